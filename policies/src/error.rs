@@ -1,0 +1,34 @@
+//! The one error of this crate.
+
+use std::path::PathBuf;
+
+/// What can go wrong between a checkpoint on disk and an action.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file could not be read or is not what it should be.
+    #[error("{path}: {what}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// A tensor of a checkpoint is missing, extra or misshapen.
+    #[error("{path}: tensor `{tensor}`: {what}")]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// Tensor name.
+        tensor: String,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// An observation or an action outside the contract.
+    #[error("policy `{policy}`: {what}")]
+    Query {
+        /// Name of the policy.
+        policy: String,
+        /// What was found and what was expected.
+        what: String,
+    },
+}

@@ -1,0 +1,8 @@
+//! The simulated world of bitvla-eval: a Franka Panda with operational-space control among
+//! table-top objects on Rapier, and the cameras its policies look through.
+//!
+//! The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
+
+pub mod description;
+
+pub use description::*;

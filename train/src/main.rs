@@ -1,0 +1,3 @@
+//! Demonstrations, behaviour cloning and quantize-then-distill.
+
+fn main() {}
