@@ -1,1 +1,28 @@
-//! Placeholder until the room is furnished.
+//! What was seen: episode records, their statistics, the files of a run, tables and plots.
+//!
+//! A run folder holds `episodes.csv` (deterministic columns only), `latency.csv` (wall-clock times),
+//! `actions.bin` (what the robot was told, bit for bit), `run.json` (the protocol card), `summary.txt`
+//! and `plots/`. This crate knows nothing of robots, physics or networks: it is given numbers and
+//! words, and it writes the same bytes for the same numbers and words.
+
+mod actions;
+mod card;
+mod error;
+mod files;
+mod plots;
+mod record;
+mod stats;
+mod summary;
+mod tables;
+
+pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
+pub use card::{Machine, Memory, Protocol, RunCard, WeightMemory};
+pub use error::ReportError;
+pub use files::{
+    read_card, read_episodes, read_latency, write_card, write_episodes, write_latency, write_text,
+};
+pub use plots::{Plot, write_plots};
+pub use record::{EpisodeRecord, QueryRecord};
+pub use stats::{Interval, median, quantile, wilson};
+pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
+pub use tables::{bytes_in_words, latency_table, memory_table, success_table};

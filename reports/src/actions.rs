@@ -1,0 +1,146 @@
+//! `actions.bin`: the actions of every episode, so that it can be replayed bit for bit.
+//!
+//! Little-endian throughout. The file is the eight bytes `BVACT\0\0\x01` followed by episodes:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | task index, u32 |
+//! | 4 | initial state index, u32 |
+//! | 8 | fingerprint of the final state, u64 |
+//! | 4 | number of actions n after settling, u32 |
+//! | 4 | bytes per number w, u32: 4 (f32) where that loses nothing, else 8 (f64) |
+//! | 7 n w | actions: dx dy dz drx dry drz gripper, one step after the other |
+//!
+//! The resting actions before them are in the protocol card.
+
+use crate::ReportError;
+use crate::files::write_atomically;
+use std::path::Path;
+
+const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";
+
+/// What the robot was told in one episode, and where that led.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EpisodeActions {
+    /// Index of the task in its suite.
+    pub task: usize,
+    /// Index of the stored initial state.
+    pub init: usize,
+    /// Fingerprint of the state after the last action.
+    pub state_hash: u64,
+    /// Executed actions after settling.
+    pub actions: Vec<[f64; 7]>,
+}
+
+impl EpisodeActions {
+    /// The bytes of one episode as the module describes them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let exact = |v: &f64| f64::from(*v as f32).to_bits() == v.to_bits();
+        let narrow = self.actions.iter().flatten().all(exact);
+        let mut out = Vec::with_capacity(24 + self.actions.len() * 56);
+        out.extend((self.task as u32).to_le_bytes());
+        out.extend((self.init as u32).to_le_bytes());
+        out.extend(self.state_hash.to_le_bytes());
+        out.extend((self.actions.len() as u32).to_le_bytes());
+        out.extend(if narrow { 4u32 } else { 8u32 }.to_le_bytes());
+        for value in self.actions.iter().flatten() {
+            if narrow {
+                out.extend((*value as f32).to_le_bytes());
+            } else {
+                out.extend(value.to_le_bytes());
+            }
+        }
+        out
+    }
+
+    /// Reads one episode from the front of `bytes` and moves past it; `None` if they are cut short or
+    /// not an episode.
+    pub fn from_bytes(bytes: &mut &[u8]) -> Option<EpisodeActions> {
+        let task = u32::from_le_bytes(take(bytes)?) as usize;
+        let init = u32::from_le_bytes(take(bytes)?) as usize;
+        let state_hash = u64::from_le_bytes(take(bytes)?);
+        let count = u32::from_le_bytes(take(bytes)?) as usize;
+        let width = u32::from_le_bytes(take(bytes)?) as usize;
+        if !matches!(width, 4 | 8) || bytes.len() < count.checked_mul(7 * width)? {
+            return None;
+        }
+        let mut actions = vec![[0.0; 7]; count];
+        for value in actions.iter_mut().flatten() {
+            *value = if width == 4 {
+                f64::from(f32::from_le_bytes(take(bytes)?))
+            } else {
+                f64::from_le_bytes(take(bytes)?)
+            };
+        }
+        Some(EpisodeActions {
+            task,
+            init,
+            state_hash,
+            actions,
+        })
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+/// Writes `actions.bin` in the order given.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), ReportError> {
+    let mut out = MAGIC.to_vec();
+    for episode in episodes {
+        out.extend(episode.to_bytes());
+    }
+    write_atomically(path, &out)
+}
+
+/// Reads `actions.bin`.
+///
+/// # Errors
+/// When the file cannot be read, is of another format or ends in the middle of an episode.
+pub fn read_actions(path: &Path) -> Result<Vec<EpisodeActions>, ReportError> {
+    let file = std::fs::read(path).map_err(ReportError::io(path))?;
+    let mut rest = file.strip_prefix(&MAGIC[..]).ok_or_else(|| {
+        ReportError::format(path, "does not begin with the mark of an actions file")
+    })?;
+    let mut episodes = Vec::new();
+    while !rest.is_empty() {
+        let at = file.len() - rest.len();
+        let episode = EpisodeActions::from_bytes(&mut rest).ok_or_else(|| {
+            ReportError::format(
+                path,
+                format!("the episode at byte {at} is cut short or malformed"),
+            )
+        })?;
+        episodes.push(episode);
+    }
+    Ok(episodes)
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut out, b| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// The inverse of [`to_hex`]; `None` for anything else.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! The protocol card: everything two results must agree on to be comparable, field by field, and
+//! everything measured once per run.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the outcome of an episode depends on, besides task and initial state. A run folder holds
+/// episodes of exactly one protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Version of this program.
+    pub version: String,
+    /// Name of the suite.
+    pub suite: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Control steps an episode may take after settling.
+    pub horizon: usize,
+    /// Control steps with the resting action before the policy takes over.
+    pub settle_steps: usize,
+    /// The resting action.
+    pub settle_action: [f64; 7],
+    /// Actions executed per query.
+    pub chunk_length: usize,
+    /// Control frequency, Hz.
+    pub control_hz: f64,
+    /// Cameras shown to the policy, in its order; empty for a policy that looks at none.
+    pub cameras: Vec<String>,
+    /// Side of the square camera images, pixels.
+    pub camera_size: usize,
+    /// How images are oriented for the policy.
+    pub flip: String,
+    /// Crop applied by the policy's preprocessing.
+    pub crop: String,
+    /// How the end-effector orientation becomes three numbers.
+    pub quaternion_rule: String,
+    /// Key of the statistics that (un)normalise proprioception and actions.
+    pub normaliser_key: String,
+    /// When success is decided.
+    pub success_rule: String,
+    /// sha256 of the files of the suite and of everything else under `assets/` but checkpoints.
+    pub assets_sha256: String,
+    /// sha256 of every file of the checkpoint, by file name; empty for the expert.
+    pub weights_sha256: BTreeMap<String, String>,
+    /// sha256 of the program.
+    pub binary_sha256: String,
+}
+
+impl Protocol {
+    /// Names of the fields in which two protocols differ, with both values.
+    pub fn differences(&self, other: &Protocol) -> Vec<String> {
+        let fields = |p: &Protocol| match serde_json::to_value(p) {
+            Ok(serde_json::Value::Object(map)) => map,
+            _ => serde_json::Map::new(),
+        };
+        let (ours, theirs) = (fields(self), fields(other));
+        ours.iter()
+            .filter(|(name, value)| theirs.get(*name) != Some(value))
+            .map(|(name, value)| match theirs.get(name) {
+                Some(their) => format!("{name}: {value} against {their}"),
+                None => format!("{name}: {value} against nothing"),
+            })
+            .collect()
+    }
+}
+
+/// What the run was measured on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Name of the processor.
+    pub processor: String,
+    /// Instruction sets that matter for the kernels.
+    pub features: Vec<String>,
+    /// Logical cores.
+    pub cores: usize,
+    /// Operating system and architecture.
+    pub system: String,
+}
+
+/// One row of the memory ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightMemory {
+    /// Class of tensors, for example `language linears`.
+    pub class: String,
+    /// How they are stored, for example `ternary 2-bit`.
+    pub encoding: String,
+    /// Size, bytes.
+    pub bytes: u64,
+}
+
+/// Memory of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Weights of one policy instance by class and encoding.
+    pub weights: Vec<WeightMemory>,
+    /// Activation buffers of one policy instance, bytes.
+    pub activation_bytes: u64,
+    /// Largest resident set of the process (all workers, physics and images included), bytes; 0 where
+    /// the system does not tell.
+    pub peak_resident_bytes: u64,
+}
+
+impl Memory {
+    /// All weights of one policy instance, bytes.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.iter().map(|row| row.bytes).sum()
+    }
+}
+
+/// `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunCard {
+    /// What the episodes depend on.
+    pub protocol: Protocol,
+    /// Tasks that were run.
+    pub tasks: Vec<usize>,
+    /// Episodes per task: initial states 0 to one less.
+    pub episodes: usize,
+    /// Worker threads; changes the clock, never an episode.
+    pub jobs: usize,
+    /// Wall clock of the last call that added episodes, seconds.
+    pub elapsed_secs: f64,
+    /// Episodes that the last call took over from an earlier, interrupted one.
+    pub resumed_episodes: usize,
+    /// What it ran on.
+    pub machine: Machine,
+    /// What it took.
+    pub memory: Memory,
+}

@@ -1,0 +1,140 @@
+//! Reading and writing the text files of a run folder. A file appears under its name only when it is
+//! complete: it is written beside it and renamed.
+
+use crate::{EpisodeRecord, QueryRecord, ReportError, RunCard};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::path::Path;
+
+/// Writes bytes so that a reader sees either the old file or the whole new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    fs::write(&partial, bytes).map_err(ReportError::io(&partial))?;
+    fs::rename(&partial, path).map_err(ReportError::io(path))
+}
+
+/// Writes a text file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), ReportError> {
+    write_atomically(path, text.as_bytes())
+}
+
+fn write_csv<T: Serialize>(
+    path: &Path,
+    header: &[&str],
+    rows: impl Iterator<Item = T>,
+) -> Result<(), ReportError> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    writer
+        .write_record(header)
+        .map_err(|e| ReportError::format(path, e))?;
+    for row in rows {
+        writer
+            .serialize(row)
+            .map_err(|e| ReportError::format(path, e))?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|e| ReportError::format(path, e.error()))?;
+    write_atomically(path, &bytes)
+}
+
+fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
+    let bytes = fs::read(path).map_err(ReportError::io(path))?;
+    csv::Reader::from_reader(bytes.as_slice())
+        .deserialize()
+        .map(|row| row.map_err(|e| ReportError::format(path, e)))
+        .collect()
+}
+
+const EPISODE_COLUMNS: [&str; 11] = [
+    "suite",
+    "task",
+    "instruction",
+    "init",
+    "seed",
+    "policy",
+    "success",
+    "steps",
+    "queries",
+    "state_hash",
+    "error",
+];
+
+const LATENCY_COLUMNS: [&str; 8] = [
+    "task",
+    "init",
+    "query",
+    "render_ms",
+    "preprocessing_ms",
+    "vision_ms",
+    "language_ms",
+    "head_ms",
+];
+
+/// Writes `episodes.csv` in the order given.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_episodes(path: &Path, episodes: &[EpisodeRecord]) -> Result<(), ReportError> {
+    write_csv(path, &EPISODE_COLUMNS, episodes.iter())
+}
+
+/// Reads `episodes.csv`.
+///
+/// # Errors
+/// When the file cannot be read or a row is not an episode.
+pub fn read_episodes(path: &Path) -> Result<Vec<EpisodeRecord>, ReportError> {
+    read_csv(path)
+}
+
+/// Writes `latency.csv`, milliseconds with three decimals.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_latency(path: &Path, queries: &[QueryRecord]) -> Result<(), ReportError> {
+    let round = |ms: f64| (ms * 1e3).round() / 1e3;
+    let rows = queries.iter().map(|q| QueryRecord {
+        render_ms: round(q.render_ms),
+        preprocessing_ms: round(q.preprocessing_ms),
+        vision_ms: round(q.vision_ms),
+        language_ms: round(q.language_ms),
+        head_ms: round(q.head_ms),
+        ..*q
+    });
+    write_csv(path, &LATENCY_COLUMNS, rows)
+}
+
+/// Reads `latency.csv`.
+///
+/// # Errors
+/// When the file cannot be read or a row is not a query.
+pub fn read_latency(path: &Path) -> Result<Vec<QueryRecord>, ReportError> {
+    read_csv(path)
+}
+
+/// Writes `run.json`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_card(path: &Path, card: &RunCard) -> Result<(), ReportError> {
+    let mut text = serde_json::to_string_pretty(card).map_err(|e| ReportError::format(path, e))?;
+    text.push('\n');
+    write_text(path, &text)
+}
+
+/// Reads `run.json`.
+///
+/// # Errors
+/// When the file cannot be read or is not a protocol card.
+pub fn read_card(path: &Path) -> Result<RunCard, ReportError> {
+    let text = fs::read_to_string(path).map_err(ReportError::io(path))?;
+    serde_json::from_str(&text).map_err(|e| ReportError::format(path, e))
+}

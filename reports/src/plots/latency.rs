@@ -1,0 +1,118 @@
+//! Latency of a policy query: distribution above, median of its phases below.
+
+use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, tick_step};
+use crate::{QueryRecord, quantile, summarise_latency};
+use plotters::style::RGBColor;
+
+pub(super) const SIZE: (usize, usize) = (980, 520);
+
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 940.0;
+const TOP: f64 = 100.0;
+const BOTTOM: f64 = 330.0;
+const BINS: usize = 60;
+const LIGHT: RGBColor = RGBColor(168, 199, 232);
+
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> Drawn {
+    let Some(summary) = summarise_latency(queries) else {
+        return Ok(());
+    };
+    let totals: Vec<f64> = queries.iter().map(QueryRecord::total_ms).collect();
+    let subtitle = format!(
+        "{title} · {} queries on this machine, rendering not included",
+        totals.len()
+    );
+    c.text(
+        (24.0, 30.0),
+        20.0,
+        Align::Left,
+        INK,
+        "Latency of a policy query",
+    )?;
+    c.text((24.0, 56.0), 13.0, Align::Left, GREY, &subtitle)?;
+
+    // The axis starts at zero and ends a little beyond the 99.5th percentile; the last bin takes the rest.
+    let far = quantile(&totals, 0.995).unwrap_or(1.0).max(1e-3) * 1.15;
+    let step = tick_step(far, 8);
+    let top = (far / step).ceil() * step;
+    let x = |ms: f64| LEFT + (RIGHT - LEFT) * (ms / top).min(1.0);
+    let mut bins = vec![0usize; BINS];
+    for total in &totals {
+        let bin = (total / top * BINS as f64) as usize;
+        bins[bin.min(BINS - 1)] += 1;
+    }
+    let most = bins.iter().copied().max().unwrap_or(1).max(1) as f64;
+    for i in 0..=((top / step).round() as usize) {
+        let ms = step * i as f64;
+        c.line((x(ms), TOP), (x(ms), BOTTOM), 1.0, GRID)?;
+        let label = format!("{} ms", trim(ms));
+        c.text((x(ms), BOTTOM + 15.0), 12.0, Align::Middle, GREY, &label)?;
+    }
+    let width = (RIGHT - LEFT) / BINS as f64;
+    for (i, count) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
+        let left = LEFT + width * i as f64;
+        let height = (BOTTOM - TOP) * 0.94 * *count as f64 / most;
+        c.bar(
+            (left + 0.6, BOTTOM - height.max(1.0)),
+            (left + width - 0.6, BOTTOM),
+            LIGHT,
+        )?;
+    }
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)?;
+    let marks = [
+        ("median", summary.total.median_ms, PALETTE[0], 0.0),
+        ("95th percentile", summary.total.p95_ms, PALETTE[3], 18.0),
+    ];
+    for (name, ms, color, down) in marks {
+        c.line((x(ms), TOP - 12.0), (x(ms), BOTTOM), 2.0, color)?;
+        let label = format!("{name} {ms:.2} ms");
+        let left = x(ms) > 760.0 || (name == "median" && x(ms) > 230.0);
+        let (shift, align) = if left {
+            (-7.0, Align::Right)
+        } else {
+            (7.0, Align::Left)
+        };
+        c.text(
+            (x(ms) + shift, TOP - 5.0 + down),
+            13.0,
+            align,
+            color,
+            &label,
+        )?;
+    }
+    phases(c, &summary)
+}
+
+/// One stacked bar of the phases' medians with a legend under it.
+fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> Drawn {
+    let (y, height) = (408.0, 30.0);
+    c.text(
+        (LEFT, y - 16.0),
+        13.0,
+        Align::Left,
+        INK,
+        "Where the median goes",
+    )?;
+    let sum: f64 = summary.phases.iter().map(|p| p.median_ms).sum();
+    let mut left = LEFT;
+    let mut legend = LEFT;
+    for (phase, color) in summary.phases.iter().zip(PALETTE) {
+        let share = phase.median_ms / sum.max(1e-9);
+        let right = left + (RIGHT - LEFT) * share;
+        c.bar((left, y), (right, y + height), color)?;
+        left = right;
+        c.bar((legend, y + 52.0), (legend + 12.0, y + 64.0), color)?;
+        let words = format!("{} {:.2} ms", phase.phase, phase.median_ms);
+        c.text((legend + 19.0, y + 58.5), 13.0, Align::Left, INK, &words)?;
+        let share = format!("{:.0} %, p95 {:.2} ms", 100.0 * share, phase.p95_ms);
+        c.text((legend + 19.0, y + 78.0), 12.0, Align::Left, GREY, &share)?;
+        legend += (RIGHT - LEFT) / 4.0;
+    }
+    Ok(())
+}
+
+/// A tick label without trailing zeros.
+fn trim(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,75 @@
+//! Success per task: a bar to the rate, the Wilson interval across its end, the counts at the right.
+
+use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, TRACK};
+use crate::{Score, TaskSummary};
+use plotters::style::RGBColor;
+
+const LEFT: f64 = 330.0;
+const RIGHT: f64 = 800.0;
+const TOP: f64 = 92.0;
+const ROW: f64 = 34.0;
+const LIGHT: RGBColor = RGBColor(168, 199, 232);
+const LIGHT_ALL: RGBColor = RGBColor(250, 208, 160);
+
+pub(super) fn size(tasks: &[TaskSummary]) -> (usize, usize) {
+    (
+        980,
+        (TOP + ROW * (tasks.len() as f64 + 1.4) + 64.0) as usize,
+    )
+}
+
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, tasks: &[TaskSummary], all: &Score) -> Drawn {
+    let bottom = TOP + ROW * (tasks.len() as f64 + 1.4);
+    let x = |rate: f64| LEFT + (RIGHT - LEFT) * rate;
+    c.text((24.0, 30.0), 20.0, Align::Left, INK, "Success per task")?;
+    let subtitle = format!("{title} · 95 % Wilson intervals over initial states");
+    c.text((24.0, 56.0), 13.0, Align::Left, GREY, &subtitle)?;
+    for i in 0..tasks.len() {
+        let y = TOP + ROW * (i as f64 + 0.5);
+        c.bar((LEFT, y - 9.0), (RIGHT, y + 9.0), TRACK)?;
+    }
+    for percent in [0, 20, 40, 60, 80, 100] {
+        let at = x(f64::from(percent) / 100.0);
+        c.line((at, TOP - 4.0), (at, bottom), 1.0, GRID)?;
+        let label = format!("{percent} %");
+        c.text((at, bottom + 16.0), 12.0, Align::Middle, GREY, &label)?;
+    }
+    let captions = "episodes that reached the goal";
+    let middle = (LEFT + RIGHT) / 2.0;
+    c.text((middle, bottom + 40.0), 12.0, Align::Middle, GREY, captions)?;
+
+    for (i, task) in tasks.iter().enumerate() {
+        let y = TOP + ROW * (i as f64 + 0.5);
+        let name = format!("{}   {}", clip(&task.short, 42), task.task);
+        c.text((LEFT - 14.0, y), 13.0, Align::Right, INK, &name)?;
+        row(c, y, &task.score, LIGHT, PALETTE[0])?;
+    }
+    let y = TOP + ROW * (tasks.len() as f64 + 0.7);
+    let line = y - ROW * 0.6;
+    c.line((24.0, line), (956.0, line), 1.0, GRID)?;
+    c.text((LEFT - 14.0, y), 14.0, Align::Right, INK, "all tasks")?;
+    row(c, y, all, LIGHT_ALL, PALETTE[1])
+}
+
+fn row(c: &mut dyn Canvas, y: f64, score: &Score, light: RGBColor, dark: RGBColor) -> Drawn {
+    let x = |rate: f64| LEFT + (RIGHT - LEFT) * rate;
+    let (low, high) = (x(score.interval.low), x(score.interval.high));
+    c.bar((LEFT, y - 9.0), (x(score.rate()), y + 9.0), light)?;
+    c.line((low, y), (high, y), 2.0, dark)?;
+    c.line((low, y - 5.0), (low, y + 5.0), 2.0, dark)?;
+    c.line((high, y - 5.0), (high, y + 5.0), 2.0, dark)?;
+    c.disc((x(score.rate()), y), 5.0, dark)?;
+    let rate = format!("{:.0} %", 100.0 * score.rate());
+    let counts = format!("{}/{}", score.successes, score.completed);
+    c.text((RIGHT + 66.0, y), 13.0, Align::Right, INK, &rate)?;
+    c.text((RIGHT + 150.0, y), 13.0, Align::Right, GREY, &counts)
+}
+
+/// At most `length` characters, the rest replaced by an ellipsis.
+pub(super) fn clip(words: &str, length: usize) -> String {
+    if words.chars().count() <= length {
+        return words.to_owned();
+    }
+    let kept: String = words.chars().take(length - 1).collect();
+    format!("{}…", kept.trim_end())
+}

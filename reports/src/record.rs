@@ -1,0 +1,71 @@
+//! One row per episode and one row per policy query.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of one episode. Every field depends only on suite, task, initial state, seed and weights,
+/// never on the clock, the order of episodes or the number of workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpisodeRecord {
+    /// Name of the suite, for example `spatial`.
+    pub suite: String,
+    /// Index of the task in its suite.
+    pub task: usize,
+    /// The instruction given to the policy.
+    pub instruction: String,
+    /// Index of the stored initial state.
+    pub init: usize,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Name of the policy.
+    pub policy: String,
+    /// Whether the goal held at some step within the horizon.
+    pub success: bool,
+    /// Control steps after settling: up to and including the first one at which the goal held.
+    pub steps: usize,
+    /// Number of policy queries.
+    pub queries: usize,
+    /// Fingerprint of the final physical state, hexadecimal.
+    pub state_hash: String,
+    /// Empty, or why the harness could not finish the episode (then `success` is false).
+    pub error: String,
+}
+
+impl EpisodeRecord {
+    /// Position in the order of all tables: task, then initial state.
+    pub fn key(&self) -> (usize, usize) {
+        (self.task, self.init)
+    }
+
+    /// Whether the episode ran to its end.
+    pub fn completed(&self) -> bool {
+        self.error.is_empty()
+    }
+}
+
+/// Where the time of one policy query went, milliseconds of wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct QueryRecord {
+    /// Index of the task in its suite.
+    pub task: usize,
+    /// Index of the stored initial state.
+    pub init: usize,
+    /// Number of the query in its episode, from 0.
+    pub query: usize,
+    /// Rendering both cameras (not part of the policy's latency), ms.
+    pub render_ms: f64,
+    /// Image resize, crop, normalisation and tokenisation, ms.
+    pub preprocessing_ms: f64,
+    /// Vision tower and connector, ms.
+    pub vision_ms: f64,
+    /// Language model, ms.
+    pub language_ms: f64,
+    /// Action head and un-normalisation, ms.
+    pub head_ms: f64,
+}
+
+impl QueryRecord {
+    /// The policy's latency: everything but rendering, ms.
+    pub fn total_ms(&self) -> f64 {
+        self.preprocessing_ms + self.vision_ms + self.language_ms + self.head_ms
+    }
+}

@@ -1,0 +1,165 @@
+//! From rows to figures: success per task, latency per phase.
+
+use crate::{EpisodeRecord, Interval, QueryRecord, median, quantile, wilson};
+use serde::{Deserialize, Serialize};
+
+/// Successes among episodes, harness errors kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Episodes in which the goal was reached.
+    pub successes: usize,
+    /// Episodes that ran to their end.
+    pub completed: usize,
+    /// Episodes the harness could not finish.
+    pub errors: usize,
+    /// Wilson's 95 % interval of successes among completed episodes.
+    pub interval: Interval,
+    /// Median number of control steps of the successful episodes.
+    pub median_steps: Option<f64>,
+}
+
+impl Score {
+    fn of<'a>(episodes: impl Iterator<Item = &'a EpisodeRecord>) -> Score {
+        let (mut completed, mut errors, mut steps) = (0, 0, Vec::new());
+        for episode in episodes {
+            if episode.completed() {
+                completed += 1;
+            } else {
+                errors += 1;
+            }
+            if episode.success {
+                steps.push(episode.steps as f64);
+            }
+        }
+        Score {
+            successes: steps.len(),
+            completed,
+            errors,
+            interval: wilson(steps.len(), completed),
+            median_steps: median(&steps),
+        }
+    }
+
+    /// Successes among completed episodes, a fraction of 1; 0 for none.
+    pub fn rate(&self) -> f64 {
+        self.successes as f64 / self.completed.max(1) as f64
+    }
+
+    /// Successes among all episodes, errors counted as failures, a fraction of 1.
+    pub fn strict_rate(&self) -> f64 {
+        self.successes as f64 / (self.completed + self.errors).max(1) as f64
+    }
+}
+
+/// The score of one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSummary {
+    /// Index of the task in its suite.
+    pub task: usize,
+    /// The instruction.
+    pub instruction: String,
+    /// The instruction without the words that all tasks share at the beginning and at the end.
+    pub short: String,
+    /// The score.
+    pub score: Score,
+}
+
+/// Scores per task in order of the task index, and over all episodes.
+pub fn summarise(episodes: &[EpisodeRecord]) -> (Vec<TaskSummary>, Score) {
+    let mut tasks: Vec<(usize, &str)> = episodes
+        .iter()
+        .map(|e| (e.task, e.instruction.as_str()))
+        .collect();
+    tasks.sort_unstable();
+    tasks.dedup_by_key(|(task, _)| *task);
+    let shorts = shorten(&tasks.iter().map(|(_, words)| *words).collect::<Vec<_>>());
+    let summaries = tasks
+        .iter()
+        .zip(shorts)
+        .map(|((task, instruction), short)| TaskSummary {
+            task: *task,
+            instruction: (*instruction).to_owned(),
+            short,
+            score: Score::of(episodes.iter().filter(|e| e.task == *task)),
+        })
+        .collect();
+    (summaries, Score::of(episodes.iter()))
+}
+
+/// Drops the words that all sentences begin and end with, marking the gaps by an ellipsis.
+fn shorten(sentences: &[&str]) -> Vec<String> {
+    let words: Vec<Vec<&str>> = sentences
+        .iter()
+        .map(|s| s.split_whitespace().collect())
+        .collect();
+    let Some(first) = words.first().filter(|_| words.len() > 1) else {
+        return sentences.iter().map(|s| (*s).to_owned()).collect();
+    };
+    let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
+    let same = |at: &dyn Fn(&[&str]) -> usize| {
+        let word = first[at(first)];
+        words.iter().all(|w| w[at(w)] == word)
+    };
+    // At least one word stays of every sentence.
+    let room = shortest.saturating_sub(1);
+    let head = (0..room).take_while(|i| same(&|_| *i)).count();
+    let tail = (0..room - head)
+        .take_while(|i| same(&|w| w.len() - 1 - *i))
+        .count();
+    words
+        .iter()
+        .map(|w| {
+            let kept = w[head..w.len() - tail].join(" ");
+            let front = if head > 0 { "… " } else { "" };
+            let back = if tail > 0 { " …" } else { "" };
+            format!("{front}{kept}{back}")
+        })
+        .collect()
+}
+
+/// Median and 95th percentile of one phase, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// Name of the phase.
+    pub phase: &'static str,
+    /// Median, ms.
+    pub median_ms: f64,
+    /// 95th percentile, ms.
+    pub p95_ms: f64,
+}
+
+/// Latency of policy queries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LatencySummary {
+    /// Number of queries.
+    pub queries: usize,
+    /// Whole query: preprocessing to head, without rendering.
+    pub total: PhaseSummary,
+    /// Preprocessing, vision, language, head.
+    pub phases: [PhaseSummary; 4],
+    /// Rendering both cameras, for comparison.
+    pub render: PhaseSummary,
+}
+
+/// Median and 95th percentile per phase; `None` where nothing was queried.
+pub fn summarise_latency(queries: &[QueryRecord]) -> Option<LatencySummary> {
+    let phase = |phase, of: fn(&QueryRecord) -> f64| {
+        let values: Vec<f64> = queries.iter().map(of).collect();
+        Some(PhaseSummary {
+            phase,
+            median_ms: median(&values)?,
+            p95_ms: quantile(&values, 0.95)?,
+        })
+    };
+    Some(LatencySummary {
+        queries: queries.len(),
+        total: phase("query", QueryRecord::total_ms)?,
+        phases: [
+            phase("preprocessing", |q| q.preprocessing_ms)?,
+            phase("vision", |q| q.vision_ms)?,
+            phase("language", |q| q.language_ms)?,
+            phase("head", |q| q.head_ms)?,
+        ],
+        render: phase("rendering", |q| q.render_ms)?,
+    })
+}

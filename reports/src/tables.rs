@@ -1,0 +1,125 @@
+//! The tables at the end of a run, as plain text.
+
+use crate::{LatencySummary, Memory, Score, TaskSummary};
+use std::fmt::Write;
+
+/// A size for people: `3.2 MB` (powers of ten).
+pub fn bytes_in_words(bytes: u64) -> String {
+    let b = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", b / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", b / 1e6),
+        _ => format!("{:.2} GB", b / 1e9),
+    }
+}
+
+fn score_cells(score: &Score) -> String {
+    let steps = match score.median_steps {
+        Some(steps) => format!("{steps:.0}"),
+        None => "-".to_owned(),
+    };
+    let errors = match score.errors {
+        0 => String::new(),
+        n => format!("  {n} harness error{}", if n == 1 { "" } else { "s" }),
+    };
+    format!(
+        "{:>9}  {:>5.1} %  {:>5.1} – {:>5.1} %  {:>12}{errors}",
+        format!("{}/{}", score.successes, score.completed),
+        100.0 * score.rate(),
+        100.0 * score.interval.low,
+        100.0 * score.interval.high,
+        steps,
+    )
+}
+
+/// Success per task with Wilson intervals and median steps, and the total.
+pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
+    let width = tasks
+        .iter()
+        .map(|t| t.short.chars().count())
+        .chain(["all tasks".len()])
+        .max()
+        .unwrap_or(0);
+    let mut out = format!(
+        "task {:width$}    success    rate   Wilson 95 %       median steps\n",
+        ""
+    );
+    // Writing to a string cannot fail, here and below.
+    for task in tasks {
+        let _ = writeln!(
+            out,
+            "{:>4} {:width$}  {}",
+            task.task,
+            task.short,
+            score_cells(&task.score)
+        );
+    }
+    let _ = writeln!(out, "     {:width$}  {}", "all tasks", score_cells(all));
+    if all.errors > 0 {
+        let _ = writeln!(
+            out,
+            "Counting harness errors as failures: {:.1} %.",
+            100.0 * all.strict_rate()
+        );
+    }
+    out.push_str("The interval covers the choice of initial states only.\n");
+    out
+}
+
+/// Median and 95th percentile of a query and of its phases.
+pub fn latency_table(latency: Option<&LatencySummary>) -> String {
+    let Some(latency) = latency else {
+        return "no policy queries\n".to_owned();
+    };
+    let mut out = format!(
+        "policy query, {} of them     median        p95\n",
+        latency.queries
+    );
+    let width = out.chars().count().saturating_sub(24);
+    let rows = std::iter::once(&latency.total)
+        .chain(&latency.phases)
+        .chain([&latency.render]);
+    for row in rows {
+        let name = match row.phase {
+            "query" => "whole query".to_owned(),
+            "rendering" => "(both camera images)".to_owned(),
+            phase => format!("  {phase}"),
+        };
+        let _ = writeln!(
+            out,
+            "{name:width$}{:>8.2} ms{:>8.2} ms",
+            row.median_ms, row.p95_ms
+        );
+    }
+    out
+}
+
+/// Weights by class and encoding, activations, peak resident set.
+pub fn memory_table(memory: &Memory) -> String {
+    let mut rows: Vec<(String, u64)> = memory
+        .weights
+        .iter()
+        .map(|w| (format!("{}, {}", w.class, w.encoding), w.bytes))
+        .collect();
+    if !rows.is_empty() {
+        rows.push(("all weights".to_owned(), memory.weight_bytes()));
+        rows.push(("activations".to_owned(), memory.activation_bytes));
+    }
+    let peak = match memory.peak_resident_bytes {
+        0 => "not known".to_owned(),
+        bytes => bytes_in_words(bytes),
+    };
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(26);
+    let mut out = String::from("memory\n");
+    for (name, bytes) in &rows {
+        let _ = writeln!(out, "  {name:width$}{:>12}", bytes_in_words(*bytes));
+    }
+    let _ = writeln!(out, "  {:width$}{peak:>12}", "peak resident set, process");
+    out
+}
