@@ -3,6 +3,7 @@
 //! robot takes this one crate.
 
 mod error;
+pub mod kernels;
 mod policy;
 
 pub use error::PolicyError;
