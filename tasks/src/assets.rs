@@ -1,0 +1,171 @@
+//! The asset folder: one TOML file per arena, robot, object and fixture, read into the description
+//! types of `bitvla-sim` and checked ([`crate::validate`]) before anybody builds a world from them.
+//!
+//! Layout: `arenas/NAME.toml`, `robots/panda.toml`, `objects/CATEGORY.toml` (free bodies) and
+//! `fixtures/CATEGORY.toml` (welded to the world). Adding a model is adding a file.
+
+use crate::error::TaskError;
+use crate::validate::{self, Source};
+use bitvla_sim::{ArenaDesc, ModelDesc};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An asset folder; every file is read once and shared.
+#[derive(Debug)]
+pub struct Assets {
+    dir: PathBuf,
+    models: Mutex<BTreeMap<PathBuf, Arc<ModelDesc>>>,
+    arenas: Mutex<BTreeMap<PathBuf, Arc<ArenaDesc>>>,
+}
+
+impl Assets {
+    /// Opens an asset folder; it must exist, its files are read when they are asked for.
+    pub fn open(dir: &Path) -> Result<Assets, TaskError> {
+        std::fs::read_dir(dir).map_err(|source| TaskError::Read {
+            path: dir.to_path_buf(),
+            source,
+        })?;
+        Ok(Assets {
+            dir: dir.to_path_buf(),
+            models: Mutex::new(BTreeMap::new()),
+            arenas: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Where the assets are: `$BITVLA_ASSETS`, else `./assets`, else the folder this was built from.
+    pub fn default_dir() -> PathBuf {
+        if let Some(dir) = std::env::var_os("BITVLA_ASSETS") {
+            return PathBuf::from(dir);
+        }
+        let here = PathBuf::from("assets");
+        if here.join("objects").is_dir() {
+            return here;
+        }
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap_or(Path::new("."))
+            .join("assets")
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The arena of a name, for example `table`.
+    pub fn arena(&self, name: &str) -> Result<Arc<ArenaDesc>, TaskError> {
+        let Some(path) = self.find("arenas", name) else {
+            return Err(self.unknown("arena", name, &["arenas"]));
+        };
+        cached(&self.arenas, path, |source, text| {
+            let arena: ArenaDesc = parse(source, text)?;
+            validate::arena(source, text, &arena)?;
+            Ok(arena)
+        })
+    }
+
+    /// The robot.
+    pub fn robot(&self) -> Result<Arc<ModelDesc>, TaskError> {
+        let Some(path) = self.find("robots", "panda") else {
+            return Err(self.unknown("robot", "panda", &["robots"]));
+        };
+        self.read_model(path)
+    }
+
+    /// The model of a category, and whether it is a fixture (welded to the world).
+    pub fn model(&self, category: &str) -> Result<(Arc<ModelDesc>, bool), TaskError> {
+        if let Some(path) = self.find("objects", category) {
+            return Ok((self.read_model(path)?, false));
+        }
+        if let Some(path) = self.find("fixtures", category) {
+            return Ok((self.read_model(path)?, true));
+        }
+        Err(self.unknown("object category", category, &["objects", "fixtures"]))
+    }
+
+    /// Names of all object and fixture categories, sorted.
+    pub fn categories(&self) -> Vec<String> {
+        self.names(&["objects", "fixtures"])
+    }
+
+    fn read_model(&self, path: PathBuf) -> Result<Arc<ModelDesc>, TaskError> {
+        cached(&self.models, path, |source, text| {
+            let model: ModelDesc = parse(source, text)?;
+            validate::model(source, text, &model)?;
+            Ok(model)
+        })
+    }
+
+    /// Path of `FOLDER/NAME.toml` if there is such a file. Names with path separators find nothing.
+    fn find(&self, folder: &str, name: &str) -> Option<PathBuf> {
+        if name.is_empty() || name.contains(['/', '\\', '.']) {
+            return None;
+        }
+        let path = self.dir.join(folder).join(format!("{name}.toml"));
+        path.is_file().then_some(path)
+    }
+
+    fn names(&self, folders: &[&str]) -> Vec<String> {
+        let mut names: Vec<String> = folders
+            .iter()
+            .filter_map(|folder| std::fs::read_dir(self.dir.join(folder)).ok())
+            .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn unknown(&self, kind: &'static str, name: &str, folders: &[&str]) -> TaskError {
+        TaskError::Unknown {
+            kind,
+            name: name.to_string(),
+            known: self.names(folders),
+        }
+    }
+}
+
+fn cached<T>(
+    cache: &Mutex<BTreeMap<PathBuf, Arc<T>>>,
+    path: PathBuf,
+    read: impl FnOnce(&Source, &str) -> Result<T, TaskError>,
+) -> Result<Arc<T>, TaskError> {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = cache.get(&path) {
+        return Ok(known.clone());
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| TaskError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let value = Arc::new(read(&Source { path: path.clone() }, &text)?);
+    cache.insert(path, value.clone());
+    Ok(value)
+}
+
+/// Reads TOML; a mistake is reported with its line.
+pub(crate) fn parse<T: DeserializeOwned>(source: &Source, text: &str) -> Result<T, TaskError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        let before = &text.as_bytes()[..at];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let found = text.lines().nth(line - 1).unwrap_or("").trim();
+        TaskError::Malformed {
+            path: source.path.clone(),
+            line,
+            found: format!("`{}`", shortened(found)),
+            expected: format!("valid TOML of this kind of file ({})", error.message()),
+        }
+    })
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}

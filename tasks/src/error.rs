@@ -1,0 +1,47 @@
+//! What can go wrong between a file on disk and a scene, with the place where it did.
+
+use std::path::PathBuf;
+
+/// An error of this crate. Problems in data files name the file, the line, what was found there
+/// and what was expected instead.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// A file or folder could not be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A data file says something it must not.
+    #[error("{}:{line}: found {found}, expected {expected}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is there, with the place inside the model where the line alone does not tell.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A name that nothing answers to.
+    #[error("unknown {kind} `{name}`{}", known_list(known))]
+    Unknown {
+        /// What the name should denote, for example `object category`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names there are, sorted.
+        known: Vec<String>,
+    },
+}
+
+fn known_list(known: &[String]) -> String {
+    if known.is_empty() {
+        ", and there is none to choose from".to_string()
+    } else {
+        format!(", expected one of: {}", known.join(", "))
+    }
+}
