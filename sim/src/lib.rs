@@ -4,5 +4,8 @@
 //! The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
 
 pub mod description;
+pub mod error;
+pub mod render;
 
 pub use description::*;
+pub use error::SimError;

@@ -1,0 +1,49 @@
+//! A finished image: 8-bit RGB, top row first.
+
+use crate::error::SimError;
+use std::path::Path;
+
+/// An upright RGB image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Pixels per row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Three bytes per pixel, top row first, left to right.
+    pub rgb: Vec<u8>,
+}
+
+impl Frame {
+    /// The image mirrored left-right: the orientation in which the published policies see the
+    /// scene (fact sheet section 9).
+    pub fn flipped_lr(&self) -> Frame {
+        let mut rgb = Vec::with_capacity(self.rgb.len());
+        for row in self.rgb.chunks_exact(self.width * 3) {
+            for px in row.chunks_exact(3).rev() {
+                rgb.extend_from_slice(px);
+            }
+        }
+        Frame {
+            width: self.width,
+            height: self.height,
+            rgb,
+        }
+    }
+
+    /// Writes the image as PNG.
+    pub fn write_png(&self, path: &Path) -> Result<(), SimError> {
+        image::save_buffer_with_format(
+            path,
+            &self.rgb,
+            self.width as u32,
+            self.height as u32,
+            image::ExtendedColorType::Rgb8,
+            image::ImageFormat::Png,
+        )
+        .map_err(|e| SimError::File {
+            path: path.to_path_buf(),
+            what: e.to_string(),
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! The few vector operations of the renderer, in plain f32 without fused multiply-add, so that
+//! every build rounds alike.
+
+use nalgebra::Isometry3;
+
+/// A point, direction or colour.
+pub(crate) type V3 = [f32; 3];
+
+#[inline(always)]
+pub(crate) fn add(a: V3, b: V3) -> V3 {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+}
+
+#[inline(always)]
+pub(crate) fn sub(a: V3, b: V3) -> V3 {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
+#[inline(always)]
+pub(crate) fn scale(a: V3, s: f32) -> V3 {
+    [a[0] * s, a[1] * s, a[2] * s]
+}
+
+#[inline(always)]
+pub(crate) fn dot(a: V3, b: V3) -> f32 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+#[inline(always)]
+pub(crate) fn cross(a: V3, b: V3) -> V3 {
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
+}
+
+/// Unit vector along `a`; `a` itself when it is too short to have a direction.
+#[inline(always)]
+pub(crate) fn unit(a: V3) -> V3 {
+    let l2 = dot(a, a);
+    if l2 > 1e-20 {
+        scale(a, 1.0 / l2.sqrt())
+    } else {
+        a
+    }
+}
+
+/// A rigid motion: columns of the rotation and the translation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rigid {
+    pub x: V3,
+    pub y: V3,
+    pub z: V3,
+    pub t: V3,
+}
+
+impl Rigid {
+    /// Rounds an isometry to f32.
+    pub(crate) fn new(iso: &Isometry3<f64>) -> Self {
+        let r = iso.rotation.to_rotation_matrix();
+        let m = r.matrix();
+        let col = |j: usize| [m[(0, j)] as f32, m[(1, j)] as f32, m[(2, j)] as f32];
+        let t = iso.translation.vector;
+        Rigid {
+            x: col(0),
+            y: col(1),
+            z: col(2),
+            t: [t.x as f32, t.y as f32, t.z as f32],
+        }
+    }
+
+    /// Rotates a direction.
+    #[inline(always)]
+    pub(crate) fn dir(&self, v: V3) -> V3 {
+        [
+            self.x[0] * v[0] + self.y[0] * v[1] + self.z[0] * v[2],
+            self.x[1] * v[0] + self.y[1] * v[1] + self.z[1] * v[2],
+            self.x[2] * v[0] + self.y[2] * v[1] + self.z[2] * v[2],
+        ]
+    }
+
+    /// Moves a point.
+    #[inline(always)]
+    pub(crate) fn point(&self, v: V3) -> V3 {
+        add(self.dir(v), self.t)
+    }
+}

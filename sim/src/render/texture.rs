@@ -1,0 +1,299 @@
+//! Textures: generated from a few numbers (see [`TextureDesc::kind`]) or read from a PNG file,
+//! with mip-maps, sampled trilinearly. Every generator repeats without a seam.
+
+use super::font::glyph;
+use crate::description::TextureDesc;
+use crate::error::SimError;
+use std::path::PathBuf;
+
+struct Level {
+    log2w: u32,
+    log2h: u32,
+    texels: Vec<[u8; 4]>,
+}
+
+/// A texture and its smaller copies.
+pub(crate) struct Texture {
+    levels: Vec<Level>,
+}
+
+/// A well-mixed number from a lattice point.
+fn hash(x: u32, y: u32, seed: u64) -> f32 {
+    let mut h =
+        (u64::from(x) << 32 | u64::from(y)).wrapping_add(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    h ^= h >> 30;
+    h = h.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    h ^= h >> 27;
+    h = h.wrapping_mul(0x94d0_49bb_1331_11eb);
+    h ^= h >> 31;
+    (h >> 40) as f32 / (1u64 << 24) as f32
+}
+
+/// Smooth noise 0..1 with `nx` by `ny` cells on the unit square, periodic.
+fn noise(u: f32, v: f32, nx: u32, ny: u32, seed: u64) -> f32 {
+    let (x, y) = (u * nx as f32, v * ny as f32);
+    let (x0, y0) = (x.floor(), y.floor());
+    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (fx, fy) = (ease(x - x0), ease(y - y0));
+    let at = |i: u32, j: u32| hash((x0 as u32 + i) % nx, (y0 as u32 + j) % ny, seed);
+    let a = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
+    let b = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
+    a + (b - a) * fy
+}
+
+fn mix(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
+    let t = t.clamp(0.0, 1.0);
+    [0, 1, 2].map(|k| a[k] + (b[k] - a[k]) * t)
+}
+
+/// Text centred on the unit square: whether `(u, v)` is inked. Lines are separated by `|`.
+fn inked(text: &str, u: f32, v: f32) -> bool {
+    let lines: Vec<&str> = text.split('|').collect();
+    let widest = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    if widest == 0 {
+        return false;
+    }
+    let columns = widest as f32 * 6.0 + 3.0;
+    let rows = lines.len() as f32 * 9.0;
+    let band = 0.8f32.min(0.34 * lines.len() as f32);
+    let y = (v - 0.5) / band * rows + rows * 0.5;
+    if y < 0.0 || y >= rows {
+        return false;
+    }
+    let line = lines[(y / 9.0) as usize];
+    let row = (y % 9.0) as usize;
+    let n = line.chars().count();
+    let x = (u - 0.5) * columns + n as f32 * 3.0;
+    if x < 0.0 || !(1..8).contains(&row) {
+        return false;
+    }
+    let (cell, col) = ((x / 6.0) as usize, (x % 6.0) as usize);
+    col < 5
+        && line
+            .chars()
+            .nth(cell)
+            .is_some_and(|c| glyph(c)[row - 1] >> (4 - col) & 1 == 1)
+}
+
+impl Texture {
+    /// Generates or reads a texture.
+    pub(crate) fn new(desc: &TextureDesc) -> Result<Texture, SimError> {
+        if desc.kind == "file" {
+            return Self::from_file(desc.text.as_deref().unwrap_or(""));
+        }
+        let size = desc.size.unwrap_or(256).clamp(8, 1024).next_power_of_two();
+        let defaults: &[[f32; 3]] = match desc.kind.as_str() {
+            "wood" => &[[0.86, 0.76, 0.65], [0.74, 0.62, 0.50]],
+            "dark_wood" => &[[0.16, 0.12, 0.10], [0.08, 0.06, 0.05]],
+            "speckle" | "brushed" => &[[0.62, 0.62, 0.62], [0.45, 0.45, 0.45]],
+            "plaster" => &[[0.72, 0.72, 0.71], [0.64, 0.64, 0.63]],
+            "tiles" => &[[0.75, 0.75, 0.74], [0.5, 0.5, 0.5]],
+            "label" => &[[0.8, 0.1, 0.1], [1.0, 1.0, 1.0]],
+            "stripes" | "checker" | "rings" => &[[1.0; 3], [0.2; 3]],
+            other => {
+                return Err(SimError::Render(format!(
+                    "texture kind `{other}` is unknown"
+                )));
+            }
+        };
+        let mut colors: Vec<[f32; 3]> = desc.colors.iter().map(|c| c.map(|v| v as f32)).collect();
+        if colors.len() < 2 {
+            let other = defaults[1];
+            match colors.first() {
+                Some(c) => {
+                    colors.push([0, 1, 2].map(|k| c[k] * other[k] / defaults[0][k].max(0.01)))
+                }
+                None => colors.extend_from_slice(defaults),
+            }
+        }
+        let text = desc.text.as_deref().unwrap_or("");
+        let mut texels = Vec::with_capacity((size * size) as usize);
+        for y in 0..size {
+            for x in 0..size {
+                let u = (x as f32 + 0.5) / size as f32;
+                let v = (y as f32 + 0.5) / size as f32;
+                let c = pattern(&desc.kind, &colors, desc.seed, text, u, v, (x, y));
+                let b = c.map(|v| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
+                texels.push([b[0], b[1], b[2], 255]);
+            }
+        }
+        let log2 = size.trailing_zeros();
+        Ok(Self::with_mips(log2, log2, texels))
+    }
+
+    fn from_file(path: &str) -> Result<Texture, SimError> {
+        let img = image::open(path)
+            .map_err(|e| SimError::File {
+                path: PathBuf::from(path),
+                what: e.to_string(),
+            })?
+            .to_rgb8();
+        let pow2 = |n: u32| n.clamp(1, 2048).next_power_of_two();
+        let (w, h) = (pow2(img.width()), pow2(img.height()));
+        let mut texels = Vec::with_capacity((w * h) as usize);
+        for y in 0..h {
+            for x in 0..w {
+                let p = img.get_pixel(x * img.width() / w, y * img.height() / h).0;
+                texels.push([p[0], p[1], p[2], 255]);
+            }
+        }
+        Ok(Self::with_mips(
+            w.trailing_zeros(),
+            h.trailing_zeros(),
+            texels,
+        ))
+    }
+
+    fn with_mips(log2w: u32, log2h: u32, texels: Vec<[u8; 4]>) -> Texture {
+        let mut levels = vec![Level {
+            log2w,
+            log2h,
+            texels,
+        }];
+        while let Some(l) = levels.last() {
+            if l.log2w == 0 && l.log2h == 0 {
+                break;
+            }
+            let (lw, lh) = (l.log2w.saturating_sub(1), l.log2h.saturating_sub(1));
+            let (sx, sy) = (l.log2w - lw, l.log2h - lh);
+            let mut next = Vec::with_capacity(1 << (lw + lh));
+            for y in 0..1usize << lh {
+                for x in 0..1usize << lw {
+                    let mut sum = [0u32; 4];
+                    for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                        let (xx, yy) = (
+                            (x << sx) + (dx & sx as usize),
+                            (y << sy) + (dy & sy as usize),
+                        );
+                        let t = l.texels[(yy << l.log2w) + xx];
+                        for k in 0..4 {
+                            sum[k] += u32::from(t[k]);
+                        }
+                    }
+                    next.push(sum.map(|s| ((s + 2) / 4) as u8));
+                }
+            }
+            levels.push(Level {
+                log2w: lw,
+                log2h: lh,
+                texels: next,
+            });
+        }
+        Texture { levels }
+    }
+
+    /// Colour at `uv` (one unit is one repeat) for a pixel whose longest edge spans `span` units.
+    #[inline]
+    pub(crate) fn sample(&self, u: f32, v: f32, span: f32) -> [f32; 3] {
+        let texels = span * (1u32 << self.levels[0].log2w.max(self.levels[0].log2h)) as f32;
+        // A piecewise linear logarithm from the float's own exponent: exact, no library.
+        let bits = texels.max(1.0).to_bits();
+        let exponent = (bits >> 23) as usize - 127;
+        let fraction = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
+        let last = self.levels.len() - 1;
+        if exponent >= last {
+            return self.levels[last].bilinear(u, v);
+        }
+        let a = self.levels[exponent].bilinear(u, v);
+        if fraction < 0.004 {
+            return a;
+        }
+        let b = self.levels[exponent + 1].bilinear(u, v);
+        [0, 1, 2].map(|k| a[k] + (b[k] - a[k]) * fraction)
+    }
+}
+
+impl Level {
+    #[inline(always)]
+    fn bilinear(&self, u: f32, v: f32) -> [f32; 3] {
+        let x = u * (1u32 << self.log2w) as f32 - 0.5;
+        let y = v * (1u32 << self.log2h) as f32 - 0.5;
+        let (x0, y0) = (x.floor(), y.floor());
+        let (fx, fy) = (x - x0, y - y0);
+        let (mx, my) = ((1i32 << self.log2w) - 1, (1i32 << self.log2h) - 1);
+        let (xi, yi) = (x0 as i32, y0 as i32);
+        let (xa, xb) = ((xi & mx) as usize, (xi.wrapping_add(1) & mx) as usize);
+        let ya = ((yi & my) as usize) << self.log2w;
+        let yb = ((yi.wrapping_add(1) & my) as usize) << self.log2w;
+        let (a, b) = (self.texels[ya + xa], self.texels[ya + xb]);
+        let (c, d) = (self.texels[yb + xa], self.texels[yb + xb]);
+        [0, 1, 2].map(|k| {
+            let t = f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * fx;
+            let s = f32::from(c[k]) + (f32::from(d[k]) - f32::from(c[k])) * fx;
+            (t + (s - t) * fy) * (1.0 / 255.0)
+        })
+    }
+}
+
+fn pattern(
+    kind: &str,
+    c: &[[f32; 3]],
+    seed: u64,
+    text: &str,
+    u: f32,
+    v: f32,
+    (x, y): (u32, u32),
+) -> [f32; 3] {
+    let grain = hash(x, y, seed ^ 77);
+    match kind {
+        "wood" | "dark_wood" => {
+            // Fibres run along u: broad bands, fine streaks, a little grain.
+            let bend = 0.02 * noise(u, v, 3, 4, seed + 5);
+            let band = noise(u, (v + bend).fract(), 2, 12, seed);
+            let streak = noise(u, (v + bend).fract(), 6, 64, seed + 1);
+            let fine = noise(u, v, 16, 128, seed + 2);
+            mix(
+                c[0],
+                c[1],
+                0.45 * band + 0.3 * streak + 0.2 * fine + 0.1 * grain - 0.05,
+            )
+        }
+        "speckle" => {
+            let n = 0.45 * noise(u, v, 48, 48, seed)
+                + 0.3 * noise(u, v, 16, 16, seed + 1)
+                + 0.35 * grain;
+            mix(c[0], c[1], n)
+        }
+        "brushed" => mix(
+            c[0],
+            c[1],
+            0.6 * noise(u, v, 8, 128, seed) + 0.4 * noise(u, v, 4, 32, seed + 1),
+        ),
+        "plaster" => mix(
+            c[0],
+            c[1],
+            0.5 * noise(u, v, 8, 8, seed) + 0.3 * noise(u, v, 48, 48, seed + 1) + 0.2 * grain,
+        ),
+        "tiles" => {
+            let (a, b) = ((u * 4.0).fract(), (v * 4.0).fract());
+            if a < 0.03 || b < 0.03 {
+                c[1]
+            } else {
+                let (i, j) = ((u * 4.0) as u32, (v * 4.0) as u32);
+                mix(
+                    c[0],
+                    c[1],
+                    0.15 * hash(i, j, seed) + 0.08 * noise(u, v, 32, 32, seed + 1),
+                )
+            }
+        }
+        "stripes" => c[((u * c.len() as f32) as usize).min(c.len() - 1)],
+        "checker" => c[(((u * 2.0) as usize) + ((v * 2.0) as usize)) % 2],
+        "rings" => {
+            let d = ((u - 0.5) * (u - 0.5) + (v - 0.5) * (v - 0.5)).sqrt() * 2.0;
+            c[((d * c.len() as f32) as usize).min(c.len() - 1)]
+        }
+        _ => {
+            // A label: ground, ink, and optionally a frame or picture colour in the lower part.
+            if inked(text, u, if c.len() > 2 { v + 0.22 } else { v }) {
+                return c[1];
+            }
+            if c.len() > 2 && v > 0.5 && v < 0.92 && u > 0.08 && u < 0.92 {
+                let k = 2
+                    + ((noise(u, v, 6, 6, seed) * (c.len() - 2) as f32) as usize).min(c.len() - 3);
+                return mix(c[k], c[0], 0.3 * noise(u, v, 24, 24, seed + 1));
+            }
+            c[0]
+        }
+    }
+}
