@@ -1,0 +1,252 @@
+//! `config.json` in the published shape (fact sheet of BitVLA, section 6), the same structs at every size.
+//! Fields that the published file does not have are optional and default to the published behaviour.
+
+use crate::PolicyError;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The whole model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// `bitvla` or, in some converted fine-tunes, `openvla`.
+    pub model_type: String,
+    /// Token that image features replace.
+    pub image_token_index: u32,
+    /// Token that the proprioception feature replaces; the image token plus one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proprio_token_index: Option<u32>,
+    /// Which hidden state of the vision tower is used; only -1, the last, is supported.
+    #[serde(default = "minus_one")]
+    pub vision_feature_layer: i64,
+    /// `full`: all patches.
+    #[serde(default = "full")]
+    pub vision_feature_select_strategy: String,
+    /// Images of a query, agentview first.
+    #[serde(default = "two")]
+    pub num_images: usize,
+    /// Actions decoded at once.
+    #[serde(default = "eight")]
+    pub action_chunk: usize,
+    /// Numbers of one action.
+    #[serde(default = "seven")]
+    pub action_dim: usize,
+    /// Numbers of the proprioception.
+    #[serde(default = "eight")]
+    pub proprio_dim: usize,
+    /// Who attends to whom in the language model.
+    #[serde(default)]
+    pub attention: Attention,
+    /// Language model.
+    pub text_config: TextConfig,
+    /// Vision tower.
+    pub vision_config: VisionConfig,
+}
+
+/// Attention mask of the language model: fact sheet, sections 0 and 1.6.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attention {
+    /// Everybody attends to everybody (the published fine-tunes).
+    #[default]
+    Bidirectional,
+    /// Lower triangular.
+    Causal,
+}
+
+/// BitNet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextConfig {
+    /// Rows of the embedding.
+    pub vocab_size: usize,
+    /// Width.
+    pub hidden_size: usize,
+    /// Width of the feed-forward part.
+    pub intermediate_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    pub num_key_value_heads: usize,
+    /// Epsilon of the RMS norms.
+    #[serde(default = "eps_text")]
+    pub rms_norm_eps: f32,
+    /// Base of the rotary embedding.
+    #[serde(default = "rope_theta")]
+    pub rope_theta: f32,
+    /// Longest sequence.
+    #[serde(default = "max_positions")]
+    pub max_position_embeddings: usize,
+    /// Whether `lm_head` is the embedding (then the file has no `lm_head`).
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Token in front of every prompt.
+    #[serde(default)]
+    pub bos_token_id: Option<u32>,
+    /// Stop token behind the placeholders.
+    #[serde(default)]
+    pub eos_token_id: Option<u32>,
+}
+
+/// SigLIP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VisionConfig {
+    /// Width.
+    pub hidden_size: usize,
+    /// Width of the feed-forward part.
+    pub intermediate_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// Heads.
+    pub num_attention_heads: usize,
+    /// Side of the square input, pixels.
+    pub image_size: usize,
+    /// Side of a patch, pixels.
+    pub patch_size: usize,
+    /// Epsilon of the layer norms.
+    #[serde(default = "eps_vision")]
+    pub layer_norm_eps: f32,
+    /// 1: ternary weights; 32: as stored.
+    #[serde(default = "bits_off")]
+    pub vit_weight_bits: u32,
+    /// 8: int8 activations; 32: as they are.
+    #[serde(default = "bits_off")]
+    pub vit_act_bits: u32,
+}
+
+fn minus_one() -> i64 {
+    -1
+}
+fn full() -> String {
+    "full".into()
+}
+fn two() -> usize {
+    2
+}
+fn seven() -> usize {
+    7
+}
+fn eight() -> usize {
+    8
+}
+fn eps_text() -> f32 {
+    1e-5
+}
+fn eps_vision() -> f32 {
+    1e-6
+}
+fn rope_theta() -> f32 {
+    500_000.0
+}
+fn max_positions() -> usize {
+    2048
+}
+fn bits_off() -> u32 {
+    32
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not JSON of this shape, or describes a network that cannot be built.
+    pub fn read(path: &Path) -> Result<Config, PolicyError> {
+        let config: Config = crate::checkpoint::read_json(path)?;
+        config.check().map_err(|what| PolicyError::File {
+            path: path.into(),
+            what,
+        })?;
+        Ok(config)
+    }
+
+    /// Token that the proprioception feature replaces.
+    pub fn proprio_token(&self) -> u32 {
+        self.proprio_token_index
+            .unwrap_or(self.image_token_index + 1)
+    }
+
+    /// Stop token behind the action placeholders; 128001 where the file does not say.
+    pub fn stop_token(&self) -> u32 {
+        self.text_config.eos_token_id.unwrap_or(128_001)
+    }
+
+    /// Action placeholders of a query.
+    pub fn placeholders(&self) -> usize {
+        self.action_chunk * self.action_dim
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (t, v) = (&self.text_config, &self.vision_config);
+        let require = |ok: bool, what: String| if ok { Ok(()) } else { Err(what) };
+        let kind = self.model_type.as_str();
+        require(
+            matches!(kind, "bitvla" | "openvla"),
+            format!("model_type `{kind}`, expected `bitvla` or `openvla`"),
+        )?;
+        require(
+            self.vision_feature_layer == -1 && self.vision_feature_select_strategy == "full",
+            "only vision_feature_layer -1 with strategy `full` is supported".into(),
+        )?;
+        let sizes = [
+            t.vocab_size,
+            t.hidden_size,
+            t.intermediate_size,
+            t.num_attention_heads,
+            t.num_key_value_heads,
+            v.hidden_size,
+            v.intermediate_size,
+            v.num_attention_heads,
+            v.image_size,
+            v.patch_size,
+            self.num_images,
+            self.action_chunk,
+            self.proprio_dim,
+        ];
+        require(sizes.iter().all(|&s| s > 0), "a size is zero".into())?;
+        require(
+            self.action_dim == 7,
+            format!("action_dim {}, expected 7", self.action_dim),
+        )?;
+        let (h, q, kv) = (t.hidden_size, t.num_attention_heads, t.num_key_value_heads);
+        require(
+            h % (2 * q) == 0 && q.is_multiple_of(kv),
+            format!(
+                "text width {h} with {q} query and {kv} key-value heads does not divide evenly"
+            ),
+        )?;
+        let (h, n) = (v.hidden_size, v.num_attention_heads);
+        require(
+            h.is_multiple_of(n),
+            format!("vision width {h} is not divisible by {n} heads"),
+        )?;
+        require(
+            v.image_size >= v.patch_size,
+            format!(
+                "image_size {} is smaller than patch_size {}",
+                v.image_size, v.patch_size
+            ),
+        )?;
+        require(
+            matches!(v.vit_weight_bits, 1 | 32) && matches!(v.vit_act_bits, 8 | 32),
+            format!(
+                "vit bits {}/{}: weights 1 or 32, activations 8 or 32",
+                v.vit_weight_bits, v.vit_act_bits
+            ),
+        )
+    }
+}
+
+impl TextConfig {
+    /// Width of one head.
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+}
+
+impl VisionConfig {
+    /// Patches of one image.
+    pub fn patches(&self) -> usize {
+        let side = self.image_size / self.patch_size;
+        side * side
+    }
+}

@@ -1,0 +1,166 @@
+//! Quantisers and storage packings: fact sheet of BitVLA, section 5.
+
+/// Ternary weights of one tensor: `value = code * absmean`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ternary {
+    /// Codes in {-1, 0, 1}.
+    pub codes: Vec<i8>,
+    /// `max(mean |w|, 1e-5)`.
+    pub absmean: f32,
+}
+
+/// Per-tensor absmean quantiser of weights; the mean is summed in f64, ties go to even.
+pub fn quantise_weights(w: &[f32]) -> Ternary {
+    let sum: f64 = w.iter().map(|v| f64::from(v.abs())).sum();
+    let absmean = ((sum / w.len().max(1) as f64) as f32).max(1e-5);
+    let inverse = 1.0 / absmean;
+    let codes = w
+        .iter()
+        .map(|v| (v * inverse).round_ties_even().clamp(-1.0, 1.0) as i8)
+        .collect();
+    Ternary { codes, absmean }
+}
+
+impl Ternary {
+    /// The weights as floats, `code / (1 / absmean)` as in the reference.
+    pub fn dequantise(&self) -> Vec<f32> {
+        let inverse = 1.0 / self.absmean;
+        self.codes.iter().map(|&c| f32::from(c) / inverse).collect()
+    }
+}
+
+/// Activations in int8, one scale per row, rows padded with zeros to a multiple of 16.
+#[derive(Debug, Clone, Default)]
+pub struct QuantisedRows {
+    k: usize,
+    stride: usize,
+    codes: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+impl QuantisedRows {
+    /// Per-row absmax quantiser: `s = 127 / max(max |x|, 1e-5)`, `code = round(x s)`, ties to even.
+    pub fn new(x: &[f32], k: usize) -> QuantisedRows {
+        let rows = x.len() / k;
+        let stride = k.next_multiple_of(super::BLOCK_K);
+        let mut codes = vec![0i8; rows * stride];
+        let mut scales = Vec::with_capacity(rows);
+        let mut sums = Vec::with_capacity(rows);
+        for (row, out) in x.chunks_exact(k).zip(codes.chunks_exact_mut(stride)) {
+            let scale = 127.0 / absmax(row).max(1e-5);
+            let mut sum = 0i32;
+            for (v, c) in row.iter().zip(out) {
+                let code = round_even(v * scale).clamp(-128.0, 127.0) as i32;
+                *c = code as i8;
+                sum += code;
+            }
+            scales.push(scale);
+            sums.push(sum);
+        }
+        QuantisedRows {
+            k,
+            stride,
+            codes,
+            scales,
+            sums,
+        }
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.scales.len()
+    }
+    /// Columns without padding.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+    /// Columns with padding.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+    /// All codes, rows of `stride`.
+    pub fn codes(&self) -> &[i8] {
+        &self.codes
+    }
+    /// Codes of one row.
+    pub fn row(&self, i: usize) -> &[i8] {
+        &self.codes[i * self.stride..][..self.k]
+    }
+    /// `127 / absmax` of every row.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+    /// Sum of the codes of every row.
+    pub fn sums(&self) -> &[i32] {
+        &self.sums
+    }
+    /// The activations as floats, `code / s`.
+    pub fn dequantise(&self) -> Vec<f32> {
+        (0..self.rows())
+            .flat_map(|i| {
+                self.row(i)
+                    .iter()
+                    .map(move |&c| f32::from(c) / self.scales[i])
+            })
+            .collect()
+    }
+}
+
+/// Largest magnitude; order does not matter.
+fn absmax(row: &[f32]) -> f32 {
+    let (chunks, rest) = row.as_chunks::<16>();
+    let mut lanes = [0f32; 16];
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            let a = v.abs();
+            *lane = if a > *lane { a } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(0f32, |m, v| m.max(v.abs()))
+}
+
+/// Round half to even for magnitudes below 2^22 by the addition of 1.5 * 2^23, which vectorises everywhere.
+fn round_even(x: f32) -> f32 {
+    const MAGIC: f32 = 12_582_912.0;
+    (x + MAGIC) - MAGIC
+}
+
+/// The offline packing of the published code: row-major codes plus one, four to a byte, first in the low bits, tail padded with zero bits.
+pub fn pack_int2(codes: &[i8]) -> Vec<u8> {
+    codes
+        .chunks(4)
+        .map(|four| {
+            four.iter()
+                .enumerate()
+                .fold(0, |byte, (i, c)| byte | ((c + 1) as u8) << (2 * i))
+        })
+        .collect()
+}
+
+/// Undoes [`pack_int2`] for the first `count` codes.
+pub fn unpack_int2(bytes: &[u8], count: usize) -> Vec<i8> {
+    (0..count)
+        .map(|i| ((bytes[i / 4] >> (2 * (i % 4))) & 3) as i8 - 1)
+        .collect()
+}
+
+/// The packing of the published BitNet weights: byte (r, c) holds rows r, r + n/4, r + n/2, r + 3n/4. `n` divides by four.
+pub fn pack_hf(n: usize, k: usize, codes: &[i8]) -> Vec<u8> {
+    let quarter = n / 4;
+    let mut out = vec![0u8; quarter * k];
+    for (i, byte) in out.iter_mut().enumerate() {
+        for block in 0..4 {
+            *byte |= ((codes[block * quarter * k + i] + 1) as u8) << (2 * block);
+        }
+    }
+    out
+}
+
+/// Undoes [`pack_hf`].
+pub fn unpack_hf(n: usize, k: usize, bytes: &[u8]) -> Vec<i8> {
+    let quarter = n / 4 * k;
+    (0..n * k)
+        .map(|i| ((bytes[i % quarter] >> (2 * (i / quarter))) & 3) as i8 - 1)
+        .collect()
+}

@@ -1,0 +1,119 @@
+//! From camera frames to network inputs. The small checkpoints see the whole frame, area-averaged in integers; the
+//! published pipeline (JPEG, Lanczos, centre crop: fact sheet of BitVLA, section 3) is a second [`ImagePipeline`] to come.
+
+use crate::{CAMERA_SIZE, PolicyError};
+
+/// How a frame becomes an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImagePipeline {
+    /// Area average to the size of the input.
+    Area,
+}
+
+impl ImagePipeline {
+    /// By the name in `processor_config.json`.
+    ///
+    /// # Errors
+    /// For anything that is not built yet.
+    pub fn named(name: Option<&str>, file: &std::path::Path) -> Result<ImagePipeline, PolicyError> {
+        match name {
+            Some("area") => Ok(ImagePipeline::Area),
+            other => {
+                let what = format!(
+                    "image_pipeline `{}`: only `area` is supported",
+                    other.unwrap_or("published")
+                );
+                Err(PolicyError::File {
+                    path: file.into(),
+                    what,
+                })
+            }
+        }
+    }
+
+    /// A camera frame to a normalised input of 3 x size x size.
+    pub fn apply(self, frame: &[u8], size: usize) -> Vec<f32> {
+        match self {
+            ImagePipeline::Area => normalise(&resize_area(frame, CAMERA_SIZE, size)),
+        }
+    }
+}
+
+/// Averages square RGB frames over the exact footprint of every pixel, in integers, rounding half up. The trainer
+/// stores what this returns, so that both see the same bytes.
+pub fn resize_area(frame: &[u8], from: usize, to: usize) -> Vec<u8> {
+    assert_eq!(frame.len(), from * from * 3, "RGB frame of side {from}");
+    // In units of 1 / (from * to) of the side, source pixels are `to` wide and target pixels `from`.
+    let spans: Vec<Vec<(usize, u32)>> = (0..to)
+        .map(|i| {
+            let (start, end) = (i * from, (i + 1) * from);
+            let overlap = |j: usize| (((j + 1) * to).min(end) - (j * to).max(start)) as u32;
+            (start / to..end.div_ceil(to))
+                .map(|j| (j, overlap(j)))
+                .collect()
+        })
+        .collect();
+    let mut rows = vec![0u32; from * to * 3];
+    for (source, row) in frame
+        .chunks_exact(from * 3)
+        .zip(rows.chunks_exact_mut(to * 3))
+    {
+        for (span, out) in spans.iter().zip(row.chunks_exact_mut(3)) {
+            for (j, weight) in span {
+                for (channel, out) in out.iter_mut().enumerate() {
+                    *out += weight * u32::from(source[3 * j + channel]);
+                }
+            }
+        }
+    }
+    let total = (from * from) as u64;
+    let mut result = Vec::with_capacity(to * to * 3);
+    for span in &spans {
+        for column in 0..to * 3 {
+            let sum: u64 = span
+                .iter()
+                .map(|(j, w)| u64::from(*w) * u64::from(rows[j * to * 3 + column]))
+                .sum();
+            result.push(((2 * sum + total) / (2 * total)) as u8);
+        }
+    }
+    result
+}
+
+/// `(x / 255 - 0.5) / 0.5`, channels first.
+pub fn normalise(pixels: &[u8]) -> Vec<f32> {
+    let plane = pixels.len() / 3;
+    let mut out = vec![0f32; pixels.len()];
+    for (i, pixel) in pixels.chunks_exact(3).enumerate() {
+        for (channel, value) in pixel.iter().enumerate() {
+            out[channel * plane + i] = (f32::from(*value) / 255.0 - 0.5) / 0.5;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: the area average is exact: constant frames stay, means are kept, the identity is one.
+    use super::*;
+
+    #[test]
+    fn area_average_is_exact() {
+        assert_eq!(
+            resize_area(&vec![77; 256 * 256 * 3], 256, 112),
+            vec![77; 112 * 112 * 3]
+        );
+        let mut random = crate::testing::Random::new(1);
+        let frame: Vec<u8> = (0..64 * 64 * 3).map(|_| random.next_u64() as u8).collect();
+        assert_eq!(resize_area(&frame, 64, 64), frame);
+        let half = resize_area(&frame, 64, 32);
+        let at = |x: usize, y: usize| u32::from(frame[3 * (y * 64 + x)]);
+        assert_eq!(
+            u32::from(half[0]),
+            (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4
+        );
+        let mean = |x: &[u8]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
+        assert!((mean(&resize_area(&frame, 64, 28)) - mean(&frame)).abs() < 0.5);
+        assert_eq!(normalise(&[0, 255, 51]), [-1.0, 1.0, -0.6]);
+    }
+}

@@ -1,0 +1,149 @@
+//! The network as a [`Policy`]: `ternary` on packed weights, `full` on dense ones, the same code otherwise.
+
+use crate::normalise::{Statistics, gripper_to_env};
+use crate::preprocess::ImagePipeline;
+use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
+use crate::{
+    ActionChunk, BitVla, CAMERA_SIZE, Checkpoint, MemoryLedger, Observation, PhaseTimes, Policy,
+    PolicyError, WeightFormat,
+};
+use std::path::Path;
+use std::time::Instant;
+
+/// A checkpoint that acts.
+pub struct VlaPolicy {
+    name: &'static str,
+    network: BitVla,
+    prompter: Prompter,
+    pipeline: ImagePipeline,
+    statistics: Statistics,
+    prompt: Option<(String, Vec<u32>)>,
+}
+
+impl VlaPolicy {
+    /// Reads a checkpoint folder.
+    ///
+    /// # Errors
+    /// Names the file, and the tensor where it is about one.
+    pub fn load(dir: &Path, format: WeightFormat) -> Result<Box<dyn Policy>, PolicyError> {
+        Ok(Box::new(VlaPolicy::open(dir, format)?))
+    }
+
+    /// The same with its type.
+    ///
+    /// # Errors
+    /// As [`VlaPolicy::load`].
+    pub fn open(dir: &Path, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
+        let checkpoint = Checkpoint::load(dir)?;
+        let processor = ProcessorConfig::read(dir)?;
+        let config = checkpoint.config();
+        Ok(VlaPolicy {
+            name: match format {
+                WeightFormat::Ternary => "ternary",
+                WeightFormat::Full => "full",
+            },
+            pipeline: ImagePipeline::named(
+                processor.image_pipeline.as_deref(),
+                &dir.join(PROCESSOR_FILE),
+            )?,
+            prompter: Prompter::load(dir, config, &processor)?,
+            statistics: Statistics::read(dir, processor.unnorm_key.as_deref())?,
+            network: BitVla::new(&checkpoint, format)?,
+            prompt: None,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &BitVla {
+        &self.network
+    }
+
+    fn fail<T>(&self, what: String) -> Result<T, PolicyError> {
+        Err(PolicyError::Query {
+            policy: self.name.into(),
+            what,
+        })
+    }
+
+    /// Token ids, remembered for the last instruction.
+    fn prompt(&mut self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
+        if let Some((text, ids)) = &self.prompt
+            && text == instruction
+        {
+            return Ok(ids.clone());
+        }
+        let ids = self.prompter.ids(instruction)?;
+        self.prompt = Some((instruction.into(), ids.clone()));
+        Ok(ids)
+    }
+}
+
+impl Policy for VlaPolicy {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError> {
+        let start = Instant::now();
+        let expected = CAMERA_SIZE * CAMERA_SIZE * 3;
+        let cameras = [observation.agentview, observation.wrist];
+        if let Some(frame) = cameras.iter().find(|frame| frame.len() != expected) {
+            return self.fail(format!(
+                "frame of {} bytes, expected {expected}",
+                frame.len()
+            ));
+        }
+        if observation.proprio.iter().any(|v| !v.is_finite()) {
+            return self.fail(format!(
+                "proprioception {:?} is not finite",
+                observation.proprio
+            ));
+        }
+        let config = self.network.config();
+        if config.num_images > cameras.len() {
+            return self.fail(format!(
+                "the checkpoint wants {} images, there are 2",
+                config.num_images
+            ));
+        }
+        let size = config.vision_config.image_size;
+        let images: Vec<Vec<f32>> = cameras
+            .iter()
+            .take(config.num_images)
+            .map(|frame| self.pipeline.apply(frame, size))
+            .collect();
+        let prompt = self.prompt(observation.instruction)?;
+        let state = self.statistics.proprio.normalise(&observation.proprio);
+        let state: Vec<f32> = state.into_iter().map(|v| v as f32).collect();
+        let mut times = PhaseTimes {
+            preprocessing: start.elapsed(),
+            ..PhaseTimes::default()
+        };
+        let normalised =
+            self.network
+                .forward(&prompt, &images, &state, &mut times, &mut |_, _| {})?;
+        let start = Instant::now();
+        let mut actions = Vec::with_capacity(normalised.len() / 7);
+        for action in normalised.as_chunks::<7>().0 {
+            let wide: Vec<f64> = action.iter().map(|&v| f64::from(v)).collect();
+            let raw = self.statistics.action.unnormalise(&wide);
+            let mut action = [0f64; 7];
+            action.copy_from_slice(&raw);
+            action[6] = gripper_to_env(raw[6]);
+            if action.iter().any(|v| !v.is_finite()) {
+                return self.fail(format!("action {action:?} is not finite"));
+            }
+            actions.push(action);
+        }
+        times.head += start.elapsed();
+        Ok(ActionChunk { actions, times })
+    }
+
+    fn memory(&self) -> MemoryLedger {
+        let config = self.network.config();
+        let words = 16;
+        let tokens =
+            config.num_images * config.vision_config.patches() + config.placeholders() + words;
+        self.network.memory(tokens)
+    }
+}

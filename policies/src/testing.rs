@@ -1,0 +1,179 @@
+//! For tests of this and other crates: a tiny checkpoint of random weights, reproducible from a seed.
+
+use crate::checkpoint::{
+    HEAD_FILE, MODEL_FILE, PROPRIO_FILE, TensorSpec, TensorSpecs, file_error, write_tensors,
+};
+use crate::normalise::STATISTICS_FILE;
+use crate::prompt::{PROCESSOR_FILE, TOKENIZER_FILE};
+use crate::{Attention, Config, PolicyError, TextConfig, VisionConfig};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// SplitMix64.
+pub struct Random(u64);
+
+impl Random {
+    /// From a seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+    /// 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    /// In [0, 1).
+    pub fn uniform(&mut self) -> f32 {
+        (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32
+    }
+    /// About normal: the sum of twelve uniforms.
+    pub fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
+    }
+}
+
+/// Words of the little vocabulary: those of the LIBERO-Spatial instructions.
+pub const WORDS: [&str; 26] = [
+    "pick", "up", "the", "black", "bowl", "between", "plate", "and", "ramekin", "place", "it",
+    "on", "next", "to", "from", "table", "center", "cookie", "box", "in", "top", "drawer", "of",
+    "wooden", "cabinet", "stove",
+];
+
+/// A word-level tokenizer over special tokens and words, in this order, as `tokenizer.json`.
+pub fn word_tokenizer(words: &[&str]) -> Value {
+    let special = ["<unk>", "<bos>", "<eos>", "<image>", "<proprio>"];
+    let vocabulary: BTreeMap<&str, usize> = special
+        .iter()
+        .chain(words)
+        .enumerate()
+        .map(|(id, word)| (*word, id))
+        .collect();
+    let added: Vec<Value> = special
+        .iter()
+        .enumerate()
+        .map(|(id, content)| {
+            json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true})
+        })
+        .collect();
+    json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
+           "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+           "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}})
+}
+
+/// Sizes of a small checkpoint: token ids as [`word_tokenizer`] gives them.
+pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: usize) -> Config {
+    Config {
+        model_type: "bitvla".into(),
+        image_token_index: 3,
+        proprio_token_index: Some(4),
+        vision_feature_layer: -1,
+        vision_feature_select_strategy: "full".into(),
+        num_images: 2,
+        action_chunk: 8,
+        action_dim: 7,
+        proprio_dim: 8,
+        attention: Attention::Bidirectional,
+        text_config: TextConfig {
+            vocab_size,
+            hidden_size: width,
+            intermediate_size: width * 3,
+            num_hidden_layers: layers,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            rms_norm_eps: 1e-5,
+            rope_theta: 500_000.0,
+            max_position_embeddings: 1024,
+            tie_word_embeddings: false,
+            bos_token_id: Some(1),
+            eos_token_id: Some(2),
+        },
+        vision_config: VisionConfig {
+            hidden_size: width,
+            intermediate_size: width * 4,
+            num_hidden_layers: layers,
+            num_attention_heads: 4,
+            image_size,
+            patch_size: 16,
+            layer_norm_eps: 1e-6,
+            vit_weight_bits: 1,
+            vit_act_bits: 8,
+        },
+    }
+}
+
+/// Random values for tensors: norms one, biases zero, weights normal with the inverse root of the inputs.
+pub fn random_tensors(specs: &[TensorSpec], random: &mut Random) -> BTreeMap<String, Vec<f32>> {
+    let values = |(name, shape): &TensorSpec, random: &mut Random| {
+        let count = shape.iter().product();
+        let inputs: usize = shape[1..].iter().product();
+        if name.ends_with("bias") {
+            vec![0.0; count]
+        } else if shape.len() == 1 {
+            vec![1.0; count]
+        } else {
+            let scale = 1.0 / (inputs as f32).sqrt();
+            (0..count).map(|_| random.normal() * scale).collect()
+        }
+    };
+    specs
+        .iter()
+        .map(|spec| (spec.0.clone(), values(spec, random)))
+        .collect()
+}
+
+/// Writes a whole checkpoint of random weights: images of 32 pixels, width 32, one layer each.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_tiny_checkpoint(dir: &Path) -> Result<(), PolicyError> {
+    write_random_checkpoint(dir, &small_config(32, 32, 1, WORDS.len() + 5), 1)
+}
+
+/// Writes a checkpoint of random weights for a config.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_random_checkpoint(dir: &Path, config: &Config, seed: u64) -> Result<(), PolicyError> {
+    std::fs::create_dir_all(dir).map_err(|e| file_error(dir, e))?;
+    let write = |name: &str, value: Value| {
+        let path = dir.join(name);
+        std::fs::write(&path, format!("{value:#}\n")).map_err(|e| file_error(&path, e))
+    };
+    let value = serde_json::to_value(config).map_err(|e| file_error(dir, e))?;
+    write("config.json", value)?;
+    write(TOKENIZER_FILE, word_tokenizer(&WORDS))?;
+    let template = "{images}{proprio}{instruction}";
+    write(
+        PROCESSOR_FILE,
+        json!({"prompt_template": template, "image_pipeline": "area", "unnorm_key": "spatial"}),
+    )?;
+    let action = json!({"q01": [-0.75, -0.66, -0.94, -0.11, -0.21, -0.18, 0.0],
+                        "q99": [0.94, 0.88, 0.93, 0.10, 0.18, 0.15, 1.0],
+                        "mask": [true, true, true, true, true, true, false]});
+    let proprio = json!({"q01": [-0.3, -0.25, 0.9, 2.8, -1.3, -0.4, 0.0, -0.04],
+                         "q99": [0.15, 0.35, 1.3, 3.3, 0.9, 0.4, 0.04, 0.0]});
+    write(
+        STATISTICS_FILE,
+        json!({"spatial": {"action": action, "proprio": proprio}}),
+    )?;
+    let specs = TensorSpecs::of(config);
+    let mut random = Random::new(seed);
+    for (file, specs) in [
+        (MODEL_FILE, &specs.model),
+        (HEAD_FILE, &specs.head),
+        (PROPRIO_FILE, &specs.proprio),
+    ] {
+        write_tensors(
+            &dir.join(file),
+            specs,
+            &random_tensors(specs, &mut random),
+            true,
+        )?;
+    }
+    Ok(())
+}
