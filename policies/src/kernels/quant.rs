@@ -48,7 +48,8 @@ impl QuantisedRows {
         let mut scales = Vec::with_capacity(rows);
         let mut sums = Vec::with_capacity(rows);
         for (row, out) in x.chunks_exact(k).zip(codes.chunks_exact_mut(stride)) {
-            let scale = 127.0 / absmax(row).max(1e-5);
+            // The reference multiplies by the reciprocal, which may differ from the quotient by one unit.
+            let scale = 127.0 * (1.0 / absmax(row).max(1e-5));
             let mut sum = 0i32;
             for (v, c) in row.iter().zip(out) {
                 let code = round_even(v * scale).clamp(-128.0, 127.0) as i32;

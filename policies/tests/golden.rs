@@ -1,0 +1,224 @@
+//! Guarantee: the network, quantisers, packings and normalisation agree with the published reference code on the
+//! golden cases (absolute tolerance of each case's `case.json`, 1e-4). Needs `shared/golden/bitvla` beside the
+//! repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
+
+use bitvla_policies::checkpoint::bf16_to_f32;
+use bitvla_policies::kernels::quant::{
+    QuantisedRows, pack_hf, pack_int2, quantise_weights, unpack_hf, unpack_int2,
+};
+use bitvla_policies::linear::{Linear, LinearFormat};
+use bitvla_policies::normalise::{Percentiles, gripper_to_env, quat_to_axis_angle};
+use bitvla_policies::{Attention, BitVla, Checkpoint, PhaseTimes, WeightFormat};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The folder of a case, or none with a line on stderr.
+fn case(name: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/bitvla");
+    let root = std::env::var_os("BITVLA_GOLDEN").map_or(beside, PathBuf::from);
+    let dir = root.join(name);
+    if dir.join("case.json").exists() {
+        return Some(dir);
+    }
+    eprintln!("SKIPPED: golden case {name}: no {}", dir.display());
+    None
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Every tensor of a file as f64 with its shape.
+struct Tensors(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
+
+impl Tensors {
+    fn read(path: &Path) -> Tensors {
+        let bytes = std::fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let values = |dtype: Dtype, data: &[u8]| -> Vec<f64> {
+            match dtype {
+                Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect(),
+                Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+                Dtype::I64 => data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+                Dtype::BF16 => {
+                    data.as_chunks().0.iter().map(|b| bf16_to_f32(u16::from_le_bytes(*b)).into()).collect()
+                }
+                Dtype::I8 => data.iter().map(|b| f64::from(*b as i8)).collect(),
+                Dtype::U8 => data.iter().map(|b| f64::from(*b)).collect(),
+                other => panic!("type {other:?}"),
+            }
+        };
+        let tensors = file.tensors().into_iter();
+        Tensors(tensors.map(|(name, t)| (name, (t.shape().to_vec(), values(t.dtype(), t.data())))).collect())
+    }
+    fn f64(&self, name: &str) -> &[f64] {
+        &self.0.get(name).unwrap_or_else(|| panic!("no {name}")).1
+    }
+    fn f32(&self, name: &str) -> Vec<f32> {
+        self.f64(name).iter().map(|&v| v as f32).collect()
+    }
+    fn i8(&self, name: &str) -> Vec<i8> {
+        self.f64(name).iter().map(|&v| v as i8).collect()
+    }
+    fn shape(&self, name: &str) -> &[usize] {
+        &self.0[name].0
+    }
+    fn names(&self, prefix: &str, suffix: &str) -> Vec<String> {
+        let matching = self.0.keys().filter(|n| n.starts_with(prefix) && n.ends_with(suffix));
+        matching.map(|n| n.trim_end_matches(suffix).to_string()).collect()
+    }
+}
+
+fn worst(a: &[f32], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+}
+
+/// Runs a case and compares every intermediate value that we name as the reference does.
+fn network(name: &str) {
+    let Some(dir) = case(name) else { return };
+    let about = json(&dir.join("case.json"));
+    let tolerance = about["abs_tolerance"].as_f64().unwrap();
+    let quantised = about["lm_quantised"].as_bool().unwrap();
+    let format = if quantised { WeightFormat::Ternary } else { WeightFormat::Full };
+    let checkpoint = Checkpoint::load(&dir).unwrap();
+    let mut network = BitVla::new(&checkpoint, format).unwrap();
+    if about["attention"] == "causal" {
+        network.set_attention(Attention::Causal);
+    }
+    let inputs = Tensors::read(&dir.join("inputs.safetensors"));
+    let outputs = Tensors::read(&dir.join("outputs.safetensors"));
+    let prompt: Vec<u32> = inputs.f64("prompt_input_ids").iter().map(|&v| v as u32).collect();
+    let shape = inputs.shape("pixel_values").to_vec();
+    let pixels = inputs.f32("pixel_values");
+    let images: Vec<Vec<f32>> = pixels.chunks(shape[2] * shape[3] * shape[4]).map(<[f32]>::to_vec).collect();
+    let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut trace = |name: &str, values: &[f32]| seen.entry(name.into()).or_default().extend(values);
+    let proprio = inputs.f32("proprio");
+    network.forward(&prompt, &images, &proprio, &mut PhaseTimes::default(), &mut trace).unwrap();
+    let mut report = Vec::new();
+    for (name, values) in &seen {
+        if outputs.0.contains_key(name) {
+            report.push((name.clone(), worst(values, outputs.f64(name))));
+        }
+    }
+    for (value, error) in &report {
+        eprintln!("{name}: {value} within {error:.1e}");
+    }
+    assert!(report.len() >= 9, "{name}: only {} values compared", report.len());
+    for (value, error) in report {
+        assert!(error <= tolerance, "{name}: {value} differs by {error}");
+    }
+    if dir.join("quant.safetensors").exists() {
+        let quant = Tensors::read(&dir.join("quant.safetensors"));
+        for tensor in quant.names("", ".ternary") {
+            let ours = quantise_weights(&checkpoint.model().f32(&format!("{tensor}.weight")).unwrap());
+            assert_eq!(ours.codes, quant.i8(&format!("{tensor}.ternary")), "{tensor}");
+            let absmean = quant.f64(&format!("{tensor}.absmean"))[0];
+            assert!((f64::from(ours.absmean) / absmean - 1.0).abs() < 1e-6, "{tensor}");
+        }
+    }
+}
+
+#[test]
+fn golden_a_ternary_all() {
+    network("a_ternary_all");
+}
+#[test]
+fn golden_b_fpvision_ternllm() {
+    network("b_fpvision_ternllm");
+}
+#[test]
+fn golden_c_full_precision() {
+    network("c_full_precision");
+}
+#[test]
+fn golden_d_real_ratio_20_5() {
+    network("d_real_ratio_20_5");
+}
+#[test]
+fn golden_f_causal_mask() {
+    network("f_causal_mask");
+}
+#[test]
+fn golden_h_w1_a32_vision() {
+    network("h_w1_a32_vision");
+}
+
+#[test]
+fn golden_e_quantizers() {
+    let Some(dir) = case("e_quantizers") else { return };
+    let t = Tensors::read(&dir.join("tensors.safetensors"));
+    for name in t.names("w.", ".ternary") {
+        let ours = quantise_weights(&t.f32(&format!("{name}.in")));
+        assert_eq!(ours.codes, t.i8(&format!("{name}.ternary")), "{name}");
+        let absmean = t.f64(&format!("{name}.absmean_clamped"))[0];
+        assert!((f64::from(ours.absmean) / absmean - 1.0).abs() < 3e-7, "{name}: {} {absmean}", ours.absmean);
+        let tolerance = if name.ends_with("bf16") { 4e-3 } else { 3e-7 };
+        for (ours, theirs) in ours.dequantise().iter().zip(t.f64(&format!("{name}.dequant"))) {
+            assert!((f64::from(*ours) - theirs).abs() <= tolerance * theirs.abs(), "{name}");
+        }
+    }
+    for name in t.names("a.", ".codes") {
+        let input = t.f32(&format!("{name}.in"));
+        let k = *t.shape(&format!("{name}.in")).last().unwrap();
+        let ours = QuantisedRows::new(&input, k);
+        let codes: Vec<i8> = (0..ours.rows()).flat_map(|i| ours.row(i).to_vec()).collect();
+        assert_eq!(codes, t.i8(&format!("{name}.codes")), "{name}");
+        assert_eq!(ours.scales(), t.f32(&format!("{name}.scale_127_over_absmax")), "{name}");
+        if !name.ends_with("bf16") {
+            assert_eq!(ours.dequantise(), t.f32(&format!("{name}.dequant")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn golden_e_packing() {
+    let Some(dir) = case("e_packing") else { return };
+    let t = Tensors::read(&dir.join("tensors.safetensors"));
+    for name in t.names("", ".ternary") {
+        let codes = t.i8(&format!("{name}.ternary"));
+        let (n, k) = (t.shape(&format!("{name}.ternary"))[0], t.shape(&format!("{name}.ternary"))[1]);
+        let weight = t.f32(&format!("{name}.weight_bf16"));
+        assert_eq!(quantise_weights(&weight).codes, codes, "{name}");
+        let bytes = |what: &str| t.f64(&format!("{name}.{what}")).iter().map(|&v| v as u8).collect::<Vec<u8>>();
+        assert_eq!(pack_int2(&codes), bytes("int2.q_weight"), "{name}");
+        assert_eq!(unpack_int2(&pack_int2(&codes), n * k), codes, "{name}");
+        if n.is_multiple_of(4) {
+            assert_eq!(pack_hf(n, k, &codes), bytes("hf.packed"), "{name}");
+            assert_eq!(unpack_hf(n, k, &bytes("hf.packed")), codes, "{name}");
+        }
+        let linear = Linear::new(&weight, None, n, k, LinearFormat::Ternary { int8: true });
+        let y = linear.forward(&t.f32(&format!("{name}.x")));
+        assert!(worst(&y, t.f64(&format!("{name}.y_online_fp32"))) < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn golden_m_normalization() {
+    let Some(dir) = case("m_normalization") else { return };
+    let v = json(&dir.join("values.json"));
+    let rows = |name: &str| -> Vec<Vec<f64>> { serde_json::from_value(v[name].clone()).unwrap() };
+    let check = |name: &str, ours: &[f64], theirs: &[f64]| {
+        for (a, b) in ours.iter().zip(theirs) {
+            assert!((a - b).abs() < 1e-12, "{name}: {ours:?} {theirs:?}");
+        }
+    };
+    let proprio: Percentiles = serde_json::from_value(v["proprio_stats"].clone()).unwrap();
+    for (raw, normalised) in rows("proprio_raw").iter().zip(rows("proprio_normalized")) {
+        check("proprio", &proprio.normalise(raw), &normalised);
+    }
+    let action: Percentiles = serde_json::from_value(v["action_stats"].clone()).unwrap();
+    let wanted = rows("action_unnormalized").into_iter().zip(rows("action_for_env"));
+    for (normalised, (raw, env)) in rows("action_normalized").iter().zip(wanted) {
+        let mut ours = action.unnormalise(normalised);
+        check("action", &ours, &raw);
+        ours[6] = gripper_to_env(ours[6]);
+        check("environment action", &ours, &env);
+    }
+    for (q, angles) in rows("quat_xyzw").iter().zip(rows("axis_angle")) {
+        check("axis-angle", &quat_to_axis_angle([q[0], q[1], q[2], q[3]]), &angles);
+    }
+}
