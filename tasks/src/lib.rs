@@ -2,6 +2,7 @@
 //! problems, scenes, initial states, predicates, suites and the scripted expert.
 
 mod assets;
+pub mod bddl;
 mod error;
 mod validate;
 
