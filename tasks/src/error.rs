@@ -26,6 +26,9 @@ pub enum TaskError {
         /// What should be there.
         expected: String,
     },
+    /// A BDDL file is not understood.
+    #[error(transparent)]
+    Bddl(#[from] crate::bddl::BddlError),
     /// A name that nothing answers to.
     #[error("unknown {kind} `{name}`{}", known_list(known))]
     Unknown {
