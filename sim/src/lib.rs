@@ -3,9 +3,15 @@
 //!
 //! The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
 
+pub mod carriers;
 pub mod description;
 pub mod error;
+pub mod joint_constraints;
+pub mod osc;
+pub mod panda;
 pub mod render;
+pub mod world;
 
 pub use description::*;
 pub use error::SimError;
+pub use world::{RobotObservation, Snapshot, World};

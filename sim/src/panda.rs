@@ -1,0 +1,326 @@
+//! Kinematics and dynamics of the arm in double precision, from its description (fact sheet section
+//! 3): poses, grip-site Jacobian, joint-space inertia (composite rigid bodies, armature included)
+//! and bias forces (recursive Newton-Euler).
+//!
+//! The controller needs the inertia matrix and the bias exactly; Rapier offers neither, and works in
+//! single precision.
+
+use crate::carriers::CarrierTree;
+use crate::description::{JointKind, ModelDesc, isometry};
+use crate::error::SimError;
+use nalgebra::{
+    Isometry3, Matrix3, Point3, SMatrix, SVector, Translation3, UnitQuaternion, Vector3,
+};
+
+/// Arm joints.
+pub const ARM: usize = 7;
+/// Arm joints and the two fingers.
+pub const DOFS: usize = 9;
+/// Gravity, m/s^2, along -z.
+pub const GRAVITY: f64 = 9.81;
+/// Joint positions after a reset (rad, then finger positions in m).
+pub const RESET_QPOS: [f64; DOFS] = [
+    0.0,
+    -0.161037389,
+    0.0,
+    -2.44459747,
+    0.0,
+    2.2267522,
+    std::f64::consts::FRAC_PI_4,
+    0.020833,
+    -0.020833,
+];
+
+/// One value per degree of freedom.
+pub type Joints = SVector<f64, DOFS>;
+/// Joint-space inertia.
+pub type JointMatrix = SMatrix<f64, DOFS, DOFS>;
+/// Grip-site Jacobian of the arm joints: linear rows, then angular rows, world frame.
+pub type SiteJacobian = SMatrix<f64, 6, ARM>;
+
+#[derive(Debug, Clone)]
+struct Link {
+    parent: Option<usize>,
+    to_parent: Isometry3<f64>,
+    axis: Vector3<f64>,
+    hinge: bool,
+    mass: f64,
+    com: Vector3<f64>,
+    inertia: Matrix3<f64>,
+}
+
+/// The arm with its gripper on a fixed base.
+#[derive(Debug, Clone)]
+pub struct Panda {
+    links: Vec<Link>,
+    base: Isometry3<f64>,
+    grip_site: Isometry3<f64>,
+    hand: Isometry3<f64>,
+    /// Rotor inertia per joint, kg m^2 or kg.
+    pub armature: Joints,
+    /// Viscous damping per joint.
+    pub damping: Joints,
+    /// Dry friction per joint, N m or N.
+    pub friction_loss: Joints,
+    /// Lowest and highest position per joint.
+    pub range: [[f64; 2]; DOFS],
+    /// Diagonal of the inverse inertia at joint positions zero; scales the soft constraints.
+    pub inv_weight: Joints,
+}
+
+/// World-frame quantities of one configuration.
+#[derive(Debug, Clone)]
+pub struct Kinematics {
+    /// Pose of each link.
+    pub pose: [Isometry3<f64>; DOFS],
+    axis: [Vector3<f64>; DOFS],
+    com: [Vector3<f64>; DOFS],
+    inertia: [Matrix3<f64>; DOFS],
+    /// Pose of the grip site.
+    pub grip_site: Isometry3<f64>,
+    /// Pose of the body `right_hand`.
+    pub hand: Isometry3<f64>,
+}
+
+impl Panda {
+    /// Reads the arm from its description; its base stands at `base` in the world.
+    pub fn new(model: &ModelDesc, base: Isometry3<f64>) -> Result<Panda, SimError> {
+        let bad = |what: &str| SimError::BadRobot {
+            model: model.name.clone(),
+            what: what.into(),
+        };
+        let tree = CarrierTree::new(model)?;
+        if tree.carriers.len() != DOFS + 1 {
+            return Err(bad(&format!(
+                "{} jointed bodies, expected 7 arm joints and 2 fingers",
+                tree.carriers.len() - 1
+            )));
+        }
+        let mut links = Vec::with_capacity(DOFS);
+        let mut armature = Joints::zeros();
+        let mut damping = Joints::zeros();
+        let mut friction_loss = Joints::zeros();
+        let mut range = [[0.0; 2]; DOFS];
+        for (i, c) in tree.carriers[1..].iter().enumerate() {
+            let joint = c
+                .joint
+                .as_ref()
+                .ok_or_else(|| bad("a body without joint"))?;
+            let hinge = joint.kind == JointKind::Hinge;
+            if hinge != (i < ARM) {
+                return Err(bad("expected 7 hinges, then 2 slides"));
+            }
+            let parent = c.parent.and_then(|p| p.checked_sub(1));
+            let expected = if i == 0 { None } else { Some((i - 1).min(ARM - 1)) };
+            if parent != expected {
+                return Err(bad("expected a serial arm with two fingers on its last link"));
+            }
+            armature[i] = joint.armature;
+            damping[i] = joint.damping;
+            friction_loss[i] = joint.friction_loss;
+            range[i] = joint.range;
+            links.push(Link {
+                parent,
+                to_parent: c.to_parent,
+                axis: Vector3::from(joint.axis),
+                hinge,
+                mass: c.mass,
+                com: c.com,
+                inertia: c.inertia,
+            });
+        }
+        let on_last_link = |body: usize| -> Option<Isometry3<f64>> {
+            let (carrier, at) = tree.of_body[body];
+            (carrier == ARM).then_some(at)
+        };
+        let (site_body, site) = model
+            .bodies
+            .iter()
+            .enumerate()
+            .find_map(|(b, body)| Some((b, body.site.iter().find(|s| s.name == "grip_site")?)))
+            .ok_or_else(|| bad("no site grip_site"))?;
+        let hand_body = model
+            .bodies
+            .iter()
+            .position(|b| b.name == "right_hand")
+            .ok_or_else(|| bad("no body right_hand"))?;
+        let grip_site = on_last_link(site_body).ok_or_else(|| bad("grip_site is elsewhere"))?
+            * isometry(site.pos, site.quat_wxyz);
+        let hand = on_last_link(hand_body).ok_or_else(|| bad("right_hand is elsewhere"))?;
+        let mut panda = Panda {
+            links,
+            base,
+            grip_site,
+            hand,
+            armature,
+            damping,
+            friction_loss,
+            range,
+            inv_weight: Joints::zeros(),
+        };
+        let kin = panda.kinematics(&Joints::zeros());
+        let inverse = panda
+            .mass_matrix(&kin)
+            .try_inverse()
+            .ok_or_else(|| bad("the inertia matrix is singular"))?;
+        panda.inv_weight = inverse.diagonal();
+        Ok(panda)
+    }
+
+    /// Poses of everything at joint positions `q`.
+    pub fn kinematics(&self, q: &Joints) -> Kinematics {
+        let mut k = Kinematics {
+            pose: [Isometry3::identity(); DOFS],
+            axis: [Vector3::zeros(); DOFS],
+            com: [Vector3::zeros(); DOFS],
+            inertia: [Matrix3::zeros(); DOFS],
+            grip_site: Isometry3::identity(),
+            hand: Isometry3::identity(),
+        };
+        for (i, link) in self.links.iter().enumerate() {
+            let parent = link.parent.map_or(self.base, |p| k.pose[p]);
+            let joint = if link.hinge {
+                let (s, c) = (libm::sin(q[i] * 0.5), libm::cos(q[i] * 0.5));
+                let v = link.axis * s;
+                Isometry3::from_parts(
+                    Translation3::identity(),
+                    UnitQuaternion::new_unchecked(nalgebra::Quaternion::new(c, v.x, v.y, v.z)),
+                )
+            } else {
+                Isometry3::from_parts(
+                    Translation3::from(link.axis * q[i]),
+                    UnitQuaternion::identity(),
+                )
+            };
+            let pose = parent * link.to_parent * joint;
+            let r = *pose.rotation.to_rotation_matrix().matrix();
+            k.pose[i] = pose;
+            k.axis[i] = r * link.axis;
+            k.com[i] = (pose * Point3::from(link.com)).coords;
+            k.inertia[i] = r * link.inertia * r.transpose();
+        }
+        k.grip_site = k.pose[ARM - 1] * self.grip_site;
+        k.hand = k.pose[ARM - 1] * self.hand;
+        k
+    }
+
+    /// Jacobian of the grip site with respect to the arm joints.
+    pub fn jacobian(&self, k: &Kinematics) -> SiteJacobian {
+        let mut j = SiteJacobian::zeros();
+        let p = k.grip_site.translation.vector;
+        for i in 0..ARM {
+            let lin = k.axis[i].cross(&(p - k.pose[i].translation.vector));
+            j.fixed_view_mut::<3, 1>(0, i).copy_from(&lin);
+            j.fixed_view_mut::<3, 1>(3, i).copy_from(&k.axis[i]);
+        }
+        j
+    }
+
+    /// Joint-space inertia with armature.
+    pub fn mass_matrix(&self, k: &Kinematics) -> JointMatrix {
+        // Composite bodies: mass, first moment and inertia about the world origin of each subtree.
+        let mut mass = [0.0; DOFS];
+        let mut moment = [Vector3::zeros(); DOFS];
+        let mut about_origin = [Matrix3::zeros(); DOFS];
+        for i in (0..DOFS).rev() {
+            let link = &self.links[i];
+            let c = k.com[i];
+            mass[i] += link.mass;
+            moment[i] += c * link.mass;
+            about_origin[i] += k.inertia[i]
+                + (Matrix3::identity() * c.dot(&c) - c * c.transpose()) * link.mass;
+            if let Some(p) = link.parent {
+                (mass[p], moment[p], about_origin[p]) = (
+                    mass[p] + mass[i],
+                    moment[p] + moment[i],
+                    about_origin[p] + about_origin[i],
+                );
+            }
+        }
+        let mut m = JointMatrix::from_diagonal(&self.armature);
+        for j in 0..DOFS {
+            // Momentum of the subtree for unit velocity of joint j, about the world origin.
+            let (w, v0) = self.unit_twist(k, j);
+            let linear = v0 * mass[j] + w.cross(&moment[j]);
+            let angular = about_origin[j] * w + moment[j].cross(&v0);
+            let mut i = j;
+            loop {
+                let (wi, vi) = self.unit_twist(k, i);
+                let value = wi.dot(&angular) + vi.dot(&linear);
+                m[(i, j)] += value;
+                if i != j {
+                    m[(j, i)] += value;
+                }
+                match self.links[i].parent {
+                    Some(p) => i = p,
+                    None => break,
+                }
+            }
+        }
+        m
+    }
+
+    /// Angular velocity, and velocity of the point at the world origin, for unit joint velocity.
+    fn unit_twist(&self, k: &Kinematics, i: usize) -> (Vector3<f64>, Vector3<f64>) {
+        if self.links[i].hinge {
+            (k.axis[i], k.pose[i].translation.vector.cross(&k.axis[i]))
+        } else {
+            (Vector3::zeros(), k.axis[i])
+        }
+    }
+
+    /// Joint forces that gravity, Coriolis and centrifugal terms ask for: `qfrc_bias`.
+    pub fn bias(&self, k: &Kinematics, qd: &Joints) -> Joints {
+        let mut omega = [Vector3::zeros(); DOFS];
+        let mut alpha = [Vector3::zeros(); DOFS];
+        let mut accel = [Vector3::zeros(); DOFS];
+        let mut force = [Vector3::zeros(); DOFS];
+        let mut torque = [Vector3::zeros(); DOFS];
+        for (i, link) in self.links.iter().enumerate() {
+            let o = k.pose[i].translation.vector;
+            let (wp, ap, acc, r) = match link.parent {
+                None => (
+                    Vector3::zeros(),
+                    Vector3::zeros(),
+                    Vector3::new(0.0, 0.0, GRAVITY),
+                    Vector3::zeros(),
+                ),
+                Some(p) => (
+                    omega[p],
+                    alpha[p],
+                    accel[p],
+                    o - k.pose[p].translation.vector,
+                ),
+            };
+            let rate = k.axis[i] * qd[i];
+            accel[i] = acc + ap.cross(&r) + wp.cross(&wp.cross(&r));
+            if link.hinge {
+                omega[i] = wp + rate;
+                alpha[i] = ap + wp.cross(&rate);
+            } else {
+                omega[i] = wp;
+                alpha[i] = ap;
+                accel[i] += wp.cross(&rate) * 2.0;
+            }
+            let c = k.com[i] - o;
+            let a_com =
+                accel[i] + alpha[i].cross(&c) + omega[i].cross(&omega[i].cross(&c));
+            force[i] = a_com * link.mass;
+            torque[i] = k.inertia[i] * alpha[i]
+                + omega[i].cross(&(k.inertia[i] * omega[i]))
+                + c.cross(&force[i]);
+        }
+        let mut out = Joints::zeros();
+        for i in (0..DOFS).rev() {
+            let link = &self.links[i];
+            out[i] = k.axis[i].dot(if link.hinge { &torque[i] } else { &force[i] });
+            if let Some(p) = link.parent {
+                let r = k.pose[i].translation.vector - k.pose[p].translation.vector;
+                let (f, n) = (force[i], torque[i]);
+                force[p] += f;
+                torque[p] += n + r.cross(&f);
+            }
+        }
+        out
+    }
+}
