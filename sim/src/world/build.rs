@@ -173,7 +173,6 @@ fn add_model(
         joints[ci] = Some(JointRef {
             handle: link,
             coord,
-            range: joint.range,
         });
     }
     // Joint parameters and start positions, once the multibody has its final shape.

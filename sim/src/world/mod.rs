@@ -60,7 +60,6 @@ impl Engine {
 pub(crate) struct JointRef {
     handle: MultibodyJointHandle,
     coord: usize,
-    range: [f64; 2],
 }
 
 /// Where the described bodies are in the engine.
@@ -120,7 +119,6 @@ pub struct World {
     panda: Panda,
     robot_joints: [JointRef; DOFS],
     finger_floor: f64,
-    rows_of_robot: usize,
     first_row: Vec<usize>,
     parameters: IntegrationParameters,
     pipeline: PhysicsPipeline,
@@ -182,7 +180,6 @@ impl World {
             places,
             panda,
             robot_joints,
-            rows_of_robot,
             first_row,
             parameters,
             pipeline: PhysicsPipeline::new(),
