@@ -29,6 +29,9 @@ pub enum TaskError {
     /// A BDDL file is not understood.
     #[error(transparent)]
     Bddl(#[from] crate::bddl::BddlError),
+    /// The world could not be built or stepped.
+    #[error(transparent)]
+    World(#[from] bitvla_sim::SimError),
     /// A name that nothing answers to.
     #[error("unknown {kind} `{name}`{}", known_list(known))]
     Unknown {

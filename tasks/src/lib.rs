@@ -4,7 +4,14 @@
 mod assets;
 pub mod bddl;
 mod error;
+mod expert;
+pub mod placement;
+pub mod predicates;
+pub mod suite;
 mod validate;
 
 pub use assets::Assets;
 pub use error::TaskError;
+pub use expert::Expert;
+pub use placement::{InitState, sample_init_state};
+pub use suite::{Suite, Task};

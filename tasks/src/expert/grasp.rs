@@ -1,0 +1,127 @@
+//! Where to pinch a rim: one finger inside the bowl, one outside, chosen for reach and for room
+//! around the gripper.
+
+use super::obstacles::{Obstacles, bounds};
+use bitvla_sim::{ModelDesc, isometry};
+use nalgebra::{Point3, Vector3};
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
+
+/// How far inside the outermost radius the grip point lies, m.
+const INSIDE_RIM: f64 = 0.0065;
+/// How far below the rim the grip point lies, m.
+const BELOW_RIM: f64 = 0.0125;
+/// Number of rim points looked at.
+const DIRECTIONS: usize = 24;
+
+/// A grip on the rim of an upright object, relative to its origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grasp {
+    /// Direction of the grip point from the axis of the object, world frame, rad.
+    pub angle: f64,
+    /// Direction in which the fingers open, rad, within a quarter turn of the reset posture's.
+    pub yaw: f64,
+    /// Grip point from the origin of the object while it stands, m.
+    pub offset: Vector3<f64>,
+}
+
+/// Rim of a hollow object: outer radius and height above the origin, m.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rim {
+    radius: f64,
+    top: f64,
+}
+
+impl Rim {
+    /// Measures the collision shapes of the root body.
+    pub(super) fn of(model: &ModelDesc) -> Rim {
+        let mut corners = Vec::new();
+        for c in model.bodies.iter().take(1).flat_map(|b| &b.collision) {
+            let Some((centre, half)) = bounds(&c.shape) else {
+                continue;
+            };
+            let pose = isometry(c.pos, c.quat_wxyz);
+            for i in 0..8 {
+                let sign = |bit: usize| if i >> bit & 1 == 1 { 1.0 } else { -1.0 };
+                let corner = half.component_mul(&Vector3::new(sign(0), sign(1), sign(2)));
+                corners.push(pose * Point3::from(centre + corner));
+            }
+        }
+        let top = corners.iter().map(|p| p.z).fold(0.0, f64::max);
+        let radius = corners
+            .iter()
+            .filter(|p| p.z > top - 0.006)
+            .map(|p| libm::hypot(p.x, p.y))
+            .fold(0.0, f64::max);
+        Rim { radius, top }
+    }
+}
+
+/// What the choice is made from.
+pub(super) struct Setting<'a> {
+    pub rim: Rim,
+    /// Origin of the object to be grasped.
+    pub object: Point3<f64>,
+    /// Origin of what it is to be put on.
+    pub target: Point3<f64>,
+    /// Base of the robot.
+    pub base: Point3<f64>,
+    pub obstacles: &'a Obstacles,
+    /// Directions already tried in vain.
+    pub failed: &'a [f64],
+}
+
+/// Distance from shoulder to wrist that holding the hand straight down at a point asks for, m; the
+/// arm is nearly stretched at 0.70.
+fn stretch(base: Point3<f64>, p: Point3<f64>) -> f64 {
+    let flat = libm::hypot(p.x - base.x, p.y - base.y) - 0.088;
+    let up = p.z + 0.2035 - (base.z + 0.333);
+    libm::hypot(flat, up)
+}
+
+/// The cheapest grasp.
+pub(super) fn choose(s: &Setting) -> Grasp {
+    let mut best: Option<(f64, Grasp)> = None;
+    for i in 0..DIRECTIONS {
+        for inward in [0.0, 0.008, 0.014] {
+            let angle = TAU * i as f64 / DIRECTIONS as f64;
+            let radial = s.rim.radius - INSIDE_RIM - inward;
+            let offset = Vector3::new(
+                radial * libm::cos(angle),
+                radial * libm::sin(angle),
+                s.rim.top - BELOW_RIM,
+            );
+            // The opening direction has no sign; take the one in (0, pi].
+            let yaw = angle.rem_euclid(PI);
+            let turn = (yaw - FRAC_PI_2).abs();
+            let grip = s.object + offset;
+            let room = [0.0, 0.03, 0.06]
+                .into_iter()
+                .map(|rise| s.obstacles.clearance(grip, yaw, rise))
+                .fold(f64::INFINITY, f64::min);
+            let place = s.target + offset + Vector3::z() * 0.05;
+            let lifted = grip + Vector3::z() * 0.05;
+            let far = [grip, lifted, place]
+                .into_iter()
+                .map(|p| stretch(s.base, p))
+                .fold(0.0, f64::max);
+            let again = s
+                .failed
+                .iter()
+                .map(|f| (angle - f + PI).rem_euclid(TAU) - PI)
+                .any(|d| d.abs() < 0.6);
+            let cost = 0.012 * turn / FRAC_PI_2
+                + 6.0 * (0.006 - room).max(0.0)
+                + 1.0 * (far - 0.672).max(0.0)
+                + 0.4 * inward
+                + if again { 0.03 } else { 0.0 };
+            if best.as_ref().is_none_or(|(c, _)| cost < *c) {
+                best = Some((cost, Grasp { angle, yaw, offset }));
+            }
+        }
+    }
+    best.map(|(_, g)| g).unwrap_or(Grasp {
+        angle: FRAC_PI_2,
+        yaw: FRAC_PI_2,
+        offset: Vector3::new(0.0, s.rim.radius - INSIDE_RIM, s.rim.top - BELOW_RIM),
+    })
+}

@@ -1,0 +1,152 @@
+//! What stands around the object to be grasped: oriented boxes for clearances, and points on their
+//! tops for the height of a carry.
+
+use bitvla_sim::{Owner, SceneDesc, ShapeDesc, World, isometry};
+use nalgebra::{Isometry3, Point3, Vector3};
+
+/// An oriented box.
+#[derive(Debug, Clone)]
+struct Block {
+    pose: Isometry3<f64>,
+    half: Vector3<f64>,
+}
+
+/// The surroundings at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Obstacles {
+    blocks: Vec<Block>,
+    tops: Vec<Point3<f64>>,
+}
+
+/// The gripper, fully open, as boxes along opening axis, across it and up, from the grip point, m:
+/// finger tips, finger roots, hand (fact sheet section 3).
+const GRIPPER: [([f64; 2], [f64; 2], [f64; 2], usize); 5] = [
+    ([0.0400, 0.0535], [-0.009, 0.009], [-0.0095, 0.013], 3),
+    ([-0.0535, -0.0400], [-0.009, 0.009], [-0.0095, 0.013], 3),
+    ([0.0465, 0.0665], [-0.0105, 0.0105], [0.013, 0.045], 3),
+    ([-0.0665, -0.0465], [-0.0105, 0.0105], [0.013, 0.045], 3),
+    ([-0.102, 0.102], [-0.034, 0.034], [0.031, 0.110], 13),
+];
+
+impl Obstacles {
+    /// All instances but those named by index.
+    pub(super) fn new(world: &World, without: &[usize]) -> Obstacles {
+        let scene: &SceneDesc = world.scene();
+        let poses = world.visual_state().poses;
+        let mut out = Obstacles {
+            blocks: Vec::new(),
+            tops: Vec::new(),
+        };
+        for (row, pose) in scene.body_table().iter().zip(&poses) {
+            let Owner::Instance(i) = row.owner else {
+                continue;
+            };
+            if without.contains(&i) {
+                continue;
+            }
+            for c in &scene.model(row.owner).bodies[row.body].collision {
+                let Some((centre, half)) = bounds(&c.shape) else {
+                    continue;
+                };
+                let at = pose * isometry(c.pos, c.quat_wxyz);
+                let block = Block {
+                    pose: at * nalgebra::Translation3::from(centre),
+                    half,
+                };
+                out.add_tops(&block);
+                out.blocks.push(block);
+            }
+        }
+        out
+    }
+
+    /// Points spaced at most 2.5 cm on the block, lifted to its highest corner.
+    fn add_tops(&mut self, block: &Block) {
+        let r = block.pose.rotation.to_rotation_matrix();
+        let e = r.matrix().abs() * block.half;
+        let z = block.pose.translation.z + e.z;
+        let steps = |h: f64| libm::ceil(2.0 * h / 0.025).clamp(1.0, 40.0) as i32;
+        let (n, m) = (steps(e.x), steps(e.y));
+        let t = block.pose.translation.vector;
+        for i in 0..=n {
+            for j in 0..=m {
+                let x = t.x + e.x * (2.0 * f64::from(i) / f64::from(n) - 1.0);
+                let y = t.y + e.y * (2.0 * f64::from(j) / f64::from(m) - 1.0);
+                self.tops.push(Point3::new(x, y, z));
+            }
+        }
+    }
+
+    /// Least distance of the open gripper at a grip point to anything, m; negative inside. `axis` is
+    /// the opening direction, `rise` how far above the grip point the gripper is.
+    pub(super) fn clearance(&self, grip: Point3<f64>, yaw: f64, rise: f64) -> f64 {
+        let (sin, cos) = (libm::sin(yaw), libm::cos(yaw));
+        let near: Vec<&Block> = self
+            .blocks
+            .iter()
+            .filter(|b| (b.pose.translation.vector - grip.coords).norm() < 0.16 + b.half.norm())
+            .collect();
+        let mut least = 0.05f64;
+        for (u, v, w, n) in GRIPPER {
+            for i in 0..n {
+                let a = u[0] + (u[1] - u[0]) * i as f64 / (n - 1) as f64;
+                for b in [v[0], 0.0, v[1]] {
+                    for c in [w[0], 0.5 * (w[0] + w[1]), w[1]] {
+                        let p = Point3::new(
+                            grip.x + cos * a - sin * b,
+                            grip.y + sin * a + cos * b,
+                            grip.z + rise + c,
+                        );
+                        for block in &near {
+                            least = least.min(block.distance(p));
+                        }
+                    }
+                }
+            }
+        }
+        least
+    }
+
+    /// Highest point within `radius` of a place on the table, if any, m.
+    pub(super) fn height(&self, x: f64, y: f64, radius: f64) -> Option<f64> {
+        self.tops
+            .iter()
+            .filter(|p| libm::hypot(p.x - x, p.y - y) < radius)
+            .map(|p| p.z)
+            .reduce(f64::max)
+    }
+}
+
+impl Block {
+    fn distance(&self, p: Point3<f64>) -> f64 {
+        let q = self.pose.inverse_transform_point(&p).coords.abs() - self.half;
+        let outside = q.map(|v| v.max(0.0)).norm();
+        outside + q.max().min(0.0)
+    }
+}
+
+/// Centre and half sizes of the box around a shape; `None` for shapes that are only drawn.
+pub(super) fn bounds(shape: &ShapeDesc) -> Option<(Vector3<f64>, Vector3<f64>)> {
+    let zero = Vector3::zeros();
+    Some(match shape {
+        ShapeDesc::Box { half } => (zero, Vector3::from(*half)),
+        ShapeDesc::Sphere { radius } => (zero, Vector3::repeat(*radius)),
+        ShapeDesc::Cylinder {
+            radius,
+            half_height,
+        } => (zero, Vector3::new(*radius, *radius, *half_height)),
+        ShapeDesc::Capsule {
+            radius,
+            half_height,
+        } => (zero, Vector3::new(*radius, *radius, half_height + radius)),
+        ShapeDesc::Hull { points } => {
+            let first = Vector3::from(*points.first()?);
+            let (lo, hi) = points.iter().fold((first, first), |(lo, hi), p| {
+                let p = Vector3::from(*p);
+                (lo.inf(&p), hi.sup(&p))
+            });
+            (0.5 * (lo + hi), 0.5 * (hi - lo))
+        }
+        ShapeDesc::Lathe { .. } | ShapeDesc::Mesh { .. } => return None,
+    })
+}
