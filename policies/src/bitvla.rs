@@ -95,13 +95,12 @@ impl BitVla {
         self.language
             .embed(c.stop_token(), &mut x[(tokens - 1) * width..]);
         trace("lm.inputs_embeds", &x);
-        let x = self.language.forward(x, c.attention, trace);
-        trace("lm.final_norm", &x);
-        let spoken = Instant::now();
         // The mask is shifted by one: the last prompt token stands for the first placeholder.
-        let states = &x[(prompt.len() - 1) * width..][..c.placeholders() * width];
-        trace("action.hidden_states", states);
-        let actions = self.head.forward(states);
+        let wanted = prompt.len() - 1..prompt.len() - 1 + c.placeholders();
+        let states = self.language.forward(x, wanted, c.attention, trace);
+        trace("action.hidden_states", &states);
+        let spoken = Instant::now();
+        let actions = self.head.forward(&states);
         trace("action.normalized", &actions);
         times.vision += seen - start;
         times.language += spoken - seen;

@@ -3,8 +3,9 @@
 
 use crate::checkpoint::{Stored, bf16_to_f32};
 use crate::linear::{Linear, LinearFormat, add_weights, forward_shared};
-use crate::ops::{Heads, Rope, add, attention, rms_norm};
+use crate::ops::{Heads, Rope, add, attention, relu2_gate, rms_norm};
 use crate::{Attention, Checkpoint, MemoryLedger, PolicyError, TextConfig, Trace, WeightFormat};
+use std::ops::Range;
 
 /// The model.
 pub struct Language {
@@ -95,9 +96,16 @@ impl Language {
         }
     }
 
-    /// Rows of embeddings to rows after the final norm.
-    pub fn forward(&self, mut x: Vec<f32>, mask: Attention, trace: &mut Trace<'_>) -> Vec<f32> {
+    /// Rows of embeddings to the rows `wanted` after the final norm. The last layer computes no others.
+    pub fn forward(
+        &self,
+        mut x: Vec<f32>,
+        wanted: Range<usize>,
+        mask: Attention,
+        trace: &mut Trace<'_>,
+    ) -> Vec<f32> {
         let c = &self.config;
+        let width = c.hidden_size;
         let heads = Heads {
             query: c.num_attention_heads,
             key_value: c.num_key_value_heads,
@@ -107,10 +115,18 @@ impl Language {
         let eps = c.rms_norm_eps;
         for (i, l) in self.layers.iter().enumerate() {
             let normed = rms_norm(&x, &l.input_norm, eps);
-            let mut qkv = forward_shared(&normed, &[&l.q, &l.k, &l.v]);
-            self.rope.apply(&mut qkv[0], heads.query);
-            self.rope.apply(&mut qkv[1], heads.key_value);
-            let mixed = attention(&qkv[0], &qkv[1], &qkv[2], heads);
+            let mut kv = forward_shared(&normed, &[&l.k, &l.v]);
+            let mut first = 0;
+            let mut queries = &normed[..];
+            if i + 1 == self.layers.len() {
+                first = wanted.start;
+                queries = &normed[wanted.start * width..wanted.end * width];
+                x = x[wanted.start * width..wanted.end * width].to_vec();
+            }
+            let mut q = l.q.forward(queries);
+            self.rope.apply(&mut q, first, heads.query);
+            self.rope.apply(&mut kv[0], 0, heads.key_value);
+            let mixed = attention(&q, &kv[0], &kv[1], first, heads);
             add(
                 &mut x,
                 &l.o.forward(&rms_norm(&mixed, &l.attention_norm, eps)),
@@ -119,10 +135,7 @@ impl Language {
             let mut gated = forward_shared(&normed, &[&l.gate, &l.up]);
             let up = gated.pop().unwrap_or_default();
             let mut gate = gated.pop().unwrap_or_default();
-            for (g, u) in gate.iter_mut().zip(&up) {
-                let r = if *g > 0.0 { *g } else { 0.0 };
-                *g = r * r * u;
-            }
+            relu2_gate(&mut gate, &up);
             add(&mut x, &l.down.forward(&rms_norm(&gate, &l.ffn_norm, eps)));
             trace(&format!("lm.layer_out.{i}"), &x);
         }

@@ -3,7 +3,8 @@
 use crate::MemoryLedger;
 use crate::kernels::dense_f32::{self, Panels};
 use crate::kernels::quant::{QuantisedRows, quantise_weights};
-use crate::kernels::{Isa, PackedTernary, ternary_gemm};
+use crate::kernels::{Isa, PackedTernary, multiversion, ternary_gemm};
+use crate::ops::add;
 
 /// How a linear layer computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +99,7 @@ impl Linear {
         dense_f32::gemm(Isa::active(), rows, x, panels, &mut y);
         if let Some(bias) = &self.bias {
             for row in y.chunks_exact_mut(self.outputs) {
-                for (y, b) in row.iter_mut().zip(bias) {
-                    *y += b;
-                }
+                add(row, bias);
             }
         }
         y
@@ -120,13 +119,9 @@ impl Linear {
             .chunks_exact_mut(self.outputs)
             .zip(sums.chunks_exact(packed.padded_n()));
         for ((row, sums), scale) in rows.zip(x.scales()) {
-            for (y, sum) in row.iter_mut().zip(sums) {
-                *y = *sum as f32 * absmean / scale;
-            }
+            scale_sums(row, sums, absmean, *scale);
             if let Some(bias) = &self.bias {
-                for (y, b) in row.iter_mut().zip(bias) {
-                    *y += b;
-                }
+                add(row, bias);
             }
         }
         y
@@ -142,6 +137,15 @@ impl Linear {
         }
         if let Some(bias) = &self.bias {
             add_weights(ledger, "norms and biases", "f32", 4 * bias.len());
+        }
+    }
+}
+
+multiversion! {
+    /// `sum * absmean / scale`.
+    fn scale_sums(out: &mut [f32], sums: &[i32], absmean: f32, scale: f32) {
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = *sum as f32 * absmean / scale;
         }
     }
 }

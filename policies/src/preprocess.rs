@@ -1,6 +1,7 @@
 //! From camera frames to network inputs. The small checkpoints see the whole frame, area-averaged in integers; the
 //! published pipeline (JPEG, Lanczos, centre crop: fact sheet of BitVLA, section 3) is a second [`ImagePipeline`] to come.
 
+use crate::kernels::multiversion;
 use crate::{CAMERA_SIZE, PolicyError};
 
 /// How a frame becomes an input.
@@ -42,6 +43,10 @@ impl ImagePipeline {
 /// Averages square RGB frames over the exact footprint of every pixel, in integers, rounding half up. The trainer
 /// stores what this returns, so that both see the same bytes.
 pub fn resize_area(frame: &[u8], from: usize, to: usize) -> Vec<u8> {
+    assert!(
+        from <= 2048,
+        "sums fit 32 bits up to a side of 2048, not {from}"
+    );
     assert_eq!(frame.len(), from * from * 3, "RGB frame of side {from}");
     // In units of 1 / (from * to) of the side, source pixels are `to` wide and target pixels `from`.
     let spans: Vec<Vec<(usize, u32)>> = (0..to)
@@ -53,31 +58,35 @@ pub fn resize_area(frame: &[u8], from: usize, to: usize) -> Vec<u8> {
                 .collect()
         })
         .collect();
-    let mut rows = vec![0u32; from * to * 3];
-    for (source, row) in frame
-        .chunks_exact(from * 3)
-        .zip(rows.chunks_exact_mut(to * 3))
-    {
-        for (span, out) in spans.iter().zip(row.chunks_exact_mut(3)) {
+    let mut result = vec![0u8; to * to * 3];
+    let mut row = vec![0u32; from * 3];
+    let total = (from * from) as u32;
+    for (span, result) in spans.iter().zip(result.chunks_exact_mut(to * 3)) {
+        row.fill(0);
+        for (j, weight) in span {
+            add_weighted(&mut row, &frame[j * from * 3..][..from * 3], *weight);
+        }
+        for (span, result) in spans.iter().zip(result.chunks_exact_mut(3)) {
+            let mut sums = [total / 2; 3];
             for (j, weight) in span {
-                for (channel, out) in out.iter_mut().enumerate() {
-                    *out += weight * u32::from(source[3 * j + channel]);
+                for (sum, value) in sums.iter_mut().zip(&row[3 * j..]) {
+                    *sum += weight * value;
                 }
+            }
+            for (result, sum) in result.iter_mut().zip(sums) {
+                *result = (sum / total) as u8;
             }
         }
     }
-    let total = (from * from) as u64;
-    let mut result = Vec::with_capacity(to * to * 3);
-    for span in &spans {
-        for column in 0..to * 3 {
-            let sum: u64 = span
-                .iter()
-                .map(|(j, w)| u64::from(*w) * u64::from(rows[j * to * 3 + column]))
-                .sum();
-            result.push(((2 * sum + total) / (2 * total)) as u8);
+    result
+}
+
+multiversion! {
+    fn add_weighted(sums: &mut [u32], values: &[u8], weight: u32) {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += weight * u32::from(*value);
         }
     }
-    result
 }
 
 /// `(x / 255 - 0.5) / 0.5`, channels first.

@@ -132,7 +132,7 @@ impl Vision {
                 &mut x,
                 &layer
                     .out
-                    .forward(&attention(&qkv[0], &qkv[1], &qkv[2], heads)),
+                    .forward(&attention(&qkv[0], &qkv[1], &qkv[2], 0, heads)),
             );
             let mut wide = layer.fc1.forward(&layer.norm2.forward(&x));
             gelu_tanh(&mut wide);

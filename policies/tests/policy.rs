@@ -6,9 +6,16 @@ use bitvla_policies::{Observation, Policy, PolicyError, VlaPolicy, WeightFormat,
 use std::path::Path;
 
 fn ask(policy: &mut dyn Policy, shade: u8, instruction: &str) -> Vec<[f64; 7]> {
-    let frame: Vec<u8> = (0..256 * 256 * 3).map(|i| (i as u8).wrapping_mul(shade)).collect();
+    let frame: Vec<u8> = (0..256 * 256 * 3)
+        .map(|i| (i as u8).wrapping_mul(shade))
+        .collect();
     let proprio = [0.0, 0.0, 1.0, 3.0, 0.0, 0.0, 0.02, -0.02];
-    let observation = Observation { agentview: &frame, wrist: &frame, proprio, instruction };
+    let observation = Observation {
+        agentview: &frame,
+        wrist: &frame,
+        proprio,
+        instruction,
+    };
     policy.query(&observation).unwrap().actions
 }
 
@@ -29,7 +36,12 @@ fn queries_are_pure() {
     }
     let bytes = |format| {
         let ledger = VlaPolicy::load(dir.path(), format).unwrap().memory();
-        ledger.weights.iter().filter(|(class, ..)| class == "language linears").map(|(.., bytes)| *bytes).sum::<u64>()
+        ledger
+            .weights
+            .iter()
+            .filter(|(class, ..)| class == "language linears")
+            .map(|(.., bytes)| *bytes)
+            .sum::<u64>()
     };
     assert!(bytes(WeightFormat::Full) > 15 * bytes(WeightFormat::Ternary));
 }
@@ -44,24 +56,54 @@ fn broken_folders_are_named() {
     write_tiny_checkpoint(dir.path()).unwrap();
     let config = dir.path().join("config.json");
     let good = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, good.replacen("\"intermediate_size\": 96", "\"intermediate_size\": 97", 1)).unwrap();
+    std::fs::write(
+        &config,
+        good.replacen("\"intermediate_size\": 96", "\"intermediate_size\": 97", 1),
+    )
+    .unwrap();
     let text = error(dir.path()).to_string();
-    assert!(text.contains("model.safetensors") && text.contains("_proj.weight") && text.contains("97"), "{text}");
-    std::fs::write(&config, good.replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 2")).unwrap();
+    assert!(
+        text.contains("model.safetensors") && text.contains("_proj.weight") && text.contains("97"),
+        "{text}"
+    );
+    std::fs::write(
+        &config,
+        good.replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 2"),
+    )
+    .unwrap();
     let text = error(dir.path()).to_string();
-    assert!(text.contains("layers.1") && text.contains("missing"), "{text}");
-    std::fs::write(&config, good.replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 0")).unwrap();
+    assert!(
+        text.contains("layers.1") && text.contains("missing"),
+        "{text}"
+    );
+    std::fs::write(
+        &config,
+        good.replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 0"),
+    )
+    .unwrap();
     let text = error(dir.path()).to_string();
-    assert!(text.contains("layers.0") && text.contains("unexpected"), "{text}");
+    assert!(
+        text.contains("layers.0") && text.contains("unexpected"),
+        "{text}"
+    );
     std::fs::write(&config, good).unwrap();
     std::fs::remove_file(dir.path().join("dataset_statistics.json")).unwrap();
-    assert!(error(dir.path()).to_string().contains("dataset_statistics.json"));
+    assert!(
+        error(dir.path())
+            .to_string()
+            .contains("dataset_statistics.json")
+    );
 }
 
 #[test]
 fn the_shipped_size_runs() {
     let dir = tempfile::tempdir().unwrap();
-    write_random_checkpoint(dir.path(), &testing::small_config(112, 128, 4, testing::WORDS.len() + 5), 2).unwrap();
+    write_random_checkpoint(
+        dir.path(),
+        &testing::small_config(112, 128, 4, testing::WORDS.len() + 5),
+        2,
+    )
+    .unwrap();
     for format in [WeightFormat::Ternary, WeightFormat::Full] {
         let mut policy = VlaPolicy::load(dir.path(), format).unwrap();
         let frame = vec![100u8; 256 * 256 * 3];

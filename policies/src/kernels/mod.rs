@@ -5,6 +5,38 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512vnni;
+/// Compiles a plain function once per instruction set and calls the one in use. Nothing is fused or reordered by
+/// that, so every version gives the same bits.
+macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn plain($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw")]
+            fn wide($($arg: $ty),*) $(-> $ret)? {
+                plain($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn middle($($arg: $ty),*) $(-> $ret)? {
+                plain($($arg),*)
+            }
+            match $crate::kernels::Isa::active() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the active instruction set is one that this processor has.
+                $crate::kernels::Isa::Avx512Vnni => unsafe { wide($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                $crate::kernels::Isa::Avx2 => unsafe { middle($($arg),*) },
+                _ => plain($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use multiversion;
+
 pub mod dense_f32;
 pub mod gemm_f32;
 pub mod quant;

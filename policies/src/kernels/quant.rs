@@ -48,14 +48,7 @@ impl QuantisedRows {
         let mut scales = Vec::with_capacity(rows);
         let mut sums = Vec::with_capacity(rows);
         for (row, out) in x.chunks_exact(k).zip(codes.chunks_exact_mut(stride)) {
-            // The reference multiplies by the reciprocal, which may differ from the quotient by one unit.
-            let scale = 127.0 * (1.0 / absmax(row).max(1e-5));
-            let mut sum = 0i32;
-            for (v, c) in row.iter().zip(out) {
-                let code = round_even(v * scale).clamp(-128.0, 127.0) as i32;
-                *c = code as i8;
-                sum += code;
-            }
+            let (scale, sum) = quantise_row(row, &mut out[..k]);
             scales.push(scale);
             sums.push(sum);
         }
@@ -108,7 +101,23 @@ impl QuantisedRows {
     }
 }
 
+super::multiversion! {
+    /// Codes of one row; returns its scale and the sum of the codes.
+    fn quantise_row(row: &[f32], out: &mut [i8]) -> (f32, i32) {
+        // The reference multiplies by the reciprocal, which may differ from the quotient by one unit.
+        let scale = 127.0 * (1.0 / absmax(row).max(1e-5));
+        let mut sum = 0i32;
+        for (v, c) in row.iter().zip(out) {
+            let code = round_even(v * scale);
+            *c = code as i8;
+            sum += code;
+        }
+        (scale, sum)
+    }
+}
+
 /// Largest magnitude; order does not matter.
+#[inline(always)]
 fn absmax(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<16>();
     let mut lanes = [0f32; 16];
@@ -121,10 +130,11 @@ fn absmax(row: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(0f32, |m, v| m.max(v.abs()))
 }
 
-/// Round half to even for magnitudes below 2^22 by the addition of 1.5 * 2^23, which vectorises everywhere.
-fn round_even(x: f32) -> f32 {
+/// Rounds half to even for magnitudes below 2^22: the addition of 1.5 * 2^23 leaves the integer in the low bits.
+#[inline(always)]
+fn round_even(x: f32) -> i32 {
     const MAGIC: f32 = 12_582_912.0;
-    (x + MAGIC) - MAGIC
+    ((x + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)
 }
 
 /// The offline packing of the published code: row-major codes plus one, four to a byte, first in the low bits, tail padded with zero bits.
