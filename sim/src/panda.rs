@@ -18,6 +18,9 @@ pub const ARM: usize = 7;
 pub const DOFS: usize = 9;
 /// Gravity, m/s^2, along -z.
 pub const GRAVITY: f64 = 9.81;
+/// Density, kg/m^3, and viscosity, Pa s, of the medium.
+const AIR_DENSITY: f64 = 1.2;
+const AIR_VISCOSITY: f64 = 2e-5;
 /// Joint positions after a reset (rad, then finger positions in m).
 pub const RESET_QPOS: [f64; DOFS] = [
     0.0,
@@ -49,10 +52,21 @@ struct Link {
     inertia: Matrix3<f64>,
 }
 
+/// One described body as air sees it: the box of equal inertia.
+#[derive(Debug, Clone)]
+struct Paddle {
+    link: usize,
+    /// Principal inertia frame on the link.
+    frame: Isometry3<f64>,
+    /// Full side lengths, m.
+    sides: [f64; 3],
+}
+
 /// The arm with its gripper on a fixed base.
 #[derive(Debug, Clone)]
 pub struct Panda {
     links: Vec<Link>,
+    paddles: Vec<Paddle>,
     base: Isometry3<f64>,
     grip_site: Isometry3<f64>,
     hand: Isometry3<f64>,
@@ -129,6 +143,18 @@ impl Panda {
                 inertia: c.inertia,
             });
         }
+        let mut paddles = Vec::new();
+        for (body, (carrier, at)) in model.bodies.iter().zip(&tree.of_body) {
+            if let (Some(link), Some(i)) = (carrier.checked_sub(1), &body.inertia) {
+                let [a, b, c] = i.diagonal;
+                let side = |sum: f64| libm::sqrt(sum.max(1e-15) / i.mass * 6.0);
+                paddles.push(Paddle {
+                    link,
+                    frame: at * isometry(i.com, i.quat_wxyz),
+                    sides: [side(b + c - a), side(a + c - b), side(a + b - c)],
+                });
+            }
+        }
         let on_last_link = |body: usize| -> Option<Isometry3<f64>> {
             let (carrier, at) = tree.of_body[body];
             (carrier == ARM).then_some(at)
@@ -149,6 +175,7 @@ impl Panda {
         let hand = on_last_link(hand_body).ok_or_else(|| bad("right_hand is elsewhere"))?;
         let mut panda = Panda {
             links,
+            paddles,
             base,
             grip_site,
             hand,
@@ -310,6 +337,67 @@ impl Panda {
                 + omega[i].cross(&(k.inertia[i] * omega[i]))
                 + c.cross(&force[i]);
         }
+        self.gather(k, force, torque)
+    }
+
+    /// Joint forces of air drag (MuJoCo's model of boxes with the inertia of each body; fact sheet
+    /// section 1, medium). The light finger tips have a large described inertia, so this reaches
+    /// several N m when the hand turns.
+    pub fn drag(&self, k: &Kinematics, qd: &Joints) -> Joints {
+        use std::f64::consts::PI;
+        let mut omega = [Vector3::zeros(); DOFS];
+        let mut speed = [Vector3::zeros(); DOFS];
+        for (i, link) in self.links.iter().enumerate() {
+            if let Some(p) = link.parent {
+                let r = k.pose[i].translation.vector - k.pose[p].translation.vector;
+                omega[i] = omega[p];
+                speed[i] = speed[p] + omega[p].cross(&r);
+            }
+            let rate = k.axis[i] * qd[i];
+            if link.hinge {
+                omega[i] += rate;
+            } else {
+                speed[i] += rate;
+            }
+        }
+        let mut force = [Vector3::zeros(); DOFS];
+        let mut torque = [Vector3::zeros(); DOFS];
+        for p in &self.paddles {
+            let pose = k.pose[p.link] * p.frame;
+            let arm = pose.translation.vector - k.pose[p.link].translation.vector;
+            let w = pose.rotation.inverse() * omega[p.link];
+            let v = pose.rotation.inverse() * (speed[p.link] + omega[p.link].cross(&arm));
+            let [a, b, c] = p.sides;
+            let diameter = (a + b + c) / 3.0;
+            let fourth = |x: f64| x * x * x * x;
+            let turn = [
+                a * (fourth(b) + fourth(c)),
+                b * (fourth(a) + fourth(c)),
+                c * (fourth(a) + fourth(b)),
+            ];
+            let face = [b * c, a * c, a * b];
+            let n = Vector3::from_fn(|i, _| {
+                -PI * diameter * diameter * diameter * AIR_VISCOSITY * w[i]
+                    - AIR_DENSITY * turn[i] * w[i].abs() * w[i] / 64.0
+            });
+            let f = Vector3::from_fn(|i, _| {
+                -3.0 * PI * diameter * AIR_VISCOSITY * v[i]
+                    - 0.5 * AIR_DENSITY * face[i] * v[i].abs() * v[i]
+            });
+            let f = pose.rotation * f;
+            force[p.link] += f;
+            torque[p.link] += pose.rotation * n + arm.cross(&f);
+        }
+        self.gather(k, force, torque)
+    }
+
+    /// Joint forces equivalent to a force and a torque at the origin of each link.
+    fn gather(
+        &self,
+        k: &Kinematics,
+        mut force: [Vector3<f64>; DOFS],
+        mut torque: [Vector3<f64>; DOFS],
+    ) -> Joints {
         let mut out = Joints::zeros();
         for i in (0..DOFS).rev() {
             let link = &self.links[i];

@@ -108,6 +108,8 @@ pub struct Snapshot {
     engine: Engine,
     goal: OscGoal,
     gripper: GripperCommand,
+    /// No action has been taken since the robot was placed.
+    first_action: bool,
     samples: Samples,
     last_torque: [f64; 7],
 }
@@ -187,6 +189,7 @@ impl World {
                 engine,
                 goal: OscGoal::at(&kin),
                 gripper: GripperCommand::default(),
+                first_action: true,
                 samples,
                 last_torque: [0.0; 7],
             },
@@ -203,6 +206,7 @@ impl World {
     /// Puts the robot at joint positions (7 arm, 2 fingers) with zero velocity. The orientation goal
     /// of the controller stays that of the reset position.
     pub fn set_robot_qpos(&mut self, qpos: &[f64; DOFS]) {
+        self.state.first_action = true;
         let engine = &mut self.state.engine;
         // Twice, so that the result does not depend on where the joints were.
         for _ in 0..2 {
@@ -244,34 +248,57 @@ impl World {
                 self.sample_late(&q, &qd);
             }
             let kin = self.panda.kinematics(&q);
-            if i == 0 {
-                self.state.goal.update(&kin, action);
-            }
             self.state.gripper.update(action[6]);
-            self.physics_step(&kin, &q, &qd);
+            if i == 0 && self.state.first_action {
+                // The reference controller has not looked at the placed robot yet: goal and first
+                // torque come from the reset position.
+                let (q0, qd0) = (Joints::from(RESET_QPOS), Joints::zeros());
+                let kin0 = self.panda.kinematics(&q0);
+                self.state.goal.update(&kin0, action);
+                let seen = (&kin0, &q0, &qd0);
+                self.physics_step(seen, &kin, &q, &qd);
+            } else {
+                if i == 0 {
+                    self.state.goal.update(&kin, action);
+                }
+                self.physics_step((&kin, &q, &qd), &kin, &q, &qd);
+            }
+            self.state.first_action = false;
         }
         Ok(())
     }
 
-    fn physics_step(&mut self, kin: &Kinematics, q: &Joints, qd: &Joints) {
+    /// One physics step; `seen` is what the controller takes for the state of the arm.
+    fn physics_step(
+        &mut self,
+        seen: (&Kinematics, &Joints, &Joints),
+        kin: &Kinematics,
+        q: &Joints,
+        qd: &Joints,
+    ) {
         let panda = &self.panda;
         let state = &mut self.state;
         let mass = panda.mass_matrix(kin);
         let bias = panda.bias(kin, qd);
         let gravity = panda.bias(kin, &Joints::zeros());
-        let jacobian = panda.jacobian(kin);
+        let jacobian = panda.jacobian(seen.0);
+        let seen_mass = if std::ptr::eq(seen.0, kin) {
+            mass
+        } else {
+            panda.mass_matrix(seen.0)
+        };
         let torque = osc::clip(osc::arm_torques(
             &state.goal,
-            kin,
+            seen.0,
             &jacobian,
-            &mass,
+            &seen_mass,
             &bias,
-            q,
-            qd,
+            seen.1,
+            seen.2,
         ));
         state.last_torque = torque.into();
         // The engine applies Coriolis and centrifugal terms itself; gravity is counted here.
-        let force = osc::joint_forces(&torque, state.gripper.forces(q)) - gravity;
+        let force = osc::joint_forces(&torque, state.gripper.forces(q)) - gravity + panda.drag(kin, qd);
         let acceleration = joint_constraints::acceleration(
             panda,
             &mass,
