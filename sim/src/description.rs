@@ -42,7 +42,7 @@ pub struct ModelDesc {
 }
 
 /// Helper offsets of the placement samplers (fact sheet OBJECTS.md); not physical extents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlacementDesc {
     /// z of the bottom site relative to the root origin, m.
@@ -57,6 +57,17 @@ pub struct PlacementDesc {
     /// Orientation of a freshly placed movable object, `[w, x, y, z]`, before any yaw of its region.
     #[serde(default = "identity_quat")]
     pub quat_wxyz: [f64; 4],
+}
+
+impl Default for PlacementDesc {
+    fn default() -> Self {
+        PlacementDesc {
+            bottom_offset: 0.0,
+            top_offset: 0.0,
+            horizontal_radius: 0.0,
+            quat_wxyz: identity_quat(),
+        }
+    }
 }
 
 /// Joint thresholds of Open, Close, TurnOn and TurnOff (fact sheet section 6). Each bound is
