@@ -407,15 +407,45 @@ material = "red"
     #[test]
     fn mistakes_are_named_with_their_line() {
         let cases = [
-            ("parent = \"main\"", "parent = \"trunk\"", 10, "parent `trunk`"),
+            (
+                "parent = \"main\"",
+                "parent = \"trunk\"",
+                10,
+                "parent `trunk`",
+            ),
             ("parent = \"main\"", "", 10, "no parent"),
             ("name = \"drawer\"", "name = \"main\"", 10, "second `main`"),
-            ("[1.0, 0.0, 0.0, 0.0]", "[1.0, 1.0, 0.0, 0.0]", 14, "quaternion"),
-            ("[-0.16, 0.01]", "[0.16, 0.01]", 10, "joint range [0.16, 0.01]"),
+            (
+                "[1.0, 0.0, 0.0, 0.0]",
+                "[1.0, 1.0, 0.0, 0.0]",
+                14,
+                "quaternion",
+            ),
+            (
+                "[-0.16, 0.01]",
+                "[0.16, 0.01]",
+                10,
+                "joint range [0.16, 0.01]",
+            ),
             ("[-0.16, 0.01]", "[-inf, 0.01]", 10, "range -inf"),
-            ("material = \"red\"", "material = \"blue\"", 14, "material `blue`"),
-            ("half = [0.1, 0.1, 0.1]", "half = [0.1, nan, 0.1]", 6, "half NaN"),
-            ("half = [0.1, 0.1, 0.1]", "half = [0.1, -0.1, 0.1]", 6, "half -0.1"),
+            (
+                "material = \"red\"",
+                "material = \"blue\"",
+                14,
+                "material `blue`",
+            ),
+            (
+                "half = [0.1, 0.1, 0.1]",
+                "half = [0.1, nan, 0.1]",
+                6,
+                "half NaN",
+            ),
+            (
+                "half = [0.1, 0.1, 0.1]",
+                "half = [0.1, -0.1, 0.1]",
+                6,
+                "half -0.1",
+            ),
             (
                 "box = { half = [0.1, 0.1, 0.1] }",
                 "lathe = { segments = 8, profile = [[0.0, 0.0], [1.0, 0.0]] }",

@@ -15,10 +15,14 @@ fn volume(shape: &ShapeDesc) -> f64 {
     match shape {
         ShapeDesc::Box { half } => 8.0 * half[0] * half[1] * half[2],
         ShapeDesc::Sphere { radius } => 4.0 / 3.0 * PI * radius.powi(3),
-        ShapeDesc::Cylinder { radius, half_height } => 2.0 * PI * radius * radius * half_height,
-        ShapeDesc::Capsule { radius, half_height } => {
-            PI * radius * radius * (2.0 * half_height + 4.0 / 3.0 * radius)
-        }
+        ShapeDesc::Cylinder {
+            radius,
+            half_height,
+        } => 2.0 * PI * radius * radius * half_height,
+        ShapeDesc::Capsule {
+            radius,
+            half_height,
+        } => PI * radius * radius * (2.0 * half_height + 4.0 / 3.0 * radius),
         other => panic!("no volume of {other:?}"),
     }
 }
@@ -148,7 +152,9 @@ fn every_model_loads() {
 fn masses_extents_and_offsets_are_those_of_the_fact_sheet() {
     let assets = assets();
     for fact in &FACTS {
-        let (model, fixture) = assets.model(fact.category).unwrap_or_else(|e| panic!("{e}"));
+        let (model, fixture) = assets
+            .model(fact.category)
+            .unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(fixture, fact.fixture, "{}", fact.category);
         let total: f64 = model.bodies.iter().map(mass).sum();
         assert!(
@@ -178,7 +184,9 @@ fn masses_extents_and_offsets_are_those_of_the_fact_sheet() {
 #[test]
 fn joints_and_regions_of_the_fixtures() {
     let assets = assets();
-    let (cabinet, _) = assets.model("wooden_cabinet").unwrap_or_else(|e| panic!("{e}"));
+    let (cabinet, _) = assets
+        .model("wooden_cabinet")
+        .unwrap_or_else(|e| panic!("{e}"));
     let joints: Vec<_> = (cabinet.bodies.iter())
         .filter_map(|body| body.joint.as_ref())
         .map(|joint| (joint.name.as_str(), joint.range, joint.damping))
@@ -210,5 +218,8 @@ fn an_unknown_category_lists_the_known_ones() {
     let error = assets().model("teapot").expect_err("there is no teapot");
     assert!(matches!(error, TaskError::Unknown { .. }));
     let words = error.to_string();
-    assert!(words.contains("`teapot`") && words.contains("plate, "), "{words}");
+    assert!(
+        words.contains("`teapot`") && words.contains("plate, "),
+        "{words}"
+    );
 }
