@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod connector;
 mod error;
+pub mod export;
 pub mod head;
 pub mod kernels;
 pub mod language;

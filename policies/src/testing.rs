@@ -1,12 +1,9 @@
 //! For tests of this and other crates: a tiny checkpoint of random weights, reproducible from a seed.
 
-use crate::checkpoint::{
-    HEAD_FILE, MODEL_FILE, PROPRIO_FILE, TensorSpec, TensorSpecs, file_error, write_tensors,
-};
-use crate::normalise::STATISTICS_FILE;
-use crate::prompt::{PROCESSOR_FILE, TOKENIZER_FILE};
-use crate::{Attention, Config, PolicyError, TextConfig, VisionConfig};
-use serde_json::{Value, json};
+use crate::checkpoint::TensorSpec;
+use crate::export::{ShortText, write_checkpoint};
+use crate::normalise::{Percentiles, Statistics};
+use crate::{Attention, Config, PolicyError, TensorSpecs, TextConfig, VisionConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -42,28 +39,6 @@ pub const WORDS: [&str; 26] = [
     "on", "next", "to", "from", "table", "center", "cookie", "box", "in", "top", "drawer", "of",
     "wooden", "cabinet", "stove",
 ];
-
-/// A word-level tokenizer over special tokens and words, in this order, as `tokenizer.json`.
-pub fn word_tokenizer(words: &[&str]) -> Value {
-    let special = ["<unk>", "<bos>", "<eos>", "<image>", "<proprio>"];
-    let vocabulary: BTreeMap<&str, usize> = special
-        .iter()
-        .chain(words)
-        .enumerate()
-        .map(|(id, word)| (*word, id))
-        .collect();
-    let added: Vec<Value> = special
-        .iter()
-        .enumerate()
-        .map(|(id, content)| {
-            json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-                   "normalized": false, "special": true})
-        })
-        .collect();
-    json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
-           "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}})
-}
 
 /// Sizes of a small checkpoint: token ids as [`word_tokenizer`] gives them.
 pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: usize) -> Config {
@@ -139,41 +114,26 @@ pub fn write_tiny_checkpoint(dir: &Path) -> Result<(), PolicyError> {
 /// # Errors
 /// When a file cannot be written.
 pub fn write_random_checkpoint(dir: &Path, config: &Config, seed: u64) -> Result<(), PolicyError> {
-    std::fs::create_dir_all(dir).map_err(|e| file_error(dir, e))?;
-    let write = |name: &str, value: Value| {
-        let path = dir.join(name);
-        std::fs::write(&path, format!("{value:#}\n")).map_err(|e| file_error(&path, e))
+    let action = Percentiles {
+        q01: vec![-0.75, -0.66, -0.94, -0.11, -0.21, -0.18, 0.0],
+        q99: vec![0.94, 0.88, 0.93, 0.10, 0.18, 0.15, 1.0],
+        mask: Some(vec![true, true, true, true, true, true, false]),
     };
-    let value = serde_json::to_value(config).map_err(|e| file_error(dir, e))?;
-    write("config.json", value)?;
-    write(TOKENIZER_FILE, word_tokenizer(&WORDS))?;
-    let template = "{images}{proprio}{instruction}";
-    write(
-        PROCESSOR_FILE,
-        json!({"prompt_template": template, "image_pipeline": "area", "unnorm_key": "spatial"}),
-    )?;
-    let action = json!({"q01": [-0.75, -0.66, -0.94, -0.11, -0.21, -0.18, 0.0],
-                        "q99": [0.94, 0.88, 0.93, 0.10, 0.18, 0.15, 1.0],
-                        "mask": [true, true, true, true, true, true, false]});
-    let proprio = json!({"q01": [-0.3, -0.25, 0.9, 2.8, -1.3, -0.4, 0.0, -0.04],
-                         "q99": [0.15, 0.35, 1.3, 3.3, 0.9, 0.4, 0.04, 0.0]});
-    write(
-        STATISTICS_FILE,
-        json!({"spatial": {"action": action, "proprio": proprio}}),
-    )?;
+    let proprio = Percentiles {
+        q01: vec![-0.3, -0.25, 0.9, 2.8, -1.3, -0.4, 0.0, -0.04],
+        q99: vec![0.15, 0.35, 1.3, 3.3, 0.9, 0.4, 0.04, 0.0],
+        mask: None,
+    };
     let specs = TensorSpecs::of(config);
     let mut random = Random::new(seed);
-    for (file, specs) in [
-        (MODEL_FILE, &specs.model),
-        (HEAD_FILE, &specs.head),
-        (PROPRIO_FILE, &specs.proprio),
-    ] {
-        write_tensors(
-            &dir.join(file),
-            specs,
-            &random_tensors(specs, &mut random),
-            true,
-        )?;
+    let mut values = BTreeMap::new();
+    for specs in [&specs.model, &specs.head, &specs.proprio] {
+        values.extend(random_tensors(specs, &mut random));
     }
-    Ok(())
+    let text = ShortText {
+        words: &WORDS,
+        key: "spatial",
+        statistics: &Statistics { action, proprio },
+    };
+    write_checkpoint(dir, config, &text, &values, true)
 }

@@ -1,0 +1,95 @@
+//! Writes a whole checkpoint folder as [`crate::Checkpoint`] reads it; the trainer ends here.
+
+use crate::checkpoint::{HEAD_FILE, MODEL_FILE, PROPRIO_FILE, file_error, write_tensors};
+use crate::normalise::{STATISTICS_FILE, Statistics};
+use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, TOKENIZER_FILE};
+use crate::{Config, PolicyError, TensorSpecs};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Special tokens in front of the words of a short vocabulary; their ids are their places: 0 to 4.
+pub const SPECIAL_TOKENS: [&str; 5] = ["<unk>", "<bos>", "<eos>", "<image>", "<proprio>"];
+
+/// The template of a checkpoint with a short vocabulary: images, state, instruction, nothing else.
+pub const SHORT_TEMPLATE: &str = "{images}{proprio}{instruction}";
+
+/// Text side of a checkpoint with a short vocabulary.
+pub struct ShortText<'a> {
+    /// Words of the instructions, in the order of their ids.
+    pub words: &'a [&'a str],
+    /// Name of the entry of `dataset_statistics.json`.
+    pub key: &'a str,
+    /// The entry.
+    pub statistics: &'a Statistics,
+}
+
+/// A word-level tokenizer over special tokens and words, in this order, as `tokenizer.json`.
+pub fn word_tokenizer(words: &[&str]) -> Value {
+    let vocabulary: BTreeMap<&str, usize> = SPECIAL_TOKENS
+        .iter()
+        .chain(words)
+        .enumerate()
+        .map(|(id, word)| (*word, id))
+        .collect();
+    let added: Vec<Value> = SPECIAL_TOKENS
+        .iter()
+        .enumerate()
+        .map(|(id, content)| {
+            json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true})
+        })
+        .collect();
+    json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
+           "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+           "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}})
+}
+
+/// Writes every file of a folder. `values` holds the tensors of all three tensor files by name; bf16 rounds them.
+///
+/// # Errors
+/// When a tensor is missing or misshapen, or a file cannot be written.
+pub fn write_checkpoint(
+    dir: &Path,
+    config: &Config,
+    text: &ShortText<'_>,
+    values: &BTreeMap<String, Vec<f32>>,
+    bf16: bool,
+) -> Result<(), PolicyError> {
+    std::fs::create_dir_all(dir).map_err(|e| file_error(dir, e))?;
+    let rows = SPECIAL_TOKENS.len() + text.words.len();
+    if config.text_config.vocab_size < rows {
+        let what = format!(
+            "vocab_size {} for {rows} tokens",
+            config.text_config.vocab_size
+        );
+        return Err(file_error(&dir.join("config.json"), what));
+    }
+    let processor = ProcessorConfig {
+        prompt_template: Some(SHORT_TEMPLATE.into()),
+        image_pipeline: Some("area".into()),
+        unnorm_key: Some(text.key.into()),
+    };
+    write_json(&dir.join("config.json"), config)?;
+    write_json(&dir.join(TOKENIZER_FILE), &word_tokenizer(text.words))?;
+    write_json(&dir.join(PROCESSOR_FILE), &processor)?;
+    write_json(
+        &dir.join(STATISTICS_FILE),
+        &BTreeMap::from([(text.key, text.statistics)]),
+    )?;
+    let specs = TensorSpecs::of(config);
+    for (file, specs) in [
+        (MODEL_FILE, &specs.model),
+        (HEAD_FILE, &specs.head),
+        (PROPRIO_FILE, &specs.proprio),
+    ] {
+        write_tensors(&dir.join(file), specs, values, bf16)?;
+    }
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), PolicyError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| file_error(path, e))?;
+    std::fs::write(path, text + "\n").map_err(|e| file_error(path, e))
+}
