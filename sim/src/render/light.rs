@@ -3,7 +3,7 @@
 //! highlight, spots fall off with the tenth power of the cosine inside their cone, and a headlight
 //! shines from the camera. All lights are grey, so a surface needs two numbers only.
 
-use super::math::{V3, add, dot, sub, unit};
+use super::math::{V3, add, dot, scale, sub, unit};
 use crate::description::{LightDesc, MaterialDesc};
 
 /// Numbers of a material that the shader needs.
@@ -84,10 +84,18 @@ impl Lights {
     }
 
     /// Light that a surface sends back: factor of its colour, and highlight. `view` points to the
-    /// camera, where the headlight is. `open` is the unshadowed share.
+    /// camera, `head` against the direction in which it looks and the headlight shines. `open` is the unshadowed share.
     #[inline(always)]
-    pub(crate) fn shade(&self, m: &Material, p: V3, n: V3, view: V3, open: f32) -> (f32, f32) {
-        let facing = dot(n, view).max(0.0);
+    pub(crate) fn shade(
+        &self,
+        m: &Material,
+        p: V3,
+        n: V3,
+        view: V3,
+        head: V3,
+        open: f32,
+    ) -> (f32, f32) {
+        let facing = dot(n, head).max(0.0);
         let mut base = m.emission + self.head[0] + self.head[1] * facing;
         let mut shine = self.head[2] * powi(facing, m.exponent);
         for l in &self.lamps {
@@ -95,18 +103,23 @@ impl Lights {
             let to = if l.directional {
                 [-l.dir[0], -l.dir[1], -l.dir[2]]
             } else {
-                unit(sub(l.pos, p))
+                sub(l.pos, p)
             };
             let lambert = dot(n, to);
             if lambert <= 0.0 {
                 continue;
             }
             let mut power = 1.0;
+            let (mut to, mut lambert) = (to, lambert);
             if !l.directional {
                 let c = -dot(l.dir, to);
-                if c < l.cos_cutoff {
+                let far2 = dot(to, to);
+                if c < 0.0 || c * c < l.cos_cutoff * l.cos_cutoff * far2 {
                     continue;
                 }
+                let near = 1.0 / far2.sqrt();
+                (to, lambert) = (scale(to, near), lambert * near);
+                let c = c * near;
                 let c2 = c * c;
                 let c4 = c2 * c2;
                 power = c4 * c4 * c2;

@@ -35,6 +35,20 @@ pub(crate) fn cross(a: V3, b: V3) -> V3 {
     ]
 }
 
+/// Largest whole number not above `x` (the library call is slow on plain x86-64).
+#[inline(always)]
+pub(crate) fn floor(x: f32) -> i32 {
+    let i = x as i32;
+    i - i32::from(i as f32 > x)
+}
+
+/// Smallest whole number not below `x`.
+#[inline(always)]
+pub(crate) fn ceil(x: f32) -> i32 {
+    let i = x as i32;
+    i + i32::from((i as f32) < x)
+}
+
 /// Unit vector along `a`; `a` itself when it is too short to have a direction.
 #[inline(always)]
 pub(crate) fn unit(a: V3) -> V3 {

@@ -380,7 +380,7 @@ impl Renderer {
         let p = add(eye.t, scale(ray, depth));
         let back = unit(scale(ray, -1.0));
         let open = self.shadow.open(p, n);
-        let (base, shine) = self.lights.shade(m, p, n, back, open);
+        let (base, shine) = self.lights.shade(m, p, n, back, eye.z, open);
         let mut c = [0, 1, 2].map(|k| m.rgb[k] * base + shine);
         if let Some(texture) = m.texture {
             let uv = v.map(|i| self.uvs[i]);

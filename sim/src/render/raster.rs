@@ -4,7 +4,7 @@
 //! A sample is covered when no edge function is negative; two triangles that share an edge evaluate
 //! it with exactly opposite sign, so no gap can open between them.
 
-use super::math::V3;
+use super::math::{V3, ceil, floor};
 
 /// Sample positions in a pixel: a rotated grid.
 pub(crate) const SAMPLES: [[f32; 2]; 4] = [
@@ -158,8 +158,8 @@ impl Raster {
         }
         let min = |a: [f32; 3]| a[0].min(a[1]).min(a[2]);
         let max = |a: [f32; 3]| a[0].max(a[1]).max(a[2]);
-        let y_first = (min(y) - 1.0).floor().max(0.0) as usize;
-        let y_end = ((max(y) + 1.0).ceil().max(0.0) as usize).min(self.height);
+        let y_first = (min(y) - 1.0).max(0.0) as usize;
+        let y_end = ((max(y) + 2.0).max(0.0) as usize).min(self.height);
         let (x_min, x_max) = (min(x), max(x));
         if y_first >= y_end || x_max < 0.0 || x_min > self.width as f32 {
             return;
@@ -181,20 +181,20 @@ impl Raster {
         let id = self.tris.len() as u32;
         let mut drawn = false;
         let size = self.width * self.height;
-        let last = self.width as f32 - 1.0;
+        let last = self.width as i32 - 1;
         for row in y_first..y_end {
             for (s, [sx, sy]) in SAMPLES.iter().enumerate() {
                 let yy = row as f32 + sy;
-                let mut lo = 0.0f32;
+                let mut lo = 0i32;
                 let mut hi = last;
                 for (e, inv) in edges.iter().zip(inv) {
                     let k = e.1 * yy + e.2;
                     if e.0 > 0.0 {
-                        lo = lo.max((-k * inv - sx).ceil());
+                        lo = lo.max(ceil(-k * inv - sx));
                     } else if e.0 < 0.0 {
-                        hi = hi.min((-k * inv - sx).floor());
+                        hi = hi.min(floor(-k * inv - sx));
                     } else if k < 0.0 {
-                        hi = -1.0;
+                        hi = -1;
                     }
                 }
                 if lo > hi {

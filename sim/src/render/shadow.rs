@@ -2,7 +2,7 @@
 //! the sky right above a point is blocked by something close. The reference simulator casts none;
 //! this one only grounds objects on the table, so it is weak and fades with height.
 
-use super::math::V3;
+use super::math::{V3, ceil, floor};
 
 const SIDE: usize = 192;
 /// Half side of the map, m.
@@ -63,8 +63,8 @@ impl Shadow {
             let lo = q[0][k].min(q[1][k]).min(q[2][k]);
             let hi = q[0][k].max(q[1][k]).max(q[2][k]);
             (
-                (lo - 0.5).ceil().max(0.0) as usize,
-                ((hi - 0.5).floor() + 1.0).clamp(0.0, SIDE as f32) as usize,
+                ceil(lo - 0.5).max(0) as usize,
+                (floor(hi - 0.5).saturating_add(1)).clamp(0, SIDE as i32) as usize,
             )
         };
         let ((x0, x1), (y0, y1)) = (bound(0), bound(1));
@@ -100,7 +100,11 @@ impl Shadow {
         let floor = p[2] + 0.004;
         let blocked = |i: usize, j: usize| {
             let d = self.height[j * SIDE + i] - floor;
-            if d <= 0.0 { 0.0 } else { FADE / (FADE + d) }
+            if d <= 0.0 {
+                0.0
+            } else {
+                FADE * FADE / (FADE * FADE + d * d)
+            }
         };
         let mut sum = 0.0;
         for (k, (dx, dy)) in TAPS.iter().enumerate() {

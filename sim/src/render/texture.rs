@@ -2,6 +2,7 @@
 //! with mip-maps, sampled trilinearly. Every generator repeats without a seam.
 
 use super::font::glyph;
+use super::math::floor;
 use crate::description::TextureDesc;
 use crate::error::SimError;
 use std::path::PathBuf;
@@ -208,10 +209,9 @@ impl Level {
     fn bilinear(&self, u: f32, v: f32) -> [f32; 3] {
         let x = u * (1u32 << self.log2w) as f32 - 0.5;
         let y = v * (1u32 << self.log2h) as f32 - 0.5;
-        let (x0, y0) = (x.floor(), y.floor());
-        let (fx, fy) = (x - x0, y - y0);
+        let (xi, yi) = (floor(x), floor(y));
+        let (fx, fy) = (x - xi as f32, y - yi as f32);
         let (mx, my) = ((1i32 << self.log2w) - 1, (1i32 << self.log2h) - 1);
-        let (xi, yi) = (x0 as i32, y0 as i32);
         let (xa, xb) = ((xi & mx) as usize, (xi.wrapping_add(1) & mx) as usize);
         let ya = ((yi & my) as usize) << self.log2w;
         let yb = ((yi.wrapping_add(1) & my) as usize) << self.log2w;
