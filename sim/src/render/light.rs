@@ -97,7 +97,12 @@ impl Lights {
     ) -> (f32, f32) {
         let facing = dot(n, head).max(0.0);
         let mut base = m.emission + self.head[0] + self.head[1] * facing;
-        let mut shine = self.head[2] * powi(facing, m.exponent);
+        let glossy = m.specular > 0.0;
+        let mut shine = if glossy {
+            self.head[2] * powi(facing, m.exponent)
+        } else {
+            0.0
+        };
         for l in &self.lamps {
             base += l.ambient;
             let to = if l.directional {
@@ -125,7 +130,7 @@ impl Lights {
                 power = c4 * c4 * c2;
             }
             base += power * l.diffuse * lambert;
-            if m.specular > 0.0 {
+            if glossy {
                 let half = unit(add(to, view));
                 shine += power * l.specular * powi(dot(n, half).max(0.0), m.exponent);
             }

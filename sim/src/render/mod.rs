@@ -253,6 +253,7 @@ impl Renderer {
                     .triangle(t.map(|i| f.point(self.positions[i as usize])));
             }
         }
+        self.shadow.finish();
         self.shadow_state = Some(state.clone());
     }
 
@@ -369,10 +370,9 @@ impl Renderer {
         let b0 = at(&t.b0) * depth;
         let b1 = at(&t.b1) * depth;
         let b2 = 1.0 - b0 - b1;
-        let v = t.v.map(|i| i as usize);
-        let n = [0, 1, 2].map(|k| {
-            self.normals[v[0]][k] * b0 + self.normals[v[1]][k] * b1 + self.normals[v[2]][k] * b2
-        });
+        let v = [t.v[0] as usize, t.v[1] as usize, t.v[2] as usize];
+        let (n0, n1, n2) = (self.normals[v[0]], self.normals[v[1]], self.normals[v[2]]);
+        let n = add(add(scale(n0, b0), scale(n1, b1)), scale(n2, b2));
         let n = unit(frames[part.body].dir(n));
         let (w, h) = (self.raster.width as f32, self.raster.height as f32);
         let ray = [(2.0 * x / w - 1.0) * tx, (1.0 - 2.0 * y / h) * ty, -1.0];
@@ -381,9 +381,13 @@ impl Renderer {
         let back = unit(scale(ray, -1.0));
         let open = self.shadow.open(p, n);
         let (base, shine) = self.lights.shade(m, p, n, back, eye.z, open);
-        let mut c = [0, 1, 2].map(|k| m.rgb[k] * base + shine);
+        let mut c = [
+            m.rgb[0] * base + shine,
+            m.rgb[1] * base + shine,
+            m.rgb[2] * base + shine,
+        ];
         if let Some(texture) = m.texture {
-            let uv = v.map(|i| self.uvs[i]);
+            let uv = [self.uvs[v[0]], self.uvs[v[1]], self.uvs[v[2]]];
             let along = |k: usize| uv[0][k] * b0 + uv[1][k] * b1 + uv[2][k] * b2;
             let (u, vv) = (along(0), along(1));
             // Change of the coordinates per pixel, from the derivatives of the planes.
@@ -397,9 +401,10 @@ impl Renderer {
             let (uy, vy) = (slope(0, 2, u), slope(1, 2, vv));
             let span = (ux * ux + vx * vx).max(uy * uy + vy * vy).sqrt();
             let tex = self.textures[texture].sample(u * m.repeat[0], vv * m.repeat[1], span);
-            c = [0, 1, 2].map(|k| c[k] * tex[k]);
+            c = [c[0] * tex[0], c[1] * tex[1], c[2] * tex[2]];
         }
-        c.map(|v| v.clamp(0.0, 1.0) * 255.0)
+        let byte = |v: f32| v.clamp(0.0, 1.0) * 255.0;
+        [byte(c[0]), byte(c[1]), byte(c[2])]
     }
 }
 

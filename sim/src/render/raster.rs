@@ -179,7 +179,7 @@ impl Raster {
         };
         let inv_w = plane(iw);
         let id = self.tris.len() as u32;
-        let mut drawn = false;
+        let mut drawn = 0u32;
         let size = self.width * self.height;
         let last = self.width as i32 - 1;
         for row in y_first..y_end {
@@ -210,11 +210,11 @@ impl Raster {
                     let nearer = z > *d;
                     *d = if nearer { z } else { *d };
                     *t = if nearer { id } else { *t };
-                    drawn |= nearer;
+                    drawn |= u32::from(nearer);
                 }
             }
         }
-        if drawn {
+        if drawn != 0 {
             let over = |k: usize| plane([0, 1, 2].map(|i| c[i].bary[k] * iw[i]));
             self.tris.push(Tri {
                 v,
@@ -231,6 +231,7 @@ impl Raster {
     #[inline(always)]
     pub(crate) fn pixel(&self, index: usize) -> [u32; 4] {
         let size = self.width * self.height;
-        [0, 1, 2, 3].map(|s| self.seen[s * size + index])
+        let at = |s: usize| self.seen[s * size + index];
+        [at(0), at(1), at(2), at(3)]
     }
 }

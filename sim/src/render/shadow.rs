@@ -5,6 +5,9 @@
 use super::math::{V3, ceil, floor};
 
 const SIDE: usize = 192;
+/// Cells along the side of a block, and blocks along the side of the map.
+const BLOCK: usize = 8;
+const BLOCKS: usize = SIDE / BLOCK;
 /// Half side of the map, m.
 const REACH: f32 = 0.72;
 /// Darkening where everything is blocked at once.
@@ -16,6 +19,8 @@ const FADE: f32 = 0.09;
 pub(crate) struct Shadow {
     centre: [f32; 2],
     height: Vec<f32>,
+    /// Highest point in each block of cells and its neighbours.
+    near: Vec<f32>,
 }
 
 /// Taps of the filter, in cells.
@@ -35,6 +40,7 @@ impl Shadow {
         Shadow {
             centre,
             height: vec![f32::MIN; SIDE * SIDE],
+            near: vec![f32::MIN; BLOCKS * BLOCKS],
         }
     }
 
@@ -86,6 +92,23 @@ impl Shadow {
         }
     }
 
+    /// Completes the map once all triangles are in.
+    pub(crate) fn finish(&mut self) {
+        self.near.fill(f32::MIN);
+        for (j, row) in self.height.chunks_exact(SIDE).enumerate() {
+            for (i, cells) in row.chunks_exact(BLOCK).enumerate() {
+                let top = cells.iter().fold(f32::MIN, |a, h| a.max(*h));
+                let y = j / BLOCK;
+                for v in y.saturating_sub(1)..(y + 2).min(BLOCKS) {
+                    for u in i.saturating_sub(1)..(i + 2).min(BLOCKS) {
+                        let n = &mut self.near[v * BLOCKS + u];
+                        *n = n.max(top);
+                    }
+                }
+            }
+        }
+    }
+
     /// Share of light that reaches a point with normal `n`, 1 in the open.
     #[inline]
     pub(crate) fn open(&self, p: V3, n: V3) -> f32 {
@@ -98,6 +121,9 @@ impl Shadow {
         let (i0, j0) = (i as usize, j as usize);
         let (fx, fy) = (i - i0 as f32, j - j0 as f32);
         let floor = p[2] + 0.004;
+        if self.near[j0 / BLOCK * BLOCKS + i0 / BLOCK] <= floor {
+            return 1.0;
+        }
         let blocked = |i: usize, j: usize| {
             let d = self.height[j * SIDE + i] - floor;
             if d <= 0.0 {

@@ -184,7 +184,7 @@ impl Texture {
     }
 
     /// Colour at `uv` (one unit is one repeat) for a pixel whose longest edge spans `span` units.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sample(&self, u: f32, v: f32, span: f32) -> [f32; 3] {
         let texels = span * (1u32 << self.levels[0].log2w.max(self.levels[0].log2h)) as f32;
         // A piecewise linear logarithm from the float's own exponent: exact, no library.
@@ -200,7 +200,8 @@ impl Texture {
             return a;
         }
         let b = self.levels[exponent + 1].bilinear(u, v);
-        [0, 1, 2].map(|k| a[k] + (b[k] - a[k]) * fraction)
+        let l = |k: usize| a[k] + (b[k] - a[k]) * fraction;
+        [l(0), l(1), l(2)]
     }
 }
 
@@ -217,11 +218,12 @@ impl Level {
         let yb = ((yi.wrapping_add(1) & my) as usize) << self.log2w;
         let (a, b) = (self.texels[ya + xa], self.texels[ya + xb]);
         let (c, d) = (self.texels[yb + xa], self.texels[yb + xb]);
-        [0, 1, 2].map(|k| {
+        let channel = |k: usize| {
             let t = f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * fx;
             let s = f32::from(c[k]) + (f32::from(d[k]) - f32::from(c[k])) * fx;
             (t + (s - t) * fy) * (1.0 / 255.0)
-        })
+        };
+        [channel(0), channel(1), channel(2)]
     }
 }
 
