@@ -26,11 +26,7 @@ fn free_motion_follows_the_reference() {
             world.step(&std::array::from_fn(|k| action[k])).unwrap();
             let obs = world.observation();
             let want = numbers(&s["obs_eef_pos"][i]);
-            let d = (0..3)
-                .map(|k| (obs.eef_pos[k] - want[k]).powi(2))
-                .sum::<f64>()
-                .sqrt()
-                * 1e3;
+            let d = (0..3).map(|k| (obs.eef_pos[k] - want[k]).powi(2)).sum::<f64>().sqrt() * 1e3;
             let quat = numbers(&s["obs_eef_quat_xyzw"][i]);
             let dot: f64 = (0..4).map(|k| obs.eef_quat_xyzw[k] * quat[k]).sum();
             let deg = 2.0 * dot.abs().min(1.0).acos().to_degrees();
