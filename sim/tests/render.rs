@@ -42,7 +42,7 @@ fn digest(scene: &SceneDesc) -> String {
 fn frame_bytes_are_pinned() {
     assert_eq!(
         digest(&still_life()),
-        "cd4f0e372f257e95621e23775174d6fbb080aa16c3f866a8f670a6092bd507dd"
+        "0ca8f02378a81083ada1fc42a6f7fe9c943608ee24cdd01521ac5ffbcdfa7733"
     );
 }
 
