@@ -1,0 +1,205 @@
+//! Softmax attention over ragged sequences, forward and backward, with grouped queries and an optional causal mask.
+
+use super::ops::{LANES, exp, sized, sum2, wide};
+use bitvla_policies::kernels::gemm_f32::{self, Dims, Mode};
+
+/// Shape of an attention; a row of `qkv` holds all query heads, then key heads, then value heads.
+#[derive(Debug, Clone, Copy)]
+pub struct Attention {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub dim: usize,
+    /// Only the past is seen.
+    pub causal: bool,
+}
+
+wide! {
+    /// Row-wise softmax of `scale * s`, over the first `row + 1` entries where causal.
+    pub fn softmax(s: &mut [f32], n: usize, scale: f32, causal: bool) {
+        for (i, row) in s.chunks_exact_mut(n).enumerate() {
+            let seen = if causal { i + 1 } else { n };
+            let (row, hidden) = row.split_at_mut(seen);
+            hidden.fill(0.0);
+            let mut top = [f32::MIN; LANES];
+            let (chunks, rest) = row.as_chunks::<LANES>();
+            for x in chunks {
+                for l in 0..LANES {
+                    top[l] = if x[l] > top[l] { x[l] } else { top[l] };
+                }
+            }
+            let max = rest.iter().chain(&top).fold(f32::MIN, |m, x| m.max(*x));
+            for x in row.iter_mut() {
+                *x = exp((*x - max) * scale);
+            }
+            let r = 1.0 / sum2(row, row, |a, _| a);
+            for x in row {
+                *x *= r;
+            }
+        }
+    }
+}
+
+wide! {
+    /// `ds = p * (dp - sum(dp * p)) * scale`, in place of `dp`.
+    pub fn softmax_back(p: &[f32], dp: &mut [f32], n: usize, scale: f32) {
+        for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
+            let c = sum2(p, dp, |a, b| a * b);
+            for (dp, p) in dp.iter_mut().zip(p) {
+                *dp = p * (*dp - c) * scale;
+            }
+        }
+    }
+}
+
+impl Attention {
+    /// Width of a row of `qkv`.
+    pub fn row(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.dim
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.dim as f32).sqrt()
+    }
+
+    /// Columns of query head `h`, its key head and its value head.
+    fn columns(&self, h: usize) -> [usize; 3] {
+        let kv = h / (self.heads / self.kv_heads);
+        [h, self.heads + kv, self.heads + self.kv_heads + kv].map(|head| head * self.dim)
+    }
+
+    /// `out (t, heads * dim)`; keeps the probabilities for the way back.
+    pub fn forward(&self, lens: &[usize], qkv: &[f32], probs: &mut Vec<f32>, out: &mut [f32]) {
+        let (ld, lo) = (self.row(), self.heads * self.dim);
+        let need: usize = lens.iter().map(|n| n * n * self.heads).sum();
+        let mut probs = sized(probs, need);
+        let (mut t, dim) = (0, self.dim);
+        for &n in lens {
+            for h in 0..self.heads {
+                let (p, rest) = probs.split_at_mut(n * n);
+                probs = rest;
+                let [q, k, v] = self.columns(h).map(|c| &qkv[t * ld + c..]);
+                gemm_f32::nt(
+                    Dims { m: n, n, k: dim },
+                    (q, ld),
+                    (k, ld),
+                    (p, n),
+                    Mode::Set,
+                );
+                softmax(p, n, self.scale(), self.causal);
+                let o = &mut out[t * lo + h * dim..];
+                gemm_f32::nn(
+                    Dims { m: n, n: dim, k: n },
+                    (p, n),
+                    (v, ld),
+                    (o, lo),
+                    Mode::Set,
+                );
+            }
+            t += n;
+        }
+    }
+
+    /// Overwrites `dqkv`.
+    pub fn backward(
+        &self,
+        lens: &[usize],
+        qkv: &[f32],
+        probs: &[f32],
+        dout: &[f32],
+        dqkv: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let (ld, lo, dim) = (self.row(), self.heads * self.dim, self.dim);
+        let group = self.heads / self.kv_heads;
+        let (mut t, mut at) = (0, 0);
+        for &n in lens {
+            for h in 0..self.heads {
+                let p = &probs[at..at + n * n];
+                at += n * n;
+                let [cq, ck, cv] = self.columns(h);
+                let mode = if h % group == 0 { Mode::Set } else { Mode::Add };
+                let dout = &dout[t * lo + h * dim..];
+                let base = t * ld;
+                let dp = sized(scratch, n * n);
+                gemm_f32::nt(
+                    Dims { m: n, n, k: dim },
+                    (dout, lo),
+                    (&qkv[base + cv..], ld),
+                    (dp, n),
+                    Mode::Set,
+                );
+                let deep = Dims { m: n, n: dim, k: n };
+                gemm_f32::tn(deep, (p, n), (dout, lo), (&mut dqkv[base + cv..], ld), mode);
+                softmax_back(p, dp, n, self.scale());
+                gemm_f32::nn(
+                    deep,
+                    (dp, n),
+                    (&qkv[base + ck..], ld),
+                    (&mut dqkv[base + cq..], ld),
+                    Mode::Set,
+                );
+                gemm_f32::tn(
+                    deep,
+                    (dp, n),
+                    (&qkv[base + cq..], ld),
+                    (&mut dqkv[base + ck..], ld),
+                    mode,
+                );
+            }
+            t += n;
+        }
+    }
+}
+
+/// Cosines and sines of the rotary embedding.
+#[derive(Debug, Clone, Default)]
+pub struct Rope {
+    half: usize,
+    table: Vec<(f32, f32)>,
+}
+
+impl Rope {
+    /// For positions `0..len` and heads of width `dim`.
+    pub fn new(len: usize, dim: usize, theta: f32) -> Rope {
+        let half = dim / 2;
+        let mut table = Vec::with_capacity(len * half);
+        for pos in 0..len {
+            for i in 0..half {
+                let inv = 1.0 / libm::powf(theta, (2 * i) as f32 / dim as f32);
+                let angle = pos as f32 * inv;
+                table.push((libm::cosf(angle), libm::sinf(angle)));
+            }
+        }
+        Rope { half, table }
+    }
+
+    /// Positions covered.
+    pub fn len(&self) -> usize {
+        self.table.len().checked_div(self.half).unwrap_or(0)
+    }
+
+    /// Whether it covers none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Rotates query and key heads in place; `back` rotates the other way (the gradient).
+    pub fn apply(&self, a: &Attention, lens: &[usize], qkv: &mut [f32], back: bool) {
+        let mut rows = qkv.chunks_exact_mut(a.row());
+        for &n in lens {
+            for (pos, row) in rows.by_ref().take(n).enumerate() {
+                let turn = &self.table[pos * self.half..(pos + 1) * self.half];
+                for head in row[..(a.heads + a.kv_heads) * a.dim].chunks_exact_mut(a.dim) {
+                    let (lo, hi) = head.split_at_mut(self.half);
+                    for ((x, y), &(c, s)) in lo.iter_mut().zip(hi).zip(turn) {
+                        let s = if back { -s } else { s };
+                        (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
+                    }
+                }
+            }
+        }
+    }
+}

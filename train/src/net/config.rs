@@ -1,0 +1,124 @@
+//! Sizes of the network and what is quantised while training.
+
+use serde::{Deserialize, Serialize};
+
+/// What the straight-through estimator quantises (fact sheet of BitVLA, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quant {
+    /// Ternary weights and int8 activations in the language model.
+    pub language: bool,
+    /// Ternary weights in the vision tower.
+    pub vision_weights: bool,
+    /// int8 activations in the vision tower.
+    pub vision_activations: bool,
+}
+
+impl Quant {
+    /// Full precision.
+    pub const NONE: Quant = Quant {
+        language: false,
+        vision_weights: false,
+        vision_activations: false,
+    };
+    /// Everything that the ternary checkpoint quantises.
+    pub const ALL: Quant = Quant {
+        language: true,
+        vision_weights: true,
+        vision_activations: true,
+    };
+}
+
+/// Sizes (fact sheet of BitVLA, section 1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetConfig {
+    /// Side of an input image, pixels.
+    pub image_size: usize,
+    /// Side of a patch, pixels.
+    pub patch: usize,
+    /// Images of a sample.
+    pub images: usize,
+    /// Width of the vision tower.
+    pub vision_width: usize,
+    /// Feed-forward width of the vision tower.
+    pub vision_ffn: usize,
+    /// Layers of the vision tower.
+    pub vision_layers: usize,
+    /// Heads of the vision tower.
+    pub vision_heads: usize,
+    /// Width of the language model.
+    pub width: usize,
+    /// Feed-forward width of the language model.
+    pub ffn: usize,
+    /// Layers of the language model.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Rows of the embedding.
+    pub vocab: usize,
+    /// Base of the rotary embedding.
+    pub rope_theta: f32,
+    /// Everybody attends to the past only.
+    pub causal: bool,
+    /// Actions of a chunk.
+    pub chunk: usize,
+    /// Numbers of an action.
+    pub action_dim: usize,
+    /// Numbers of the proprioception.
+    pub proprio: usize,
+    /// Token replaced by image features.
+    pub image_token: u32,
+    /// Token replaced by the proprioception feature.
+    pub proprio_token: u32,
+    /// Token behind the placeholders.
+    pub stop_token: u32,
+    /// Token in front.
+    pub bos_token: u32,
+}
+
+impl NetConfig {
+    /// The network that ships: width 128, 4 + 4 layers, 112 pixels, patch 16 (1.5 GFLOP a sample).
+    pub fn small(vocab: usize) -> NetConfig {
+        NetConfig {
+            image_size: 112,
+            patch: 16,
+            images: 2,
+            vision_width: 128,
+            vision_ffn: 512,
+            vision_layers: 4,
+            vision_heads: 4,
+            width: 128,
+            ffn: 384,
+            layers: 4,
+            heads: 4,
+            kv_heads: 2,
+            vocab,
+            rope_theta: 500_000.0,
+            causal: false,
+            chunk: 8,
+            action_dim: 7,
+            proprio: 8,
+            image_token: 3,
+            proprio_token: 4,
+            stop_token: 2,
+            bos_token: 1,
+        }
+    }
+
+    /// Patches of one image.
+    pub fn patches(&self) -> usize {
+        let side = self.image_size / self.patch;
+        side * side
+    }
+
+    /// Width of one head of the language model.
+    pub fn head_dim(&self) -> usize {
+        self.width / self.heads
+    }
+
+    /// Action placeholders.
+    pub fn placeholders(&self) -> usize {
+        self.chunk * self.action_dim
+    }
+}
