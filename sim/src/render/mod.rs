@@ -2,9 +2,12 @@
 //! machine and for any number of threads (fact sheet sections 2 and 9 for cameras and lights).
 //!
 //! One frame is one thread's work: transform, clip and rasterise all triangles into a visibility
-//! buffer with four samples per pixel ([`raster`]), then shade each pixel once per triangle it sees
-//! ([`light`], [`texture`], [`shadow`]). Arithmetic is plain f32 without fused multiply-add;
+//! buffer with four samples per pixel (`raster`), then shade each pixel once per triangle it sees
+//! (`light`, `texture`, `shadow`). Arithmetic is plain f32 without fused multiply-add;
 //! transcendental functions come from `libm` and are used only when a scene is built.
+
+// Axes and channels index several arrays at once.
+#![allow(clippy::needless_range_loop)]
 
 mod font;
 mod hull;
