@@ -209,8 +209,8 @@ fn shape_lump(shape: &ShapeDesc, density: f64) -> Option<Lump> {
         } => {
             let tube = 2.0 * PI * r * r * h * density;
             let caps = 4.0 / 3.0 * PI * r * r * r * density;
-            let side = tube * (r * r / 4.0 + h * h / 3.0)
-                + caps * (0.4 * r * r + h * h + 0.75 * r * h);
+            let side =
+                tube * (r * r / 4.0 + h * h / 3.0) + caps * (0.4 * r * r + h * h + 0.75 * r * h);
             at_origin(
                 tube + caps,
                 [side, side, tube * r * r / 2.0 + caps * 0.4 * r * r],
@@ -221,7 +221,8 @@ fn shape_lump(shape: &ShapeDesc, density: f64) -> Option<Lump> {
                 .iter()
                 .map(|p| rapier3d::math::Vector::new(p[0] as f32, p[1] as f32, p[2] as f32))
                 .collect();
-            let props = ConvexPolyhedron::from_convex_hull(&points)?.mass_properties(density as f32);
+            let props =
+                ConvexPolyhedron::from_convex_hull(&points)?.mass_properties(density as f32);
             let i = props.reconstruct_inertia_matrix().to_cols_array();
             Lump {
                 mass: f64::from(props.mass()),

@@ -40,8 +40,7 @@ impl OscGoal {
     /// kept unless a rotation is asked for.
     pub fn update(&mut self, k: &Kinematics, action: &[f64; 7]) {
         let scaled = |i: usize, by: f64| action[i].clamp(-1.0, 1.0) * by;
-        self.pos = k.grip_site.translation.vector
-            + Vector3::from_fn(|i, _| scaled(i, MAX_STEP_M));
+        self.pos = k.grip_site.translation.vector + Vector3::from_fn(|i, _| scaled(i, MAX_STEP_M));
         let turn = Vector3::from_fn(|i, _| scaled(i + 3, MAX_STEP_RAD));
         if turn != Vector3::zeros() {
             self.rot = rotation_vector(&turn) * k.grip_site.rotation.to_rotation_matrix().matrix();
@@ -77,9 +76,7 @@ pub fn arm_torques(
     qd: &Joints,
 ) -> Torques {
     let m: SMatrix<f64, ARM, ARM> = mass.fixed_view::<ARM, ARM>(0, 0).into_owned();
-    let m_inv = m
-        .cholesky()
-        .map_or_else(SMatrix::zeros, |c| c.inverse());
+    let m_inv = m.cholesky().map_or_else(SMatrix::zeros, |c| c.inverse());
     let qd_arm: Torques = qd.fixed_rows::<ARM>(0).into_owned();
     let velocity: SVector<f64, 6> = jacobian * qd_arm;
     let rot = *k.grip_site.rotation.to_rotation_matrix().matrix();
@@ -97,14 +94,12 @@ pub fn arm_torques(
     let lambda_r = inverse(lambda_inv.fixed_view::<3, 3>(3, 3).into_owned());
     let lambda = inverse(lambda_inv);
     let mut wrench = SVector::<f64, 6>::zeros();
-    wrench
-        .fixed_rows_mut::<3>(0)
-        .copy_from(&(lambda_p * force));
+    wrench.fixed_rows_mut::<3>(0).copy_from(&(lambda_p * force));
     wrench
         .fixed_rows_mut::<3>(3)
         .copy_from(&(lambda_r * moment));
-    let posture = m
-        * Torques::from_fn(|i, _| POSTURE_KP * (RESET_QPOS[i] - q[i]) - POSTURE_KD * qd[i]);
+    let posture =
+        m * Torques::from_fn(|i, _| POSTURE_KP * (RESET_QPOS[i] - q[i]) - POSTURE_KD * qd[i]);
     // N^T posture, with N = I - M^-1 J^T lambda J.
     let null = posture - jacobian.transpose() * (lambda * (mj.transpose() * posture));
     jacobian.transpose() * wrench + bias.fixed_rows::<ARM>(0) + null

@@ -125,9 +125,15 @@ impl Panda {
                 return Err(bad("expected 7 hinges, then 2 slides"));
             }
             let parent = c.parent.and_then(|p| p.checked_sub(1));
-            let expected = if i == 0 { None } else { Some((i - 1).min(ARM - 1)) };
+            let expected = if i == 0 {
+                None
+            } else {
+                Some((i - 1).min(ARM - 1))
+            };
             if parent != expected {
-                return Err(bad("expected a serial arm with two fingers on its last link"));
+                return Err(bad(
+                    "expected a serial arm with two fingers on its last link",
+                ));
             }
             armature[i] = joint.armature;
             damping[i] = joint.damping;
@@ -254,8 +260,8 @@ impl Panda {
             let c = k.com[i];
             mass[i] += link.mass;
             moment[i] += c * link.mass;
-            about_origin[i] += k.inertia[i]
-                + (Matrix3::identity() * c.dot(&c) - c * c.transpose()) * link.mass;
+            about_origin[i] +=
+                k.inertia[i] + (Matrix3::identity() * c.dot(&c) - c * c.transpose()) * link.mass;
             if let Some(p) = link.parent {
                 (mass[p], moment[p], about_origin[p]) = (
                     mass[p] + mass[i],
@@ -330,8 +336,7 @@ impl Panda {
                 accel[i] += wp.cross(&rate) * 2.0;
             }
             let c = k.com[i] - o;
-            let a_com =
-                accel[i] + alpha[i].cross(&c) + omega[i].cross(&omega[i].cross(&c));
+            let a_com = accel[i] + alpha[i].cross(&c) + omega[i].cross(&omega[i].cross(&c));
             force[i] = a_com * link.mass;
             torque[i] = k.inertia[i] * alpha[i]
                 + omega[i].cross(&(k.inertia[i] * omega[i]))

@@ -49,7 +49,12 @@ fn controller_quantities_match_the_reference() {
     }
     println!(
         "{} states, worst relative error: position {:.1e}, J {:.1e}, M {:.1e}, bias {:.1e}, torque {:.1e}",
-        samples.len(), worst[0], worst[1], worst[2], worst[3], worst[4]
+        samples.len(),
+        worst[0],
+        worst[1],
+        worst[2],
+        worst[3],
+        worst[4]
     );
     assert!(worst.iter().all(|w| *w < 1e-5), "{worst:?}");
 }

@@ -76,9 +76,25 @@ pub(super) fn build(scene: &SceneDesc) -> Result<(Engine, Places), SimError> {
     let mut engine = Engine::new();
     let mut places = Places::default();
     let here = Isometry3::identity();
-    add_model(&mut engine, &mut places, Owner::Arena, &scene.arena.model, here, true, &|_| None)?;
+    add_model(
+        &mut engine,
+        &mut places,
+        Owner::Arena,
+        &scene.arena.model,
+        here,
+        true,
+        &|_| None,
+    )?;
     let base = isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]);
-    add_model(&mut engine, &mut places, Owner::Robot, &scene.robot, base, true, &|_| None)?;
+    add_model(
+        &mut engine,
+        &mut places,
+        Owner::Robot,
+        &scene.robot,
+        base,
+        true,
+        &|_| None,
+    )?;
     for (i, instance) in scene.instances.iter().enumerate() {
         let start = |name: &str| instance.joint_positions.get(name).copied();
         add_model(
@@ -150,7 +166,9 @@ fn add_model(
             &nalgebra::Vector3::x(),
             &nalgebra::Vector3::from(joint.axis),
         )
-        .unwrap_or_else(|| UnitQuaternion::from_axis_angle(&nalgebra::Vector3::z_axis(), std::f64::consts::PI));
+        .unwrap_or_else(|| {
+            UnitQuaternion::from_axis_angle(&nalgebra::Vector3::z_axis(), std::f64::consts::PI)
+        });
         let turn = Isometry3::from_parts(Translation3::identity(), along_x);
         let (mask, axis, coord) = match joint.kind {
             JointKind::Hinge => (JointAxesMask::LOCKED_REVOLUTE_AXES, JointAxis::AngX, 3),
@@ -186,7 +204,11 @@ fn add_model(
             let dof = mb.link(id).map_or(0, |l| l.assembly_id());
             mb.armature_mut()[dof] = joint.armature as f32;
             mb.damping_mut()[dof] = if robot { 0.0 } else { joint.damping as f32 };
-            mb.frictions_mut()[dof] = if robot { 0.0 } else { joint.friction_loss as f32 };
+            mb.frictions_mut()[dof] = if robot {
+                0.0
+            } else {
+                joint.friction_loss as f32
+            };
             let [low, high] = joint.range;
             let at = start(&joint.name).unwrap_or(0.0_f64.max(low).min(high));
             let mut shift = vec![0.0; mb.ndofs()];
@@ -201,7 +223,11 @@ fn add_model(
         places.bodies.push((first + carrier, offset));
         places
             .body_joint
-            .push(if tree.carriers[carrier].body == bi { joints[carrier].clone() } else { None });
+            .push(if tree.carriers[carrier].body == bi {
+                joints[carrier].clone()
+            } else {
+                None
+            });
         let movable = tree.carriers[carrier].joint.is_some();
         let member = match (robot, movable, fixed) {
             (true, true, _) => ROBOT,
@@ -257,9 +283,7 @@ fn mass_properties(c: &Carrier) -> MassProperties {
 fn collider(desc: &CollisionDesc, offset: &Isometry3<f64>) -> Option<ColliderBuilder> {
     let mut pose = offset * isometry(desc.pos, desc.quat_wxyz);
     let shape = match &desc.shape {
-        ShapeDesc::Box { half: [x, y, z] } => {
-            SharedShape::cuboid(*x as f32, *y as f32, *z as f32)
-        }
+        ShapeDesc::Box { half: [x, y, z] } => SharedShape::cuboid(*x as f32, *y as f32, *z as f32),
         ShapeDesc::Sphere { radius } => SharedShape::ball(*radius as f32),
         ShapeDesc::Cylinder {
             radius,

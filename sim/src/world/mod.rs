@@ -215,8 +215,7 @@ impl World {
                 if let Some((mb, id)) = engine.multibodies.get(joint.handle)
                     && let Some(link) = mb.link(id)
                 {
-                    shift[link.assembly_id()] =
-                        qpos[i] as f32 - link.joint().coords()[joint.coord];
+                    shift[link.assembly_id()] = qpos[i] as f32 - link.joint().coords()[joint.coord];
                 }
             }
             if let Some((mb, _)) = engine.multibodies.get_mut(self.robot_joints[0].handle) {
@@ -298,7 +297,8 @@ impl World {
         ));
         state.last_torque = torque.into();
         // The engine applies Coriolis and centrifugal terms itself; gravity is counted here.
-        let force = osc::joint_forces(&torque, state.gripper.forces(q)) - gravity + panda.drag(kin, qd);
+        let force =
+            osc::joint_forces(&torque, state.gripper.forces(q)) - gravity + panda.drag(kin, qd);
         let acceleration = joint_constraints::acceleration(
             panda,
             &mass,
@@ -363,7 +363,12 @@ impl World {
             }
         }
         let state = &mut self.state;
-        for (pose, handle) in state.samples.camera_poses.iter_mut().zip(&self.places.handles) {
+        for (pose, handle) in state
+            .samples
+            .camera_poses
+            .iter_mut()
+            .zip(&self.places.handles)
+        {
             if let Some(body) = state.engine.bodies.get(*handle) {
                 *pose = *body.position();
             }
@@ -373,7 +378,12 @@ impl World {
 
     fn sample_late(&mut self, q: &Joints, qd: &Joints) {
         let state = &mut self.state;
-        for (pose, handle) in state.samples.late_poses.iter_mut().zip(&self.places.handles) {
+        for (pose, handle) in state
+            .samples
+            .late_poses
+            .iter_mut()
+            .zip(&self.places.handles)
+        {
             if let Some(body) = state.engine.bodies.get(*handle) {
                 *pose = *body.position();
             }
@@ -443,8 +453,7 @@ impl World {
                     } else {
                         pair.collider1
                     };
-                    colliders.get(other).is_some_and(|c| c.user_data == tag)
-                        && touches(pair)
+                    colliders.get(other).is_some_and(|c| c.user_data == tag) && touches(pair)
                 })
             })
     }

@@ -2,7 +2,8 @@
 #![allow(dead_code)]
 
 use bitvla_sim::{
-    ArenaDesc, BodyDesc, CollisionDesc, InstanceDesc, ModelDesc, SceneDesc, ShapeDesc, isometry,
+    ArenaDesc, BodyDesc, CollisionDesc, InstanceDesc, ModelDesc, PlacementDesc, SceneDesc,
+    ShapeDesc, isometry,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ pub fn model_file(path: &str) -> ModelDesc {
 /// A file of the reference data, or none with a loud line where it is absent.
 pub fn reference(name: &str) -> Option<serde_json::Value> {
     for up in ["..", "../../.."] {
-        let path = root().join(up).join("shared/reference/libero/data").join(name);
+        let path = root()
+            .join(up)
+            .join("shared/reference/libero/data")
+            .join(name);
         if let Ok(text) = std::fs::read_to_string(&path) {
             return Some(serde_json::from_str(&text).unwrap());
         }
@@ -33,7 +37,11 @@ pub fn reference(name: &str) -> Option<serde_json::Value> {
 }
 
 pub fn numbers(v: &serde_json::Value) -> Vec<f64> {
-    v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    v.as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap())
+        .collect()
 }
 
 pub fn shape(shape: ShapeDesc, pos: [f64; 3], quat_wxyz: [f64; 4], density: f64) -> CollisionDesc {
@@ -50,7 +58,10 @@ pub fn shape(shape: ShapeDesc, pos: [f64; 3], quat_wxyz: [f64; 4], density: f64)
 pub fn one_body(name: &str, collision: Vec<CollisionDesc>) -> ModelDesc {
     ModelDesc {
         name: name.into(),
-        placement: Default::default(),
+        placement: PlacementDesc {
+            quat_wxyz: UPRIGHT,
+            ..Default::default()
+        },
         bodies: vec![BodyDesc {
             name: "object".into(),
             parent: None,
@@ -72,7 +83,9 @@ pub const UPRIGHT: [f64; 4] = [1.0, 0.0, 0.0, 0.0];
 /// The table of the spatial and goal suites: a box whose top is at 0.9 m.
 pub fn table_scene(objects: Vec<(ModelDesc, [f64; 3])>) -> SceneDesc {
     let top = shape(
-        ShapeDesc::Box { half: [0.5, 0.6, 0.025] },
+        ShapeDesc::Box {
+            half: [0.5, 0.6, 0.025],
+        },
         [0.0, 0.0, 0.875],
         UPRIGHT,
         0.0,
@@ -94,8 +107,8 @@ pub fn table_scene(objects: Vec<(ModelDesc, [f64; 3])>) -> SceneDesc {
             .into_iter()
             .map(|(model, pos)| InstanceDesc {
                 name: model.name.clone(),
+                pose: isometry(pos, model.placement.quat_wxyz),
                 model: Arc::new(model),
-                pose: isometry(pos, UPRIGHT),
                 fixed: false,
                 joint_positions: Default::default(),
             })
