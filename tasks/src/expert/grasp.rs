@@ -9,7 +9,7 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 /// How far inside the outermost radius the grip point lies, m.
 const INSIDE_RIM: f64 = 0.0065;
 /// How far below the rim the grip point lies, m.
-const BELOW_RIM: f64 = 0.0125;
+const BELOW_RIM: f64 = 0.0150;
 /// Number of rim points looked at.
 const DIRECTIONS: usize = 24;
 

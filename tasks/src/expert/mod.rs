@@ -216,7 +216,7 @@ impl Expert {
                 }
             }
             Phase::Close => {
-                if n > 10 {
+                if n > 13 {
                     self.held = object - eef;
                     self.enter(Phase::Lift);
                 }
