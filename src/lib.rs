@@ -1,1 +1,29 @@
-//! Ties simulation, tasks, policies and reports together: the runner and the command line.
+//! Ties simulation, tasks, policies and reports together: episodes, the runner, replay, video and the
+//! command line. The trainer and the viewer call this library; `main.rs` only hands over to [`cli`].
+//!
+//! An episode is a function of (suite, task, initial state, seed, weights) alone. Everything measured
+//! with a clock is kept apart from it.
+
+pub mod cli;
+mod driver;
+mod episode;
+mod error;
+mod fingerprint;
+mod journal;
+mod observe;
+mod pool;
+mod protocol;
+mod replay;
+mod runner;
+mod video;
+
+pub use driver::{Driver, PolicyKind, PolicySpec};
+pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
+pub use error::EvalError;
+pub use fingerprint::{machine, peak_resident_bytes, sha256_of_file, sha256_of_tree};
+pub use journal::{Entry, Journal};
+pub use observe::{Eyes, View, axis_angle, proprio};
+pub use protocol::{CHUNK_LENGTH, protocol};
+pub use replay::{Replayed, replay};
+pub use runner::{Progress, RunPlan, RunResult, run};
+pub use video::record_video;

@@ -1,3 +1,5 @@
 //! The command line of bitvla-eval.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    bitvla_eval::cli::main()
+}

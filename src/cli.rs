@@ -1,0 +1,118 @@
+//! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`. Bad input ends with code 2
+//! and one line, anything else that stops the program with code 1.
+
+mod commands;
+mod progress;
+
+use crate::{EvalError, PolicyKind};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Does the 1-bit policy still do the job, how fast is it, and how much memory does it take?
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
+    #[arg(long, global = true, value_name = "DIR")]
+    assets: Option<PathBuf>,
+}
+
+/// Options of a run.
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Suite of tasks
+    #[arg(long, default_value = "spatial")]
+    suite: String,
+    /// Who drives the robot
+    #[arg(long, value_enum, default_value = "ternary")]
+    policy: PolicyKind,
+    /// Tasks to run, for example 0,3 [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
+    tasks: Option<Vec<usize>>,
+    /// Episodes per task, one per stored initial state
+    #[arg(long, default_value_t = 50, value_parser = positive)]
+    episodes: usize,
+    /// Seed of the run
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Worker threads; never changes a result [default: all cores]
+    #[arg(long, value_parser = positive)]
+    jobs: Option<usize>,
+    /// Run folder; an interrupted run goes on when it is named again [default: runs/SUITE-POLICY]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write films (GIF) of the first N episodes
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    video: usize,
+    /// Folder of the checkpoint [default: the one that ships with the assets]
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Run the last episode first; never changes a result
+    #[arg(long)]
+    backwards: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists suites, tasks and policies
+    List,
+    /// Repeats the recorded actions of a run and compares the final states bit for bit
+    Replay {
+        /// The run folder
+        run_dir: PathBuf,
+        /// Worker threads [default: all cores]
+        #[arg(long, value_parser = positive)]
+        jobs: Option<usize>,
+        /// Write films (GIF) of the first N episodes
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        video: usize,
+    },
+    /// Writes what both cameras see of a settled initial state as PNG
+    Render {
+        /// Suite of tasks
+        #[arg(long, default_value = "spatial")]
+        suite: String,
+        /// Task
+        #[arg(long, default_value_t = 0)]
+        task: usize,
+        /// Initial state
+        #[arg(long, default_value_t = 0)]
+        init: usize,
+        /// Folder for the images
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(n) => Ok(n),
+        Err(e) => Err(format!("{e}")),
+    }
+}
+
+/// Runs the program on its command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn one_line(error: &EvalError) -> String {
+    error.to_string().replace('\n', "; ")
+}

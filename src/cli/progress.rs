@@ -1,0 +1,55 @@
+//! A progress bar with success so far and time left; plain lines where there is no terminal.
+
+use crate::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+
+pub(super) struct Bar {
+    bar: Option<ProgressBar>,
+    terminal: bool,
+    told: usize,
+}
+
+impl Bar {
+    pub(super) fn new() -> Bar {
+        Bar {
+            bar: None,
+            terminal: std::io::stderr().is_terminal(),
+            told: 0,
+        }
+    }
+
+    pub(super) fn show(&mut self, p: &Progress) {
+        let words = match p.errors {
+            0 => format!("{}/{} succeeded", p.successes, p.done),
+            n => format!("{}/{} succeeded, {n} harness errors", p.successes, p.done),
+        };
+        if !self.terminal {
+            // Every tenth of the way is enough for a log.
+            let tenth = (10 * p.done).checked_div(p.total).unwrap_or(10);
+            if tenth > self.told {
+                self.told = tenth;
+                eprintln!("{} of {} episodes, {words}", p.done, p.total);
+            }
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(p.total as u64).with_position(p.resumed as u64);
+            if let Ok(style) = ProgressStyle::with_template(
+                "{bar:32.cyan/blue} {pos}/{len} episodes · {msg} · {elapsed} gone, {eta} left",
+            ) {
+                bar.set_style(style);
+            }
+            bar.reset_eta();
+            bar
+        });
+        bar.set_position(p.done as u64);
+        bar.set_message(words);
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One episode: settle, then act until the goal holds or the horizon is reached (LIBERO fact sheet,
+//! section 9).
+
+use crate::observe::{Eyes, proprio};
+use crate::{Driver, EvalError};
+use bitvla_policies::{Observation, Policy};
+use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
+use bitvla_sim::World;
+use bitvla_tasks::{Assets, Expert, Suite, Task};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What the robot is told while things settle: stay, gripper open.
+pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+
+/// Where episodes take place.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    /// Models and arenas.
+    pub assets: &'a Assets,
+    /// The suite.
+    pub suite: &'a Suite,
+    /// Seed of the run. Nothing here draws random numbers yet; it is part of every record.
+    pub seed: u64,
+}
+
+/// What came of an episode.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The deterministic row.
+    pub record: EpisodeRecord,
+    /// Where the time of the queries went.
+    pub queries: Vec<QueryRecord>,
+    /// What the robot was told.
+    pub actions: EpisodeActions,
+}
+
+impl<'a> Stage<'a> {
+    /// A task of the suite.
+    ///
+    /// # Errors
+    /// [`EvalError::Input`] when the suite has no such task.
+    pub fn task(&self, task: usize) -> Result<&'a Task, EvalError> {
+        self.suite.tasks.get(task).ok_or_else(|| {
+            EvalError::Input(format!(
+                "suite `{}` has tasks 0 to {}, not {task}",
+                self.suite.name,
+                self.suite.tasks.len().saturating_sub(1)
+            ))
+        })
+    }
+
+    /// The world of a task in a stored initial state, settled.
+    ///
+    /// # Errors
+    /// When there is no such task or state, or the world cannot be built.
+    pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
+        let task = self.task(task)?;
+        let state = task.init_states.get(init).ok_or_else(|| {
+            EvalError::Input(format!(
+                "task {} of suite `{}` has {} stored initial states, so there is no number {init}",
+                task.id,
+                self.suite.name,
+                task.init_states.len()
+            ))
+        })?;
+        let mut world = task.world(self.assets, state)?;
+        for _ in 0..self.suite.settle_steps {
+            world.step(&SETTLE_ACTION)?;
+        }
+        Ok(world)
+    }
+}
+
+/// Runs one episode. What stops it half-way (a policy that answers with something not finite, a refusal
+/// of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
+pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driver) -> Outcome {
+    let policy = match driver {
+        Driver::Expert => "expert".to_owned(),
+        Driver::Model(policy) => policy.name().to_owned(),
+    };
+    let instruction = stage
+        .task(task)
+        .map(|t| t.instruction.clone())
+        .unwrap_or_default();
+    let mut outcome = Outcome {
+        record: EpisodeRecord {
+            suite: stage.suite.name.clone(),
+            task,
+            instruction,
+            init,
+            seed: stage.seed,
+            policy,
+            success: false,
+            steps: 0,
+            queries: 0,
+            state_hash: String::new(),
+            error: String::new(),
+        },
+        queries: Vec::new(),
+        actions: EpisodeActions {
+            task,
+            init,
+            state_hash: 0,
+            actions: Vec::new(),
+        },
+    };
+    if let Err(error) = play(stage, driver, &mut outcome) {
+        outcome.record.success = false;
+        outcome.record.error = error.to_string();
+    }
+    outcome.record.steps = outcome.actions.actions.len();
+    outcome.record.queries = outcome.queries.len();
+    outcome
+}
+
+fn play(stage: Stage<'_>, driver: &mut Driver, outcome: &mut Outcome) -> Result<(), EvalError> {
+    let (task, init) = (outcome.record.task, outcome.record.init);
+    let mut world = stage.settled_world(task, init)?;
+    let task = stage.task(task)?;
+    let mut mind = match driver {
+        Driver::Expert => Mind::Expert(Box::new(Expert::new(&world, task)?)),
+        Driver::Model(policy) => Mind::Model {
+            policy: policy.as_mut(),
+            eyes: Box::new(Eyes::new(world.scene())?),
+            chunk: VecDeque::new(),
+        },
+    };
+    for step in 0..stage.suite.horizon {
+        let action = mind.next(&world, task, outcome)?;
+        if let Some(number) = action.iter().find(|v| !v.is_finite()) {
+            return Err(EvalError::Action {
+                policy: outcome.record.policy.clone(),
+                task: task.id,
+                init,
+                step,
+                what: format!("action {action:?} contains {number}, which is not finite"),
+            });
+        }
+        outcome.actions.actions.push(action);
+        world.step(&action)?;
+        if task.goal().holds(&world, task)? {
+            outcome.record.success = true;
+            break;
+        }
+    }
+    outcome.actions.state_hash = world.state_hash();
+    outcome.record.state_hash = format!("{:016x}", outcome.actions.state_hash);
+    Ok(())
+}
+
+/// Who decides during one episode.
+enum Mind<'a> {
+    Expert(Box<Expert>),
+    Model {
+        policy: &'a mut dyn Policy,
+        eyes: Box<Eyes>,
+        chunk: VecDeque<[f64; 7]>,
+    },
+}
+
+impl Mind<'_> {
+    /// The action of this control step; a policy is asked when its last chunk is used up.
+    fn next(
+        &mut self,
+        world: &World,
+        task: &Task,
+        outcome: &mut Outcome,
+    ) -> Result<[f64; 7], EvalError> {
+        let (policy, eyes, chunk) = match self {
+            Mind::Expert(expert) => return Ok(expert.act(world)),
+            Mind::Model {
+                policy,
+                eyes,
+                chunk,
+            } => (policy, eyes, chunk),
+        };
+        if let Some(action) = chunk.pop_front() {
+            return Ok(action);
+        }
+        let start = Instant::now();
+        let view = eyes.look(world)?.for_policy();
+        let render = start.elapsed();
+        let answer = policy.query(&Observation {
+            agentview: &view.agentview.rgb,
+            wrist: &view.wrist.rgb,
+            proprio: proprio(&world.observation()),
+            instruction: &task.instruction,
+        })?;
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        outcome.queries.push(QueryRecord {
+            task: task.id,
+            init: outcome.record.init,
+            query: outcome.queries.len(),
+            render_ms: ms(render),
+            preprocessing_ms: ms(answer.times.preprocessing),
+            vision_ms: ms(answer.times.vision),
+            language_ms: ms(answer.times.language),
+            head_ms: ms(answer.times.head),
+        });
+        chunk.extend(answer.actions);
+        chunk.pop_front().ok_or_else(|| EvalError::Action {
+            policy: outcome.record.policy.clone(),
+            task: task.id,
+            init: outcome.record.init,
+            step: outcome.actions.actions.len(),
+            what: "answered a query with no action at all".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! What identifies the ingredients of a run: hashes of files, the processor, the memory it took.
+
+use crate::EvalError;
+use bitvla_reports::{Machine, to_hex};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// sha256 of a file, hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<String, EvalError> {
+    let bytes = fs::read(path).map_err(EvalError::io(path))?;
+    Ok(to_hex(&Sha256::digest(&bytes)))
+}
+
+/// sha256 over the relative names and contents of all files under a folder, in order of their names,
+/// without those that `skip` turns down by relative path.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn sha256_of_tree(root: &Path, skip: &dyn Fn(&Path) -> bool) -> Result<String, EvalError> {
+    let mut files = Vec::new();
+    collect(root, Path::new(""), skip, &mut files)?;
+    files.sort();
+    let mut all = Sha256::new();
+    for name in files {
+        let words: Vec<String> = name
+            .iter()
+            .map(|part| part.to_string_lossy().into_owned())
+            .collect();
+        all.update(words.join("/").as_bytes());
+        all.update([0]);
+        all.update(sha256_of_file(&root.join(&name))?.as_bytes());
+    }
+    Ok(to_hex(&all.finalize()))
+}
+
+fn collect(
+    root: &Path,
+    under: &Path,
+    skip: &dyn Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), EvalError> {
+    let dir = root.join(under);
+    for entry in fs::read_dir(&dir).map_err(EvalError::io(&dir))? {
+        let entry = entry.map_err(EvalError::io(&dir))?;
+        let name = under.join(entry.file_name());
+        if skip(&name) {
+            continue;
+        }
+        if entry.path().is_dir() {
+            collect(root, &name, skip, files)?;
+        } else {
+            files.push(name);
+        }
+    }
+    Ok(())
+}
+
+/// The machine this runs on.
+pub fn machine() -> Machine {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        info.lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.trim() == name)
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    let flags = field("flags").unwrap_or_default();
+    let known = [
+        "avx2",
+        "fma",
+        "avx512f",
+        "avx512bw",
+        "avx512_vnni",
+        "avx_vnni",
+    ];
+    Machine {
+        processor: field("model name").unwrap_or_else(|| "unknown".to_owned()),
+        features: known
+            .into_iter()
+            .filter(|name| flags.split(' ').any(|flag| flag == *name))
+            .map(str::to_owned)
+            .collect(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    }
+}
+
+/// Largest resident set of this process so far, bytes (`VmHWM`); 0 where the system does not tell.
+pub fn peak_resident_bytes() -> u64 {
+    fs::read_to_string("/proc/self/status")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|kib| kib.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
+}

@@ -1,0 +1,131 @@
+//! `journal.jsonl`: finished episodes, one line each, appended the moment they end, so that a run that
+//! was interrupted at any instant goes on where it stopped. The first line is the protocol; a folder
+//! never mixes two. A last line that was cut short is dropped.
+
+use crate::{EvalError, Outcome};
+use bitvla_reports::{EpisodeActions, EpisodeRecord, Protocol, QueryRecord, from_hex, to_hex};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One finished episode as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// The deterministic row.
+    pub record: EpisodeRecord,
+    /// Where the time of the queries went.
+    pub queries: Vec<QueryRecord>,
+    /// Bytes of [`EpisodeActions`], hexadecimal.
+    actions: String,
+}
+
+impl Entry {
+    /// Keeps an outcome.
+    pub fn new(outcome: Outcome) -> Entry {
+        Entry {
+            record: outcome.record,
+            queries: outcome.queries,
+            actions: to_hex(&outcome.actions.to_bytes()),
+        }
+    }
+
+    /// The actions; `None` if the line was tampered with.
+    pub fn actions(&self) -> Option<EpisodeActions> {
+        let bytes = from_hex(&self.actions)?;
+        EpisodeActions::from_bytes(&mut bytes.as_slice())
+    }
+}
+
+/// The open journal of a run folder.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    entries: BTreeMap<(usize, usize), Entry>,
+}
+
+impl Journal {
+    /// Opens the journal of a folder, or begins one.
+    ///
+    /// # Errors
+    /// [`EvalError::Input`] when the folder holds episodes of another protocol, with the differences.
+    pub fn open(dir: &Path, protocol: &Protocol) -> Result<Journal, EvalError> {
+        fs::create_dir_all(dir).map_err(EvalError::io(dir))?;
+        let path = dir.join("journal.jsonl");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(EvalError::io(&path)(e)),
+        };
+        // Only lines that were finished count; what follows the last line break was cut short.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text[..whole].lines();
+        let mut entries = BTreeMap::new();
+        let format = |line: usize, e: serde_json::Error| EvalError::Format {
+            path: path.clone(),
+            what: format!("line {line}: {e}"),
+        };
+        let header = lines.next();
+        if let Some(header) = header {
+            let theirs: Protocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
+            let differences = theirs.differences(protocol);
+            if !differences.is_empty() {
+                return Err(EvalError::Input(format!(
+                    "{} holds episodes of another protocol ({}); choose another --out or remove it",
+                    dir.display(),
+                    differences.join("; ")
+                )));
+            }
+        }
+        for (i, line) in lines.enumerate() {
+            let entry: Entry = serde_json::from_str(line).map_err(|e| format(i + 2, e))?;
+            entries.insert(entry.record.key(), entry);
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(EvalError::io(&path))?;
+        file.set_len(whole as u64).map_err(EvalError::io(&path))?;
+        if header.is_none() {
+            append(&mut file, &path, protocol)?;
+        }
+        Ok(Journal {
+            path,
+            file,
+            entries,
+        })
+    }
+
+    /// Adds a finished episode; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn push(&mut self, entry: Entry) -> Result<(), EvalError> {
+        append(&mut self.file, &self.path, &entry)?;
+        self.entries.insert(entry.record.key(), entry);
+        Ok(())
+    }
+
+    /// Whether an episode ran to its end before; harness errors are tried again.
+    pub fn has(&self, key: (usize, usize)) -> bool {
+        self.entries
+            .get(&key)
+            .is_some_and(|entry| entry.record.completed())
+    }
+
+    /// All episodes in order of task and initial state.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+}
+
+fn append<T: Serialize>(file: &mut File, path: &Path, value: &T) -> Result<(), EvalError> {
+    let mut line = serde_json::to_vec(value).map_err(|e| EvalError::Format {
+        path: path.to_owned(),
+        what: e.to_string(),
+    })?;
+    line.push(b'\n');
+    file.write_all(&line).map_err(EvalError::io(path))
+}

@@ -1,0 +1,74 @@
+//! Fills in the protocol card.
+
+use crate::{EvalError, PolicyKind, PolicySpec, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
+use bitvla_policies::CAMERA_SIZE;
+use bitvla_reports::Protocol;
+use bitvla_tasks::{Assets, Suite};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Actions that a policy answers with and that are executed before it is asked again.
+pub const CHUNK_LENGTH: usize = 8;
+
+/// The protocol of a run of `policy` on `suite`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn protocol(
+    assets: &Assets,
+    suite: &Suite,
+    policy: &PolicySpec,
+    seed: u64,
+) -> Result<Protocol, EvalError> {
+    let sees = policy.kind != PolicyKind::Expert;
+    let when = |words: &str| if sees { words } else { "none" }.to_owned();
+    let own_suite = Path::new("suites").join(&suite.name);
+    let skip = |name: &Path| {
+        name == Path::new("checkpoints")
+            || (name.parent() == Some(Path::new("suites")) && name != own_suite)
+    };
+    let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
+    Ok(Protocol {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        suite: suite.name.clone(),
+        policy: policy.kind.name().to_owned(),
+        seed,
+        horizon: suite.horizon,
+        settle_steps: suite.settle_steps,
+        settle_action: SETTLE_ACTION,
+        chunk_length: if sees { CHUNK_LENGTH } else { 1 },
+        control_hz: 20.0,
+        cameras: if sees {
+            vec!["agentview".to_owned(), "eye_in_hand".to_owned()]
+        } else {
+            Vec::new()
+        },
+        camera_size: if sees { CAMERA_SIZE } else { 0 },
+        flip: when("left-right of the upright image"),
+        crop: when("none"),
+        quaternion_rule: when(
+            "axis-angle of the hand, sign of the quaternion as the kinematics give it",
+        ),
+        normaliser_key: when(&suite.name),
+        success_rule: "first control step after settling at which every goal predicate holds"
+            .to_owned(),
+        assets_sha256: sha256_of_tree(assets.dir(), &skip)?,
+        weights_sha256: if sees {
+            weights(&policy.checkpoint)?
+        } else {
+            BTreeMap::new()
+        },
+        binary_sha256: sha256_of_file(&binary)?,
+    })
+}
+
+fn weights(dir: &Path) -> Result<BTreeMap<String, String>, EvalError> {
+    let mut hashes = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(EvalError::io(dir))? {
+        let path = entry.map_err(EvalError::io(dir))?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(&path)?);
+        }
+    }
+    Ok(hashes)
+}

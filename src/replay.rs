@@ -1,0 +1,64 @@
+//! Does the recorded past happen again? Runs the actions of a run folder without any policy and compares
+//! the final states bit for bit.
+
+use crate::pool::in_parallel;
+use crate::{EvalError, Stage};
+use bitvla_reports::EpisodeActions;
+
+/// One replayed episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// Index of the task.
+    pub task: usize,
+    /// Index of the initial state.
+    pub init: usize,
+    /// Fingerprint of the final state that was recorded.
+    pub recorded: u64,
+    /// Fingerprint of the final state now.
+    pub now: u64,
+}
+
+impl Replayed {
+    /// Whether every bit of the final state is the same.
+    pub fn identical(&self) -> bool {
+        self.recorded == self.now
+    }
+}
+
+/// Replays episodes over `jobs` threads; results in order of task and initial state.
+///
+/// # Errors
+/// When a world cannot be built or refuses an action.
+pub fn replay(
+    stage: Stage<'_>,
+    episodes: &[EpisodeActions],
+    jobs: usize,
+    progress: &mut dyn FnMut(&Replayed),
+) -> Result<Vec<Replayed>, EvalError> {
+    let mut results = Vec::with_capacity(episodes.len());
+    let one = |(): &mut (), episode: &EpisodeActions| {
+        let mut world = stage.settled_world(episode.task, episode.init)?;
+        for action in &episode.actions {
+            world.step(action)?;
+        }
+        Ok(Replayed {
+            task: episode.task,
+            init: episode.init,
+            recorded: episode.state_hash,
+            now: world.state_hash(),
+        })
+    };
+    in_parallel(
+        episodes,
+        jobs,
+        || Ok(()),
+        one,
+        |replayed| {
+            progress(&replayed);
+            results.push(replayed);
+            Ok(())
+        },
+    )?;
+    results.sort_by_key(|r| (r.task, r.init));
+    Ok(results)
+}

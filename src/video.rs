@@ -1,0 +1,63 @@
+//! Films of episodes: both cameras side by side as an animated GIF, made from the recorded actions after
+//! the run, so that filming changes neither an episode nor its timing.
+
+use crate::{EvalError, Eyes, Stage, View};
+use bitvla_reports::EpisodeActions;
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, RgbaImage};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+/// Control steps between two frames: ten frames per second of simulated time.
+const STEPS_PER_FRAME: usize = 2;
+const FRAME_MS: u32 = 100;
+/// How long the last frame stays, ms.
+const LAST_FRAME_MS: u32 = 1500;
+
+/// Films one recorded episode.
+///
+/// # Errors
+/// When the episode cannot be repeated or the file not be written.
+pub fn record_video(
+    stage: Stage<'_>,
+    episode: &EpisodeActions,
+    path: &Path,
+) -> Result<(), EvalError> {
+    let mut world = stage.settled_world(episode.task, episode.init)?;
+    let mut eyes = Eyes::new(world.scene())?;
+    let file = File::create(path).map_err(EvalError::io(path))?;
+    let failed = |e: image::ImageError| EvalError::Format {
+        path: path.to_owned(),
+        what: e.to_string(),
+    };
+    let mut gif = GifEncoder::new_with_speed(BufWriter::new(file), 10);
+    gif.set_repeat(Repeat::Infinite).map_err(failed)?;
+    for (step, action) in episode.actions.iter().enumerate() {
+        if step % STEPS_PER_FRAME == 0 {
+            let frame = frame(&eyes.look(&world)?, FRAME_MS);
+            gif.encode_frame(frame).map_err(failed)?;
+        }
+        world.step(action)?;
+    }
+    let last = frame(&eyes.look(&world)?, LAST_FRAME_MS);
+    gif.encode_frame(last).map_err(failed)
+}
+
+/// Both images beside each other.
+fn frame(view: &View, millis: u32) -> image::Frame {
+    let (left, right) = (&view.agentview, &view.wrist);
+    let (width, height) = (left.width + right.width, left.height.min(right.height));
+    let mut picture = RgbaImage::new(width as u32, height as u32);
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let (x, y) = (x as usize, y as usize);
+        let (source, column) = if x < left.width {
+            (left, x)
+        } else {
+            (right, x - left.width)
+        };
+        let at = 3 * (y * source.width + column);
+        pixel.0 = [source.rgb[at], source.rgb[at + 1], source.rgb[at + 2], 255];
+    }
+    image::Frame::from_parts(picture, 0, 0, Delay::from_numer_denom_ms(millis, 1))
+}

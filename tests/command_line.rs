@@ -1,0 +1,150 @@
+//! Guarantees: the program lists what it has; bad input ends with code 2 and one line that names it;
+//! the rows of `episodes.csv` depend neither on the order of episodes nor on the number of workers;
+//! an interrupted run goes on and keeps what it had; a replay repeats every bit.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::Path;
+
+fn program() -> Command {
+    let mut command = Command::cargo_bin("bitvla-eval").expect("the program is built");
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn expert(out: &Path, more: &[&str]) -> Command {
+    let mut command = program();
+    command.args(["--suite", "spatial", "--policy", "expert", "--tasks", "0,3"]);
+    command
+        .args(["--episodes", "2", "--out"])
+        .arg(out)
+        .args(more);
+    command
+}
+
+fn rows(out: &Path) -> String {
+    fs::read_to_string(out.join("episodes.csv")).expect("episodes.csv")
+}
+
+/// Fails with code 2 and one line on standard error that contains the words.
+fn refused(mut command: Command, words: &[&str]) {
+    let output = command.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[test]
+fn list_names_tasks_and_policies() {
+    let output = program().arg("list").output().expect("runs");
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for words in [
+        "suite spatial",
+        "pick up the black bowl",
+        "ternary",
+        "expert",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+}
+
+#[test]
+fn bad_input_is_refused_in_one_line() {
+    let mut unknown = program();
+    unknown.args(["--suite", "lunar", "--policy", "expert"]);
+    refused(unknown, &["lunar", "spatial"]);
+
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let mut task = program();
+    task.args(["--policy", "expert", "--tasks", "99", "--out"])
+        .arg(out.path());
+    refused(task, &["99"]);
+
+    let mut checkpoint = program();
+    checkpoint.args(["--policy", "ternary", "--checkpoint", "no/such/folder"]);
+    refused(
+        checkpoint,
+        &["no/such/folder", "config.json", "bitvla-train"],
+    );
+
+    let mut replay = program();
+    replay.args(["replay", "no/such/run"]);
+    refused(replay, &["no/such/run", "run.json"]);
+}
+
+#[test]
+fn rows_do_not_depend_on_order_or_workers() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runs = [
+        ("forwards", &["--jobs", "1"][..]),
+        ("backwards", &["--jobs", "1", "--backwards"][..]),
+        ("together", &["--jobs", "2"][..]),
+    ];
+    let mut all = Vec::new();
+    for (name, more) in runs {
+        let out = dir.path().join(name);
+        expert(&out, more).assert().success();
+        let actions = fs::read(out.join("actions.bin")).expect("actions.bin");
+        all.push((rows(&out), actions));
+    }
+    assert_eq!(all[0].0.lines().count(), 5, "{}", all[0].0);
+    assert!(all[0] == all[1], "backwards differs");
+    assert!(all[0] == all[2], "two workers differ");
+    for file in [
+        "run.json",
+        "latency.csv",
+        "summary.txt",
+        "plots/success.svg",
+        "plots/success.png",
+    ] {
+        assert!(dir.path().join("together").join(file).is_file(), "{file}");
+    }
+
+    let together = dir.path().join("together");
+    program().arg("replay").arg(together).assert().success();
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_had() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("run");
+    expert(&out, &[]).assert().success();
+    let whole = rows(&out);
+
+    // As if the power had gone while the last line was being written.
+    let journal = out.join("journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("journal");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "a header and four episodes");
+    let torn = format!(
+        "{}\n{}\n{}\n{}",
+        lines[0],
+        lines[1],
+        lines[2],
+        &lines[3][..40]
+    );
+    fs::write(&journal, torn).expect("write");
+    fs::remove_file(out.join("episodes.csv")).expect("remove");
+
+    expert(&out, &[]).assert().success();
+    assert_eq!(rows(&out), whole);
+    let card = fs::read_to_string(out.join("run.json")).expect("run.json");
+    assert!(card.contains("\"resumed_episodes\": 2"), "{card}");
+
+    let mut other = program();
+    other.args([
+        "--policy",
+        "expert",
+        "--seed",
+        "8",
+        "--episodes",
+        "1",
+        "--out",
+    ]);
+    other.arg(&out);
+    refused(other, &["another protocol", "seed: 7 against 8"]);
+}
