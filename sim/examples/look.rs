@@ -9,7 +9,15 @@ use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 /// Joint positions of the reset pose, and the fingers (fact sheet section 3).
 const QPOS: [f64; 9] = [
-    0.0, -0.161, 0.0, -2.4446, 0.0, 2.22675, 0.785398, 0.0208, -0.0208,
+    0.0,
+    -0.161,
+    0.0,
+    -2.4446,
+    0.0,
+    2.22675,
+    std::f64::consts::FRAC_PI_4,
+    0.0208,
+    -0.0208,
 ];
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Box<dyn Error>> {

@@ -131,13 +131,13 @@ fn main() -> Result<(), TaskError> {
                 Ok(_) => failed.push(i),
                 Err(e) => println!("task {t} episode {i}: {e}"),
             }
-            if let Ok(o) = outcome {
-                if verbose || (!o.success && args.iter().any(|a| a == "--failures")) {
-                    println!(
-                        "task {t} episode {i} success {} steps {}\n{}",
-                        o.success, o.steps, o.log
-                    );
-                }
+            if let Ok(o) = outcome
+                && (verbose || (!o.success && args.iter().any(|a| a == "--failures")))
+            {
+                println!(
+                    "task {t} episode {i} success {} steps {}\n{}",
+                    o.success, o.steps, o.log
+                );
             }
         }
         steps.sort_unstable();

@@ -13,7 +13,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Yaw of a freshly placed object: 90 degrees.
-const QUAT: [f64; 4] = [0.70710678, 0.0, 0.0, 0.70710678];
+const QUAT: [f64; 4] = [
+    std::f64::consts::FRAC_1_SQRT_2,
+    0.0,
+    0.0,
+    std::f64::consts::FRAC_1_SQRT_2,
+];
 const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 /// Reset configuration of the arm and the fingers (fact sheet section 3).
 const QPOS: [f64; 9] = [
@@ -23,7 +28,7 @@ const QPOS: [f64; 9] = [
     -2.44459747,
     0.0,
     2.2267522,
-    0.785398163,
+    std::f64::consts::FRAC_PI_4,
     0.020833,
     -0.020833,
 ];

@@ -312,7 +312,8 @@ impl Reader<'_> {
             let word = word.to_ascii_lowercase();
             let region = problem.region(&word);
             let region_fits = i == 1 || predicate.arity() == 1;
-            if !problem.has_thing(&word) && !(region.is_some() && region_fits) {
+            let known = problem.has_thing(&word) || (region.is_some() && region_fits);
+            if !known {
                 let what = if region.is_some() {
                     format!("expected an object, found the region `{word}`")
                 } else if problem.dangling_regions.contains(&word) {

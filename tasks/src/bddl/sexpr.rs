@@ -46,12 +46,10 @@ pub fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
     // A final line break ends a word at the end of the text.
     for c in text.chars().chain(std::iter::once('\n')) {
         let ends = comment || c.is_whitespace() || matches!(c, '(' | ')' | ';');
-        if ends {
-            if let Some((w, place)) = word.take() {
-                match open.last_mut() {
-                    Some((items, _)) => items.push(Sexpr::Atom(w, place)),
-                    None => return Err(fail(place, format!("expected `(`, found `{w}`"))),
-                }
+        if ends && let Some((w, place)) = word.take() {
+            match open.last_mut() {
+                Some((items, _)) => items.push(Sexpr::Atom(w, place)),
+                None => return Err(fail(place, format!("expected `(`, found `{w}`"))),
             }
         }
         match c {

@@ -272,10 +272,10 @@ impl Expert {
         let mut need = self.grip.z + over;
         for i in 0..=3 {
             let p = eef.xy() + to * (f64::from(i) / 3.0) * (0.10f64.min(flat) / flat.max(1e-9));
-            if flat > 0.03 {
-                if let Some(h) = self.obstacles.height(p.x, p.y, 0.06) {
-                    need = need.max(h + 0.025);
-                }
+            if flat > 0.03
+                && let Some(h) = self.obstacles.height(p.x, p.y, 0.06)
+            {
+                need = need.max(h + 0.025);
             }
         }
         let z = need.min(self.grip.z.max(1.10) + 0.12);

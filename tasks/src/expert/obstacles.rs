@@ -18,9 +18,12 @@ pub(super) struct Obstacles {
     tops: Vec<Point3<f64>>,
 }
 
+/// A box as its extents along opening axis, across it and up (m), and samples along an edge.
+type GripperPart = ([f64; 2], [f64; 2], [f64; 2], usize);
+
 /// The gripper, fully open, as boxes along opening axis, across it and up, from the grip point, m:
 /// finger tips, finger roots, hand (fact sheet section 3).
-const GRIPPER: [([f64; 2], [f64; 2], [f64; 2], usize); 5] = [
+const GRIPPER: [GripperPart; 5] = [
     ([0.0400, 0.0535], [-0.009, 0.009], [-0.0095, 0.013], 3),
     ([-0.0535, -0.0400], [-0.009, 0.009], [-0.0095, 0.013], 3),
     ([0.0465, 0.0665], [-0.0105, 0.0105], [0.013, 0.045], 3),
