@@ -40,7 +40,7 @@ pub const WORDS: [&str; 26] = [
     "wooden", "cabinet", "stove",
 ];
 
-/// Sizes of a small checkpoint: token ids as [`word_tokenizer`] gives them.
+/// Sizes of a small checkpoint: token ids as the word-level tokenizer gives them.
 pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: usize) -> Config {
     Config {
         model_type: "bitvla".into(),
