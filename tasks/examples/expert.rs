@@ -1,6 +1,7 @@
 //! Runs the scripted expert: `cargo run --release -p bitvla-tasks --example expert -- --tasks 0,3
 //! --episodes 5 [--seed S] [--verbose]`. Two threads; results are printed in task order. With
-//! `--seed S` states are drawn afresh instead of taken from the stored ones.
+//! `--seed S` states are drawn afresh instead of taken from the stored ones;
+//! `--grips` only plans and counts the grips chosen.
 
 use bitvla_tasks::{Assets, Expert, Suite, TaskError, sample_init_state};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Outcome {
     success: bool,
     steps: usize,
+    retried: bool,
+    first: String,
     log: String,
 }
 
@@ -28,14 +31,24 @@ fn episode(
         world.step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])?;
     }
     let mut expert = Expert::new(&world, task)?;
+    let first = expert.plan_summary();
     let mut log = String::new();
     let mut phase = String::new();
+    if std::env::args().any(|a| a == "--grips") {
+        return Ok(Outcome {
+            success: true,
+            steps: 0,
+            retried: false,
+            first,
+            log,
+        });
+    }
     let line = |world: &bitvla_sim::World, expert: &Expert, step: usize| {
         let e = world.eef_pose().translation.vector;
         let b = world.instance_pose(0).translation.vector;
         let g = world.observation().gripper_qpos;
         format!(
-            "  {step:3} {:9} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} fingers {:.4} {:.4} {}\n",
+            "  {step:3} {:9} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} yaw {:.0} fingers {:.4} {:.4} {}\n",
             expert.phase(),
             e.x,
             e.y,
@@ -43,6 +56,12 @@ fn episode(
             b.x,
             b.y,
             b.z,
+            world
+                .instance_pose(0)
+                .rotation
+                .euler_angles()
+                .2
+                .to_degrees(),
             g[0],
             g[1],
             expert.plan_summary()
@@ -59,6 +78,8 @@ fn episode(
             return Ok(Outcome {
                 success: true,
                 steps: step,
+                retried: !expert.plan_summary().contains("try 0"),
+                first,
                 log,
             });
         }
@@ -66,6 +87,8 @@ fn episode(
     Ok(Outcome {
         success: false,
         steps: suite.horizon,
+        retried: true,
+        first,
         log,
     })
 }
@@ -121,10 +144,16 @@ fn main() -> Result<(), TaskError> {
     for t in &tasks {
         let mut steps = Vec::new();
         let mut failed = Vec::new();
+        let mut retried = 0;
+        let mut angles = std::collections::BTreeMap::new();
         for (n, outcome) in &outcomes {
             let (task, i) = jobs[*n];
             if task != *t {
                 continue;
+            }
+            if let Ok(o) = outcome {
+                retried += usize::from(o.retried);
+                *angles.entry(o.first.clone()).or_insert(0usize) += 1;
             }
             match outcome {
                 Ok(o) if o.success => steps.push(o.steps),
@@ -145,7 +174,7 @@ fn main() -> Result<(), TaskError> {
         let median = steps.get(steps.len() / 2).copied().unwrap_or(0);
         let last = steps.last().copied().unwrap_or(0);
         println!(
-            "task {t}: {} of {episodes}, median {median}, longest {last} steps, failed {failed:?}",
+            "task {t}: {} of {episodes}, median {median}, longest {last} steps, failed {failed:?}, {retried} retried, grips {angles:?}",
             steps.len()
         );
     }

@@ -11,7 +11,10 @@ const INSIDE_RIM: f64 = 0.0065;
 /// How far below the rim the grip point lies, m.
 const BELOW_RIM: f64 = 0.0150;
 /// Number of rim points looked at.
-const DIRECTIONS: usize = 24;
+const DIRECTIONS: usize = 48;
+/// What the side of the rim towards -y costs more than the one towards +y: a flip between grips of
+/// equal turn happens only where one of them is blocked, so that like scenes get like grips.
+const FAR_SIDE: f64 = 0.008;
 
 /// A grip on the rim of an upright object, relative to its origin.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +115,7 @@ pub(super) fn choose(s: &Setting) -> Grasp {
             let cost = 0.012 * turn / FRAC_PI_2
                 + 6.0 * (0.006 - room).max(0.0)
                 + 1.0 * (far - 0.672).max(0.0)
+                + 0.5 * FAR_SIDE * (1.0 - libm::sin(angle))
                 + 0.4 * inward
                 + if again { 0.03 } else { 0.0 };
             if best.as_ref().is_none_or(|(c, _)| cost < *c) {

@@ -25,6 +25,8 @@ const RADIANS: f64 = 0.5;
 const HOVER: f64 = 0.05;
 /// Free height between the bottom of a carried object and what it passes over, m.
 const CARRY_MARGIN: f64 = 0.03;
+/// Largest vertical action component in the first 15 mm of a lift.
+const GENTLE: f64 = 0.2;
 const OPEN: f64 = -1.0;
 const CLOSE: f64 = 1.0;
 
@@ -321,6 +323,12 @@ impl Expert {
             self.integral *= 0.5;
         }
         let mut a = (error * 1.4 + self.integral) / METRES;
+        if self.phase == Phase::Lift {
+            // Gently at first: the leaning wall turns until it lies flat between the pads.
+            let rise = (eef.z - self.grip.z).max(0.0);
+            let limit = GENTLE + ((rise - 0.015) / 0.02).clamp(0.0, 1.0) * (1.0 - GENTLE);
+            a.z = a.z.clamp(-limit, limit);
+        }
         if self.phase == Phase::Lower {
             a.z = a.z.clamp(-0.5, 0.5);
         }
