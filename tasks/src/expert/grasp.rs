@@ -27,6 +27,22 @@ pub(super) struct Grasp {
     pub offset: Vector3<f64>,
 }
 
+impl Grasp {
+    /// The same grip at another direction, rad.
+    pub(super) fn at_angle(&self, angle: f64) -> Grasp {
+        let radial = libm::hypot(self.offset.x, self.offset.y);
+        Grasp {
+            angle: angle.rem_euclid(TAU),
+            yaw: angle.rem_euclid(PI),
+            offset: Vector3::new(
+                radial * libm::cos(angle),
+                radial * libm::sin(angle),
+                self.offset.z,
+            ),
+        }
+    }
+}
+
 /// Rim of a hollow object: outer radius and height above the origin, m.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rim {

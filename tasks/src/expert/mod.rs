@@ -9,6 +9,7 @@
 
 mod grasp;
 mod obstacles;
+mod resume;
 
 use crate::bddl::Predicate;
 use crate::{Task, TaskError};

@@ -1,0 +1,188 @@
+//! An expert for a world in the middle of an episode that somebody else drove: what the phase must
+//! be is read off the fingers, the contacts and where hand and object are. What cannot be seen (how
+//! long the expert has waited, which grips it tried) is estimated or forgotten.
+
+use super::{Expert, Phase, origin, yaw_error};
+use crate::{Task, TaskError};
+use bitvla_sim::panda::ARM;
+use bitvla_sim::{Owner, World};
+use nalgebra::{Point3, Vector3};
+
+/// Distance between fully opened fingers, m.
+const WIDEST: f64 = 0.08;
+/// Fingers further apart than this are as good as open, m.
+const OPEN_FROM: f64 = 0.06;
+/// Distance between fingers that hold a rim, m: least and most.
+const HOLDING: [f64; 2] = [0.0024, 0.016];
+/// Rate of the finger distance beyond which the fingers are on their way, m/s.
+const MOVING: f64 = 0.012;
+/// Control steps the fingers take from open to closed.
+const CLOSING_STEPS: f64 = 9.0;
+/// Rise assumed of an object in the air, m: far enough for full speed.
+const RISEN: f64 = 0.05;
+
+/// What the world shows of the gripper and the object.
+struct Seen {
+    eef: Point3<f64>,
+    object: Point3<f64>,
+    target: Point3<f64>,
+    /// Distance between the fingers, m.
+    opening: f64,
+    /// Its rate, m/s; negative while closing.
+    rate: f64,
+    touching: bool,
+    /// The object touches something other than the robot.
+    supported: bool,
+    on_target: bool,
+}
+
+impl Seen {
+    fn new(world: &World, object: usize, target: usize) -> Seen {
+        let (q, qd) = world.robot_state();
+        let it = Owner::Instance(object);
+        let others = (0..world.scene().instances.len())
+            .filter(|i| *i != object)
+            .map(Owner::Instance);
+        let supported = std::iter::once(Owner::Arena)
+            .chain(others)
+            .any(|other| world.in_contact(it, other));
+        Seen {
+            eef: Point3::from(world.eef_pose().translation.vector),
+            object: origin(world, object),
+            target: origin(world, target),
+            opening: q[ARM] - q[ARM + 1],
+            rate: qd[ARM] - qd[ARM + 1],
+            touching: world.in_contact(Owner::Robot, it),
+            supported,
+            on_target: world.in_contact(it, Owner::Instance(target)),
+        }
+    }
+
+    fn flat(&self) -> f64 {
+        (self.object.xy() - self.target.xy()).norm()
+    }
+
+    fn held(&self) -> bool {
+        self.touching
+            && self.opening > HOLDING[0]
+            && self.opening < HOLDING[1]
+            && self.rate.abs() < MOVING
+            && (self.eef - self.object).norm() < 0.09
+    }
+}
+
+impl Expert {
+    /// An expert for a world in the middle of an episode: it goes on from where things stand, as far
+    /// as the world shows it. Grips are chosen as at the start of an episode, except that a hand
+    /// already descending near another point of the rim keeps to that one.
+    pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
+        let mut expert = Expert::new(world, task)?;
+        let seen = Seen::new(world, expert.object, expert.target);
+        expert.last_eef = seen.eef;
+        expert.infer(world, &seen);
+        Ok(expert)
+    }
+
+    fn infer(&mut self, world: &World, seen: &Seen) {
+        let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
+        let above_grip = seen.eef.z - seen.object.z - self.grasp.offset.z;
+        let radius = self.grasp.offset.xy().norm();
+        // One finger inside the rim and one outside, whatever the angle.
+        let astride =
+            (from_axis - radius).abs() < 0.025 && above_grip > -0.02 && above_grip < 0.012;
+        if seen.on_target && seen.flat() < 0.03 && seen.touching && seen.opening > HOLDING[1] {
+            self.begin(Phase::Open, opened_steps(seen), seen.eef);
+        } else if seen.held() {
+            self.infer_carrying(world, seen);
+        } else if seen.rate < -MOVING && seen.opening < WIDEST && astride {
+            self.begin(Phase::Close, closed_steps(seen), seen.eef);
+        } else if seen.opening < OPEN_FROM {
+            let close_by = (seen.eef - seen.object).norm() < 0.10;
+            if seen.touching || astride || close_by {
+                self.begin(Phase::Open, opened_steps(seen), seen.eef);
+            }
+        } else {
+            self.infer_reaching(world, seen);
+        }
+    }
+
+    fn begin(&mut self, phase: Phase, steps: usize, grip: Point3<f64>) {
+        self.enter(phase);
+        self.steps_in_phase = steps;
+        self.grip = grip;
+    }
+
+    /// The object is between the fingers.
+    fn infer_carrying(&mut self, world: &World, seen: &Seen) {
+        self.held = seen.object - seen.eef;
+        let flat = seen.flat();
+        if flat < 0.02 && seen.object.z < self.clear_height(seen.object, seen.target) + 0.01 {
+            self.begin(Phase::Lower, 0, seen.eef);
+            self.still = still(world);
+        } else if seen.supported && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006 {
+            // Long closed, so far as one can see.
+            self.begin(Phase::Close, 11, seen.eef);
+        } else {
+            let wanted = self.clear_height(seen.object, seen.target);
+            let rise = if seen.supported { 0.0 } else { RISEN };
+            let phase = if seen.object.z > wanted - 0.02 {
+                Phase::Carry
+            } else {
+                Phase::Lift
+            };
+            self.begin(phase, 0, seen.eef - Vector3::z() * rise);
+            self.rest_z = seen.object.z - rise;
+        }
+    }
+
+    /// The fingers are open.
+    fn infer_reaching(&mut self, world: &World, seen: &Seen) {
+        let above_grip = seen.eef.z - self.grip.z;
+        if above_grip < 0.045 {
+            self.keep_near_grip(world, seen);
+        }
+        let flat = (seen.eef.xy() - self.grip.xy()).norm();
+        let turned = yaw_error(world, self.grasp.yaw).abs() < 0.1;
+        if turned && flat < 0.015 && above_grip < super::HOVER - 0.004 {
+            let grip = self.grip;
+            self.begin(Phase::Descend, 8, grip);
+            self.still = still(world);
+        }
+    }
+
+    /// Takes the point of the rim under the hand if the hand is about to close on it.
+    fn keep_near_grip(&mut self, world: &World, seen: &Seen) {
+        let from_axis = seen.eef.xy() - seen.object.xy();
+        let planned = self.grasp;
+        let angle = libm::atan2(from_axis.y, from_axis.x);
+        let near = planned.at_angle(angle);
+        let away = (near.offset.xy() - from_axis).norm();
+        let turned = yaw_error(world, near.yaw).abs() < 0.2;
+        if away < 0.015
+            && turned
+            && (near.offset - planned.offset).norm() > 0.012
+            && self
+                .obstacles
+                .clearance(seen.object + near.offset, near.yaw, 0.0)
+                > 0.002
+        {
+            self.grasp = near;
+            self.grip = seen.object + near.offset;
+        }
+    }
+}
+
+fn closed_steps(seen: &Seen) -> usize {
+    (CLOSING_STEPS * (1.0 - seen.opening / WIDEST)).clamp(0.0, CLOSING_STEPS) as usize
+}
+
+fn opened_steps(seen: &Seen) -> usize {
+    (8.0 * seen.opening / WIDEST).clamp(0.0, 8.0) as usize
+}
+
+/// How many control steps the hand seems to have stood still.
+fn still(world: &World) -> usize {
+    let (_, qd) = world.robot_state();
+    let fastest = (0..ARM).map(|i| qd[i].abs()).fold(0.0, f64::max);
+    if fastest < 0.02 { 2 } else { 0 }
+}
