@@ -91,14 +91,17 @@ impl Expert {
         let astride =
             (from_axis - radius).abs() < 0.025 && above_grip > -0.02 && above_grip < 0.012;
         if seen.on_target && seen.flat() < 0.03 && seen.touching && seen.opening > HOLDING[1] {
+            self.keep_turn(world);
             self.begin(Phase::Open, opened_steps(seen), seen.eef);
         } else if seen.held() {
             self.infer_carrying(world, seen);
         } else if seen.rate < -MOVING && seen.opening < WIDEST && astride {
+            self.keep_turn(world);
             self.begin(Phase::Close, closed_steps(seen), seen.eef);
         } else if seen.opening < OPEN_FROM {
             let close_by = (seen.eef - seen.object).norm() < 0.10;
             if seen.touching || astride || close_by {
+                self.keep_turn(world);
                 self.begin(Phase::Open, opened_steps(seen), seen.eef);
             }
         } else {
@@ -112,16 +115,25 @@ impl Expert {
         self.grip = grip;
     }
 
+    /// Keeps the hand turned as it is: the object is, or has just been, between the fingers.
+    fn keep_turn(&mut self, world: &World) {
+        let along = world.eef_pose().rotation * Vector3::x();
+        self.grasp.yaw = libm::atan2(along.y, along.x);
+    }
+
     /// The object is between the fingers.
     fn infer_carrying(&mut self, world: &World, seen: &Seen) {
         self.held = seen.object - seen.eef;
+        self.keep_turn(world);
         let flat = seen.flat();
-        if flat < 0.02 && seen.object.z < self.clear_height(seen.object, seen.target) + 0.01 {
+        let low = seen.object.z < seen.target.z + 0.035;
+        if flat < 0.007 || (flat < 0.02 && low) {
             self.begin(Phase::Lower, 0, seen.eef);
             self.still = still(world);
         } else if seen.supported && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006 {
-            // Long closed, so far as one can see.
-            self.begin(Phase::Close, 11, seen.eef);
+            // Closed long enough, so far as one can see: the next action lifts.
+            self.begin(Phase::Close, 13, seen.eef);
+            self.rest_z = seen.object.z;
         } else {
             let wanted = self.clear_height(seen.object, seen.target);
             let rise = if seen.supported { 0.0 } else { RISEN };
