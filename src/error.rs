@@ -68,12 +68,14 @@ impl EvalError {
         }
     }
 
-    /// Exit code of the program: 2 for bad input, 1 for everything else.
+    /// Exit code of the program: 2 for bad input (options, files, a full disk), 1 for everything else.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, EvalError::Input(_)) {
-            2
-        } else {
-            1
+        match self {
+            EvalError::Action { .. }
+            | EvalError::Worker(_)
+            | EvalError::Sim(_)
+            | EvalError::Policy(PolicyError::Query { .. }) => 1,
+            _ => 2,
         }
     }
 }

@@ -22,6 +22,7 @@ pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
 pub use error::EvalError;
 pub use fingerprint::{machine, peak_resident_bytes, sha256_of_file, sha256_of_tree};
 pub use journal::{Entry, Journal};
+pub use pool::in_parallel;
 pub use observe::{Eyes, View, axis_angle, proprio};
 pub use protocol::{CHUNK_LENGTH, protocol};
 pub use replay::{Replayed, replay};

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 /// Works on all items with up to `jobs` threads. Each thread calls `start` once for what it needs of its
 /// own, `work` once per item it takes; `done` is called on this thread as results arrive. The first error
 /// stops everything after the items in progress.
-pub(crate) fn in_parallel<T: Sync, S, R: Send>(
+pub fn in_parallel<T: Sync, S, R: Send>(
     items: &[T],
     jobs: usize,
     start: impl Fn() -> Result<S, EvalError> + Sync,

@@ -77,6 +77,21 @@ fn bad_input_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_truncated_checkpoint_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    bitvla_policies::testing::write_tiny_checkpoint(dir.path()).expect("a checkpoint");
+    let weights = dir.path().join("model.safetensors");
+    let bytes = fs::read(&weights).expect("weights");
+    fs::write(&weights, &bytes[..bytes.len() / 2]).expect("write");
+    let mut cut = program();
+    cut.args(["--policy", "ternary", "--checkpoint"])
+        .arg(dir.path())
+        .arg("--out")
+        .arg(dir.path().join("run"));
+    refused(cut, &["model.safetensors"]);
+}
+
+#[test]
 fn rows_do_not_depend_on_order_or_workers() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let runs = [

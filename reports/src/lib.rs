@@ -21,7 +21,7 @@ pub use error::ReportError;
 pub use files::{
     read_card, read_episodes, read_latency, write_card, write_episodes, write_latency, write_text,
 };
-pub use plots::{Plot, write_plots};
+pub use plots::{CurvePoint, CurveStage, Plot, write_plots, write_training_curves};
 pub use record::{EpisodeRecord, QueryRecord};
 pub use stats::{Interval, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};

@@ -3,9 +3,12 @@
 //! Each plot is drawn once per format by the same code on a [`canvas::Canvas`].
 
 mod canvas;
+mod curves;
 mod latency;
 mod memory;
 mod success;
+
+pub use curves::{CurvePoint, CurveStage};
 
 use crate::{EpisodeRecord, Memory, QueryRecord, ReportError, summarise};
 use std::path::{Path, PathBuf};
@@ -51,4 +54,19 @@ pub fn write_plots(
         })?);
     }
     Ok(plots)
+}
+
+/// Draws the losses of the stages of a training run into `dir`.
+///
+/// # Errors
+/// When the plot cannot be drawn or a file not be written.
+pub fn write_training_curves(
+    dir: &Path,
+    title: &str,
+    stages: &[CurveStage],
+) -> Result<Plot, ReportError> {
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    canvas::both(dir, "losses", curves::SIZE, |c| {
+        curves::draw(c, title, stages)
+    })
 }

@@ -1,3 +1,7 @@
 //! Demonstrations, behaviour cloning and quantize-then-distill.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bitvla_train::cli::main()
+}

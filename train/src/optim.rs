@@ -1,4 +1,4 @@
-//! AdamW with warm-up and cosine (fact sheet of BitVLA, section 9.3) and optional clipping of the gradient norm.
+//! AdamW with warm-up and cosine (fact sheet of BitVLA, section 9.3) and clipping of the gradient norm.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,14 @@ pub struct AdamW {
     pub updates: u64,
 }
 
+/// The numbers of one update that are the same for every parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    step: f32,
+    keep: f32,
+    second: f32,
+}
+
 impl AdamW {
     /// For a number of parameters.
     pub fn new(n: usize) -> AdamW {
@@ -46,41 +54,44 @@ impl AdamW {
         }
     }
 
-    /// One update.
-    pub fn update(&mut self, params: &mut [f32], grad: &[f32], lr: f64, decay: f64) {
+    /// Counts an update and returns its rates.
+    pub fn begin(&mut self, lr: f64, decay: f64) -> Rates {
         self.updates += 1;
         let n = self.updates as f64;
         let first = 1.0 - libm::pow(0.9, n);
         let second = (1.0 - libm::pow(0.999, n)).sqrt();
-        let step = (lr / first) as f32;
-        let keep = (1.0 - lr * decay) as f32;
-        let second = second as f32;
-        for (((p, g), m), v) in params
-            .iter_mut()
-            .zip(grad)
-            .zip(&mut self.m)
-            .zip(&mut self.v)
-        {
-            *p *= keep;
+        Rates {
+            step: (lr / first) as f32,
+            keep: (1.0 - lr * decay) as f32,
+            second: second as f32,
+        }
+    }
+
+    /// One update of all parameters.
+    pub fn update(&mut self, params: &mut [f32], grad: &[f32], lr: f64, decay: f64) {
+        let rates = self.begin(lr, decay);
+        rates.apply(params, grad, 1.0, &mut self.m, &mut self.v);
+    }
+}
+
+impl Rates {
+    /// Updates some parameters with their gradients, each multiplied by `scale` first.
+    pub fn apply(&self, params: &mut [f32], grad: &[f32], scale: f32, m: &mut [f32], v: &mut [f32]) {
+        for (((p, g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
+            let g = g * scale;
+            *p *= self.keep;
             *m = 0.9 * *m + 0.1 * g;
             *v = 0.999 * *v + 0.001 * g * g;
-            *p -= step * *m / (v.sqrt() / second + 1e-8);
+            *p -= self.step * *m / (v.sqrt() / self.second + 1e-8);
         }
     }
 }
 
-/// Scales a gradient down to a norm; returns the norm before.
-pub fn clip(grad: &mut [f32], limit: f64) -> f64 {
-    let norm = grad
-        .iter()
-        .map(|g| f64::from(*g) * f64::from(*g))
-        .sum::<f64>()
-        .sqrt();
+/// What a gradient of this norm has to be multiplied by so that the norm is at most `limit`.
+pub fn clip_scale(norm: f64, limit: f64) -> f32 {
     if norm > limit {
-        let scale = (limit / norm) as f32;
-        for g in grad {
-            *g *= scale;
-        }
+        (limit / norm) as f32
+    } else {
+        1.0
     }
-    norm
 }

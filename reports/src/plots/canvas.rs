@@ -8,7 +8,7 @@ use crate::ReportError;
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{Circle, Rectangle, Text};
+use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle, register_font};
@@ -50,6 +50,8 @@ pub(super) trait Canvas {
     fn bar(&mut self, from: (f64, f64), to: (f64, f64), color: RGBColor) -> Drawn;
     /// Straight line, horizontal or vertical.
     fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, color: RGBColor) -> Drawn;
+    /// Connected straight lines through points.
+    fn path(&mut self, points: &[(f64, f64)], width: f64, color: RGBColor) -> Drawn;
     /// Filled disc.
     fn disc(&mut self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn;
     /// One line of text, vertically centred on the point.
@@ -101,6 +103,14 @@ impl<DB: DrawingBackend> Canvas for Page<DB> {
             (0.0, half)
         };
         self.bar((from.0 - dx, from.1 - dy), (to.0 + dx, to.1 + dy), color)
+    }
+
+    fn path(&mut self, points: &[(f64, f64)], width: f64, color: RGBColor) -> Drawn {
+        let points: Vec<(i32, i32)> = points.iter().map(|p| self.at(*p)).collect();
+        let width = (width * self.scale).round().max(1.0) as u32;
+        self.area
+            .draw(&PathElement::new(points, color.stroke_width(width)))
+            .map_err(told)
     }
 
     fn disc(&mut self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn {

@@ -1,0 +1,95 @@
+//! Losses of a training run: its stages one behind the other, training as a line, validation as dots.
+
+use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, tick_step};
+
+pub(super) const SIZE: (usize, usize) = (980, 470);
+
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 950.0;
+const TOP: f64 = 112.0;
+const BOTTOM: f64 = 420.0;
+/// Points of a stage are averaged to about this many.
+const POINTS: usize = 90;
+
+/// A point of a loss curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurvePoint {
+    /// Samples seen within the stage.
+    pub samples: u64,
+    /// Training loss.
+    pub training: f64,
+    /// Loss on frames never trained on, where it was measured.
+    pub validation: Option<f64>,
+}
+
+/// A stage of training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveStage {
+    /// Its name.
+    pub name: String,
+    /// Whether its weights are ternary, which decides the colour.
+    pub ternary: bool,
+    /// Losses in order.
+    pub points: Vec<CurvePoint>,
+}
+
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Drawn {
+    let length = |s: &CurveStage| s.points.last().map_or(0, |p| p.samples) as f64;
+    let total: f64 = stages.iter().map(length).sum::<f64>().max(1.0);
+    // The first, steep part of the first stage may leave the page.
+    let all = || stages.iter().flat_map(|s| &s.points);
+    let mut seen: Vec<f64> = all().map(|p| p.training).collect();
+    seen.sort_by(f64::total_cmp);
+    let high = seen.get(seen.len() * 98 / 100).copied().unwrap_or(1.0);
+    let step = tick_step(high.max(1e-6) * 1.05, 5);
+    let top = (high * 1.05 / step).ceil() * step;
+    let x = |samples: f64| LEFT + (RIGHT - LEFT) * samples / total;
+    let y = |loss: f64| BOTTOM - (BOTTOM - TOP) * (loss / top).min(1.0);
+
+    c.text((24.0, 30.0), 20.0, Align::Left, INK, "Losses of training")?;
+    let subtitle = format!(
+        "{title} · mean absolute error of normalised actions; lines: training, dots: frames never trained on"
+    );
+    c.text((24.0, 56.0), 13.0, Align::Left, GREY, &subtitle)?;
+    for i in 0..=((top / step).round() as usize) {
+        let loss = step * i as f64;
+        c.line((LEFT, y(loss)), (RIGHT, y(loss)), 1.0, GRID)?;
+        let label = format!("{loss:.3}");
+        let label = label.trim_end_matches('0').trim_end_matches('.');
+        c.text((LEFT - 8.0, y(loss)), 12.0, Align::Right, GREY, label)?;
+    }
+    let thousands = tick_step(total / 1000.0, 8);
+    let mut tick = 0.0;
+    while tick * 1000.0 <= total {
+        let label = format!("{tick} k");
+        c.text((x(tick * 1000.0), BOTTOM + 15.0), 12.0, Align::Middle, GREY, &label)?;
+        tick += thousands;
+    }
+    c.text((RIGHT, BOTTOM + 34.0), 12.0, Align::Right, GREY, "samples")?;
+
+    let mut start = 0.0;
+    for stage in stages {
+        let color = PALETTE[usize::from(stage.ternary)];
+        c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, GREY)?;
+        c.text((x(start) + 6.0, TOP - 18.0), 12.0, Align::Left, color, &stage.name)?;
+        let group = stage.points.len().div_ceil(POINTS).max(1);
+        let line: Vec<(f64, f64)> = stage
+            .points
+            .chunks(group)
+            .map(|points| {
+                let n = points.len() as f64;
+                let at = points.iter().map(|p| p.samples as f64).sum::<f64>() / n;
+                let loss = points.iter().map(|p| p.training).sum::<f64>() / n;
+                (x(start + at), y(loss))
+            })
+            .collect();
+        c.path(&line, 1.5, color)?;
+        for p in &stage.points {
+            if let Some(loss) = p.validation {
+                c.disc((x(start + p.samples as f64), y(loss)), 2.6, color)?;
+            }
+        }
+        start += length(stage);
+    }
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)
+}

@@ -1,0 +1,114 @@
+//! Guarantees: training gives the same bits for any number of threads and when it was interrupted; the recipe, cut
+//! short, goes from nothing to checkpoints that inference loads, and calling it again changes nothing.
+
+use anyhow::{Context, Result};
+use bitvla_train::checkpoint::{net_config, prompts};
+use bitvla_train::frames::{CHUNK, Frame, Frames, IMAGE_BYTES, Tally, shard_path, write_shard};
+use bitvla_train::net::{Net, Quant};
+use bitvla_train::optim::Schedule;
+use bitvla_train::statistics::statistics;
+use bitvla_train::trainer::{LANE, Order, losses_path, read_losses, train};
+use bitvla_tasks::{Assets, Suite};
+use std::path::Path;
+use std::process::Command;
+
+/// Frames of noise.
+fn noise(dir: &Path, n: usize) -> Result<Frames> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1 << 24) * 2.0 - 1.0
+    };
+    let frames: Vec<Frame> = (0..n)
+        .map(|i| Frame {
+            images: (0..IMAGE_BYTES).map(|_| (next() * 127.0 + 128.0) as u8).collect(),
+            proprio: std::array::from_fn(|_| next()),
+            actions: [[0.0; 7]; CHUNK].map(|a| a.map(|_| next())),
+            task: (i % 10) as u8,
+        })
+        .collect();
+    write_shard(&shard_path(dir, 0), &frames, Tally::default())?;
+    Frames::read(dir)
+}
+
+#[test]
+fn threads_and_interruptions_change_no_bit() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let assets = Assets::open(&Assets::default_dir())?;
+    let suite = Suite::load(&assets, "spatial")?;
+    let config = net_config(&suite);
+    let prompts = prompts(&suite, &config, dir.path())?;
+    let data = noise(dir.path(), 11)?;
+    let statistics = statistics(data.rests());
+    let net = Net::new(config, Quant::ALL);
+    let teacher = net.layout.init(2);
+    let run = |name: &str, jobs, stop_at| {
+        train(Order {
+            name,
+            dir: &dir.path().join(name),
+            net: &net,
+            start: net.layout.init(1),
+            data: &data,
+            validation: &data,
+            statistics: &statistics,
+            prompts: &prompts,
+            schedule: Schedule {
+                lr: 1e-3,
+                warmup: 1,
+                steps: 5,
+            },
+            decay: 0.01,
+            batch: 2 * LANE,
+            clip: 1.0,
+            teacher: Some((&teacher, 0.1)),
+            seed: 3,
+            jobs,
+            stop_at,
+        })
+    };
+    let whole = run("whole", 1, None)?;
+    run("cut", 2, Some(3))?;
+    let cut = run("cut", 3, None)?;
+    assert!(whole == cut, "parameters differ");
+    assert!(whole.iter().all(|p| p.is_finite()) && whole != net.layout.init(1));
+    let last = read_losses(&losses_path(&dir.path().join("whole")))?;
+    assert!(last.last().is_some_and(|r| r.step == 5 && r.validation.is_some()));
+    Ok(())
+}
+
+#[test]
+fn a_short_recipe_ends_in_checkpoints_that_act() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let call = || -> Result<String> {
+        let out = Command::new(env!("CARGO_BIN_EXE_bitvla-train"))
+            .args(["all", "--scale", "0.002", "--jobs", "2", "--out"])
+            .arg(dir.path())
+            .output()?;
+        let words = String::from_utf8_lossy(&out.stderr).into_owned();
+        anyhow::ensure!(out.status.success(), "{words}");
+        Ok(words)
+    };
+    call()?;
+    let weights = dir.path().join("checkpoints/ternary/model.safetensors");
+    let first = std::fs::read(&weights).context("no ternary weights")?;
+    for name in ["full", "ternary"] {
+        let folder = dir.path().join("checkpoints").join(name);
+        let format = match name {
+            "full" => bitvla_policies::WeightFormat::Full,
+            _ => bitvla_policies::WeightFormat::Ternary,
+        };
+        let mut policy = bitvla_policies::VlaPolicy::load(&folder, format)?;
+        let frame = vec![90u8; 256 * 256 * 3];
+        let answer = policy.query(&bitvla_policies::Observation {
+            agentview: &frame,
+            wrist: &frame,
+            proprio: [0.0, 0.0, 1.0, 3.1, 0.0, 0.0, 0.02, -0.02],
+            instruction: "pick up the black bowl on the stove and place it on the plate",
+        })?;
+        assert_eq!(answer.actions.len(), CHUNK);
+    }
+    assert!(dir.path().join("losses/losses.svg").is_file());
+    call()?;
+    assert!(first == std::fs::read(&weights)?, "a second call changed the weights");
+    Ok(())
+}
