@@ -61,7 +61,7 @@ pub(crate) fn unit(a: V3) -> V3 {
 }
 
 /// A rigid motion: columns of the rotation and the translation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rigid {
     pub x: V3,
     pub y: V3,

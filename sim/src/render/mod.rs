@@ -3,7 +3,7 @@
 //!
 //! One frame is one thread's work: transform, clip and rasterise all triangles into a visibility
 //! buffer with four samples per pixel (`raster`), then shade each pixel once per triangle it sees
-//! (`light`, `texture`, `shadow`). Arithmetic is plain f32 without fused multiply-add;
+//! (`shade`, with `light`, `texture` and `shadow`). Arithmetic is plain f32 without fused multiply-add;
 //! transcendental functions come from `libm` and are used only when a scene is built.
 
 // Axes and channels index several arrays at once.
@@ -12,10 +12,12 @@
 mod font;
 mod hull;
 mod image;
+mod isa;
 mod light;
 mod math;
 mod mesh;
 mod raster;
+mod shade;
 mod shadow;
 mod texture;
 
@@ -25,8 +27,8 @@ pub use mesh::Mesh;
 use crate::description::{CameraDesc, MaterialDesc, Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;
 use light::{Lights, Material};
-use math::{Rigid, V3, add, dot, scale, sub, unit};
-use raster::{NONE, Raster, SAMPLES};
+use math::{Rigid, V3, add, dot, scale, sub};
+use raster::{Projected, Raster};
 use shadow::Shadow;
 use texture::Texture;
 
@@ -70,8 +72,11 @@ pub struct Renderer {
     raster: Raster,
     shadow: Shadow,
     shadow_state: Option<VisualState>,
-    /// Vertices of the current frame in clip coordinates.
-    clip: Vec<V3>,
+    /// Vertices in the world, by coordinate, and the motion of each body that put them there.
+    world: [Vec<f32>; 3],
+    moved: Vec<Option<Rigid>>,
+    /// Vertices of the current frame as the camera sees them.
+    projected: Projected,
 }
 
 impl Renderer {
@@ -100,7 +105,9 @@ impl Renderer {
             raster: Raster::default(),
             shadow: Shadow::new([offset[0] as f32 - 0.05, offset[1] as f32]),
             shadow_state: None,
-            clip: Vec::new(),
+            world: Default::default(),
+            moved: vec![None; table.len()],
+            projected: Projected::default(),
         };
         let mut made: Vec<(&MaterialDesc, usize)> = Vec::new();
         for (index, b) in table.iter().enumerate() {
@@ -141,6 +148,10 @@ impl Renderer {
                 r.add_part(index, material, &mesh, &frame, visible_when);
             }
         }
+        for axis in &mut r.world {
+            axis.resize(r.positions.len(), 0.0);
+        }
+        r.projected.resize(r.positions.len());
         Ok(r)
     }
 
@@ -230,9 +241,24 @@ impl Renderer {
         let eye = Rigid::new(&pose);
         let (ty, tx) = (cam.tan_half, cam.tan_half * width as f32 / height as f32);
         let frames: Vec<Rigid> = state.poses.iter().map(Rigid::new).collect();
-        self.draw_shadow(state, &frames);
+        self.place(&frames);
+        self.draw_shadow(state);
         self.draw_triangles(state, &frames, &eye, tx, ty, width, height);
-        Ok(self.shade(&frames, &eye, tx, ty))
+        let view = shade::View {
+            parts: &self.parts,
+            normals: &self.normals,
+            uvs: &self.uvs,
+            materials: &self.materials,
+            textures: &self.textures,
+            lights: &self.lights,
+            shadow: &self.shadow,
+            frames: &frames,
+            eye: &eye,
+            tan: [tx, ty],
+        };
+        let mut rgb = Vec::with_capacity(width * height * 3);
+        shade::image(&view, &self.raster, &mut rgb);
+        Ok(Frame { width, height, rgb })
     }
 
     fn shown(part: &Part, state: &VisualState) -> bool {
@@ -240,8 +266,27 @@ impl Renderer {
             .is_none_or(|(body, least)| state.joint_positions[body] >= least)
     }
 
+    /// Moves the vertices of all bodies that are not where they were.
+    fn place(&mut self, frames: &[Rigid]) {
+        for part in &self.parts {
+            let f = &frames[part.body];
+            if self.moved[part.body].as_ref() == Some(f) {
+                continue;
+            }
+            for i in part.first_vertex..part.first_vertex + part.vertices {
+                let p = f.point(self.positions[i]);
+                for k in 0..3 {
+                    self.world[k][i] = p[k];
+                }
+            }
+        }
+        for (moved, f) in self.moved.iter_mut().zip(frames) {
+            *moved = Some(*f);
+        }
+    }
+
     /// Height map for the soft shadow, kept while nothing moves (both cameras share it).
-    fn draw_shadow(&mut self, state: &VisualState, frames: &[Rigid]) {
+    fn draw_shadow(&mut self, state: &VisualState) {
         if self.shadow_state.as_ref() == Some(state) {
             return;
         }
@@ -250,11 +295,8 @@ impl Renderer {
             if !Self::shown(part, state) || part.radius > 2.0 {
                 continue;
             }
-            let f = &frames[part.body];
-            for t in &self.triangles[part.triangles.clone()] {
-                self.shadow
-                    .triangle(t.map(|i| f.point(self.positions[i as usize])));
-            }
+            let triangles = &self.triangles[part.triangles.clone()];
+            shadow::draw(&mut self.shadow, &self.world, triangles);
         }
         self.shadow.finish();
         self.shadow_state = Some(state.clone());
@@ -272,7 +314,6 @@ impl Renderer {
         height: usize,
     ) {
         self.raster.begin(width, height);
-        self.clip.resize(self.positions.len(), [0.0; 3]);
         // Slopes of the four sides, to leave out what cannot be in the image.
         let (lx, ly) = ((1.0 + tx * tx).sqrt(), (1.0 + ty * ty).sqrt());
         for (index, part) in self.parts.iter().enumerate() {
@@ -292,122 +333,11 @@ impl Renderer {
                 continue;
             }
             let range = part.first_vertex..part.first_vertex + part.vertices;
-            for i in range {
-                let v = view(self.positions[i]);
-                self.clip[i] = [v[0] / tx, v[1] / ty, v[2]];
-            }
-            for t in &self.triangles[part.triangles.clone()] {
-                let p = t.map(|i| self.clip[i as usize]);
-                self.raster.triangle(p, *t, index as u32);
-            }
+            let half = [width as f32 * 0.5, height as f32 * 0.5];
+            raster::project(&mut self.projected, &self.world, range, eye, [tx, ty], half);
+            let triangles = &self.triangles[part.triangles.clone()];
+            raster::draw(&mut self.raster, &self.projected, triangles, index as u32);
         }
-    }
-
-    fn shade(&self, frames: &[Rigid], eye: &Rigid, tx: f32, ty: f32) -> Frame {
-        let (w, h) = (self.raster.width, self.raster.height);
-        let mut rgb = Vec::with_capacity(w * h * 3);
-        let quarter = 1.0 / SAMPLES.len() as f32;
-        let background = BACKGROUND.map(|v| v * 255.0);
-        for y in 0..h {
-            for x in 0..w {
-                let ids = self.raster.pixel(y * w + x);
-                let centre = (x as f32 + 0.5, y as f32 + 0.5);
-                let mut sum;
-                if ids[0] == ids[1] && ids[0] == ids[2] && ids[0] == ids[3] {
-                    sum = if ids[0] == NONE {
-                        background
-                    } else {
-                        self.shade_at(frames, eye, tx, ty, ids[0], centre)
-                    };
-                } else {
-                    sum = [0.0; 3];
-                    for k in 0..4 {
-                        if ids[..k].contains(&ids[k]) {
-                            continue;
-                        }
-                        // Shade at the middle of the samples that see this triangle.
-                        let (mut n, mut px, mut py) = (0.0, 0.0, 0.0);
-                        for (id, s) in ids.iter().zip(SAMPLES) {
-                            if *id == ids[k] {
-                                n += 1.0;
-                                px += s[0];
-                                py += s[1];
-                            }
-                        }
-                        let at = (x as f32 + px / n, y as f32 + py / n);
-                        let c = if ids[k] == NONE {
-                            background
-                        } else {
-                            self.shade_at(frames, eye, tx, ty, ids[k], at)
-                        };
-                        sum = add(sum, scale(c, n * quarter));
-                    }
-                }
-                rgb.extend(sum.map(|v| (v + 0.5) as u8));
-            }
-        }
-        Frame {
-            width: w,
-            height: h,
-            rgb,
-        }
-    }
-
-    /// Colour 0..255 of a triangle at a point of the image.
-    #[inline(always)]
-    fn shade_at(
-        &self,
-        frames: &[Rigid],
-        eye: &Rigid,
-        tx: f32,
-        ty: f32,
-        id: u32,
-        (x, y): (f32, f32),
-    ) -> V3 {
-        let t = &self.raster.tris[id as usize];
-        let part = &self.parts[t.part as usize];
-        let m = &self.materials[part.material];
-        let (dx, dy) = (x - t.origin[0], y - t.origin[1]);
-        let at = |p: &raster::Plane| p[0] + p[1] * dx + p[2] * dy;
-        let depth = 1.0 / at(&t.inv_w).max(1e-6);
-        let b0 = at(&t.b0) * depth;
-        let b1 = at(&t.b1) * depth;
-        let b2 = 1.0 - b0 - b1;
-        let v = [t.v[0] as usize, t.v[1] as usize, t.v[2] as usize];
-        let (n0, n1, n2) = (self.normals[v[0]], self.normals[v[1]], self.normals[v[2]]);
-        let n = add(add(scale(n0, b0), scale(n1, b1)), scale(n2, b2));
-        let n = unit(frames[part.body].dir(n));
-        let (w, h) = (self.raster.width as f32, self.raster.height as f32);
-        let ray = [(2.0 * x / w - 1.0) * tx, (1.0 - 2.0 * y / h) * ty, -1.0];
-        let ray = eye.dir(ray);
-        let p = add(eye.t, scale(ray, depth));
-        let back = unit(scale(ray, -1.0));
-        let open = self.shadow.open(p, n);
-        let (base, shine) = self.lights.shade(m, p, n, back, eye.z, open);
-        let mut c = [
-            m.rgb[0] * base + shine,
-            m.rgb[1] * base + shine,
-            m.rgb[2] * base + shine,
-        ];
-        if let Some(texture) = m.texture {
-            let uv = [self.uvs[v[0]], self.uvs[v[1]], self.uvs[v[2]]];
-            let along = |k: usize| uv[0][k] * b0 + uv[1][k] * b1 + uv[2][k] * b2;
-            let (u, vv) = (along(0), along(1));
-            // Change of the coordinates per pixel, from the derivatives of the planes.
-            let slope = |k: usize, axis: usize, here: f32| {
-                let (d0, d1) = (t.b0[axis], t.b1[axis]);
-                let d2 = t.inv_w[axis] - d0 - d1;
-                let over = uv[0][k] * d0 + uv[1][k] * d1 + uv[2][k] * d2;
-                (over - here * t.inv_w[axis]) * depth * m.repeat[k]
-            };
-            let (ux, vx) = (slope(0, 1, u), slope(1, 1, vv));
-            let (uy, vy) = (slope(0, 2, u), slope(1, 2, vv));
-            let span = (ux * ux + vx * vx).max(uy * uy + vy * vy).sqrt();
-            let tex = self.textures[texture].sample(u * m.repeat[0], vv * m.repeat[1], span);
-            c = [c[0] * tex[0], c[1] * tex[1], c[2] * tex[2]];
-        }
-        let byte = |v: f32| v.clamp(0.0, 1.0) * 255.0;
-        [byte(c[0]), byte(c[1]), byte(c[2])]
     }
 }
 

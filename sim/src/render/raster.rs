@@ -4,7 +4,8 @@
 //! A sample is covered when no edge function is negative; two triangles that share an edge evaluate
 //! it with exactly opposite sign, so no gap can open between them.
 
-use super::math::{V3, ceil, floor};
+use super::isa::multiversion;
+use super::math::{Rigid, V3, dot, sub};
 
 /// Sample positions in a pixel: a rotated grid.
 pub(crate) const SAMPLES: [[f32; 2]; 4] = [
@@ -47,22 +48,151 @@ pub(crate) struct Tri {
     pub origin: [f32; 2],
 }
 
+/// Vertices of a frame, each seen and projected once.
+#[derive(Default)]
+pub(crate) struct Projected {
+    /// Clip coordinates scaled so that the image spans `-w..w`, with y up.
+    pub clip: [Vec<f32>; 3],
+    /// Pixel position, y down.
+    x: Vec<f32>,
+    y: Vec<f32>,
+    inv_w: Vec<f32>,
+    /// One bit per border beyond which the vertex lies, and [`CUT`].
+    code: Vec<u32>,
+}
+
+/// The vertex lies beyond the near plane or the guard band.
+const CUT: u32 = 32;
+
+impl Projected {
+    pub(crate) fn resize(&mut self, n: usize) {
+        let Projected {
+            clip: [a, b, c],
+            x,
+            y,
+            inv_w,
+            code,
+        } = self;
+        for v in [a, b, c, x, y, inv_w] {
+            v.resize(n, 0.0);
+        }
+        code.resize(n, 0);
+    }
+}
+
+multiversion! {
+    /// Sees the vertices of a range from `eye` and projects them to an image of `2 half` pixels.
+    pub(crate) fn project(
+        out: &mut Projected,
+        world: &[Vec<f32>; 3],
+        range: std::ops::Range<usize>,
+        eye: &Rigid,
+        tan: [f32; 2],
+        half: [f32; 2],
+    ) {
+        let Projected { clip: [cx, cy, cw], x, y, inv_w, code } = out;
+        let n = range.len();
+        let (wx, wy, wz) = (&world[0][range.clone()], &world[1][range.clone()], &world[2][range.clone()]);
+        let (cx, cy, cw) = (&mut cx[range.clone()][..n], &mut cy[range.clone()][..n], &mut cw[range.clone()][..n]);
+        let (x, y) = (&mut x[range.clone()][..n], &mut y[range.clone()][..n]);
+        let (inv_w, code) = (&mut inv_w[range.clone()][..n], &mut code[range][..n]);
+        for i in 0..n {
+            let d = sub([wx[i], wy[i], wz[i]], eye.t);
+            let v = [dot(d, eye.x), dot(d, eye.y), -dot(d, eye.z)];
+            let (px, py, w) = (v[0] / tan[0], v[1] / tan[1], v[2]);
+            let safe = (w >= NEAR) & (px.abs() <= GUARD * w) & (py.abs() <= GUARD * w);
+            code[i] = u32::from(px > w)
+                | u32::from(px < -w) << 1
+                | u32::from(py > w) << 2
+                | u32::from(py < -w) << 3
+                | u32::from(w < NEAR) << 4
+                | u32::from(!safe) << 5;
+            let iw = 1.0 / w;
+            inv_w[i] = iw;
+            x[i] = half[0] + half[0] * (px * iw);
+            y[i] = half[1] - half[1] * (py * iw);
+            cx[i] = px;
+            cy[i] = py;
+            cw[i] = w;
+        }
+    }
+}
+
+multiversion! {
+    /// Draws the triangles of one part.
+    pub(crate) fn draw(raster: &mut Raster, vertices: &Projected, triangles: &[[u32; 3]], part: u32) {
+        for t in triangles {
+            raster.triangle(vertices, *t, part);
+        }
+    }
+}
+
+/// The whole number next to `x`, which is cut to a range that every image lies in.
+#[inline(always)]
+fn nearest(x: f32) -> (f32, f32) {
+    // Beyond this constant floats are whole numbers, so the sum rounds.
+    const SHIFT: f32 = 12_582_912.0;
+    let x = if x < 8192.0 { x } else { 8192.0 };
+    let x = if x > -8192.0 { x } else { -8192.0 };
+    (x, x + SHIFT - SHIFT)
+}
+
+/// Smallest whole number not below `x`, cut like [`nearest`].
+#[inline(always)]
+fn up(x: f32) -> f32 {
+    let (x, i) = nearest(x);
+    i + if i < x { 1.0 } else { 0.0 }
+}
+
+/// Largest whole number not above `x`, cut like [`nearest`].
+#[inline(always)]
+fn down(x: f32) -> f32 {
+    let (x, i) = nearest(x);
+    i - if i > x { 1.0 } else { 0.0 }
+}
+
 /// Visibility of an image.
 #[derive(Default)]
 pub(crate) struct Raster {
     pub width: usize,
     pub height: usize,
-    /// Inverse depth per sample; planes of one sample position after another.
+    /// Inverse depth per sample; planes of one sample position after another, and room for a chunk.
     depth: Vec<f32>,
-    /// Triangle per sample.
-    pub seen: Vec<u32>,
+    /// Triangle per sample, in the same layout.
+    seen: Vec<u32>,
     pub tris: Vec<Tri>,
 }
+
+/// Rows whose samples are tested together.
+const ROWS: usize = 4;
+/// Samples tested together.
+const TESTS: usize = ROWS * SAMPLES.len();
+/// Sample positions of the tests: those of one row after another.
+const TEST_X: [f32; TESTS] = column(0);
+const TEST_Y: [f32; TESTS] = column(1);
+/// Row of each test.
+const TEST_ROW: [f32; TESTS] = column(2);
+
+const fn column(which: usize) -> [f32; TESTS] {
+    let mut out = [0.0; TESTS];
+    let mut i = 0;
+    while i < TESTS {
+        out[i] = match which {
+            2 => (i / SAMPLES.len()) as f32,
+            axis => SAMPLES[i % SAMPLES.len()][axis],
+        };
+        i += 1;
+    }
+    out
+}
+
+/// Samples of a row that are drawn together.
+const CHUNK: usize = 8;
 
 impl Raster {
     pub(crate) fn begin(&mut self, width: usize, height: usize) {
         (self.width, self.height) = (width, height);
-        let n = width * height * SAMPLES.len();
+        let n = width * height * SAMPLES.len() + CHUNK;
         self.depth.clear();
         self.depth.resize(n, 0.0);
         self.seen.clear();
@@ -70,39 +200,33 @@ impl Raster {
         self.tris.clear();
     }
 
-    /// Draws a triangle. `p` are its corners in clip coordinates scaled so that the image spans
-    /// `-w..w`, with y up.
-    #[inline]
-    pub(crate) fn triangle(&mut self, p: [V3; 3], v: [u32; 3], part: u32) {
+    #[inline(always)]
+    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32) {
+        let at = v.map(|i| i as usize);
+        let code = at.map(|i| p.code[i]);
         // Outside one border with all corners?
-        let out = |f: fn(&V3) -> bool| p.iter().all(f);
-        if out(|c| c[0] > c[2])
-            || out(|c| c[0] < -c[2])
-            || out(|c| c[1] > c[2])
-            || out(|c| c[1] < -c[2])
-            || out(|c| c[2] < NEAR)
-        {
+        if code[0] & code[1] & code[2] & (CUT - 1) != 0 {
             return;
         }
+        if (code[0] | code[1] | code[2]) & CUT == 0 {
+            let bary = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+            let (x, y) = (at.map(|i| p.x[i]), at.map(|i| p.y[i]));
+            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part);
+        } else {
+            self.cut(p, v, part);
+        }
+    }
+
+    /// Draws a triangle that reaches behind the camera or far out of the image.
+    #[inline(always)]
+    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32) {
         let corner = |k: usize| {
             let mut bary = [0.0; 3];
             bary[k] = 1.0;
-            Corner {
-                x: p[k][0],
-                y: p[k][1],
-                w: p[k][2],
-                bary,
-            }
+            let [x, y, w] = [0, 1, 2].map(|axis| p.clip[axis][v[k] as usize]);
+            Corner { x, y, w, bary }
         };
-        let tri = [corner(0), corner(1), corner(2)];
-        let inside = p
-            .iter()
-            .all(|c| c[2] >= NEAR && c[0].abs() <= GUARD * c[2] && c[1].abs() <= GUARD * c[2]);
-        if inside {
-            self.fill(tri, v, part);
-            return;
-        }
-        let mut poly: Vec<Corner> = tri.to_vec();
+        let mut poly: Vec<Corner> = vec![corner(0), corner(1), corner(2)];
         let planes: [fn(&Corner) -> f32; 5] = [
             |c| c.w - NEAR,
             |c| GUARD * c.w - c.x,
@@ -140,17 +264,26 @@ impl Raster {
                 return;
             }
         }
+        let (hw, hh) = (self.width as f32 * 0.5, self.height as f32 * 0.5);
         for k in 1..poly.len() - 1 {
-            self.fill([poly[0], poly[k], poly[k + 1]], v, part);
+            let c = [poly[0], poly[k], poly[k + 1]];
+            let iw = c.map(|c| 1.0 / c.w);
+            let x = [0, 1, 2].map(|k| hw + hw * (c[k].x * iw[k]));
+            let y = [0, 1, 2].map(|k| hh - hh * (c[k].y * iw[k]));
+            self.fill(x, y, iw, &c.map(|c| c.bary), v, part);
         }
     }
 
-    #[inline]
-    fn fill(&mut self, c: [Corner; 3], v: [u32; 3], part: u32) {
-        let (hw, hh) = (self.width as f32 * 0.5, self.height as f32 * 0.5);
-        let iw = [1.0 / c[0].w, 1.0 / c[1].w, 1.0 / c[2].w];
-        let x = [0, 1, 2].map(|k| hw + hw * (c[k].x * iw[k]));
-        let y = [0, 1, 2].map(|k| hh - hh * (c[k].y * iw[k]));
+    #[inline(always)]
+    fn fill(
+        &mut self,
+        x: [f32; 3],
+        y: [f32; 3],
+        iw: [f32; 3],
+        bary: &[V3; 3],
+        v: [u32; 3],
+        part: u32,
+    ) {
         // Twice the area; y points down, so that a front face is negative.
         let area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]);
         if area >= -1e-9 {
@@ -182,40 +315,74 @@ impl Raster {
         let mut drawn = 0u32;
         let size = self.width * self.height;
         let last = self.width as i32 - 1;
-        for row in y_first..y_end {
-            for (s, [sx, sy]) in SAMPLES.iter().enumerate() {
-                let yy = row as f32 + sy;
-                let mut lo = 0i32;
-                let mut hi = last;
-                for (e, inv) in edges.iter().zip(inv) {
-                    let k = e.1 * yy + e.2;
-                    if e.0 > 0.0 {
-                        lo = lo.max(ceil(-k * inv - sx));
-                    } else if e.0 < 0.0 {
-                        hi = hi.min(floor(-k * inv - sx));
-                    } else if k < 0.0 {
-                        hi = -1;
+        let mut row = y_first;
+        while row < y_end {
+            // First and last pixel of the span of each sample position in each of a few rows.
+            let (mut lo, mut hi) = ([0.0f32; TESTS], [last as f32; TESTS]);
+            let mut yy = [0.0f32; TESTS];
+            for i in 0..TESTS {
+                let r = row as i32 as f32 + TEST_ROW[i];
+                yy[i] = r + TEST_Y[i];
+                hi[i] = if r < y_end as i32 as f32 { hi[i] } else { -1.0 };
+            }
+            for (e, inv) in edges.iter().zip(inv) {
+                let mut k = [0.0f32; TESTS];
+                for i in 0..TESTS {
+                    k[i] = e.1 * yy[i] + e.2;
+                }
+                if e.0 > 0.0 {
+                    for i in 0..TESTS {
+                        let first = up(-k[i] * inv - TEST_X[i]);
+                        lo[i] = if first > lo[i] { first } else { lo[i] };
+                    }
+                } else if e.0 < 0.0 {
+                    for i in 0..TESTS {
+                        let end = down(-k[i] * inv - TEST_X[i]);
+                        hi[i] = if end < hi[i] { end } else { hi[i] };
+                    }
+                } else {
+                    for i in 0..TESTS {
+                        hi[i] = if k[i] < 0.0 { -1.0 } else { hi[i] };
                     }
                 }
-                if lo > hi {
-                    continue;
-                }
-                let (a, b) = (lo as usize, hi as usize);
-                let base = s * size + row * self.width;
-                let z_row = inv_w[0] + inv_w[2] * (yy - y[0]) + inv_w[1] * (sx - x[0]);
-                let depth = &mut self.depth[base + a..=base + b];
-                let seen = &mut self.seen[base + a..=base + b];
-                for (i, (d, t)) in depth.iter_mut().zip(seen).enumerate() {
-                    let z = z_row + inv_w[1] * (a + i) as f32;
-                    let nearer = z > *d;
-                    *d = if nearer { z } else { *d };
-                    *t = if nearer { id } else { *t };
-                    drawn |= u32::from(nearer);
+            }
+            let mut live = 0u32;
+            for i in 0..TESTS {
+                live |= u32::from(lo[i] <= hi[i]) << i;
+            }
+            while live != 0 {
+                let i = live.trailing_zeros() as usize % TESTS;
+                live &= live - 1;
+                let (s, r) = (i % SAMPLES.len(), row + i / SAMPLES.len());
+                let (a, b) = (lo[i] as usize, hi[i] as usize);
+                let base = s * size + r * self.width;
+                let sx = SAMPLES[s][0];
+                let z_row = inv_w[0] + inv_w[2] * (yy[i] - y[0]) + inv_w[1] * (sx - x[0]);
+                let mut at = a;
+                while at <= b {
+                    let depth = self.depth[base + at..].first_chunk_mut::<CHUNK>();
+                    let seen = self.seen[base + at..].first_chunk_mut::<CHUNK>();
+                    let (Some(depth), Some(seen)) = (depth, seen) else {
+                        break;
+                    };
+                    let left = (b - at) as i32;
+                    let first = at as i32;
+                    let (mut z_near, mut id_near) = (*depth, *seen);
+                    for j in 0..CHUNK {
+                        let z = z_row + inv_w[1] * (first + j as i32) as f32;
+                        let nearer = (z > z_near[j]) & (j as i32 <= left);
+                        z_near[j] = if nearer { z } else { z_near[j] };
+                        id_near[j] = if nearer { id } else { id_near[j] };
+                        drawn |= u32::from(nearer);
+                    }
+                    (*depth, *seen) = (z_near, id_near);
+                    at += CHUNK;
                 }
             }
+            row += ROWS;
         }
         if drawn != 0 {
-            let over = |k: usize| plane([0, 1, 2].map(|i| c[i].bary[k] * iw[i]));
+            let over = |k: usize| plane([0, 1, 2].map(|i| bary[i][k] * iw[i]));
             self.tris.push(Tri {
                 v,
                 part,

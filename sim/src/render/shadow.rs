@@ -2,6 +2,7 @@
 //! the sky right above a point is blocked by something close. The reference simulator casts none;
 //! this one only grounds objects on the table, so it is weak and fades with height.
 
+use super::isa::multiversion;
 use super::math::{V3, ceil, floor};
 
 const SIDE: usize = 192;
@@ -21,6 +22,15 @@ pub(crate) struct Shadow {
     height: Vec<f32>,
     /// Highest point in each block of cells and its neighbours.
     near: Vec<f32>,
+}
+
+multiversion! {
+    /// Adds triangles of vertices in the world; only their upper sides count.
+    pub(crate) fn draw(shadow: &mut Shadow, world: &[Vec<f32>; 3], triangles: &[[u32; 3]]) {
+        for t in triangles {
+            shadow.triangle(t.map(|i| [0, 1, 2].map(|k| world[k][i as usize])));
+        }
+    }
 }
 
 /// Taps of the filter, in cells.
@@ -58,7 +68,8 @@ impl Shadow {
     }
 
     /// Adds a triangle in world coordinates; only its upper side counts.
-    pub(crate) fn triangle(&mut self, p: [V3; 3]) {
+    #[inline(always)]
+    fn triangle(&mut self, p: [V3; 3]) {
         let q = p.map(|v| self.cell(v));
         let area =
             (q[1][0] - q[0][0]) * (q[2][1] - q[0][1]) - (q[2][0] - q[0][0]) * (q[1][1] - q[0][1]);
@@ -110,7 +121,7 @@ impl Shadow {
     }
 
     /// Share of light that reaches a point with normal `n`, 1 in the open.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&self, p: V3, n: V3) -> f32 {
         let [x, y] = self.cell(p);
         let edge = SIDE as f32 - 5.0;
@@ -124,24 +135,23 @@ impl Shadow {
         if self.near[j0 / BLOCK * BLOCKS + i0 / BLOCK] <= floor {
             return 1.0;
         }
-        let blocked = |i: usize, j: usize| {
-            let d = self.height[j * SIDE + i] - floor;
-            if d <= 0.0 {
-                0.0
-            } else {
-                FADE * FADE / (FADE * FADE + d * d)
-            }
-        };
-        let mut sum = 0.0;
+        // Two cells per tap, weighted by where the point lies between them.
+        let mut blocked = [0.0; 2 * TAPS.len()];
         for (k, (dx, dy)) in TAPS.iter().enumerate() {
-            // Two cells per tap, weighted by where the point lies between them.
             let (a, b) = ((i0 as i32 + dx) as usize, (j0 as i32 + dy) as usize);
-            let (t, c, d) = if k % 2 == 0 {
-                (fx, a + 1, b)
-            } else {
-                (fy, a, b + 1)
-            };
-            sum += blocked(a, b) * (1.0 - t) + blocked(c, d) * t;
+            let at = b * SIDE + a;
+            blocked[2 * k] = self.height[at];
+            blocked[2 * k + 1] = self.height[at + if k % 2 == 0 { 1 } else { SIDE }];
+        }
+        for b in &mut blocked {
+            let d = *b - floor;
+            let share = FADE * FADE / (FADE * FADE + d * d);
+            *b = if d <= 0.0 { 0.0 } else { share };
+        }
+        let mut sum = 0.0;
+        for k in 0..TAPS.len() {
+            let t = if k % 2 == 0 { fx } else { fy };
+            sum += blocked[2 * k] * (1.0 - t) + blocked[2 * k + 1] * t;
         }
         1.0 - STRENGTH * n[2] * sum * (1.0 / TAPS.len() as f32)
     }

@@ -7,7 +7,7 @@ use crate::description::TextureDesc;
 use crate::error::SimError;
 use std::path::PathBuf;
 
-struct Level {
+pub(super) struct Level {
     log2w: u32,
     log2h: u32,
     texels: Vec<[u8; 4]>,
@@ -183,9 +183,10 @@ impl Texture {
         Texture { levels }
     }
 
-    /// Colour at `uv` (one unit is one repeat) for a pixel whose longest edge spans `span` units.
+    /// The two levels that a pixel whose longest edge spans `span` units (one unit is one repeat)
+    /// mixes, and the share of the second; zero where the first one is enough.
     #[inline(always)]
-    pub(crate) fn sample(&self, u: f32, v: f32, span: f32) -> [f32; 3] {
+    pub(super) fn levels_for(&self, span: f32) -> (&Level, &Level, f32) {
         let texels = span * (1u32 << self.levels[0].log2w.max(self.levels[0].log2h)) as f32;
         // A piecewise linear logarithm from the float's own exponent: exact, no library.
         let bits = texels.max(1.0).to_bits();
@@ -193,37 +194,33 @@ impl Texture {
         let fraction = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
         let last = self.levels.len() - 1;
         if exponent >= last {
-            return self.levels[last].bilinear(u, v);
+            return (&self.levels[last], &self.levels[last], 0.0);
         }
-        let a = self.levels[exponent].bilinear(u, v);
+        let near = &self.levels[exponent];
         if fraction < 0.004 {
-            return a;
+            return (near, near, 0.0);
         }
-        let b = self.levels[exponent + 1].bilinear(u, v);
-        let l = |k: usize| a[k] + (b[k] - a[k]) * fraction;
-        [l(0), l(1), l(2)]
+        (near, &self.levels[exponent + 1], fraction)
     }
 }
 
 impl Level {
+    /// The four texels around a point, red in the lowest byte, and where it lies between them.
     #[inline(always)]
-    fn bilinear(&self, u: f32, v: f32) -> [f32; 3] {
+    pub(super) fn corners(&self, u: f32, v: f32) -> ([u32; 4], f32, f32) {
         let x = u * (1u32 << self.log2w) as f32 - 0.5;
         let y = v * (1u32 << self.log2h) as f32 - 0.5;
         let (xi, yi) = (floor(x), floor(y));
-        let (fx, fy) = (x - xi as f32, y - yi as f32);
         let (mx, my) = ((1i32 << self.log2w) - 1, (1i32 << self.log2h) - 1);
         let (xa, xb) = ((xi & mx) as usize, (xi.wrapping_add(1) & mx) as usize);
         let ya = ((yi & my) as usize) << self.log2w;
         let yb = ((yi.wrapping_add(1) & my) as usize) << self.log2w;
-        let (a, b) = (self.texels[ya + xa], self.texels[ya + xb]);
-        let (c, d) = (self.texels[yb + xa], self.texels[yb + xb]);
-        let channel = |k: usize| {
-            let t = f32::from(a[k]) + (f32::from(b[k]) - f32::from(a[k])) * fx;
-            let s = f32::from(c[k]) + (f32::from(d[k]) - f32::from(c[k])) * fx;
-            (t + (s - t) * fy) * (1.0 / 255.0)
-        };
-        [channel(0), channel(1), channel(2)]
+        let four = [ya + xa, ya + xb, yb + xa, yb + xb];
+        (
+            four.map(|i| u32::from_le_bytes(self.texels[i])),
+            x - xi as f32,
+            y - yi as f32,
+        )
     }
 }
 
