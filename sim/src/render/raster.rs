@@ -187,7 +187,7 @@ const fn column(which: usize) -> [f32; TESTS] {
 }
 
 /// Samples of a row that are drawn together.
-const CHUNK: usize = 8;
+const CHUNK: usize = 16;
 
 impl Raster {
     pub(crate) fn begin(&mut self, width: usize, height: usize) {

@@ -210,7 +210,7 @@ multiversion! {
             }
         }
         let mut open: Lanes = [1.0; LANES];
-        for i in 0..LANES {
+        for i in 0..len {
             open[i] = view.shadow.open(point.map(|c| c[i]), normal.map(|c| c[i]));
         }
         let (base, shine) = light(view, (&col[32], &col[33], &exponent), &normal, &point, &back);
