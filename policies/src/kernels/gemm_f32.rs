@@ -76,7 +76,8 @@ impl Path {
 }
 
 thread_local! {
-    static PANEL: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// Panel of B, rows of A where it is stored the other way round.
+    static PANELS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 /// `C (m,n) = A (m,k) B (k,n)`; each operand is a slice and its row stride.
@@ -145,18 +146,27 @@ pub fn product(
         }
         return;
     }
-    // Element (i, p) of A lies at i * rs + p * ks.
-    let (rs, ks) = if a_t { (1, a.1) } else { (a.1, 1) };
-    PANEL.with_borrow_mut(|panel| {
+    PANELS.with_borrow_mut(|(panel, rows)| {
         panel.resize(KC * NR, 0.0);
-        for j in (0..n).step_by(NR) {
-            let width = NR.min(n - j);
-            for p in (0..k).step_by(KC) {
-                let depth = KC.min(k - p);
-                pack(panel, b, b_t, (p, depth), (j, width));
+        for p in (0..k).step_by(KC) {
+            let depth = KC.min(k - p);
+            // Element (i, p) of A lies at i * rs + p * ks, block i of rows at i * block.
+            let (mut from, mut rs, mut ks) = if a_t {
+                (&a.0[p * a.1..], 1, a.1)
+            } else {
+                (&a.0[p..], a.1, 1)
+            };
+            let mut block = rs;
+            if a_t && path == Path::Avx512 && n > NR {
+                pack_rows(rows, from, a.1, m, depth);
+                (from, rs, ks, block) = (rows.as_slice(), 1, MR512, depth);
+            }
+            for j in (0..n).step_by(NR) {
+                let width = NR.min(n - j);
+                pack(path, panel, b, b_t, (p, depth), (j, width));
                 let tile = Tile {
-                    a: a.0,
-                    a_at: p * ks,
+                    a: from,
+                    block,
                     rs,
                     ks,
                     panel,
@@ -172,8 +182,40 @@ pub fn product(
     });
 }
 
+/// Copies `depth` rows of `m` entries into groups of eight columns, each `[depth][8]`.
+fn pack_rows(rows: &mut Vec<f32>, a: &[f32], lda: usize, m: usize, depth: usize) {
+    let groups = m.div_ceil(MR512);
+    if rows.len() < groups * depth * MR512 {
+        rows.resize(groups * depth * MR512, 0.0);
+    }
+    // Two groups are one cache line of A.
+    for (pair, out) in rows[..groups * depth * MR512]
+        .chunks_mut(2 * depth * MR512)
+        .enumerate()
+    {
+        let at = pair * 2 * MR512;
+        let width = (2 * MR512).min(m - at);
+        if width == 2 * MR512 {
+            let (lo, hi) = out.split_at_mut(depth * MR512);
+            let (lo, hi) = (lo.as_chunks_mut::<MR512>().0, hi.as_chunks_mut::<MR512>().0);
+            for ((row, lo), hi) in a[at..].chunks(lda).zip(lo).zip(hi) {
+                let (x, y) = row[..2 * MR512].split_at(MR512);
+                lo.copy_from_slice(x);
+                hi.copy_from_slice(y);
+            }
+        } else {
+            for q in 0..depth {
+                for (i, x) in a[q * lda + at..][..width].iter().enumerate() {
+                    out[(i / MR512 * depth + q) * MR512 + i % MR512] = *x;
+                }
+            }
+        }
+    }
+}
+
 /// Copies rows `p..p+depth` and columns `j..j+width` of B into `panel[depth][NR]`, zero-filled on the right.
 fn pack(
+    path: Path,
     panel: &mut [f32],
     (b, ldb): (&[f32], usize),
     b_t: bool,
@@ -187,17 +229,38 @@ fn pack(
         // Sixteen columns at a time keep both the reads and the writes in a few cache lines.
         for q0 in (0..depth).step_by(16) {
             let q1 = (q0 + 16).min(depth);
-            for jj in 0..width {
+            let mut done = 0;
+            #[cfg(target_arch = "x86_64")]
+            if path == Path::Avx512 && q1 - q0 == 16 {
+                while done + 16 <= width {
+                    let block = &b[(j + done) * ldb + p + q0..];
+                    let out = &mut panel[q0 * NR + done..];
+                    assert!(block.len() >= 15 * ldb + 16 && out.len() >= 15 * NR + 16);
+                    // SAFETY: `product` checked the path; both slices hold sixteen rows of sixteen entries.
+                    unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr()) };
+                    done += 16;
+                }
+            }
+            for jj in done..width {
                 let row = &b[(j + jj) * ldb + p..];
                 for q in q0..q1 {
                     panel[q * NR + jj] = row[q];
                 }
             }
         }
+    } else if width == NR {
+        let out = panel.as_chunks_mut::<NR>().0;
+        for (row, out) in b[p * ldb + j..].chunks(ldb).zip(&mut out[..depth]) {
+            if let Some(row) = row.first_chunk::<NR>() {
+                *out = *row;
+            }
+        }
     } else {
         for q in 0..depth {
             let at = (p + q) * ldb + j;
-            panel[q * NR..q * NR + width].copy_from_slice(&b[at..at + width]);
+            for (x, y) in panel[q * NR..].iter_mut().zip(&b[at..at + width]) {
+                *x = *y;
+            }
         }
     }
 }
@@ -205,7 +268,7 @@ fn pack(
 /// One packed panel of B against all rows of A.
 struct Tile<'a> {
     a: &'a [f32],
-    a_at: usize,
+    block: usize,
     rs: usize,
     ks: usize,
     panel: &'a [f32],
@@ -239,7 +302,7 @@ impl Tile<'_> {
                 acc[..self.width].copy_from_slice(row);
             }
             for p in 0..self.depth {
-                let x = self.a[self.a_at + i * self.rs + p * self.ks];
+                let x = self.a[i * self.block + p * self.ks];
                 for (s, y) in acc.iter_mut().zip(&self.panel[p * NR..(p + 1) * NR]) {
                     *s = x.mul_add(*y, *s);
                 }
@@ -254,63 +317,133 @@ mod x86 {
     use super::{MR256, MR512, NR, Tile};
     use std::arch::x86_64::*;
 
+    /// Transposes sixteen rows of sixteen entries at stride `lda` into rows at stride `NR`.
+    ///
+    /// # Safety
+    /// AVX-512F is present; both pointers are valid for their sixteen rows.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn transpose(a: *const f32, lda: usize, out: *mut f32) {
+        // Transposes 4 x 4 within the 128-bit lanes, then the lanes.
+        let quad = |i: usize, part: usize| {
+            // SAFETY: row 4 i + r exists.
+            let r: [__m512; 4] =
+                std::array::from_fn(|r| unsafe { _mm512_loadu_ps(a.add((4 * i + r) * lda)) });
+            let pd = |x, y| (_mm512_castps_pd(x), _mm512_castps_pd(y));
+            let (x, y) = if part < 2 {
+                pd(
+                    _mm512_unpacklo_ps(r[0], r[1]),
+                    _mm512_unpacklo_ps(r[2], r[3]),
+                )
+            } else {
+                pd(
+                    _mm512_unpackhi_ps(r[0], r[1]),
+                    _mm512_unpackhi_ps(r[2], r[3]),
+                )
+            };
+            _mm512_castpd_ps(if part % 2 == 0 {
+                _mm512_unpacklo_pd(x, y)
+            } else {
+                _mm512_unpackhi_pd(x, y)
+            })
+        };
+        for part in 0..4 {
+            let [q0, q1, q2, q3] = [0, 1, 2, 3].map(|i| quad(i, part));
+            let (lo01, hi01) = (
+                _mm512_shuffle_f32x4::<0x88>(q0, q1),
+                _mm512_shuffle_f32x4::<0xdd>(q0, q1),
+            );
+            let (lo23, hi23) = (
+                _mm512_shuffle_f32x4::<0x88>(q2, q3),
+                _mm512_shuffle_f32x4::<0xdd>(q2, q3),
+            );
+            let rows = [
+                _mm512_shuffle_f32x4::<0x88>(lo01, lo23),
+                _mm512_shuffle_f32x4::<0x88>(hi01, hi23),
+                _mm512_shuffle_f32x4::<0xdd>(lo01, lo23),
+                _mm512_shuffle_f32x4::<0xdd>(hi01, hi23),
+            ];
+            for (lane, row) in rows.into_iter().enumerate() {
+                // SAFETY: row 4 lane + part exists.
+                unsafe { _mm512_storeu_ps(out.add((4 * lane + part) * NR), row) };
+            }
+        }
+    }
+
     impl Tile<'_> {
         /// # Safety
         /// AVX-512F is present; `c` is valid for the whole tile.
         #[target_feature(enable = "avx512f")]
         pub(super) unsafe fn avx512(&self, c: *mut f32) {
+            // SAFETY: as the caller's.
+            unsafe {
+                if self.width > 16 {
+                    self.columns512::<2>(c);
+                } else {
+                    self.columns512::<1>(c);
+                }
+            }
+        }
+
+        /// All rows of a panel of which `W` registers are in use.
+        #[target_feature(enable = "avx512f")]
+        #[inline]
+        unsafe fn columns512<const W: usize>(&self, c: *mut f32) {
             let mut i = 0;
             unsafe {
                 while i + MR512 <= self.m {
-                    self.rows512::<MR512>(i, c);
+                    self.rows512::<MR512, W>(i, c);
                     i += MR512;
                 }
                 match self.m - i {
                     0 => {}
-                    1 => self.rows512::<1>(i, c),
-                    2 => self.rows512::<2>(i, c),
-                    3 => self.rows512::<3>(i, c),
-                    4 => self.rows512::<4>(i, c),
-                    5 => self.rows512::<5>(i, c),
-                    6 => self.rows512::<6>(i, c),
-                    _ => self.rows512::<7>(i, c),
+                    1 => self.rows512::<1, W>(i, c),
+                    2 => self.rows512::<2, W>(i, c),
+                    3 => self.rows512::<3, W>(i, c),
+                    4 => self.rows512::<4, W>(i, c),
+                    5 => self.rows512::<5, W>(i, c),
+                    6 => self.rows512::<6, W>(i, c),
+                    _ => self.rows512::<7, W>(i, c),
                 }
             }
         }
 
         #[target_feature(enable = "avx512f")]
         #[inline]
-        unsafe fn rows512<const M: usize>(&self, i: usize, c: *mut f32) {
+        unsafe fn rows512<const M: usize, const W: usize>(&self, i: usize, c: *mut f32) {
             let bits = |lanes: usize| ((1u32 << lanes.min(16)) - 1) as __mmask16;
             let masks = [bits(self.width), bits(self.width.saturating_sub(16))];
-            let mut acc = [[_mm512_setzero_ps(); 2]; M];
+            let mut acc = [[_mm512_setzero_ps(); W]; M];
             unsafe {
                 let c = c.add(i * self.ldc);
                 if self.add {
                     for (r, acc) in acc.iter_mut().enumerate() {
                         let row = c.wrapping_add(r * self.ldc);
-                        acc[0] = _mm512_maskz_loadu_ps(masks[0], row);
-                        acc[1] = _mm512_maskz_loadu_ps(masks[1], row.wrapping_add(16));
+                        for w in 0..W {
+                            acc[w] = _mm512_maskz_loadu_ps(masks[w], row.wrapping_add(16 * w));
+                        }
                     }
                 }
-                let mut a = self.a.as_ptr().add(self.a_at + i * self.rs);
+                let a = self.a.as_ptr().add(i * self.block);
+                let rows: [*const f32; M] = std::array::from_fn(|r| a.add(r * self.rs));
+                let mut at = 0;
                 let mut b = self.panel.as_ptr();
-                let rs = self.rs;
                 for _ in 0..self.depth {
-                    let b0 = _mm512_loadu_ps(b);
-                    let b1 = _mm512_loadu_ps(b.add(16));
+                    let columns: [__m512; W] =
+                        std::array::from_fn(|w| _mm512_loadu_ps(b.add(16 * w)));
                     for (r, acc) in acc.iter_mut().enumerate() {
-                        let x = _mm512_set1_ps(*a.add(r * rs));
-                        acc[0] = _mm512_fmadd_ps(x, b0, acc[0]);
-                        acc[1] = _mm512_fmadd_ps(x, b1, acc[1]);
+                        let x = _mm512_set1_ps(*rows[r].add(at));
+                        for w in 0..W {
+                            acc[w] = _mm512_fmadd_ps(x, columns[w], acc[w]);
+                        }
                     }
-                    a = a.wrapping_add(self.ks);
+                    at += self.ks;
                     b = b.add(NR);
                 }
                 for (r, acc) in acc.iter().enumerate() {
                     let row = c.wrapping_add(r * self.ldc);
-                    _mm512_mask_storeu_ps(row, masks[0], acc[0]);
-                    _mm512_mask_storeu_ps(row.wrapping_add(16), masks[1], acc[1]);
+                    for w in 0..W {
+                        _mm512_mask_storeu_ps(row.wrapping_add(16 * w), masks[w], acc[w]);
+                    }
                 }
             }
         }
@@ -350,7 +483,7 @@ mod x86 {
                         acc[1] = _mm256_loadu_ps(spill.as_ptr().add(8));
                     }
                 }
-                let mut a = self.a.as_ptr().add(self.a_at + i * self.rs);
+                let mut a = self.a.as_ptr().add(i * self.block);
                 let mut b = self.panel.as_ptr().add(half * 16);
                 for _ in 0..self.depth {
                     let b0 = _mm256_loadu_ps(b);

@@ -122,7 +122,7 @@ const BLOCK_BYTES: usize = BLOCK_N * BLOCK_K / 4;
 /// Ternary weights (n x k), four to a byte. Blocks of 16 outputs x 16 inputs take 64 bytes: byte `4 j + t` holds the
 /// codes plus one of output `j` and inputs `t`, `4 + t`, `8 + t`, `12 + t` in ascending bit pairs, so that a shift and a
 /// mask give 16 outputs x 4 inputs, the operand of `vpdpbusd`. Blocks of one group of outputs are adjacent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PackedTernary {
     n: usize,
     k: usize,
@@ -144,6 +144,16 @@ impl PackedTernary {
             }
         }
         PackedTernary { n, k, blocks }
+    }
+
+    /// Packs the signs of row-major n x k weights into the buffer at hand.
+    pub fn refill(&mut self, n: usize, k: usize, w: &[f32]) {
+        assert_eq!(w.len(), n * k, "a {n} x {k} matrix");
+        let (groups, steps) = (n.div_ceil(BLOCK_N), k.div_ceil(BLOCK_K));
+        (self.n, self.k) = (n, k);
+        self.blocks.clear();
+        self.blocks.resize(groups * steps * BLOCK_BYTES, 0);
+        pack_signs(w, k, &mut self.blocks);
     }
 
     /// Outputs.
@@ -170,6 +180,31 @@ impl PackedTernary {
         let base = ((row / BLOCK_N) * self.steps() + col / BLOCK_K) * BLOCK_BYTES;
         let byte = self.blocks[base + 4 * (row % BLOCK_N) + col % 4];
         ((byte >> (2 * ((col % BLOCK_K) / 4))) & 3) as i8 - 1
+    }
+}
+
+multiversion! {
+    /// Blocks as [`PackedTernary`] describes them, from the signs of rows of `k`.
+    fn pack_signs(w: &[f32], k: usize, blocks: &mut [u8]) {
+        let steps = k.div_ceil(BLOCK_K);
+        for (row, w) in w.chunks_exact(k).enumerate() {
+            let start = (row / BLOCK_N) * steps * BLOCK_BYTES + 4 * (row % BLOCK_N);
+            let (full, rest) = w.as_chunks::<BLOCK_K>();
+            for (step, w) in full.iter().enumerate() {
+                let mut bits = [0u32; BLOCK_K];
+                for i in 0..BLOCK_K {
+                    let code = if w[i] > 0.0 { 2 } else if w[i] < 0.0 { 0 } else { 1 };
+                    bits[i] = code << (8 * (i % 4) + 2 * (i / 4));
+                }
+                let word = bits.iter().fold(0, |word, b| word | b);
+                let at = start + step * BLOCK_BYTES;
+                blocks[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+            for (i, w) in rest.iter().enumerate() {
+                let code = if *w > 0.0 { 2 } else if *w < 0.0 { 0 } else { 1 };
+                blocks[start + full.len() * BLOCK_BYTES + i % 4] |= code << (2 * (i / 4));
+            }
+        }
     }
 }
 
@@ -208,6 +243,10 @@ mod tests {
             let codes: Vec<i8> = (0..n * k).map(|_| (random.next_u64() % 3) as i8 - 1).collect();
             let x: Vec<f32> = (0..m * k).map(|_| random.normal()).collect();
             let w = PackedTernary::pack(n, k, &codes);
+            let mut again = PackedTernary::pack(1, 3, &[0, 1, -1]);
+            let signs: Vec<f32> = codes.iter().map(|c| f32::from(*c) * 0.3).collect();
+            again.refill(n, k, &signs);
+            prop_assert_eq!(&again, &w);
             for (i, code) in codes.iter().enumerate() {
                 prop_assert_eq!(w.code(i / k, i % k), *code);
             }

@@ -42,22 +42,26 @@ pub struct QuantisedRows {
 impl QuantisedRows {
     /// Per-row absmax quantiser: `s = 127 / max(max |x|, 1e-5)`, `code = round(x s)`, ties to even.
     pub fn new(x: &[f32], k: usize) -> QuantisedRows {
+        let mut rows = QuantisedRows::default();
+        rows.refill(x, k);
+        rows
+    }
+
+    /// The same into the buffers at hand.
+    pub fn refill(&mut self, x: &[f32], k: usize) {
         let rows = x.len() / k;
         let stride = k.next_multiple_of(super::BLOCK_K);
-        let mut codes = vec![0i8; rows * stride];
-        let mut scales = Vec::with_capacity(rows);
-        let mut sums = Vec::with_capacity(rows);
-        for (row, out) in x.chunks_exact(k).zip(codes.chunks_exact_mut(stride)) {
-            let (scale, sum) = quantise_row(row, &mut out[..k]);
-            scales.push(scale);
-            sums.push(sum);
+        if (self.k, self.stride) != (k, stride) {
+            self.codes.clear();
         }
-        QuantisedRows {
-            k,
-            stride,
-            codes,
-            scales,
-            sums,
+        (self.k, self.stride) = (k, stride);
+        self.codes.resize(rows * stride, 0);
+        self.scales.clear();
+        self.sums.clear();
+        for (row, out) in x.chunks_exact(k).zip(self.codes.chunks_exact_mut(stride)) {
+            let (scale, sum) = quantise_row(row, &mut out[..k]);
+            self.scales.push(scale);
+            self.sums.push(sum);
         }
     }
 

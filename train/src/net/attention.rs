@@ -1,6 +1,6 @@
 //! Softmax attention over ragged sequences, forward and backward, with grouped queries and an optional causal mask.
 
-use super::ops::{LANES, exp, sized, sum2, wide};
+use super::ops::{LANES, exp, map, sized, sum2, wide};
 use bitvla_policies::kernels::gemm_f32::{self, Dims, Mode};
 
 /// Shape of an attention; a row of `qkv` holds all query heads, then key heads, then value heads.
@@ -31,13 +31,9 @@ wide! {
                 }
             }
             let max = rest.iter().chain(&top).fold(f32::MIN, |m, x| m.max(*x));
-            for x in row.iter_mut() {
-                *x = exp((*x - max) * scale);
-            }
+            map(row, |x| exp((x - max) * scale));
             let r = 1.0 / sum2(row, row, |a, _| a);
-            for x in row {
-                *x *= r;
-            }
+            map(row, |x| x * r);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::attention::{Attention, Rope};
 use super::config::{NetConfig, Quant};
+use super::exact::{Exact, Product};
 use super::layout::{LanguageLayer, Layout};
 use super::ops::{self, sized};
-use super::vision::activations;
 use bitvla_policies::kernels::gemm_f32::Mode;
 
 const EPS: f32 = 1e-5;
@@ -45,6 +45,7 @@ pub struct Language {
     wider: Vec<f32>,
     dqkv: Vec<f32>,
     scratch: Vec<f32>,
+    exact: Exact,
 }
 
 fn attention(c: &NetConfig) -> Attention {
@@ -77,8 +78,9 @@ impl Language {
 
     /// Runs all layers and the final norm.
     pub fn forward(&mut self, c: &NetConfig, l: &Layout, quant: Quant, eff: &[f32]) {
+        let how = Product::of(quant.language, quant.language);
         for i in 0..c.layers {
-            self.layer(c, &l.language[i], quant.language, eff, i);
+            self.layer(c, &l.language[i], how, eff, i);
         }
         let t = self.tokens();
         let x = &self.hidden[c.layers][..t * c.width];
@@ -91,7 +93,7 @@ impl Language {
         );
     }
 
-    fn layer(&mut self, c: &NetConfig, l: &LanguageLayer, q: bool, eff: &[f32], i: usize) {
+    fn layer(&mut self, c: &NetConfig, l: &LanguageLayer, q: Product, eff: &[f32], i: usize) {
         let (t, w, f) = (self.tokens(), c.width, c.ffn);
         let (before, after) = self.hidden.split_at_mut(i + 1);
         let x = &before[i][..t * w];
@@ -101,9 +103,9 @@ impl Language {
         l.norm1
             .rms(eff, EPS, x, &mut tmp[..t * w], sized(&mut k.inv1, t));
         let a = sized(&mut k.a, t * w);
-        activations(q, &tmp[..t * w], w, a);
         let qkv = sized(&mut k.qkv, t * l.qkv.n_out);
-        l.qkv.forward(eff, a, qkv);
+        l.qkv
+            .forward_as(q, eff, &tmp[..t * w], (a, qkv), &mut self.exact);
         self.rope.apply(&attention(c), &self.lens, qkv, false);
         let heads = sized(&mut k.heads, t * w);
         attention(c).forward(&self.lens, qkv, &mut k.probs, heads);
@@ -115,23 +117,23 @@ impl Language {
             sized(&mut k.inv_attn, t),
         );
         let o = sized(&mut k.o, t * w);
-        activations(q, &tmp[..t * w], w, o);
         let mid = sized(&mut k.mid, t * w);
-        l.out.forward(eff, o, mid);
+        l.out
+            .forward_as(q, eff, &tmp[..t * w], (o, mid), &mut self.exact);
         ops::add(x, mid);
         l.norm2
             .rms(eff, EPS, mid, &mut tmp[..t * w], sized(&mut k.inv2, t));
         let h = sized(&mut k.h, t * w);
-        activations(q, &tmp[..t * w], w, h);
         let gate_up = sized(&mut k.gate_up, t * 2 * f);
-        l.gate_up.forward(eff, h, gate_up);
+        l.gate_up
+            .forward_as(q, eff, &tmp[..t * w], (h, gate_up), &mut self.exact);
         let glu = sized(&mut k.glu, t * f);
         ops::relu2_glu(gate_up, f, glu);
         l.ffn_norm
             .rms(eff, EPS, glu, &mut tmp[..t * f], sized(&mut k.inv_ffn, t));
         let g = sized(&mut k.g, t * f);
-        activations(q, &tmp[..t * f], f, g);
-        l.down.forward(eff, g, y);
+        l.down
+            .forward_as(q, eff, &tmp[..t * f], (g, y), &mut self.exact);
         ops::add(mid, y);
     }
 

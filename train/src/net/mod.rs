@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod config;
+pub mod exact;
 pub mod head;
 pub mod language;
 pub mod layout;

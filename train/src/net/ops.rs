@@ -91,7 +91,8 @@ fn max_abs(a: &[f32]) -> f32 {
 pub(crate) fn exp(x: f32) -> f32 {
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
-    let n = round(x * std::f32::consts::LOG2_E);
+    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
     let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_2e-3;
@@ -100,14 +101,59 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5e-1;
     let y = p * (r * r) + r + 1.0;
-    // The conversion is exact: |n| <= 127.
-    f32::from_bits(((n as i32 + 127) as u32) << 23) * y
+    // The low bits of `shifted` are n.
+    f32::from_bits(
+        shifted
+            .to_bits()
+            .wrapping_sub(MAGIC.to_bits())
+            .wrapping_add(127)
+            << 23,
+    ) * y
+}
+
+/// 1.5 * 2^23: adding it leaves the nearest integer in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
+/// Replaces every entry by `f`, sixteen at a time; the tail goes through a full register as well.
+#[inline(always)]
+pub(crate) fn map(row: &mut [f32], f: impl Fn(f32) -> f32) {
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    for x in chunks {
+        for x in x {
+            *x = f(*x);
+        }
+    }
+    if !rest.is_empty() {
+        let mut tail = [0.0; LANES];
+        tail[..rest.len()].copy_from_slice(rest);
+        for x in &mut tail {
+            *x = f(*x);
+        }
+        rest.copy_from_slice(&tail[..rest.len()]);
+    }
+}
+
+/// Sum of `f(a, b, c)` in sixteen lanes.
+#[inline(always)]
+fn sum3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut s = [0.0; LANES];
+    let (ca, ra) = a.as_chunks::<LANES>();
+    let (cb, rb) = b.as_chunks::<LANES>();
+    let (cc, rc) = c.as_chunks::<LANES>();
+    for ((x, y), z) in ca.iter().zip(cb).zip(cc) {
+        for i in 0..LANES {
+            s[i] += f(x[i], y[i], z[i]);
+        }
+    }
+    for (i, ((x, y), z)) in ra.iter().zip(rb).zip(rc).enumerate() {
+        s[i] += f(*x, *y, *z);
+    }
+    fold(s)
 }
 
 /// Rounds half to even for magnitudes below 2^22.
 #[inline(always)]
 fn round(x: f32) -> f32 {
-    const MAGIC: f32 = 12_582_912.0;
     (x + MAGIC) - MAGIC
 }
 
@@ -193,6 +239,17 @@ wide! {
 }
 
 wide! {
+    /// Adds a vector to every row of a matrix.
+    pub fn add_to_rows(x: &[f32], rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(x.len()) {
+            for (y, x) in row.iter_mut().zip(x) {
+                *y += x;
+            }
+        }
+    }
+}
+
+wide! {
     /// `y += x`.
     pub fn add(x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -233,11 +290,8 @@ wide! {
         let n = w.len();
         let rows = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)).zip(inv);
         for (((x, dy), dx), r) in rows {
-            let mut s = [0.0; LANES];
-            for (i, x) in x.iter().enumerate() {
-                s[i % LANES] += x * w[i] * dy[i];
-            }
-            let c = fold(s) * r * r / n as f32;
+            let c = sum3(x, w, dy, |x, w, d| x * w * d) * r * r / n as f32;
+            let (x, dy, dx, dw) = (&x[..n], &dy[..n], &mut dx[..n], &mut dw[..n]);
             for i in 0..n {
                 dw[i] += dy[i] * (x[i] * r);
                 dx[i] += r * (w[i] * dy[i] - x[i] * c);
@@ -269,12 +323,10 @@ wide! {
         let rows = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)).zip(stats.chunks_exact(2));
         for (((x, dy), dx), st) in rows {
             let (mean, r) = (st[0], st[1]);
-            let mut s = [0.0; LANES];
-            for (i, x) in x.iter().enumerate() {
-                s[i % LANES] += (x - mean) * w[i] * dy[i];
-            }
-            let c = fold(s) * r * r / n as f32;
+            let c = sum3(x, w, dy, |x, w, d| (x - mean) * w * d) * r * r / n as f32;
             let m = sum2(w, dy, |a, b| a * b) / n as f32;
+            let (x, dy, dx) = (&x[..n], &dy[..n], &mut dx[..n]);
+            let (dw, db) = (&mut dw[..n], &mut db[..n]);
             for i in 0..n {
                 dw[i] += dy[i] * ((x[i] - mean) * r);
                 db[i] += dy[i];

@@ -2,6 +2,7 @@
 
 use super::attention::Attention;
 use super::config::{NetConfig, Quant};
+use super::exact::{Exact, Product};
 use super::layout::{Layout, VisionLayer};
 use super::ops::{self, sized};
 use bitvla_policies::kernels::gemm_f32::Mode;
@@ -36,6 +37,7 @@ pub struct Vision {
     wide: Vec<f32>,
     dqkv: Vec<f32>,
     scratch: Vec<f32>,
+    exact: Exact,
 }
 
 fn attention(c: &NetConfig) -> Attention {
@@ -45,15 +47,6 @@ fn attention(c: &NetConfig) -> Attention {
         kv_heads: c.vision_heads,
         dim,
         causal: false,
-    }
-}
-
-/// Copies, or quantises per token.
-pub(super) fn activations(on: bool, x: &[f32], width: usize, y: &mut [f32]) {
-    if on {
-        ops::quantise(x, width, y)
-    } else {
-        y.copy_from_slice(x)
     }
 }
 
@@ -89,12 +82,13 @@ impl Vision {
         for rows in x.chunks_exact_mut(n * v) {
             ops::add(&eff[l.position..l.position + n * v], rows);
         }
+        let how = Product::of(quant.vision_weights, quant.vision_activations);
         for i in 0..c.vision_layers {
-            self.layer(c, &l.vision[i], quant.vision_activations, eff, i);
+            self.layer(c, &l.vision[i], how, eff, i);
         }
     }
 
-    fn layer(&mut self, c: &NetConfig, l: &VisionLayer, q: bool, eff: &[f32], i: usize) {
+    fn layer(&mut self, c: &NetConfig, l: &VisionLayer, q: Product, eff: &[f32], i: usize) {
         let (t, v, f) = (self.tokens, c.vision_width, c.vision_ffn);
         let (before, after) = self.hidden.split_at_mut(i + 1);
         let x = &before[i][..t * v];
@@ -104,14 +98,14 @@ impl Vision {
         l.norm1
             .layer(eff, EPS, x, &mut tmp[..t * v], sized(&mut k.stats1, 2 * t));
         let a = sized(&mut k.a, t * v);
-        activations(q, &tmp[..t * v], v, a);
         let qkv = sized(&mut k.qkv, t * 3 * v);
-        l.qkv.forward(eff, a, qkv);
+        l.qkv
+            .forward_as(q, eff, &tmp[..t * v], (a, qkv), &mut self.exact);
         attention(c).forward(&self.lens, qkv, &mut k.probs, &mut tmp[..t * v]);
         let o = sized(&mut k.o, t * v);
-        activations(q, &tmp[..t * v], v, o);
         let mid = sized(&mut k.mid, t * v);
-        l.out.forward(eff, o, mid);
+        l.out
+            .forward_as(q, eff, &tmp[..t * v], (o, mid), &mut self.exact);
         ops::add(x, mid);
         l.norm2.layer(
             eff,
@@ -121,13 +115,13 @@ impl Vision {
             sized(&mut k.stats2, 2 * t),
         );
         let h = sized(&mut k.h, t * v);
-        activations(q, &tmp[..t * v], v, h);
         let up = sized(&mut k.f, t * f);
-        l.fc1.forward(eff, h, up);
+        l.fc1
+            .forward_as(q, eff, &tmp[..t * v], (h, up), &mut self.exact);
         ops::gelu_tanh(up, &mut tmp[..t * f]);
         let g = sized(&mut k.g, t * f);
-        activations(q, &tmp[..t * f], f, g);
-        l.fc2.forward(eff, g, y);
+        l.fc2
+            .forward_as(q, eff, &tmp[..t * f], (g, y), &mut self.exact);
         ops::add(mid, y);
     }
 
