@@ -340,7 +340,7 @@ mod x86 {
                     _mm512_unpackhi_ps(r[2], r[3]),
                 )
             };
-            _mm512_castpd_ps(if part % 2 == 0 {
+            _mm512_castpd_ps(if part.is_multiple_of(2) {
                 _mm512_unpacklo_pd(x, y)
             } else {
                 _mm512_unpackhi_pd(x, y)
