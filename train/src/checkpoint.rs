@@ -4,7 +4,9 @@ use crate::frames::{SIDE, write_whole};
 use crate::net::{Layout, NetConfig};
 use crate::optim::AdamW;
 use anyhow::{Context, Result, ensure};
-use bitvla_policies::export::{SPECIAL_TOKENS, SHORT_TEMPLATE, ShortText, word_tokenizer, write_checkpoint};
+use bitvla_policies::export::{
+    SHORT_TEMPLATE, SPECIAL_TOKENS, ShortText, word_tokenizer, write_checkpoint,
+};
 use bitvla_policies::normalise::Statistics;
 use bitvla_policies::prompt::{ProcessorConfig, Prompter, TOKENIZER_FILE};
 use bitvla_policies::{Attention, Config, TextConfig, VisionConfig};
@@ -28,7 +30,10 @@ pub fn words(suite: &Suite) -> Vec<&str> {
 /// Sizes of the network that ships, for a suite.
 pub fn net_config(suite: &Suite) -> NetConfig {
     let config = NetConfig::small(SPECIAL_TOKENS.len() + words(suite).len());
-    assert_eq!(config.image_size, SIDE, "frames are stored at the input size");
+    assert_eq!(
+        config.image_size, SIDE,
+        "frames are stored at the input size"
+    );
     config
 }
 
@@ -172,7 +177,11 @@ pub fn read_state(path: &Path, parameters: usize) -> Result<State> {
         };
         let counts = file.tensor("counts")?;
         let (counts, _) = counts.data().as_chunks::<8>();
-        ensure!(counts.len() == 2, "tensor `counts` has {} entries, expected 2", counts.len());
+        ensure!(
+            counts.len() == 2,
+            "tensor `counts` has {} entries, expected 2",
+            counts.len()
+        );
         let count = |i: usize| i64::from_le_bytes(counts[i]).max(0) as u64;
         Ok(State {
             params: numbers("params")?,

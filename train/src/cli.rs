@@ -69,7 +69,10 @@ fn all(args: &AllArgs) -> Result<()> {
         && !STAGES.iter().any(|s| s.name() == name)
     {
         let known: Vec<_> = STAGES.iter().map(Stage::name).collect();
-        bail!("there is no stage `{name}`; there are: {}", known.join(", "));
+        bail!(
+            "there is no stage `{name}`; there are: {}",
+            known.join(", ")
+        );
     }
     if !(args.scale > 0.0 && args.scale.is_finite()) {
         bail!("--scale {} is not a positive number", args.scale);
@@ -107,8 +110,16 @@ fn stages() {
                 t.name,
                 t.steps,
                 t.from.unwrap_or("nothing"),
-                if t.ternary { "ternary" } else { "full precision" },
-                if t.align { ", aligned to its start" } else { "" }
+                if t.ternary {
+                    "ternary"
+                } else {
+                    "full precision"
+                },
+                if t.align {
+                    ", aligned to its start"
+                } else {
+                    ""
+                }
             ),
         }
     }

@@ -11,11 +11,9 @@
 use crate::frames::{CHUNK, Frame, Tally, shard_path, shrink, write_shard};
 use crate::progress::Progress;
 use anyhow::{Context, Result};
-use bitvla_eval::{
-    Driver, EvalError, Eyes, PolicySpec, SETTLE_ACTION, View, in_parallel, proprio,
-};
+use bitvla_eval::{Driver, EvalError, Eyes, PolicySpec, SETTLE_ACTION, View, in_parallel, proprio};
 use bitvla_policies::{Observation, Policy};
-use bitvla_sim::World;
+use bitvla_sim::{Owner, World};
 use bitvla_tasks::{Assets, Expert, Suite, Task, sample_init_state};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -118,7 +116,10 @@ pub fn collect(order: &Order<'_>, dir: &Path) -> Result<()> {
             }
             progress.show(
                 done as u64,
-                &format!("{frames} frames, {}/{} succeeded", all.successes, all.counted),
+                &format!(
+                    "{frames} frames, {}/{} succeeded",
+                    all.successes, all.counted
+                ),
             );
             Ok(())
         },
@@ -134,6 +135,9 @@ struct Stage<'a> {
     eyes: Eyes,
     rng: ChaCha8Rng,
     frames: Vec<Frame>,
+    /// Instance that is to be moved, and the height at which it last stood untouched, m.
+    object: usize,
+    rest_z: f64,
 }
 
 /// Somebody who pushes the arm for a while.
@@ -155,7 +159,10 @@ impl<'a> Stage<'a> {
         for _ in 0..suite.settle_steps {
             world.step(&SETTLE_ACTION)?;
         }
+        let object = Expert::new(&world, task)?.object();
         Ok(Stage {
+            object,
+            rest_z: world.instance_pose(object).translation.z,
             eyes: Eyes::new(world.scene())?,
             suite,
             task,
@@ -172,6 +179,20 @@ impl<'a> Stage<'a> {
 
     fn below(&mut self, n: usize) -> usize {
         (self.uniform() * n as f64) as usize
+    }
+
+    fn step(&mut self, action: &[f64; 7]) -> Result<(), EvalError> {
+        self.world.step(action)?;
+        let object = Owner::Instance(self.object);
+        if !self.world.in_contact(Owner::Robot, object) {
+            self.rest_z = self.world.instance_pose(self.object).translation.z;
+        }
+        Ok(())
+    }
+
+    fn resumed(&self) -> Result<Expert, EvalError> {
+        let rest = Some(self.rest_z);
+        Ok(Expert::resume_knowing(&self.world, self.task, rest)?)
     }
 
     fn look(&mut self) -> Result<View, EvalError> {
@@ -269,7 +290,10 @@ impl<'a> Stage<'a> {
             for (start, frame) in &mut open {
                 frame.actions[step - *start] = action;
             }
-            while open.front().is_some_and(|(start, _)| step + 1 - start == CHUNK) {
+            while open
+                .front()
+                .is_some_and(|(start, _)| step + 1 - start == CHUNK)
+            {
                 self.frames.extend(open.pop_front().map(|(_, f)| f));
             }
             if let Some(push) = pushed(step, step + 1) {
@@ -280,7 +304,7 @@ impl<'a> Stage<'a> {
                     action[6] = -action[6];
                 }
             }
-            self.world.step(&action)?;
+            self.step(&action)?;
             if end.is_none() && self.task.goal().holds(&self.world, self.task)? {
                 end = Some(step + 1 + CHUNK);
             }
@@ -294,7 +318,7 @@ impl<'a> Stage<'a> {
     /// What the expert does next from here, as the actions of a frame; the world is put back.
     fn advice(&mut self) -> Result<[[f64; 7]; CHUNK], EvalError> {
         let here = self.world.snapshot();
-        let mut expert = Expert::resume(&self.world, self.task)?;
+        let mut expert = self.resumed()?;
         let mut actions = [[0.0; 7]; CHUNK];
         for action in &mut actions {
             *action = expert.act(&self.world);
@@ -334,7 +358,7 @@ impl<'a> Stage<'a> {
             let Some(action) = chunk.pop_front() else {
                 break;
             };
-            self.world.step(&action)?;
+            self.step(&action)?;
             if self.task.goal().holds(&self.world, self.task)? {
                 success = true;
                 break;
@@ -342,7 +366,7 @@ impl<'a> Stage<'a> {
         }
         if !success && !alone {
             let kept = self.frames.len();
-            let expert = Expert::resume(&self.world, self.task)?;
+            let expert = self.resumed()?;
             if !self.drive(expert, horizon, &[])? {
                 self.frames.truncate(kept);
             }

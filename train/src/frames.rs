@@ -249,7 +249,9 @@ mod tests {
     fn shards_keep_their_frames() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let frame = |k: u8| Frame {
-            images: (0..IMAGE_BYTES).map(|i| (i as u8).wrapping_mul(k)).collect(),
+            images: (0..IMAGE_BYTES)
+                .map(|i| (i as u8).wrapping_mul(k))
+                .collect(),
             proprio: std::array::from_fn(|i| f64::from(k) + i as f64 / 3.0),
             actions: std::array::from_fn(|c| std::array::from_fn(|i| (c * 7 + i) as f64 * 0.01)),
             task: k,

@@ -76,7 +76,14 @@ impl AdamW {
 
 impl Rates {
     /// Updates some parameters with their gradients, each multiplied by `scale` first.
-    pub fn apply(&self, params: &mut [f32], grad: &[f32], scale: f32, m: &mut [f32], v: &mut [f32]) {
+    pub fn apply(
+        &self,
+        params: &mut [f32],
+        grad: &[f32],
+        scale: f32,
+        m: &mut [f32],
+        v: &mut [f32],
+    ) {
         for (((p, g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
             let g = g * scale;
             *p *= self.keep;

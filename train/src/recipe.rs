@@ -90,7 +90,7 @@ pub const STAGES: [Stage; 9] = [
     Stage::Collect(Collection {
         name: "demonstrations",
         driver: None,
-        episodes: 1200,
+        episodes: 600,
     }),
     Stage::Train(Training {
         name: "cloning",
@@ -98,13 +98,13 @@ pub const STAGES: [Stage; 9] = [
         ternary: false,
         align: false,
         lr: 1e-3,
-        steps: 5000,
-        warmup: 200,
+        steps: 3500,
+        warmup: 100,
     }),
     Stage::Collect(Collection {
         name: "corrections-1",
         driver: Some("cloning"),
-        episodes: 400,
+        episodes: 300,
     }),
     Stage::Train(Training {
         name: "full-1",
@@ -112,13 +112,13 @@ pub const STAGES: [Stage; 9] = [
         ternary: false,
         align: false,
         lr: 7e-4,
-        steps: 2500,
+        steps: 2000,
         warmup: 100,
     }),
     Stage::Collect(Collection {
         name: "corrections-2",
         driver: Some("full-1"),
-        episodes: 400,
+        episodes: 300,
     }),
     Stage::Train(Training {
         name: "full",
@@ -126,7 +126,7 @@ pub const STAGES: [Stage; 9] = [
         ternary: false,
         align: false,
         lr: 7e-4,
-        steps: 3000,
+        steps: 2500,
         warmup: 100,
     }),
     Stage::Train(Training {
@@ -135,7 +135,7 @@ pub const STAGES: [Stage; 9] = [
         ternary: true,
         align: true,
         lr: 1e-3,
-        steps: 4000,
+        steps: 2500,
         warmup: 100,
     }),
     Stage::Collect(Collection {
@@ -149,7 +149,7 @@ pub const STAGES: [Stage; 9] = [
         ternary: true,
         align: false,
         lr: 7e-4,
-        steps: 4000,
+        steps: 3500,
         warmup: 100,
     }),
 ];

@@ -16,7 +16,10 @@ pub fn statistics(frames: &[Rest]) -> Statistics {
         values.sort_by(f64::total_cmp);
         let at = |share: f64| {
             let last = values.len().saturating_sub(1);
-            values.get((last as f64 * share) as usize).copied().unwrap_or(0.0)
+            values
+                .get((last as f64 * share) as usize)
+                .copied()
+                .unwrap_or(0.0)
         };
         (at(0.01), at(0.99))
     };

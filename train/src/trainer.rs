@@ -108,7 +108,8 @@ struct Lane {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn train(order: Order<'_>) -> Result<Vec<f32>> {
-    std::fs::create_dir_all(order.dir).with_context(|| format!("making {}", order.dir.display()))?;
+    std::fs::create_dir_all(order.dir)
+        .with_context(|| format!("making {}", order.dir.display()))?;
     let n = order.start.len();
     let (path, end) = (state_path(order.dir), order.schedule.steps);
     let mut state = if path.is_file() {
@@ -139,7 +140,10 @@ pub fn train(order: Order<'_>) -> Result<Vec<f32>> {
     let stop = order.stop_at.unwrap_or(end).min(end);
     while state.step < stop {
         let lr = order.schedule.at(state.step);
-        order.net.layout.effective(&state.params, order.net.quant, &mut eff);
+        order
+            .net
+            .layout
+            .effective(&state.params, order.net.quant, &mut eff);
         let picked = batches.get(state.step).to_vec();
         let losses = forward_backward(&order, &eff, &picked, &mut lanes);
         let norm = reduce(&mut lanes, &mut grad, order.jobs);
@@ -186,7 +190,9 @@ fn forward_backward(
     picked: &[usize],
     lanes: &mut [Mutex<Lane>],
 ) -> Losses {
-    let teacher = order.teacher.map(|(params, weight)| Teacher { params, weight });
+    let teacher = order
+        .teacher
+        .map(|(params, weight)| Teacher { params, weight });
     in_lanes(lanes, order.jobs, |i, lane| {
         let Lane {
             ws,
@@ -227,7 +233,10 @@ fn fill(order: &Order<'_>, picked: &[usize], frames: &Frames, items: &mut Vec<It
 /// Mean absolute error over the validation frames.
 fn validate(order: &Order<'_>, params: &[f32]) -> f64 {
     let mut eff = Vec::new();
-    order.net.layout.effective(params, order.net.quant, &mut eff);
+    order
+        .net
+        .layout
+        .effective(params, order.net.quant, &mut eff);
     let frames: Vec<usize> = (0..order.validation.len()).collect();
     let groups: Vec<&[usize]> = frames.chunks(LANE).collect();
     let mut lanes: Vec<Mutex<(f64, usize)>> = groups.iter().map(|_| Mutex::default()).collect();
@@ -277,10 +286,7 @@ fn unlocked<T>(lane: &mut Mutex<T>) -> &mut T {
 
 /// Sums the gradients of all lanes in their order; returns the norm of the sum.
 fn reduce(lanes: &mut [Mutex<Lane>], grad: &mut [f32], jobs: usize) -> f64 {
-    let parts: Vec<&[f32]> = lanes
-        .iter_mut()
-        .map(|l| &unlocked(l).grad[..])
-        .collect();
+    let parts: Vec<&[f32]> = lanes.iter_mut().map(|l| &unlocked(l).grad[..]).collect();
     let mut pieces: Vec<Mutex<(&mut [f32], f64)>> = grad
         .chunks_mut(PIECE)
         .map(|piece| Mutex::new((piece, 0.0)))
@@ -339,7 +345,8 @@ impl Batches {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_mul(1_000_003) + pass);
             self.order = (0..self.n).collect();
             for i in (1..self.n).rev() {
-                self.order.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+                self.order
+                    .swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
             }
             // Fewer frames than a batch are seen several times in it.
             while self.order.len() < self.batch {

@@ -17,7 +17,11 @@ fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
     let config = net_config(&suite);
     let prompts = prompts(&suite, &config, dir.path())?;
     let pixels = 3 * config.image_size * config.image_size;
-    let wave = |n: usize, k: f32| (0..n).map(|i| libm::sinf(i as f32 * k)).collect::<Vec<f32>>();
+    let wave = |n: usize, k: f32| {
+        (0..n)
+            .map(|i| libm::sinf(i as f32 * k))
+            .collect::<Vec<f32>>()
+    };
     let images = wave(2 * pixels, 0.37);
     let item = Item {
         images: images.clone(),
@@ -47,7 +51,11 @@ fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
         net.layout.effective(&params, quant, &mut eff);
         let items = std::slice::from_ref(&item);
         let trained = net.predict(&eff, items, &mut Workspace::default());
-        let mut apart: Vec<f32> = acted.iter().zip(&trained).map(|(a, b)| (a - b).abs()).collect();
+        let mut apart: Vec<f32> = acted
+            .iter()
+            .zip(&trained)
+            .map(|(a, b)| (a - b).abs())
+            .collect();
         apart.sort_by(f32::total_cmp);
         let (median, most) = (apart[apart.len() / 2], apart[apart.len() - 1]);
         assert_eq!(acted.len(), config.placeholders());

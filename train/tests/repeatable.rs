@@ -2,13 +2,13 @@
 //! short, goes from nothing to checkpoints that inference loads, and calling it again changes nothing.
 
 use anyhow::{Context, Result};
+use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{net_config, prompts};
 use bitvla_train::frames::{CHUNK, Frame, Frames, IMAGE_BYTES, Tally, shard_path, write_shard};
 use bitvla_train::net::{Net, Quant};
 use bitvla_train::optim::Schedule;
 use bitvla_train::statistics::statistics;
 use bitvla_train::trainer::{LANE, Order, losses_path, read_losses, train};
-use bitvla_tasks::{Assets, Suite};
 use std::path::Path;
 use std::process::Command;
 
@@ -21,7 +21,9 @@ fn noise(dir: &Path, n: usize) -> Result<Frames> {
     };
     let frames: Vec<Frame> = (0..n)
         .map(|i| Frame {
-            images: (0..IMAGE_BYTES).map(|_| (next() * 127.0 + 128.0) as u8).collect(),
+            images: (0..IMAGE_BYTES)
+                .map(|_| (next() * 127.0 + 128.0) as u8)
+                .collect(),
             proprio: std::array::from_fn(|_| next()),
             actions: [[0.0; 7]; CHUNK].map(|a| a.map(|_| next())),
             task: (i % 10) as u8,
@@ -72,7 +74,10 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
     assert!(whole == cut, "parameters differ");
     assert!(whole.iter().all(|p| p.is_finite()) && whole != net.layout.init(1));
     let last = read_losses(&losses_path(&dir.path().join("whole")))?;
-    assert!(last.last().is_some_and(|r| r.step == 5 && r.validation.is_some()));
+    assert!(
+        last.last()
+            .is_some_and(|r| r.step == 5 && r.validation.is_some())
+    );
     Ok(())
 }
 
@@ -109,6 +114,9 @@ fn a_short_recipe_ends_in_checkpoints_that_act() -> Result<()> {
     }
     assert!(dir.path().join("losses/losses.svg").is_file());
     call()?;
-    assert!(first == std::fs::read(&weights)?, "a second call changed the weights");
+    assert!(
+        first == std::fs::read(&weights)?,
+        "a second call changed the weights"
+    );
     Ok(())
 }

@@ -62,7 +62,13 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Dr
     let mut tick = 0.0;
     while tick * 1000.0 <= total {
         let label = format!("{tick} k");
-        c.text((x(tick * 1000.0), BOTTOM + 15.0), 12.0, Align::Middle, GREY, &label)?;
+        c.text(
+            (x(tick * 1000.0), BOTTOM + 15.0),
+            12.0,
+            Align::Middle,
+            GREY,
+            &label,
+        )?;
         tick += thousands;
     }
     c.text((RIGHT, BOTTOM + 34.0), 12.0, Align::Right, GREY, "samples")?;
@@ -71,7 +77,13 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Dr
     for stage in stages {
         let color = PALETTE[usize::from(stage.ternary)];
         c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, GREY)?;
-        c.text((x(start) + 6.0, TOP - 18.0), 12.0, Align::Left, color, &stage.name)?;
+        c.text(
+            (x(start) + 6.0, TOP - 18.0),
+            12.0,
+            Align::Left,
+            color,
+            &stage.name,
+        )?;
         let group = stage.points.len().div_ceil(POINTS).max(1);
         let line: Vec<(f64, f64)> = stage
             .points

@@ -117,6 +117,11 @@ impl Expert {
         Ok(expert)
     }
 
+    /// Index of the instance that is to be moved.
+    pub fn object(&self) -> usize {
+        self.object
+    }
+
     /// One word for the current phase, for logs.
     pub fn phase(&self) -> String {
         format!("{:?}", self.phase).to_lowercase()

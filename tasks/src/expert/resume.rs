@@ -76,14 +76,24 @@ impl Expert {
     /// as the world shows it. Grips are chosen as at the start of an episode, except that a hand
     /// already descending near another point of the rim keeps to that one.
     pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
+        Expert::resume_knowing(world, task, None)
+    }
+
+    /// The same for somebody who knows the height (m, world) at which the object rested before it was
+    /// lifted, which tells how gently a lift has to go on.
+    pub fn resume_knowing(
+        world: &World,
+        task: &Task,
+        rest_z: Option<f64>,
+    ) -> Result<Expert, TaskError> {
         let mut expert = Expert::new(world, task)?;
         let seen = Seen::new(world, expert.object, expert.target);
         expert.last_eef = seen.eef;
-        expert.infer(world, &seen);
+        expert.infer(world, &seen, rest_z);
         Ok(expert)
     }
 
-    fn infer(&mut self, world: &World, seen: &Seen) {
+    fn infer(&mut self, world: &World, seen: &Seen, rest_z: Option<f64>) {
         let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
         let above_grip = seen.eef.z - seen.object.z - self.grasp.offset.z;
         let radius = self.grasp.offset.xy().norm();
@@ -94,7 +104,7 @@ impl Expert {
             self.keep_turn(world);
             self.begin(Phase::Open, opened_steps(seen), seen.eef);
         } else if seen.held() {
-            self.infer_carrying(world, seen);
+            self.infer_carrying(world, seen, rest_z);
         } else if seen.rate < -MOVING && seen.opening < WIDEST && astride {
             self.keep_turn(world);
             self.begin(Phase::Close, closed_steps(seen), seen.eef);
@@ -122,7 +132,7 @@ impl Expert {
     }
 
     /// The object is between the fingers.
-    fn infer_carrying(&mut self, world: &World, seen: &Seen) {
+    fn infer_carrying(&mut self, world: &World, seen: &Seen, rest_z: Option<f64>) {
         self.held = seen.object - seen.eef;
         self.keep_turn(world);
         let flat = seen.flat();
@@ -136,7 +146,11 @@ impl Expert {
             self.rest_z = seen.object.z;
         } else {
             let wanted = self.clear_height(seen.object, seen.target);
-            let rise = if seen.supported { 0.0 } else { RISEN };
+            let rise = match rest_z {
+                Some(z) => (seen.object.z - z).max(0.0),
+                None if seen.supported => 0.0,
+                None => RISEN,
+            };
             let phase = if seen.object.z > wanted - 0.02 {
                 Phase::Carry
             } else {
