@@ -301,5 +301,3 @@ impl Net {
 
 #[cfg(test)]
 mod golden;
-#[cfg(test)]
-mod speed;

@@ -1,0 +1,59 @@
+//! Training samples per second of one thread, forward and backward, for the network that ships (1.5 GFLOP a
+//! sample), in full precision and quantisation-aware. Threads share nothing but the weights, so two cores do twice
+//! as much; the losses of a training run print the rate of the whole loop.
+
+use bitvla_train::net::{Item, Net, NetConfig, Quant, Workspace};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+
+/// Samples of a micro-batch.
+const SAMPLES: usize = 4;
+
+fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut s = seed.wrapping_mul(2_654_435_761) | 1;
+    (0..n)
+        .map(|_| {
+            s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (s >> 8) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+fn items(c: &NetConfig) -> Vec<Item> {
+    (0..SAMPLES as u32)
+        .map(|i| {
+            let mut prompt = vec![c.bos_token];
+            prompt.extend(vec![c.image_token; c.images * c.patches()]);
+            prompt.push(c.proprio_token);
+            prompt.extend(5..5 + 14 + i % 2);
+            Item {
+                images: noise(c.images * 3 * c.image_size * c.image_size, i + 1),
+                prompt,
+                proprio: noise(c.proprio, 77 + i),
+                target: noise(c.placeholders(), 99 + i),
+            }
+        })
+        .collect()
+}
+
+fn samples(criterion: &mut Criterion) {
+    let c = NetConfig::small(31);
+    let mut group = criterion.benchmark_group("training samples, one thread");
+    group.throughput(Throughput::Elements(SAMPLES as u64));
+    for (name, quant) in [("full precision", Quant::NONE), ("ternary", Quant::ALL)] {
+        let net = Net::new(c.clone(), quant);
+        let params = net.layout.init(1);
+        let mut eff = Vec::new();
+        net.layout.effective(&params, quant, &mut eff);
+        let items = items(&c);
+        let mut ws = Workspace::default();
+        let mut grad = vec![0.0; params.len()];
+        group.bench_function(name, |b| {
+            b.iter(|| black_box(net.train(&eff, &items, SAMPLES, None, &mut ws, &mut grad)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, samples);
+criterion_main!(benches);
