@@ -2,7 +2,7 @@
 //!
 //! 1. Demonstrations of the disturbed expert, and some more that are never trained on.
 //! 2. Behaviour cloning in full precision.
-//! 3. Twice: the policy drives and the expert corrects; training goes on with all frames so far. This is `full`.
+//! 3. The policy drives and the expert corrects; training goes on with all frames so far. This is `full`.
 //! 4. Quantize-then-distill: weights of the language model and the vision tower become ternary, activations int8
 //!    (straight-through), the layers of the vision tower are pulled towards those of `full`.
 //! 5. The ternary policy drives and is corrected; everything is fine-tuned without the teacher. This is `ternary`.
@@ -86,7 +86,7 @@ const VALIDATION: Collection = Collection {
 };
 
 /// The stages that made the checkpoints that ship.
-pub const STAGES: [Stage; 9] = [
+pub const STAGES: [Stage; 7] = [
     Stage::Collect(Collection {
         name: "demonstrations",
         driver: None,
@@ -104,29 +104,15 @@ pub const STAGES: [Stage; 9] = [
     Stage::Collect(Collection {
         name: "corrections-1",
         driver: Some("cloning"),
-        episodes: 300,
-    }),
-    Stage::Train(Training {
-        name: "full-1",
-        from: Some("cloning"),
-        ternary: false,
-        align: false,
-        lr: 7e-4,
-        steps: 2000,
-        warmup: 100,
-    }),
-    Stage::Collect(Collection {
-        name: "corrections-2",
-        driver: Some("full-1"),
-        episodes: 300,
+        episodes: 400,
     }),
     Stage::Train(Training {
         name: "full",
-        from: Some("full-1"),
+        from: Some("cloning"),
         ternary: false,
         align: false,
-        lr: 7e-4,
-        steps: 2500,
+        lr: 8e-4,
+        steps: 1500,
         warmup: 100,
     }),
     Stage::Train(Training {
@@ -135,11 +121,11 @@ pub const STAGES: [Stage; 9] = [
         ternary: true,
         align: true,
         lr: 1e-3,
-        steps: 2500,
+        steps: 2000,
         warmup: 100,
     }),
     Stage::Collect(Collection {
-        name: "corrections-3",
+        name: "corrections-2",
         driver: Some("distill"),
         episodes: 300,
     }),
@@ -148,8 +134,8 @@ pub const STAGES: [Stage; 9] = [
         from: Some("distill"),
         ternary: true,
         align: false,
-        lr: 7e-4,
-        steps: 3500,
+        lr: 8e-4,
+        steps: 2500,
         warmup: 100,
     }),
 ];
