@@ -1,6 +1,7 @@
 //! Guarantees: the program lists what it has; bad input ends with code 2 and one line that names it;
 //! the rows of `episodes.csv` depend neither on the order of episodes nor on the number of workers;
-//! an interrupted run goes on and keeps what it had; a replay repeats every bit.
+//! an interrupted run goes on and keeps what it had; a replay repeats every bit; neither pictures nor
+//! actions depend on the instruction set.
 
 use assert_cmd::Command;
 use std::fs;
@@ -162,4 +163,37 @@ fn an_interrupted_run_keeps_what_it_had() {
     ]);
     other.arg(&out);
     refused(other, &["another protocol", "seed: 7 against 8"]);
+}
+
+#[test]
+fn the_instruction_set_changes_no_byte() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let checkpoint = dir.path().join("checkpoint");
+    bitvla_policies::testing::write_tiny_checkpoint(&checkpoint).expect("a checkpoint");
+    let mut seen = Vec::new();
+    for isa in ["scalar", "avx2", "avx512vnni"] {
+        let out = dir.path().join(isa);
+        let mut look = program();
+        look.env("BITVLA_ISA", isa);
+        look.args(["render", "--task", "4", "--init", "3", "--out"])
+            .arg(&out);
+        look.assert().success();
+        let picture = |camera: &str| {
+            let name = format!("spatial_task04_init03_{camera}.png");
+            fs::read(out.join(name)).expect("picture")
+        };
+        let run = out.join("run");
+        let mut act = program();
+        act.env("BITVLA_ISA", isa);
+        act.args(["--policy", "ternary", "--tasks", "1", "--episodes", "1"])
+            .arg("--checkpoint")
+            .arg(&checkpoint)
+            .arg("--out")
+            .arg(&run);
+        act.assert().success();
+        let actions = fs::read(run.join("actions.bin")).expect("actions.bin");
+        seen.push((picture("agentview"), picture("wrist"), actions));
+    }
+    assert!(seen[0] == seen[1], "avx2 differs from scalar");
+    assert!(seen[0] == seen[2], "avx512vnni differs from scalar");
 }

@@ -11,7 +11,9 @@ struct Weights(HashMap<String, Tensor>);
 
 impl Weights {
     fn get(&self, name: &str) -> &Tensor {
-        self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}"))
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("no tensor {name}"))
     }
 
     /// `x W^T`, plus the bias where there is one.
@@ -50,7 +52,9 @@ fn split(x: &Tensor, heads: usize) -> Result<Tensor> {
 fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     let (heads, tokens, dim) = q.dims3()?;
     let scores = (q.matmul(&k.t()?)? / (dim as f64).sqrt())?;
-    let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
+    let scores = scores
+        .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
+        .exp()?;
     let weights = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
     weights
         .matmul(v)?
@@ -125,10 +129,16 @@ fn language(w: &Weights, c: &Config, mut x: Tensor) -> Result<Tensor> {
         let q = rotate(&head("q", t.num_attention_heads)?, theta)?;
         let k = repeat(rotate(&head("k", t.num_key_value_heads)?, theta)?)?;
         let v = repeat(head("v", t.num_key_value_heads)?)?;
-        let mixed = w.rms_norm(&format!("{p}.self_attn.attn_sub_norm"), &attend(&q, &k, &v)?)?;
+        let mixed = w.rms_norm(
+            &format!("{p}.self_attn.attn_sub_norm"),
+            &attend(&q, &k, &v)?,
+        )?;
         x = (x + w.linear(&format!("{p}.self_attn.o_proj"), &mixed)?)?;
         let normed = w.rms_norm(&format!("{p}.post_attention_layernorm"), &x)?;
-        let gate = w.linear(&format!("{p}.mlp.gate_proj"), &normed)?.relu()?.sqr()?;
+        let gate = w
+            .linear(&format!("{p}.mlp.gate_proj"), &normed)?
+            .relu()?
+            .sqr()?;
         let glu = (gate * w.linear(&format!("{p}.mlp.up_proj"), &normed)?)?;
         let glu = w.rms_norm(&format!("{p}.mlp.ffn_sub_norm"), &glu)?;
         x = (x + w.linear(&format!("{p}.mlp.down_proj"), &glu)?)?;
@@ -180,7 +190,11 @@ fn the_full_precision_network_equals_a_plain_candle_one() {
         let word = |ids: &[u32]| embed.index_select(&Tensor::new(ids, device)?, 0);
         let mut rows = vec![word(&[1])?];
         for image in &images {
-            rows.push(vision(&w, &c, &Tensor::from_slice(image, (3, 48, 48), device)?)?);
+            rows.push(vision(
+                &w,
+                &c,
+                &Tensor::from_slice(image, (3, 48, 48), device)?,
+            )?);
         }
         let state = Tensor::from_slice(&state, (1, 8), device)?;
         rows.push(w.linear("fc2", &w.linear("fc1", &state)?.gelu_erf()?)?);
@@ -189,7 +203,9 @@ fn the_full_precision_network_equals_a_plain_candle_one() {
         rows.push(word(&[2])?);
         let states = language(&w, &c, Tensor::cat(&rows, 0)?)?;
         let actions = states.narrow(0, prompt.len() - 1, 56)?.contiguous()?;
-        head(&w, &actions.reshape((8, 7 * 64))?)?.flatten_all()?.to_vec1()
+        head(&w, &actions.reshape((8, 7 * 64))?)?
+            .flatten_all()?
+            .to_vec1()
     };
     let plain = plain().expect("candle");
 

@@ -43,7 +43,11 @@ fn a_drawer_slides_against_its_damping_to_the_end_of_its_range() {
     let way = mass * GRAVITY / damping * (secs - delay * (1.0 - libm::exp(-secs / delay)));
     for (name, more) in [("top_level", 5), ("middle_level", 0), ("bottom_level", 0)] {
         let q = after(&mut world, more, name);
-        assert!((q + way).abs() < 0.003, "{name}: {q} m, expected {:.4}", -way);
+        assert!(
+            (q + way).abs() < 0.003,
+            "{name}: {q} m, expected {:.4}",
+            -way
+        );
     }
     let q = after(&mut world, 20, "top_level");
     assert!((q + 0.16).abs() < 0.002, "open end at {q} m");
@@ -76,7 +80,10 @@ inertia = { mass = 1.0, com = [0.2, 0.0, 0.0], diagonal = [0.01, 0.01, 0.01] }
             q += rate * dt;
         }
         let found = after(&mut world, 1, "hinge");
-        assert!((found - q).abs() < 0.02, "step {step}: {found} rad, expected {q:.4}");
+        assert!(
+            (found - q).abs() < 0.02,
+            "step {step}: {found} rad, expected {q:.4}"
+        );
     }
     let mut world = turned(door, -std::f64::consts::FRAC_PI_2);
     let q = after(&mut world, 20, "hinge");
