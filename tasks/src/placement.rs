@@ -13,6 +13,7 @@
 
 use crate::bddl::{Fact, Predicate, Problem};
 use crate::{Assets, TaskError};
+use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::{InstanceDesc, ModelDesc, SceneDesc, World, isometry};
 use nalgebra::Isometry3;
 use rand_chacha::ChaCha8Rng;
@@ -20,19 +21,6 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Reset posture of the arm and the fingers, rad and m (fact sheet section 3).
-pub const RESET_QPOS: [f64; 9] = [
-    0.0,
-    -0.161037389,
-    0.0,
-    -2.44459747,
-    0.0,
-    2.2267522,
-    std::f64::consts::FRAC_PI_4,
-    0.020833,
-    -0.020833,
-];
 
 /// Standard deviation of the noise on the arm's reset posture, rad.
 pub const ROBOT_NOISE: f64 = 0.02;

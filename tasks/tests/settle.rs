@@ -4,6 +4,7 @@
 //!
 //! `BITVLA_LOOK=folder` writes the two camera images of the settled scene there.
 
+use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::render::Renderer;
 use bitvla_sim::{InstanceDesc, SceneDesc, World, isometry};
 use bitvla_tasks::Assets;
@@ -20,19 +21,6 @@ const QUAT: [f64; 4] = [
     std::f64::consts::FRAC_1_SQRT_2,
 ];
 const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
-/// Reset configuration of the arm and the fingers (fact sheet section 3).
-const QPOS: [f64; 9] = [
-    0.0,
-    -0.161037389,
-    0.0,
-    -2.44459747,
-    0.0,
-    2.2267522,
-    std::f64::consts::FRAC_PI_4,
-    0.020833,
-    -0.020833,
-];
-
 struct Placed {
     name: &'static str,
     category: &'static str,
@@ -76,7 +64,7 @@ fn scene(placed: &[Placed]) -> SceneDesc {
 fn settle(label: &str, placed: &[Placed], rest: &[(&str, f64, f64)]) {
     let scene = scene(placed);
     let mut world = World::new(&scene).unwrap_or_else(|e| panic!("{e}"));
-    world.set_robot_qpos(&QPOS);
+    world.set_robot_qpos(&RESET_QPOS);
     for _ in 0..10 {
         world.step(&WAIT).unwrap_or_else(|e| panic!("{e}"));
     }
