@@ -12,6 +12,8 @@ pub enum PolicyKind {
     Ternary,
     /// The full-precision teacher.
     Full,
+    /// The teacher's weights rounded to ternary without training.
+    PtqTernary,
     /// The scripted expert, which sees the true state instead of images.
     Expert,
 }
@@ -22,6 +24,7 @@ impl PolicyKind {
         match self {
             PolicyKind::Ternary => "ternary",
             PolicyKind::Full => "full",
+            PolicyKind::PtqTernary => "ptq-ternary",
             PolicyKind::Expert => "expert",
         }
     }
@@ -48,7 +51,11 @@ impl PolicySpec {
     /// The policy of that kind with the checkpoint given or, without one, the one that ships under
     /// `assets/checkpoints/`.
     pub fn new(kind: PolicyKind, checkpoint: Option<&Path>, assets: &Path) -> PolicySpec {
-        let shipped = || assets.join("checkpoints").join(kind.name());
+        let folder = match kind {
+            PolicyKind::PtqTernary => PolicyKind::Full.name(),
+            _ => kind.name(),
+        };
+        let shipped = || assets.join("checkpoints").join(folder);
         PolicySpec {
             kind,
             checkpoint: checkpoint.map_or_else(shipped, Path::to_path_buf),
@@ -81,6 +88,7 @@ impl PolicySpec {
             PolicyKind::Expert => return Ok(Driver::Expert),
             PolicyKind::Ternary => WeightFormat::Ternary,
             PolicyKind::Full => WeightFormat::Full,
+            PolicyKind::PtqTernary => WeightFormat::PtqTernary,
         };
         self.check()?;
         Ok(Driver::Model(VlaPolicy::load(&self.checkpoint, format)?))

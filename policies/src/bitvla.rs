@@ -15,6 +15,9 @@ pub enum WeightFormat {
     Ternary,
     /// Dense f32.
     Full,
+    /// The weights of a full-precision checkpoint rounded to ternary, vision tower and language model, with no
+    /// training: what quantising without training costs.
+    PtqTernary,
 }
 
 /// Sees named intermediate values.

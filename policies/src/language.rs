@@ -41,7 +41,9 @@ impl Language {
         let file = checkpoint.model();
         let format = match format {
             WeightFormat::Full => LinearFormat::Dense,
-            WeightFormat::Ternary => LinearFormat::Ternary { int8: true },
+            WeightFormat::Ternary | WeightFormat::PtqTernary => {
+                LinearFormat::Ternary { int8: true }
+            }
         };
         let (w, wide) = (config.hidden_size, config.intermediate_size);
         let kv = config.num_key_value_heads * config.head_dim();

@@ -41,6 +41,7 @@ impl VlaPolicy {
             name: match format {
                 WeightFormat::Ternary => "ternary",
                 WeightFormat::Full => "full",
+                WeightFormat::PtqTernary => "ptq-ternary",
             },
             pipeline: ImagePipeline::named(
                 processor.image_pipeline.as_deref(),

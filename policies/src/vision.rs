@@ -77,6 +77,7 @@ impl Vision {
             config.layer_norm_eps,
         );
         let inside = match (format, config.vit_weight_bits, config.vit_act_bits) {
+            (WeightFormat::PtqTernary, _, _) => LinearFormat::Ternary { int8: true },
             (WeightFormat::Full, _, _) | (WeightFormat::Ternary, 32, 32) => LinearFormat::Dense,
             (WeightFormat::Ternary, 32, _) => LinearFormat::DenseInt8,
             (WeightFormat::Ternary, _, bits) => LinearFormat::Ternary { int8: bits == 8 },

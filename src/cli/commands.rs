@@ -142,7 +142,7 @@ fn list(assets: &Assets) -> Result<ExitCode, EvalError> {
             Ok(()) => policy.checkpoint.display().to_string(),
             Err(_) => format!("no checkpoint at {}", policy.checkpoint.display()),
         };
-        println!("  {:8} {state}", kind.name());
+        println!("  {:11} {state}", kind.name());
     }
     Ok(ExitCode::SUCCESS)
 }
