@@ -2,6 +2,7 @@
 //! checkpoints and preprocessing. Compiles without physics; somebody who only wants to run BitVLA on a
 //! robot takes this one crate: [`VlaPolicy::load`] and [`Policy::query`].
 
+pub mod action_tokens;
 pub mod bitvla;
 pub mod checkpoint;
 pub mod config;

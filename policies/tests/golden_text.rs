@@ -1,0 +1,95 @@
+//! Guarantee: prompt token ids and discretised actions are those of the published reference code, exactly (golden
+//! cases of the kinds prompt and action_tokens, discovered by their `case.json`). Needs `shared/golden/bitvla`
+//! beside the repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
+
+use bitvla_policies::action_tokens::ActionTokens;
+use bitvla_policies::prompt::{ProcessorConfig, Prompter};
+use bitvla_policies::testing::small_config;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Folders of all cases of a kind.
+fn cases(kind: &str) -> Vec<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/bitvla");
+    let root = std::env::var_os("BITVLA_GOLDEN").map_or(beside, PathBuf::from);
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|dir| dir.join("case.json").is_file())
+        .filter(|dir| json(&dir.join("case.json"))["kind"] == kind)
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        eprintln!(
+            "SKIPPED: no golden case of kind {kind} in {}",
+            root.display()
+        );
+    }
+    found
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
+}
+
+#[test]
+fn golden_prompts() {
+    for dir in cases("prompt") {
+        let mut config = small_config(224, 64, 1, 128_268);
+        config.image_token_index = 128_010;
+        config.proprio_token_index = None;
+        config.vision_config.patch_size = 14;
+        config.text_config.bos_token_id = Some(128_000);
+        let prompter =
+            Prompter::load(&dir, &config, &ProcessorConfig::default()).expect("prompter");
+        let rows = json(&dir.join("prompts.json"));
+        let rows = rows.as_array().expect("rows");
+        assert!(!rows.is_empty());
+        for row in rows {
+            let task = row["task"].as_str().expect("task");
+            let ids = prompter.ids(task).expect("ids");
+            let mut runs: Vec<[u64; 2]> = Vec::new();
+            for id in &ids {
+                match runs.last_mut() {
+                    Some([last, count]) if *last == u64::from(*id) => *count += 1,
+                    _ => runs.push([u64::from(*id), 1]),
+                }
+            }
+            let wanted: Vec<[u64; 2]> =
+                serde_json::from_value(row["ids_run_length"].clone()).expect("runs");
+            assert_eq!(runs, wanted, "{task}");
+            assert_eq!(
+                ids.len() as u64,
+                row["n_tokens"].as_u64().expect("n_tokens"),
+                "{task}"
+            );
+        }
+    }
+}
+
+#[test]
+fn golden_action_tokens() {
+    for dir in cases("action_tokens") {
+        let values = json(&dir.join("values.json"));
+        for (bins, case) in values.as_object().expect("cases") {
+            let tokens = ActionTokens {
+                vocabulary: case["total_vocab"].as_u64().expect("total_vocab") as u32,
+                bins: bins.parse().expect("bins"),
+            };
+            let numbers = |name: &str| -> Vec<f64> {
+                serde_json::from_value(case[name].clone()).expect("numbers")
+            };
+            let rows = numbers("values").into_iter().zip(numbers("ids"));
+            for ((value, id), decoded) in rows.zip(numbers("decoded")) {
+                assert_eq!(f64::from(tokens.encode(value)), id, "{bins} bins, {value}");
+                let back = tokens.decode(id as u32);
+                assert!(
+                    (back - decoded).abs() < 1e-12,
+                    "{bins} bins, id {id}: {back}"
+                );
+            }
+        }
+    }
+}
