@@ -127,7 +127,7 @@ pub const STAGES: [Stage; 7] = [
     Stage::Collect(Collection {
         name: "corrections-2",
         driver: Some("distill"),
-        episodes: 300,
+        episodes: 200,
     }),
     Stage::Train(Training {
         name: "ternary",
@@ -135,7 +135,7 @@ pub const STAGES: [Stage; 7] = [
         ternary: true,
         align: false,
         lr: 8e-4,
-        steps: 2500,
+        steps: 1500,
         warmup: 100,
     }),
 ];
