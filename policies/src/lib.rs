@@ -19,6 +19,7 @@ mod policy;
 pub mod preprocess;
 pub mod prompt;
 pub mod proprio;
+pub mod pt;
 pub mod ternary_policy;
 #[doc(hidden)]
 pub mod testing;

@@ -1,0 +1,181 @@
+//! The tensors of one part of a checkpoint, out of one safetensors file, several shards of it, or one torch file.
+
+use super::floats::{bf16_to_f32, f16_to_f32};
+use super::{TensorSpec, file_error};
+use crate::PolicyError;
+use crate::pt::{self, FloatType, TensorPlace};
+use safetensors::tensor::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Checked tensors in memory, as they were in their files.
+pub struct TensorFile {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    /// Number of the file and place in it.
+    tensors: BTreeMap<String, (usize, TensorPlace)>,
+}
+
+/// Values as stored, so that an embedding can stay in bf16.
+pub enum Stored {
+    /// Upper halves of f32.
+    Bf16(Vec<u16>),
+    /// Plain; a half is widened.
+    F32(Vec<f32>),
+}
+
+fn tensor_error(path: &Path, tensor: &str, what: String) -> PolicyError {
+    PolicyError::Tensor {
+        path: path.into(),
+        tensor: tensor.into(),
+        what,
+    }
+}
+
+/// Where the tensors of a safetensors file are. A file that is too short or too long is an error.
+fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| file_error(path, e))?;
+    let place = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        let dtype = match view.dtype() {
+            Dtype::BF16 => FloatType::Bf16,
+            Dtype::F16 => FloatType::F16,
+            Dtype::F32 => FloatType::F32,
+            other => {
+                let what = format!("type {other:?}, expected BF16, F16 or F32");
+                return Err(tensor_error(path, &name, what));
+            }
+        };
+        let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+        let place = TensorPlace {
+            dtype,
+            shape: view.shape().to_vec(),
+            range: start..start + view.data().len(),
+        };
+        Ok((name, place))
+    };
+    file.tensors().into_iter().map(place).collect()
+}
+
+/// Where the tensors of a torch file are, without the prefix that distributed training puts before every name.
+fn torch(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+    let mut tensors = BTreeMap::new();
+    for (name, place) in pt::tensors(path, bytes)? {
+        let short = name.strip_prefix("module.").unwrap_or(&name);
+        if tensors.insert(short.to_string(), place).is_some() {
+            let what = "is there with and without `module.`";
+            return Err(tensor_error(path, short, what.into()));
+        }
+    }
+    Ok(tensors)
+}
+
+impl TensorFile {
+    /// Reads files, by their extension torch or safetensors, into one part.
+    ///
+    /// # Errors
+    /// Names file and tensor, also where two files hold the same tensor.
+    pub fn read(paths: &[PathBuf]) -> Result<TensorFile, PolicyError> {
+        let mut part = TensorFile {
+            files: Vec::with_capacity(paths.len()),
+            tensors: BTreeMap::new(),
+        };
+        for (i, path) in paths.iter().enumerate() {
+            let bytes = std::fs::read(path).map_err(|e| file_error(path, e))?;
+            let found = match path.extension().is_some_and(|e| e == "pt") {
+                true => torch(path, &bytes)?,
+                false => safetensors(path, &bytes)?,
+            };
+            for (name, place) in found {
+                if let Some((first, _)) = part.tensors.get(&name) {
+                    let what = format!("is in {} too", part.files[*first].0.display());
+                    return Err(tensor_error(path, &name, what));
+                }
+                part.tensors.insert(name, (i, place));
+            }
+            part.files.push((path.clone(), bytes));
+        }
+        Ok(part)
+    }
+
+    /// Checks that every tensor of `expected` is there, perhaps some of `optional`, and no other.
+    ///
+    /// # Errors
+    /// Names file and tensor.
+    pub fn check(
+        &self,
+        expected: &[TensorSpec],
+        optional: &[TensorSpec],
+    ) -> Result<(), PolicyError> {
+        let mut known: BTreeMap<&str, &[usize]> = BTreeMap::new();
+        for (name, shape) in expected.iter().chain(optional) {
+            known.insert(name, shape);
+        }
+        for (name, shape) in expected {
+            if !self.tensors.contains_key(name) {
+                let what = match self.files.len() {
+                    1 => format!("missing, expected shape {shape:?}"),
+                    n => format!(
+                        "missing in this and the other {} files, expected shape {shape:?}",
+                        n - 1
+                    ),
+                };
+                return Err(self.error(name, what));
+            }
+        }
+        for (name, (_, place)) in &self.tensors {
+            let Some(shape) = known.get(name.as_str()) else {
+                return Err(self.error(name, format!("unexpected, shape {:?}", place.shape)));
+            };
+            if place.shape != *shape {
+                let what = format!("shape {:?}, expected {shape:?}", place.shape);
+                return Err(self.error(name, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Name of the file of every tensor.
+    pub(super) fn homes(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.tensors
+            .iter()
+            .map(|(name, (file, _))| (name.as_str(), self.files[*file].0.as_path()))
+    }
+
+    fn error(&self, tensor: &str, what: String) -> PolicyError {
+        let file = self.tensors.get(tensor).map_or(0, |(file, _)| *file);
+        let path = self.files.get(file).map_or(Path::new(""), |(path, _)| path);
+        tensor_error(path, tensor, what)
+    }
+
+    /// A tensor as stored.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn stored(&self, name: &str) -> Result<Stored, PolicyError> {
+        let Some((file, place)) = self.tensors.get(name) else {
+            return Err(self.error(name, "not in the file".into()));
+        };
+        let bytes = &self.files[*file].1[place.range.clone()];
+        let halves = || bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
+        let whole = || bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+        Ok(match place.dtype {
+            FloatType::Bf16 => Stored::Bf16(halves().collect()),
+            FloatType::F16 => Stored::F32(halves().map(f16_to_f32).collect()),
+            FloatType::F32 => Stored::F32(whole().collect()),
+        })
+    }
+
+    /// A tensor in f32. NaN and infinity are errors.
+    ///
+    /// # Errors
+    /// When it is not there or not finite.
+    pub fn f32(&self, name: &str) -> Result<Vec<f32>, PolicyError> {
+        let values = match self.stored(name)? {
+            Stored::F32(values) => values,
+            Stored::Bf16(values) => values.into_iter().map(bf16_to_f32).collect(),
+        };
+        match values.iter().position(|v| !v.is_finite()) {
+            Some(i) => Err(self.error(name, format!("element {i} is {}", values[i]))),
+            None => Ok(values),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Tensors of a file that `torch.save` wrote from a state dict: the form in which BitVLA publishes its action head
+//! and proprioception projector (fact sheet of BitVLA, section 6). A pickle is a program; this reader knows just
+//! enough of it to list float tensors, runs nothing, and refuses by name whatever else a file asks for. It allocates
+//! less than the file is long plus a few megabytes, whatever the file says.
+
+pub mod pickle;
+pub mod zip;
+
+use self::pickle::{Description, short, shown};
+use crate::PolicyError;
+use crate::checkpoint::file_error;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+/// Type of the elements of a tensor, little endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloatType {
+    /// Upper half of an f32.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+impl FloatType {
+    /// Bytes of an element.
+    pub fn bytes(self) -> usize {
+        match self {
+            FloatType::Bf16 | FloatType::F16 => 2,
+            FloatType::F32 => 4,
+        }
+    }
+}
+
+/// Where the elements of a tensor are, row-major, in the bytes of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorPlace {
+    /// Type of the elements.
+    pub dtype: FloatType,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Its bytes.
+    pub range: Range<usize>,
+}
+
+/// The tensors of a file by name. `path` is for errors only.
+///
+/// # Errors
+/// Names the file, the entry or position, and the tensor where it is about one.
+pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+    let fail = |what: String| file_error(path, what);
+    if bytes.starts_with(&[0x80, 2, 0x8a, 0x0a]) {
+        let what =
+            "the torch format before version 1.6; load it and save it again with a later one";
+        return Err(fail(what.into()));
+    }
+    let entries = zip::entries(bytes).map_err(fail)?;
+    let places: BTreeMap<&str, &Range<usize>> = entries
+        .iter()
+        .map(|entry| (entry.name, &entry.data))
+        .collect();
+    let mut roots = entries.iter().filter_map(|entry| {
+        let root = entry.name.strip_suffix("/data.pkl")?;
+        (!root.contains('/')).then_some((root, &entry.data))
+    });
+    let (Some((root, pickle)), None) = (roots.next(), roots.next()) else {
+        return Err(fail(
+            "expected one entry NAME/data.pkl, as torch writes it".into(),
+        ));
+    };
+    if let Some(&order) = places.get(format!("{root}/byteorder").as_str())
+        && &bytes[order.clone()] != b"little"
+    {
+        let order = String::from_utf8_lossy(&bytes[order.clone()]);
+        return Err(fail(format!(
+            "byte order {}, expected `little`",
+            shown(&order)
+        )));
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, description) in pickle::state_dict(&bytes[pickle.clone()]).map_err(fail)? {
+        let storage = places.get(format!("{root}/data/{}", description.key).as_str());
+        let place = match storage {
+            Some(&storage) => place(&description, storage),
+            None => Err(format!("no entry data/{}", shown(description.key))),
+        };
+        let wrong = |what| PolicyError::Tensor {
+            path: path.into(),
+            tensor: short(name),
+            what,
+        };
+        if tensors.insert(name.into(), place.map_err(wrong)?).is_some() {
+            return Err(wrong("is there twice".into()));
+        }
+    }
+    Ok(tensors)
+}
+
+/// Checks a description against the bytes of its storage.
+fn place(found: &Description<'_>, storage: &Range<usize>) -> Result<TensorPlace, String> {
+    let Description {
+        dtype,
+        shape,
+        strides,
+        ..
+    } = found;
+    let width = dtype.bytes();
+    let elements = usize::try_from(found.elements).ok();
+    if elements.and_then(|n| n.checked_mul(width)) != Some(storage.len()) {
+        return Err(format!(
+            "a storage of {} elements of type {dtype:?} in {} bytes",
+            found.elements,
+            storage.len()
+        ));
+    }
+    if shape.len() != strides.len() {
+        return Err(format!("shape {shape:?} with strides {strides:?}"));
+    }
+    let sizes: Result<Vec<usize>, _> = shape.iter().map(|&size| usize::try_from(size)).collect();
+    let (Ok(sizes), Ok(offset)) = (sizes, usize::try_from(found.offset)) else {
+        return Err(format!("shape {shape:?} from element {}", found.offset));
+    };
+    let mut count = 1usize;
+    for (&size, &stride) in sizes.iter().zip(strides).rev() {
+        if size > 1 && stride != i64::try_from(count).unwrap_or(i64::MAX) {
+            return Err(format!(
+                "shape {shape:?} with strides {strides:?} is not contiguous; save it after `.contiguous()`"
+            ));
+        }
+        count = count
+            .checked_mul(size)
+            .ok_or_else(|| format!("shape {shape:?}"))?;
+    }
+    let start = offset.checked_mul(width);
+    let end = count.checked_add(offset).and_then(|n| n.checked_mul(width));
+    let (Some(start), Some(end)) = (start, end.filter(|&end| end <= storage.len())) else {
+        return Err(format!(
+            "shape {shape:?} from element {offset} of {}",
+            found.elements
+        ));
+    };
+    Ok(TensorPlace {
+        dtype: *dtype,
+        shape: sizes,
+        range: storage.start + start..storage.start + end,
+    })
+}
