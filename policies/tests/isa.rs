@@ -1,6 +1,7 @@
-//! Guarantee: a query gives the same bits on every instruction set. The test runs itself once per `BITVLA_ISA`.
+//! Guarantee: a query and the published image pipeline give the same bits on every instruction set. The test runs itself once per `BITVLA_ISA`.
 
 use bitvla_policies::kernels::Isa;
+use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::{WORDS, small_config, write_random_checkpoint};
 use bitvla_policies::{Observation, VlaPolicy, WeightFormat};
 use std::process::Command;
@@ -11,11 +12,16 @@ fn print_actions() {
     let Some(dir) = std::env::var_os("BITVLA_TEST_CHECKPOINT") else {
         return;
     };
+    let frame: Vec<u8> = (0..256 * 256 * 3u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let input = ImagePipeline::Published.apply(&frame, 224);
+    let hash = input.iter().fold(0u64, |hash, v| {
+        (hash.rotate_left(5) ^ u64::from(v.to_bits())).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    println!("BITS {hash:016x}");
     for format in [WeightFormat::Ternary, WeightFormat::Full] {
         let mut policy = VlaPolicy::load(dir.as_ref(), format).unwrap();
-        let frame: Vec<u8> = (0..256 * 256 * 3u32)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
         let proprio = [0.1, 0.0, 1.0, 3.0, 0.1, 0.0, 0.02, -0.02];
         let instruction = "pick up the black bowl next to the plate";
         let observation = Observation {
@@ -51,7 +57,7 @@ fn every_instruction_set_gives_the_same_bits() {
             .filter_map(|l| l.split_once("BITS "))
             .map(|(_, b)| b.into())
             .collect();
-        assert_eq!(bits.len(), 16, "{isa:?}: {text}");
+        assert_eq!(bits.len(), 1 + 16, "{isa:?}: {text}");
         bits
     };
     let scalar = run(Isa::Scalar);

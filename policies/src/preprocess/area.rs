@@ -1,44 +1,6 @@
-//! From camera frames to network inputs. The small checkpoints see the whole frame, area-averaged in integers; the
-//! published pipeline (JPEG, Lanczos, centre crop: fact sheet of BitVLA, section 3) is a second [`ImagePipeline`] to come.
+//! The whole frame, averaged in integers: what the small checkpoints see.
 
 use crate::kernels::multiversion;
-use crate::{CAMERA_SIZE, PolicyError};
-
-/// How a frame becomes an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImagePipeline {
-    /// Area average to the size of the input.
-    Area,
-}
-
-impl ImagePipeline {
-    /// By the name in `processor_config.json`.
-    ///
-    /// # Errors
-    /// For anything that is not built yet.
-    pub fn named(name: Option<&str>, file: &std::path::Path) -> Result<ImagePipeline, PolicyError> {
-        match name {
-            Some("area") => Ok(ImagePipeline::Area),
-            other => {
-                let what = format!(
-                    "image_pipeline `{}`: only `area` is supported",
-                    other.unwrap_or("published")
-                );
-                Err(PolicyError::File {
-                    path: file.into(),
-                    what,
-                })
-            }
-        }
-    }
-
-    /// A camera frame to a normalised input of 3 x size x size.
-    pub fn apply(self, frame: &[u8], size: usize) -> Vec<f32> {
-        match self {
-            ImagePipeline::Area => normalise(&resize_area(frame, CAMERA_SIZE, size)),
-        }
-    }
-}
 
 /// Averages square RGB frames over the exact footprint of every pixel, in integers, rounding half up. The trainer
 /// stores what this returns, so that both see the same bytes.
@@ -89,18 +51,6 @@ multiversion! {
     }
 }
 
-/// `(x / 255 - 0.5) / 0.5`, channels first.
-pub fn normalise(pixels: &[u8]) -> Vec<f32> {
-    let plane = pixels.len() / 3;
-    let mut out = vec![0f32; pixels.len()];
-    for (i, pixel) in pixels.chunks_exact(3).enumerate() {
-        for (channel, value) in pixel.iter().enumerate() {
-            out[channel * plane + i] = (f32::from(*value) / 255.0 - 0.5) / 0.5;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     //! Guarantee: the area average is exact: constant frames stay, means are kept, the identity is one.
@@ -123,6 +73,5 @@ mod tests {
         );
         let mean = |x: &[u8]| x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
         assert!((mean(&resize_area(&frame, 64, 28)) - mean(&frame)).abs() < 0.5);
-        assert_eq!(normalise(&[0, 255, 51]), [-1.0, 1.0, -0.6]);
     }
 }
