@@ -29,7 +29,7 @@ fn peak() -> u64 {
 fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
     let before = peak();
     let result = pt::tensors(Path::new("head.pt"), bytes);
-    let grown = peak() - before;
+    let grown = peak().saturating_sub(before);
     assert!(grown < MEMORY, "{grown} bytes");
     result
 }
