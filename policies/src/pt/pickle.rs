@@ -5,7 +5,7 @@
 use super::FloatType;
 use std::collections::BTreeMap;
 
-/// Names that a pickle may mention; what they stand for here is in [`Global`].
+/// Names that a pickle may mention; what they stand for here is in `Global`.
 pub const ALLOWED: [(&str, &str); 6] = [
     ("collections", "OrderedDict"),
     ("torch._utils", "_rebuild_tensor_v2"),
