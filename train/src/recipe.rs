@@ -53,7 +53,7 @@ pub struct Training {
     pub align: bool,
     /// Peak learning rate.
     pub lr: f64,
-    /// Steps of [`BATCH`] samples.
+    /// Steps of `BATCH` samples.
     pub steps: u64,
     /// Steps of the linear start.
     pub warmup: u64,
