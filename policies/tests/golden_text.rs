@@ -2,33 +2,15 @@
 //! cases of the kinds prompt and action_tokens, discovered by their `case.json`). Needs `shared/golden/bitvla`
 //! beside the repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
+#[path = "common/cases.rs"]
+mod cases;
+
 use bitvla_policies::action_tokens::ActionTokens;
 use bitvla_policies::prompt::{ProcessorConfig, Prompter};
 use bitvla_policies::testing::small_config;
+use cases::cases;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// Folders of all cases of a kind.
-fn cases(kind: &str) -> Vec<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/bitvla");
-    let root = std::env::var_os("BITVLA_GOLDEN").map_or(beside, PathBuf::from);
-    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|dir| dir.join("case.json").is_file())
-        .filter(|dir| json(&dir.join("case.json"))["kind"] == kind)
-        .collect();
-    found.sort();
-    if found.is_empty() {
-        eprintln!(
-            "SKIPPED: no golden case of kind {kind} in {}",
-            root.display()
-        );
-    }
-    found
-}
+use std::path::Path;
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")

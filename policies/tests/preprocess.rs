@@ -3,38 +3,19 @@
 //! equal to the last place. Needs a golden case of the kind `preprocess` in `shared/golden/bitvla` beside the
 //! repository or in `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
+#[path = "common/cases.rs"]
+mod cases;
 #[path = "common/png.rs"]
 mod png;
 
 use bitvla_policies::preprocess::{
     ImagePipeline, centre_crop, jpeg_round_trip, normalise, resize_lanczos3,
 };
+use cases::cases;
 use safetensors::SafeTensors;
-use serde_json::Value;
-use std::path::{Path, PathBuf};
 
 const CAMERA: usize = 256;
 const INPUT: usize = 224;
-
-/// Folders of the cases of a kind, in order.
-fn cases(kind: &str) -> Vec<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/bitvla");
-    let root = std::env::var_os("BITVLA_GOLDEN").map_or(beside, PathBuf::from);
-    let is_kind = |dir: &PathBuf| {
-        let about = std::fs::read(dir.join("case.json")).ok();
-        about.is_some_and(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap()["kind"] == kind)
-    };
-    let folders = std::fs::read_dir(&root).into_iter().flatten();
-    let mut found: Vec<PathBuf> = folders.map(|f| f.unwrap().path()).filter(is_kind).collect();
-    found.sort();
-    if found.is_empty() {
-        eprintln!(
-            "SKIPPED: no golden case of kind {kind} in {}",
-            root.display()
-        );
-    }
-    found
-}
 
 /// Fails with how many bytes differ and by how much.
 fn assert_same(what: &str, ours: &[u8], theirs: &[u8]) {
