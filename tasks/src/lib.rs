@@ -12,6 +12,6 @@ mod validate;
 
 pub use assets::Assets;
 pub use error::TaskError;
-pub use expert::Expert;
+pub use expert::{Expert, RestingHeight};
 pub use placement::{InitState, sample_init_state};
 pub use suite::{Suite, Task};

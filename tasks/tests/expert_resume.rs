@@ -1,10 +1,11 @@
 //! Guarantee: an expert can take over any world in the middle of an episode. Thrown away and resumed
 //! every eight control steps it still solves at least 28 of 30 stored states of the ten tasks within
 //! the horizon; driven off its way and made to drop the object it still solves most of them; and
-//! resumed in its own episode it nearly says what the first expert says.
+//! resumed in its own episode it nearly says what the first expert says, and one that knows where the
+//! object rested never opens the fingers on a lifted object before it is where it belongs.
 
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Expert, Suite, Task, TaskError};
+use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, TaskError};
 
 const OPEN: f64 = -1.0;
 /// Largest difference of an action component that counts as the same action.
@@ -120,9 +121,17 @@ fn resumed_in_its_own_episode_it_nearly_says_the_same() -> Result<(), TaskError>
             world.step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, OPEN])?;
         }
         let mut expert = Expert::new(&world, task)?;
+        let mut rest = RestingHeight::new(&world, task)?;
         for step in 0..suite.horizon {
-            let resumed = Expert::resume(&world, task)?.act(&world);
+            let resumed = Expert::resume_knowing(&world, task, &rest)?.act(&world);
             let action = expert.act(&world);
+            if matches!(expert.phase().as_str(), "lift" | "carry") {
+                assert!(
+                    resumed[6] > 0.0,
+                    "{}: opens at step {step}",
+                    task.instruction
+                );
+            }
             for (a, b) in action.iter().zip(&resumed) {
                 assert!(a.abs() <= 1.0 && b.abs() <= 1.0);
             }
@@ -140,12 +149,13 @@ fn resumed_in_its_own_episode_it_nearly_says_the_same() -> Result<(), TaskError>
                 );
             }
             world.step(&action)?;
+            rest.observe(&world);
             if task.goal().holds(&world, task)? {
                 break;
             }
         }
     }
     println!("same: {same} of {all}");
-    assert!(4 * same >= 3 * all, "the same: {same} of {all}");
+    assert!(5 * same >= 4 * all, "the same: {same} of {all}");
     Ok(())
 }

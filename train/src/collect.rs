@@ -13,8 +13,8 @@ use crate::progress::Progress;
 use anyhow::{Context, Result};
 use bitvla_eval::{Driver, EvalError, Eyes, PolicySpec, SETTLE_ACTION, View, in_parallel, proprio};
 use bitvla_policies::{Observation, Policy};
-use bitvla_sim::{Owner, World};
-use bitvla_tasks::{Assets, Expert, Suite, Task, sample_init_state};
+use bitvla_sim::World;
+use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, sample_init_state};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -135,9 +135,7 @@ struct Stage<'a> {
     eyes: Eyes,
     rng: ChaCha8Rng,
     frames: Vec<Frame>,
-    /// Instance that is to be moved, and the height at which it last stood untouched, m.
-    object: usize,
-    rest_z: f64,
+    rest: RestingHeight,
 }
 
 /// Somebody who pushes the arm for a while.
@@ -159,10 +157,8 @@ impl<'a> Stage<'a> {
         for _ in 0..suite.settle_steps {
             world.step(&SETTLE_ACTION)?;
         }
-        let object = Expert::new(&world, task)?.object();
         Ok(Stage {
-            object,
-            rest_z: world.instance_pose(object).translation.z,
+            rest: RestingHeight::new(&world, task)?,
             eyes: Eyes::new(world.scene())?,
             suite,
             task,
@@ -183,16 +179,12 @@ impl<'a> Stage<'a> {
 
     fn step(&mut self, action: &[f64; 7]) -> Result<(), EvalError> {
         self.world.step(action)?;
-        let object = Owner::Instance(self.object);
-        if !self.world.in_contact(Owner::Robot, object) {
-            self.rest_z = self.world.instance_pose(self.object).translation.z;
-        }
+        self.rest.observe(&self.world);
         Ok(())
     }
 
     fn resumed(&self) -> Result<Expert, EvalError> {
-        let rest = Some(self.rest_z);
-        Ok(Expert::resume_knowing(&self.world, self.task, rest)?)
+        Ok(Expert::resume_knowing(&self.world, self.task, &self.rest)?)
     }
 
     fn look(&mut self) -> Result<View, EvalError> {

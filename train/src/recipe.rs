@@ -135,7 +135,7 @@ pub const STAGES: [Stage; 7] = [
         ternary: true,
         align: false,
         lr: 8e-4,
-        steps: 1500,
+        steps: 2000,
         warmup: 100,
     }),
 ];
@@ -194,7 +194,7 @@ impl Kitchen<'_> {
     pub fn run(&self, stages: &[Stage], until: Option<&str>) -> Result<Vec<&'static str>> {
         let net = net_config(self.suite);
         let prompts = prompts(self.suite, &net, &self.out.join("tokenizer"))?;
-        self.collect(&VALIDATION, 0)?;
+        self.collect(stages, &VALIDATION, 0)?;
         let mut cook = Cook {
             kitchen: self,
             net,
@@ -209,7 +209,7 @@ impl Kitchen<'_> {
         for (index, stage) in stages.iter().enumerate() {
             match stage {
                 Stage::Collect(c) => {
-                    self.collect(c, 1 + index as u64)?;
+                    self.collect(stages, c, 1 + index as u64)?;
                     cook.sets.push(c.name);
                 }
                 Stage::Train(t) => {
@@ -224,11 +224,11 @@ impl Kitchen<'_> {
         Ok(trained)
     }
 
-    fn collect(&self, c: &Collection, index: u64) -> Result<()> {
+    fn collect(&self, stages: &[Stage], c: &Collection, index: u64) -> Result<()> {
         let who = match c.driver {
             None => Who::Expert,
             Some(stage) => {
-                let ternary = STAGES
+                let ternary = stages
                     .iter()
                     .any(|s| matches!(s, Stage::Train(t) if t.name == stage && t.ternary));
                 let kind = if ternary {

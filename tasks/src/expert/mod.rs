@@ -17,6 +17,7 @@ use bitvla_sim::World;
 use grasp::{Grasp, Rim, Setting, choose};
 use nalgebra::{Matrix3, Point3, Rotation3, Vector3};
 use obstacles::Obstacles;
+pub use resume::RestingHeight;
 
 /// Metres of an action component of 1 (fact sheet section 4).
 const METRES: f64 = 0.05;
@@ -68,29 +69,7 @@ pub struct Expert {
 impl Expert {
     /// Plans for the first fact of the goal, which must be On of two objects.
     pub fn new(world: &World, task: &Task) -> Result<Expert, TaskError> {
-        let unsupported = |message: &str| {
-            TaskError::from(crate::bddl::BddlError {
-                file: task.problem.file.clone(),
-                place: task
-                    .goal()
-                    .facts
-                    .first()
-                    .map(|f| f.place)
-                    .unwrap_or_default(),
-                message: message.to_owned(),
-            })
-        };
-        let index = |name: &str| world.scene().instances.iter().position(|i| i.name == name);
-        let pair = task
-            .goal()
-            .facts
-            .first()
-            .and_then(|f| match (f.predicate, &f.args[..]) {
-                (Predicate::On, [a, b]) => Some((index(a)?, index(b)?)),
-                _ => None,
-            });
-        let (object, target) =
-            pair.ok_or_else(|| unsupported("the scripted expert only knows On of two objects"))?;
+        let (object, target) = errand(world, task)?;
         let base = Point3::from(world.scene().arena.robot_base_pos);
         let mut expert = Expert {
             object,
@@ -115,11 +94,6 @@ impl Expert {
         };
         expert.plan(world);
         Ok(expert)
-    }
-
-    /// Index of the instance that is to be moved.
-    pub fn object(&self) -> usize {
-        self.object
     }
 
     /// One word for the current phase, for logs.
@@ -343,6 +317,24 @@ impl Expert {
         let turn = turn / turn.amax().max(1.0);
         [a.x, a.y, a.z, turn.x, turn.y, turn.z, gripper]
     }
+}
+
+/// Indices of the instance that is to be moved and of the one it is to be put on: the first fact of the
+/// goal, which must be On of two objects.
+fn errand(world: &World, task: &Task) -> Result<(usize, usize), TaskError> {
+    let index = |name: &str| world.scene().instances.iter().position(|i| i.name == name);
+    let first = task.goal().facts.first();
+    let pair = first.and_then(|f| match (f.predicate, &f.args[..]) {
+        (Predicate::On, [a, b]) => Some((index(a)?, index(b)?)),
+        _ => None,
+    });
+    pair.ok_or_else(|| {
+        TaskError::from(crate::bddl::BddlError {
+            file: task.problem.file.clone(),
+            place: first.map(|f| f.place).unwrap_or_default(),
+            message: "the scripted expert only knows On of two objects".to_owned(),
+        })
+    })
 }
 
 fn origin(world: &World, i: usize) -> Point3<f64> {

@@ -2,7 +2,7 @@
 //! be is read off the fingers, the contacts and where hand and object are. What cannot be seen (how
 //! long the expert has waited, which grips it tried) is estimated or forgotten.
 
-use super::{Expert, Phase, origin, yaw_error};
+use super::{Expert, Phase, errand, origin, yaw_error};
 use crate::{Task, TaskError};
 use bitvla_sim::panda::ARM;
 use bitvla_sim::{Owner, World};
@@ -20,6 +20,43 @@ const MOVING: f64 = 0.012;
 const CLOSING_STEPS: f64 = 9.0;
 /// Rise assumed of an object in the air, m: far enough for full speed.
 const RISEN: f64 = 0.05;
+/// Height above its resting height from which an object counts as lifted, m.
+const LIFTED: f64 = 0.0015;
+/// Height above its resting height up to which an object in contact with something stands, m.
+const STANDING: f64 = 0.005;
+/// Most that a hand rises before the object between its fingers does, m.
+const TURNING: f64 = 0.012;
+/// Height of the hand above the grip point below which a rim under it is worth keeping, m.
+const COMMITTED: f64 = 0.045;
+/// Distance from the rim, m, and turn away from its radius, rad, at which one still is above it.
+const NEAR_RIM: (f64, f64) = (0.020, 0.35);
+
+/// Follows the height at which the object that a task moves last rested without being touched by the
+/// robot. An expert that resumes a lift needs it and cannot see it.
+pub struct RestingHeight {
+    object: usize,
+    z: f64,
+}
+
+impl RestingHeight {
+    /// Starts with the present height of the object, which must be at rest.
+    ///
+    /// # Errors
+    /// When the goal of the task is none that the expert knows.
+    pub fn new(world: &World, task: &Task) -> Result<RestingHeight, TaskError> {
+        let (object, _) = errand(world, task)?;
+        let z = origin(world, object).z;
+        Ok(RestingHeight { object, z })
+    }
+
+    /// To be called after every control step.
+    pub fn observe(&mut self, world: &World) {
+        let touched = world.in_contact(Owner::Robot, Owner::Instance(self.object));
+        if !touched && supported(world, self.object) {
+            self.z = origin(world, self.object).z;
+        }
+    }
+}
 
 /// What the world shows of the gripper and the object.
 struct Seen {
@@ -34,18 +71,24 @@ struct Seen {
     /// The object touches something other than the robot.
     supported: bool,
     on_target: bool,
+    /// Height at which the object rested before it was lifted, m, where that is known.
+    rest_z: Option<f64>,
+}
+
+/// Whether an object touches something other than the robot.
+fn supported(world: &World, object: usize) -> bool {
+    let others = (0..world.scene().instances.len())
+        .filter(|i| *i != object)
+        .map(Owner::Instance);
+    std::iter::once(Owner::Arena)
+        .chain(others)
+        .any(|other| world.in_contact(Owner::Instance(object), other))
 }
 
 impl Seen {
-    fn new(world: &World, object: usize, target: usize) -> Seen {
+    fn new(world: &World, object: usize, target: usize, rest_z: Option<f64>) -> Seen {
         let (q, qd) = world.robot_state();
         let it = Owner::Instance(object);
-        let others = (0..world.scene().instances.len())
-            .filter(|i| *i != object)
-            .map(Owner::Instance);
-        let supported = std::iter::once(Owner::Arena)
-            .chain(others)
-            .any(|other| world.in_contact(it, other));
         Seen {
             eef: Point3::from(world.eef_pose().translation.vector),
             object: origin(world, object),
@@ -53,7 +96,8 @@ impl Seen {
             opening: q[ARM] - q[ARM + 1],
             rate: qd[ARM] - qd[ARM + 1],
             touching: world.in_contact(Owner::Robot, it),
-            supported,
+            supported: supported(world, object),
+            rest_z,
             on_target: world.in_contact(it, Owner::Instance(target)),
         }
     }
@@ -62,12 +106,24 @@ impl Seen {
         (self.object.xy() - self.target.xy()).norm()
     }
 
+    /// Height above where the object rested, m.
+    fn rise(&self) -> f64 {
+        match self.rest_z {
+            Some(z) => (self.object.z - z).max(0.0),
+            None if self.supported => 0.0,
+            None => RISEN,
+        }
+    }
+
+    /// Contacts flicker and a leaning wall goes on turning between the pads, so an object in the air
+    /// between fingers this far apart is held whatever they say.
     fn held(&self) -> bool {
-        self.touching
-            && self.opening > HOLDING[0]
+        let pinched = self.opening > HOLDING[0]
             && self.opening < HOLDING[1]
-            && self.rate.abs() < MOVING
-            && (self.eef - self.object).norm() < 0.09
+            && self.rate < MOVING
+            && (self.eef - self.object).norm() < 0.09;
+        let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
+        pinched && (lifted || (self.touching && self.rate > -MOVING))
     }
 }
 
@@ -76,24 +132,28 @@ impl Expert {
     /// as the world shows it. Grips are chosen as at the start of an episode, except that a hand
     /// already descending near another point of the rim keeps to that one.
     pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
-        Expert::resume_knowing(world, task, None)
+        Expert::taking_over(world, task, None)
     }
 
-    /// The same for somebody who knows the height (m, world) at which the object rested before it was
-    /// lifted, which tells how gently a lift has to go on.
+    /// The same for somebody who knows at which height the object rested: that tells an object that
+    /// stands from one in the air, and how gently a lift has to go on.
     pub fn resume_knowing(
         world: &World,
         task: &Task,
-        rest_z: Option<f64>,
+        rest: &RestingHeight,
     ) -> Result<Expert, TaskError> {
+        Expert::taking_over(world, task, Some(rest.z))
+    }
+
+    fn taking_over(world: &World, task: &Task, rest_z: Option<f64>) -> Result<Expert, TaskError> {
         let mut expert = Expert::new(world, task)?;
-        let seen = Seen::new(world, expert.object, expert.target);
+        let seen = Seen::new(world, expert.object, expert.target, rest_z);
         expert.last_eef = seen.eef;
-        expert.infer(world, &seen, rest_z);
+        expert.infer(world, &seen);
         Ok(expert)
     }
 
-    fn infer(&mut self, world: &World, seen: &Seen, rest_z: Option<f64>) {
+    fn infer(&mut self, world: &World, seen: &Seen) {
         let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
         let above_grip = seen.eef.z - seen.object.z - self.grasp.offset.z;
         let radius = self.grasp.offset.xy().norm();
@@ -104,7 +164,7 @@ impl Expert {
             self.keep_turn(world);
             self.begin(Phase::Open, opened_steps(seen), seen.eef);
         } else if seen.held() {
-            self.infer_carrying(world, seen, rest_z);
+            self.infer_carrying(world, seen);
         } else if seen.rate < -MOVING && seen.opening < WIDEST && astride {
             self.keep_turn(world);
             self.begin(Phase::Close, closed_steps(seen), seen.eef);
@@ -132,7 +192,7 @@ impl Expert {
     }
 
     /// The object is between the fingers.
-    fn infer_carrying(&mut self, world: &World, seen: &Seen, rest_z: Option<f64>) {
+    fn infer_carrying(&mut self, world: &World, seen: &Seen) {
         self.held = seen.object - seen.eef;
         self.keep_turn(world);
         let flat = seen.flat();
@@ -140,17 +200,18 @@ impl Expert {
         if flat < 0.007 || (flat < 0.02 && low) {
             self.begin(Phase::Lower, 0, seen.eef);
             self.still = still(world);
-        } else if seen.supported && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006 {
+        } else if seen.supported
+            && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
+            && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
+        {
             // Closed long enough, so far as one can see: the next action lifts.
             self.begin(Phase::Close, 13, seen.eef);
             self.rest_z = seen.object.z;
         } else {
             let wanted = self.clear_height(seen.object, seen.target);
-            let rise = match rest_z {
-                Some(z) => (seen.object.z - z).max(0.0),
-                None if seen.supported => 0.0,
-                None => RISEN,
-            };
+            // The hand rises before the object does: a wall turns between the pads first.
+            let ahead = seen.eef.z - seen.object.z - self.grasp.offset.z;
+            let rise = seen.rise() + ahead.clamp(0.0, TURNING);
             let phase = if seen.object.z > wanted - 0.02 {
                 Phase::Carry
             } else {
@@ -164,12 +225,10 @@ impl Expert {
     /// The fingers are open.
     fn infer_reaching(&mut self, world: &World, seen: &Seen) {
         let above_grip = seen.eef.z - self.grip.z;
-        if above_grip < 0.045 {
-            self.keep_near_grip(world, seen);
-        }
         let flat = (seen.eef.xy() - self.grip.xy()).norm();
         let turned = yaw_error(world, self.grasp.yaw).abs() < 0.1;
-        if turned && flat < 0.015 && above_grip < super::HOVER - 0.004 {
+        let planned = turned && flat < 0.015 && above_grip < super::HOVER - 0.004;
+        if planned || (above_grip < COMMITTED && self.keep_near_grip(world, seen)) {
             let grip = self.grip;
             self.begin(Phase::Descend, 8, grip);
             self.still = still(world);
@@ -177,24 +236,19 @@ impl Expert {
     }
 
     /// Takes the point of the rim under the hand if the hand is about to close on it.
-    fn keep_near_grip(&mut self, world: &World, seen: &Seen) {
+    fn keep_near_grip(&mut self, world: &World, seen: &Seen) -> bool {
         let from_axis = seen.eef.xy() - seen.object.xy();
-        let planned = self.grasp;
-        let angle = libm::atan2(from_axis.y, from_axis.x);
-        let near = planned.at_angle(angle);
+        let near = self.grasp.at_angle(libm::atan2(from_axis.y, from_axis.x));
         let away = (near.offset.xy() - from_axis).norm();
-        let turned = yaw_error(world, near.yaw).abs() < 0.2;
-        if away < 0.015
-            && turned
-            && (near.offset - planned.offset).norm() > 0.012
-            && self
-                .obstacles
-                .clearance(seen.object + near.offset, near.yaw, 0.0)
-                > 0.002
-        {
+        let grip = seen.object + near.offset;
+        let keep = away < NEAR_RIM.0
+            && yaw_error(world, near.yaw).abs() < NEAR_RIM.1
+            && self.obstacles.clearance(grip, near.yaw, 0.0) > 0.002;
+        if keep {
             self.grasp = near;
-            self.grip = seen.object + near.offset;
+            self.grip = grip;
         }
+        keep
     }
 }
 
