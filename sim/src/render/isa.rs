@@ -44,8 +44,36 @@ impl Width {
     }
 }
 
-/// Wraps a plain function; what it calls in its loops must be `#[inline(always)]`.
+/// Wraps a plain function; what it calls in its loops must be `#[inline(always)]`. With a type
+/// parameter, that is the kind of [`Wide`](super::simd::Wide) numbers that suits the processor.
 macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) {
+            use $crate::render::simd;
+            #[inline(always)]
+            fn any<$F: simd::Wide>($($arg: $ty),*) $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+            fn wide($($arg: $ty),*) {
+                any::<simd::Avx512>($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn middle($($arg: $ty),*) {
+                any::<simd::Avx2>($($arg),*)
+            }
+            match $crate::render::isa::Width::active() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the active width is one that the processor was asked for.
+                $crate::render::isa::Width::Avx512 => unsafe { wide($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                $crate::render::isa::Width::Avx2 => unsafe { middle($($arg),*) },
+                _ => any::<simd::Plain>($($arg),*),
+            }
+        }
+    };
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
         $vis fn $name($($arg: $ty),*) {

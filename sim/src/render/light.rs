@@ -3,7 +3,8 @@
 //! highlight, spots fall off with the tenth power of the cosine inside their cone, and a headlight
 //! shines from the camera. All lights are grey, so a surface needs two numbers only.
 
-use super::math::{V3, unit};
+use super::math::{V3, add, dot, scale, splats, sub, unit, units};
+use super::simd::Wide;
 use crate::description::{LightDesc, MaterialDesc};
 
 /// Numbers of a material that the shader needs.
@@ -67,5 +68,89 @@ impl Lights {
             lamps,
             head: head.map(|v| v as f32),
         }
+    }
+
+    /// Light that surfaces of one material send back: factor of their colour, and highlight.
+    /// `forward` is the direction from the scene to the camera.
+    #[inline(always)]
+    pub(super) fn on<F: Wide>(&self, material: &Material, s: &Surface<F>, forward: V3) -> (F, F) {
+        let (num, zero) = (F::splat, F::splat(0.0));
+        let glossy = material.specular > 0.0;
+        let facing = cosine(s.normal, splats(forward));
+        let mut base = num(material.emission + self.head[0]) + num(self.head[1]) * facing;
+        let mut shine = zero;
+        if glossy {
+            shine = num(self.head[2]) * power(facing, material.exponent);
+        }
+        for l in &self.lamps {
+            let (to, lambert, strength, lit) = l.toward(s.normal, s.point);
+            base = base + num(l.ambient);
+            let more = base + strength * num(l.diffuse) * lambert;
+            base = F::pick(lit, more, base);
+            if glossy && F::any(lit) {
+                let half = cosine(s.normal, units(add(to, s.back)));
+                let power = power(half, material.exponent);
+                let more = shine + strength * num(l.specular) * power;
+                shine = F::pick(lit, more, shine);
+            }
+        }
+        (base, shine)
+    }
+}
+
+/// Points to be lit, in the world; `back` points to the camera. Normals and `back` are unit vectors.
+pub(super) struct Surface<F> {
+    pub normal: [F; 3],
+    pub point: [F; 3],
+    pub back: [F; 3],
+}
+
+/// Cosine of the angle between two unit vectors, zero where that is negative.
+#[inline(always)]
+fn cosine<F: Wide>(a: [F; 3], b: [F; 3]) -> F {
+    let (f, zero) = (dot(a, b), F::splat(0.0));
+    F::pick(f.greater(zero), f, zero)
+}
+
+/// `x` to an integer power by squaring: the same roundings everywhere.
+#[inline(always)]
+fn power<F: Wide>(mut x: F, n: u32) -> F {
+    let mut y = F::splat(1.0);
+    for bit in 0..u32::BITS - n.leading_zeros() {
+        if n >> bit & 1 == 1 {
+            y = y * x;
+        }
+        x = x * x;
+    }
+    y
+}
+
+impl Lamp {
+    /// Direction to the lamp, cosine of incidence, power, and whether its light arrives.
+    #[inline(always)]
+    fn toward<F: Wide>(&self, n: [F; 3], p: [F; 3]) -> ([F; 3], F, F, F::Mask) {
+        let (num, zero) = (F::splat, F::splat(0.0));
+        let dir: [F; 3] = splats(self.dir);
+        if self.directional {
+            let to = scale(dir, num(-1.0));
+            let lambert = dot(n, to);
+            return (to, lambert, num(1.0), lambert.greater(zero));
+        }
+        let to = sub(splats(self.pos), p);
+        let lambert = dot(n, to);
+        let c = dot(dir, to) * num(-1.0);
+        let far2 = dot(to, to);
+        let cone = num(self.cos_cutoff * self.cos_cutoff) * far2;
+        let inside = F::both(c.at_least(zero), (c * c).at_least(cone));
+        let near = num(1.0) / far2.sqrt();
+        let c = c * near;
+        let c2 = c * c;
+        let c4 = c2 * c2;
+        (
+            scale(to, near),
+            lambert * near,
+            c4 * c4 * c2,
+            F::both(inside, lambert.greater(zero)),
+        )
     }
 }

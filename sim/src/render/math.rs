@@ -1,28 +1,60 @@
 //! The few vector operations of the renderer, in plain f32 without fused multiply-add, so that
 //! every build rounds alike.
 
+use super::simd::Wide;
 use nalgebra::Isometry3;
+use std::ops::{Add, Mul, Sub};
+
+/// An array of what an expression gives for 0, 1 and 2. A closure would be a function of its own, which
+/// lacks the instruction set of the loop around it.
+macro_rules! xyz {
+    ($k:ident => $what:expr) => {
+        [
+            {
+                let $k = 0;
+                $what
+            },
+            {
+                let $k = 1;
+                $what
+            },
+            {
+                let $k = 2;
+                $what
+            },
+        ]
+    };
+}
+pub(super) use xyz;
 
 /// A point, direction or colour.
 pub(crate) type V3 = [f32; 3];
 
+/// Numbers that are treated together.
+pub(crate) const LANES: usize = 16;
+/// One number for each lane.
+pub(crate) type Lanes = [f32; LANES];
+
 #[inline(always)]
-pub(crate) fn add(a: V3, b: V3) -> V3 {
+pub(crate) fn add<T: Copy + Add<Output = T>>(a: [T; 3], b: [T; 3]) -> [T; 3] {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
 }
 
 #[inline(always)]
-pub(crate) fn sub(a: V3, b: V3) -> V3 {
+pub(crate) fn sub<T: Copy + Sub<Output = T>>(a: [T; 3], b: [T; 3]) -> [T; 3] {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
 #[inline(always)]
-pub(crate) fn scale(a: V3, s: f32) -> V3 {
+pub(crate) fn scale<T: Copy + Mul<Output = T>>(a: [T; 3], s: T) -> [T; 3] {
     [a[0] * s, a[1] * s, a[2] * s]
 }
 
 #[inline(always)]
-pub(crate) fn dot(a: V3, b: V3) -> f32 {
+pub(crate) fn dot<T>(a: [T; 3], b: [T; 3]) -> T
+where
+    T: Copy + Add<Output = T> + Mul<Output = T>,
+{
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
@@ -60,6 +92,21 @@ pub(crate) fn unit(a: V3) -> V3 {
     }
 }
 
+/// The same vector in all lanes.
+#[inline(always)]
+pub(super) fn splats<F: Wide>(v: V3) -> [F; 3] {
+    xyz!(k => F::splat(v[k]))
+}
+
+/// [`unit`] for sixteen vectors.
+#[inline(always)]
+pub(super) fn units<F: Wide>(a: [F; 3]) -> [F; 3] {
+    let one = F::splat(1.0);
+    let l2 = dot(a, a);
+    let some = l2.greater(F::splat(1e-20));
+    scale(a, F::pick(some, one / l2.sqrt(), one))
+}
+
 /// A rigid motion: columns of the rotation and the translation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rigid {
@@ -92,6 +139,12 @@ impl Rigid {
             self.x[1] * v[0] + self.y[1] * v[1] + self.z[1] * v[2],
             self.x[2] * v[0] + self.y[2] * v[1] + self.z[2] * v[2],
         ]
+    }
+
+    /// Rotates sixteen directions.
+    #[inline(always)]
+    pub(super) fn dirs<F: Wide>(&self, v: [F; 3]) -> [F; 3] {
+        xyz!(k => F::splat(self.x[k]) * v[0] + F::splat(self.y[k]) * v[1] + F::splat(self.z[k]) * v[2])
     }
 
     /// Moves a point.

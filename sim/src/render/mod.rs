@@ -2,8 +2,8 @@
 //! machine and for any number of threads (fact sheet sections 2 and 9 for cameras and lights).
 //!
 //! One frame is one thread's work: transform, clip and rasterise all triangles into a visibility
-//! buffer with four samples per pixel (`raster`), then shade each pixel once per triangle it sees
-//! (`shade`, with `light`, `texture` and `shadow`). Arithmetic is plain f32 without fused multiply-add;
+//! buffer with four samples per pixel (`raster`), then shade each pixel once per triangle it sees,
+//! triangle by triangle (`requests`, `shade`, with `light`, `texture` and `shadow`). Arithmetic is plain f32 without fused multiply-add;
 //! transcendental functions come from `libm` and are used only when a scene is built.
 
 // Axes and channels index several arrays at once.
@@ -17,8 +17,10 @@ mod light;
 mod math;
 mod mesh;
 mod raster;
+mod requests;
 mod shade;
 mod shadow;
+mod simd;
 mod texture;
 
 pub use self::image::Frame;
@@ -29,6 +31,7 @@ use crate::error::SimError;
 use light::{Lights, Material};
 use math::{Rigid, V3, add, dot, scale, sub};
 use raster::{Projected, Raster};
+use requests::Requests;
 use shadow::Shadow;
 use texture::Texture;
 
@@ -70,6 +73,7 @@ pub struct Renderer {
     cameras: Vec<Camera>,
     bodies: usize,
     raster: Raster,
+    requests: Requests,
     shadow: Shadow,
     shadow_state: Option<VisualState>,
     /// Vertices in the world, by coordinate, and the motion of each body that put them there.
@@ -103,6 +107,7 @@ impl Renderer {
             cameras,
             bodies: table.len(),
             raster: Raster::default(),
+            requests: Requests::default(),
             shadow: Shadow::new([offset[0] as f32 - 0.05, offset[1] as f32]),
             shadow_state: None,
             world: Default::default(),
@@ -256,8 +261,7 @@ impl Renderer {
             eye: &eye,
             tan: [tx, ty],
         };
-        let mut rgb = Vec::with_capacity(width * height * 3);
-        shade::image(&view, &self.raster, &mut rgb);
+        let rgb = shade::image(&view, &self.raster, &mut self.requests);
         Ok(Frame { width, height, rgb })
     }
 

@@ -3,14 +3,18 @@
 //! this one only grounds objects on the table, so it is weak and fades with height.
 
 use super::isa::multiversion;
-use super::math::{V3, ceil, floor};
+use super::math::{LANES, V3, ceil, floor};
+use super::simd::Wide;
 
 const SIDE: usize = 192;
-/// Cells along the side of a block, and blocks along the side of the map.
-const BLOCK: usize = 8;
-const BLOCKS: usize = SIDE / BLOCK;
+/// Cells next to the border whose surroundings are not all in the map.
+const BORDER: usize = 4;
+/// Cells along the side of the map whose surroundings are.
+const INNER: usize = SIDE - 1 - 2 * BORDER;
 /// Half side of the map, m.
 const REACH: f32 = 0.72;
+/// Cells of a metre.
+const PER_METRE: f32 = SIDE as f32 / (2.0 * REACH);
 /// Darkening where everything is blocked at once.
 const STRENGTH: f32 = 0.28;
 /// Height at which a blocker counts half, m.
@@ -20,8 +24,8 @@ const FADE: f32 = 0.09;
 pub(crate) struct Shadow {
     centre: [f32; 2],
     height: Vec<f32>,
-    /// Highest point in each block of cells and its neighbours.
-    near: Vec<f32>,
+    /// Highest of the cells that the filter looks at around each cell.
+    around: Vec<f32>,
 }
 
 multiversion! {
@@ -50,7 +54,7 @@ impl Shadow {
         Shadow {
             centre,
             height: vec![f32::MIN; SIDE * SIDE],
-            near: vec![f32::MIN; BLOCKS * BLOCKS],
+            around: vec![f32::MIN; SIDE * SIDE],
         }
     }
 
@@ -60,11 +64,7 @@ impl Shadow {
 
     #[inline(always)]
     fn cell(&self, p: V3) -> [f32; 2] {
-        let s = SIDE as f32 / (2.0 * REACH);
-        [
-            (p[0] - self.centre[0] + REACH) * s,
-            (p[1] - self.centre[1] + REACH) * s,
-        ]
+        [0, 1].map(|k| (p[k] - self.centre[k] + REACH) * PER_METRE)
     }
 
     /// Adds a triangle in world coordinates; only its upper side counts.
@@ -105,54 +105,112 @@ impl Shadow {
 
     /// Completes the map once all triangles are in.
     pub(crate) fn finish(&mut self) {
-        self.near.fill(f32::MIN);
-        for (j, row) in self.height.chunks_exact(SIDE).enumerate() {
-            for (i, cells) in row.chunks_exact(BLOCK).enumerate() {
-                let top = cells.iter().fold(f32::MIN, |a, h| a.max(*h));
-                let y = j / BLOCK;
-                for v in y.saturating_sub(1)..(y + 2).min(BLOCKS) {
-                    for u in i.saturating_sub(1)..(i + 2).min(BLOCKS) {
-                        let n = &mut self.near[v * BLOCKS + u];
-                        *n = n.max(top);
-                    }
+        surround(self);
+    }
+
+    /// Share of light that reaches points with vertical components `up` of their normals, 1 in the open.
+    #[inline(always)]
+    pub(super) fn open<F: Wide>(&self, p: [F; 3], up: F) -> F {
+        let (num, half) = (F::splat, F::splat(0.5));
+        let (first, end) = (num(5.0), num((SIDE - 5) as f32));
+        let x = (p[0] - num(self.centre[0]) + num(REACH)) * num(PER_METRE);
+        let y = (p[1] - num(self.centre[1]) + num(REACH)) * num(PER_METRE);
+        let after = F::both(x.at_least(first), y.at_least(first));
+        let before = F::both(end.greater(x), end.greater(y));
+        let on = F::both(up.greater(num(0.1)), F::both(after, before));
+        if !F::any(on) {
+            return num(1.0);
+        }
+        let x = F::pick(on, x, first) - half;
+        let y = F::pick(on, y, first) - half;
+        let (i, j) = (x.floor(), y.floor());
+        let floor = p[2] + num(0.004);
+        let cell = (j * num(SIDE as f32) + i).whole();
+        let mut around = [0.0; LANES];
+        for (a, at) in around.iter_mut().zip(cell) {
+            *a = self.around[at as usize];
+        }
+        let around = F::load(&around);
+        let below = F::both(on, around.greater(floor));
+        if !F::any(below) {
+            return num(1.0);
+        }
+        let asked = F::pick(below, num(1.0), num(0.0)).store();
+        let (fx, fy, floor) = ((x - i).store(), (y - j).store(), floor.store());
+        let mut blocked = [0.0; LANES];
+        for i in 0..LANES {
+            if asked[i] > 0.0 {
+                blocked[i] = self.blocked::<F>(cell[i] as usize, floor[i], [fx[i], fy[i]]);
+            }
+        }
+        num(1.0) - num(STRENGTH) * up * F::load(&blocked)
+    }
+
+    /// Share of the sky above a cell that is blocked by something higher than `floor`; `f` is where
+    /// in the cell one looks.
+    #[inline(always)]
+    fn blocked<F: Wide>(&self, cell: usize, floor: f32, f: [f32; 2]) -> f32 {
+        let Some(map) = self.height[cell - TAPS_FROM..].first_chunk::<TAPS_SPAN>() else {
+            return 0.0;
+        };
+        let zero = F::splat(0.0);
+        let mut heights = [0.0; LANES];
+        for (h, at) in heights.iter_mut().zip(TAP_CELLS) {
+            *h = map[at];
+        }
+        let d = F::load(&heights) - F::splat(floor);
+        let fade = F::splat(FADE * FADE);
+        let share = F::pick(d.greater(zero), fade / (fade + d * d), zero);
+        // Two cells per tap, weighted by where the point lies between them.
+        let mut between = [0.0; LANES];
+        for (k, b) in between.iter_mut().enumerate() {
+            let t = f[k / 2 % 2];
+            *b = if k % 2 == 0 { 1.0 - t } else { t };
+        }
+        let parts = (share * F::load(&between)).store();
+        let mut sum = 0.0;
+        for k in 0..TAPS.len() {
+            sum += parts[2 * k] + parts[2 * k + 1];
+        }
+        sum * (1.0 / TAPS.len() as f32)
+    }
+}
+
+/// How far before its cell the cells of the filter begin.
+const TAPS_FROM: usize = 3 * SIDE + 3;
+/// Cells from the first to behind the last one of the filter.
+const TAPS_SPAN: usize = TAPS_FROM + 5 * SIDE + 4;
+/// Cells of the filter, from the first one on.
+const TAP_CELLS: [usize; LANES] = {
+    let mut cells = [0; LANES];
+    let mut k = 0;
+    while k < TAPS.len() {
+        let (dx, dy) = TAPS[k];
+        cells[2 * k] = (TAPS_FROM as i32 + dy * SIDE as i32 + dx) as usize;
+        cells[2 * k + 1] = cells[2 * k] + if k % 2 == 0 { 1 } else { SIDE };
+        k += 1;
+    }
+    cells
+};
+
+multiversion! {
+    /// Takes the highest of the cells around each cell.
+    fn surround(shadow: &mut Shadow) {
+        for j in BORDER..BORDER + INNER {
+            let start = j * SIDE + BORDER;
+            let Some(out) = shadow.around[start..].first_chunk_mut::<INNER>() else {
+                return;
+            };
+            out.fill(f32::MIN);
+            for at in TAP_CELLS {
+                let from = start - TAPS_FROM + at;
+                let Some(heights) = shadow.height[from..].first_chunk::<INNER>() else {
+                    return;
+                };
+                for (o, h) in out.iter_mut().zip(heights) {
+                    *o = if *h > *o { *h } else { *o };
                 }
             }
         }
-    }
-
-    /// Share of light that reaches a point with normal `n`, 1 in the open.
-    #[inline(always)]
-    pub(crate) fn open(&self, p: V3, n: V3) -> f32 {
-        let [x, y] = self.cell(p);
-        let edge = SIDE as f32 - 5.0;
-        if n[2] <= 0.1 || !(5.0..edge).contains(&x) || !(5.0..edge).contains(&y) {
-            return 1.0;
-        }
-        let (i, j) = (x - 0.5, y - 0.5);
-        let (i0, j0) = (i as usize, j as usize);
-        let (fx, fy) = (i - i0 as f32, j - j0 as f32);
-        let floor = p[2] + 0.004;
-        if self.near[j0 / BLOCK * BLOCKS + i0 / BLOCK] <= floor {
-            return 1.0;
-        }
-        // Two cells per tap, weighted by where the point lies between them.
-        let mut blocked = [0.0; 2 * TAPS.len()];
-        for (k, (dx, dy)) in TAPS.iter().enumerate() {
-            let (a, b) = ((i0 as i32 + dx) as usize, (j0 as i32 + dy) as usize);
-            let at = b * SIDE + a;
-            blocked[2 * k] = self.height[at];
-            blocked[2 * k + 1] = self.height[at + if k % 2 == 0 { 1 } else { SIDE }];
-        }
-        for b in &mut blocked {
-            let d = *b - floor;
-            let share = FADE * FADE / (FADE * FADE + d * d);
-            *b = if d <= 0.0 { 0.0 } else { share };
-        }
-        let mut sum = 0.0;
-        for k in 0..TAPS.len() {
-            let t = if k % 2 == 0 { fx } else { fy };
-            sum += blocked[2 * k] * (1.0 - t) + blocked[2 * k + 1] * t;
-        }
-        1.0 - STRENGTH * n[2] * sum * (1.0 / TAPS.len() as f32)
     }
 }

@@ -2,20 +2,30 @@
 //! with mip-maps, sampled trilinearly. Every generator repeats without a seam.
 
 use super::font::glyph;
-use super::math::floor;
+use super::math::{LANES, xyz};
+use super::simd::Wide;
 use crate::description::TextureDesc;
 use crate::error::SimError;
 use std::path::PathBuf;
 
-pub(super) struct Level {
-    log2w: u32,
-    log2h: u32,
-    texels: Vec<[u8; 4]>,
-}
+/// Most levels: those of the largest texture.
+const LEVELS: usize = 12;
 
 /// A texture and its smaller copies.
 pub(crate) struct Texture {
-    levels: Vec<Level>,
+    /// Size of the largest level.
+    log2: [u32; 2],
+    last: u32,
+    /// Where each level begins.
+    start: [u32; LEVELS],
+    /// Levels one after another, rows from the top, red in the lowest byte.
+    texels: Vec<u32>,
+}
+
+/// Texels around the points of a group in one level, and where the points lie between them.
+struct Corners<F> {
+    texels: [[u32; LANES]; 4],
+    across: [F; 2],
 }
 
 /// A well-mixed number from a lattice point.
@@ -145,28 +155,31 @@ impl Texture {
         ))
     }
 
-    fn with_mips(log2w: u32, log2h: u32, texels: Vec<[u8; 4]>) -> Texture {
-        let mut levels = vec![Level {
-            log2w,
-            log2h,
-            texels,
-        }];
-        while let Some(l) = levels.last() {
-            if l.log2w == 0 && l.log2h == 0 {
-                break;
-            }
-            let (lw, lh) = (l.log2w.saturating_sub(1), l.log2h.saturating_sub(1));
-            let (sx, sy) = (l.log2w - lw, l.log2h - lh);
-            let mut next = Vec::with_capacity(1 << (lw + lh));
-            for y in 0..1usize << lh {
-                for x in 0..1usize << lw {
+    fn with_mips(log2w: u32, log2h: u32, mut level: Vec<[u8; 4]>) -> Texture {
+        let mut texture = Texture {
+            log2: [log2w, log2h],
+            last: log2w.max(log2h),
+            start: [0; LEVELS],
+            texels: Vec::new(),
+        };
+        let (mut lw, mut lh) = (log2w, log2h);
+        for start in &mut texture.start[..=texture.last as usize] {
+            *start = texture.texels.len() as u32;
+            texture
+                .texels
+                .extend(level.iter().map(|t| u32::from_le_bytes(*t)));
+            let (w, h) = (lw.saturating_sub(1), lh.saturating_sub(1));
+            let (sx, sy) = (lw - w, lh - h);
+            let mut next = Vec::with_capacity(1 << (w + h));
+            for y in 0..1usize << h {
+                for x in 0..1usize << w {
                     let mut sum = [0u32; 4];
                     for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
                         let (xx, yy) = (
                             (x << sx) + (dx & sx as usize),
                             (y << sy) + (dy & sy as usize),
                         );
-                        let t = l.texels[(yy << l.log2w) + xx];
+                        let t = level[(yy << lw) + xx];
                         for k in 0..4 {
                             sum[k] += u32::from(t[k]);
                         }
@@ -174,53 +187,93 @@ impl Texture {
                     next.push(sum.map(|s| ((s + 2) / 4) as u8));
                 }
             }
-            levels.push(Level {
-                log2w: lw,
-                log2h: lh,
-                texels: next,
-            });
+            (level, lw, lh) = (next, w, h);
         }
-        Texture { levels }
+        texture
     }
 
-    /// The two levels that a pixel whose longest edge spans `span` units (one unit is one repeat)
-    /// mixes, and the share of the second; zero where the first one is enough.
+    /// Colours, 0..1, at `(u, v)` (one unit is one repeat), where the longest edges of the pixels span
+    /// `span` units.
     #[inline(always)]
-    pub(super) fn levels_for(&self, span: f32) -> (&Level, &Level, f32) {
-        let texels = span * (1u32 << self.levels[0].log2w.max(self.levels[0].log2h)) as f32;
+    pub(super) fn sample<F: Wide>(&self, [u, v, span]: [F; 3]) -> [F; 3] {
+        let one = F::splat(1.0);
+        let texels = span * F::splat((1u32 << self.last) as f32);
+        let texels = F::pick(texels.greater(one), texels, one).store();
         // A piecewise linear logarithm from the float's own exponent: exact, no library.
-        let bits = texels.max(1.0).to_bits();
-        let exponent = (bits >> 23) as usize - 127;
-        let fraction = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
-        let last = self.levels.len() - 1;
-        if exponent >= last {
-            return (&self.levels[last], &self.levels[last], 0.0);
+        // Share of the second level; zero where the first one is enough.
+        let mut blend = [0.0; LANES];
+        let (mut near, mut far) = ([0; LANES], [0; LANES]);
+        let mut single = true;
+        for i in 0..LANES {
+            let bits = texels[i].to_bits();
+            let exponent = (bits >> 23) - 127;
+            let fraction = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000) - 1.0;
+            let mixed = (exponent < self.last) & (fraction >= 0.004);
+            near[i] = exponent.min(self.last);
+            far[i] = near[i] + u32::from(mixed);
+            blend[i] = if mixed { fraction } else { 0.0 };
+            single &= !mixed;
         }
-        let near = &self.levels[exponent];
-        if fraction < 0.004 {
-            return (near, near, 0.0);
+        let a = self.corners(&near, u, v);
+        if single {
+            return xyz!(channel => a.colour(channel));
         }
-        (near, &self.levels[exponent + 1], fraction)
+        let (b, blend) = (self.corners(&far, u, v), F::load(&blend));
+        xyz!(channel => {
+            let (a, b) = (a.colour(channel), b.colour(channel));
+            a + (b - a) * blend
+        })
+    }
+
+    #[inline(always)]
+    fn corners<F: Wide>(&self, level: &[u32; LANES], u: F, v: F) -> Corners<F> {
+        let half = F::splat(0.5);
+        let (mut w, mut h) = ([0; LANES], [0; LANES]);
+        let (mut width, mut height) = ([0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            w[i] = self.log2[0].saturating_sub(level[i]);
+            h[i] = self.log2[1].saturating_sub(level[i]);
+            width[i] = (1u32 << w[i]) as i32 as f32;
+            height[i] = (1u32 << h[i]) as i32 as f32;
+        }
+        let (x, y) = (u * F::load(&width) - half, v * F::load(&height) - half);
+        let (xi, yi) = (x.floor(), y.floor());
+        let (left, top) = (xi.whole(), yi.whole());
+        let mut texels = [[0; LANES]; 4];
+        for i in 0..LANES {
+            let level = &self.texels[self.start[level[i] as usize] as usize..];
+            let (xa, xb) = (wrap(left[i], w[i]), wrap(left[i].wrapping_add(1), w[i]));
+            let (ya, yb) = (wrap(top[i], h[i]), wrap(top[i].wrapping_add(1), h[i]));
+            let (ya, yb) = (ya << w[i], yb << w[i]);
+            texels[0][i] = level[ya + xa];
+            texels[1][i] = level[ya + xb];
+            texels[2][i] = level[yb + xa];
+            texels[3][i] = level[yb + xb];
+        }
+        Corners {
+            texels,
+            across: [x - xi, y - yi],
+        }
     }
 }
 
-impl Level {
-    /// The four texels around a point, red in the lowest byte, and where it lies between them.
+/// Column or row in an image whose side is a power of two and which repeats.
+#[inline(always)]
+fn wrap(at: i32, log2: u32) -> usize {
+    (at & ((1 << log2) - 1)) as usize
+}
+
+impl<F: Wide> Corners<F> {
+    /// A channel, 0..1.
     #[inline(always)]
-    pub(super) fn corners(&self, u: f32, v: f32) -> ([u32; 4], f32, f32) {
-        let x = u * (1u32 << self.log2w) as f32 - 0.5;
-        let y = v * (1u32 << self.log2h) as f32 - 0.5;
-        let (xi, yi) = (floor(x), floor(y));
-        let (mx, my) = ((1i32 << self.log2w) - 1, (1i32 << self.log2h) - 1);
-        let (xa, xb) = ((xi & mx) as usize, (xi.wrapping_add(1) & mx) as usize);
-        let ya = ((yi & my) as usize) << self.log2w;
-        let yb = ((yi.wrapping_add(1) & my) as usize) << self.log2w;
-        let four = [ya + xa, ya + xb, yb + xa, yb + xb];
-        (
-            four.map(|i| u32::from_le_bytes(self.texels[i])),
-            x - xi as f32,
-            y - yi as f32,
-        )
+    fn colour(&self, channel: u32) -> F {
+        let [a, b, c, d] = &self.texels;
+        let (a, b) = (F::byte(a, channel), F::byte(b, channel));
+        let (c, d) = (F::byte(c, channel), F::byte(d, channel));
+        let [fx, fy] = self.across;
+        let t = a + (b - a) * fx;
+        let s = c + (d - c) * fx;
+        (t + (s - t) * fy) * F::splat(1.0 / 255.0)
     }
 }
 

@@ -1,0 +1,489 @@
+//! Sixteen numbers at a time: one trait, and the same operations for plain code, AVX2 and AVX-512.
+//! All of them round as single IEEE operations do, so each gives the same bits as [`Plain`].
+
+use super::math::{LANES, Lanes};
+use std::ops::{Add, Div, Mul, Sub};
+
+/// Sixteen `f32`.
+pub(super) trait Wide:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// Sixteen answers.
+    type Mask: Copy;
+    fn splat(v: f32) -> Self;
+    fn load(v: &Lanes) -> Self;
+    fn store(self) -> Lanes;
+    fn sqrt(self) -> Self;
+    fn floor(self) -> Self;
+    fn greater(self, than: Self) -> Self::Mask;
+    fn at_least(self, than: Self) -> Self::Mask;
+    fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn any(mask: Self::Mask) -> bool;
+    /// `a` where the mask says so, `b` elsewhere.
+    fn pick(mask: Self::Mask, a: Self, b: Self) -> Self;
+    /// Without their fractions; `i32::MIN` for what does not fit.
+    fn whole(self) -> [i32; LANES];
+    /// The byte `which` (0 is the lowest) of each number.
+    fn byte(of: &[u32; LANES], which: u32) -> Self;
+}
+
+macro_rules! operators {
+    ($ty:ty) => {
+        operators!($ty, Add add, Sub sub, Mul mul, Div div);
+    };
+    ($ty:ty, $($trait:ident $name:ident),*) => {
+        $(impl $trait for $ty {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                self.$name(other)
+            }
+        })*
+    };
+}
+
+/// One number after another.
+#[derive(Clone, Copy)]
+pub(super) struct Plain(Lanes);
+
+impl Plain {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Plain(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
+    fn ask(self, other: Self, f: impl Fn(f32, f32) -> bool) -> [bool; LANES] {
+        std::array::from_fn(|i| f(self.0[i], other.0[i]))
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+}
+
+operators!(Plain);
+
+impl Wide for Plain {
+    type Mask = [bool; LANES];
+
+    #[inline(always)]
+    fn splat(v: f32) -> Self {
+        Plain([v; LANES])
+    }
+
+    #[inline(always)]
+    fn load(v: &Lanes) -> Self {
+        Plain(*v)
+    }
+
+    #[inline(always)]
+    fn store(self) -> Lanes {
+        self.0
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Plain(self.0.map(f32::sqrt))
+    }
+
+    #[inline(always)]
+    fn floor(self) -> Self {
+        Plain(self.0.map(f32::floor))
+    }
+
+    #[inline(always)]
+    fn greater(self, than: Self) -> Self::Mask {
+        self.ask(than, |a, b| a > b)
+    }
+
+    #[inline(always)]
+    fn at_least(self, than: Self) -> Self::Mask {
+        self.ask(than, |a, b| a >= b)
+    }
+
+    #[inline(always)]
+    fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        std::array::from_fn(|i| a[i] & b[i])
+    }
+
+    #[inline(always)]
+    fn any(mask: Self::Mask) -> bool {
+        mask.contains(&true)
+    }
+
+    #[inline(always)]
+    fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
+        Plain(std::array::from_fn(
+            |i| if mask[i] { a.0[i] } else { b.0[i] },
+        ))
+    }
+
+    #[inline(always)]
+    fn whole(self) -> [i32; LANES] {
+        const LIMIT: f32 = 2_147_483_648.0;
+        self.0.map(|v| {
+            if (-LIMIT..LIMIT).contains(&v) {
+                v as i32
+            } else {
+                i32::MIN
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn byte(of: &[u32; LANES], which: u32) -> Self {
+        Plain(of.map(|v| (v >> (8 * which) & 255) as f32))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+/// The types of this module are used in functions only that run after the processor was asked for
+/// their instruction set (see `isa`); that makes every call below sound.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Add, Div, LANES, Lanes, Mul, Sub, Wide};
+    use std::arch::x86_64::*;
+
+    /// In one register of AVX-512.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Avx512(__m512);
+
+    /// In two registers of AVX2.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Avx2(__m256, __m256);
+
+    macro_rules! arithmetic {
+        ($($name:ident $whole:ident $half:ident),*) => {
+            impl Avx512 {
+                $(#[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    // SAFETY: this processor has AVX-512 (see the module).
+                    unsafe { Avx512($whole(self.0, other.0)) }
+                })*
+            }
+
+            impl Avx2 {
+                $(#[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    // SAFETY: this processor has AVX2 (see the module).
+                    unsafe { Avx2($half(self.0, other.0), $half(self.1, other.1)) }
+                })*
+            }
+        };
+    }
+
+    arithmetic!(
+        add _mm512_add_ps _mm256_add_ps,
+        sub _mm512_sub_ps _mm256_sub_ps,
+        mul _mm512_mul_ps _mm256_mul_ps,
+        div _mm512_div_ps _mm256_div_ps
+    );
+    operators!(Avx512);
+    operators!(Avx2);
+
+    impl Wide for Avx512 {
+        type Mask = __mmask16;
+
+        #[inline(always)]
+        fn splat(v: f32) -> Self {
+            // SAFETY: this processor has AVX-512 (see the module).
+            unsafe { Avx512(_mm512_set1_ps(v)) }
+        }
+
+        #[inline(always)]
+        fn load(v: &Lanes) -> Self {
+            // SAFETY: as above; the array has sixteen numbers, and no alignment is asked for.
+            unsafe { Avx512(_mm512_loadu_ps(v.as_ptr())) }
+        }
+
+        #[inline(always)]
+        fn store(self) -> Lanes {
+            let mut out = [0.0; LANES];
+            // SAFETY: as above.
+            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
+            out
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: this processor has AVX-512 (see the module).
+            unsafe { Avx512(_mm512_sqrt_ps(self.0)) }
+        }
+
+        #[inline(always)]
+        fn floor(self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx512(_mm512_roundscale_ps::<_MM_FROUND_TO_NEG_INF>(self.0)) }
+        }
+
+        #[inline(always)]
+        fn greater(self, than: Self) -> Self::Mask {
+            // SAFETY: as above.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, than.0) }
+        }
+
+        #[inline(always)]
+        fn at_least(self, than: Self) -> Self::Mask {
+            // SAFETY: as above.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, than.0) }
+        }
+
+        #[inline(always)]
+        fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+            a & b
+        }
+
+        #[inline(always)]
+        fn any(mask: Self::Mask) -> bool {
+            mask != 0
+        }
+
+        #[inline(always)]
+        fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
+            // SAFETY: this processor has AVX-512 (see the module).
+            unsafe { Avx512(_mm512_mask_blend_ps(mask, b.0, a.0)) }
+        }
+
+        #[inline(always)]
+        fn whole(self) -> [i32; LANES] {
+            let mut out = [0; LANES];
+            // SAFETY: as above; the array has room for sixteen numbers.
+            unsafe { _mm512_storeu_epi32(out.as_mut_ptr(), _mm512_cvttps_epi32(self.0)) };
+            out
+        }
+
+        #[inline(always)]
+        fn byte(of: &[u32; LANES], which: u32) -> Self {
+            // SAFETY: as above; the array has sixteen numbers.
+            unsafe {
+                let v = _mm512_loadu_epi32(of.as_ptr().cast());
+                let v = _mm512_srlv_epi32(v, _mm512_set1_epi32(8 * which as i32));
+                let v = _mm512_and_epi32(v, _mm512_set1_epi32(255));
+                Avx512(_mm512_cvtepi32_ps(v))
+            }
+        }
+    }
+
+    impl Avx2 {
+        /// Splits an array into what the two registers hold.
+        #[inline(always)]
+        fn halves<T>(v: &[T; LANES]) -> [*const T; 2] {
+            let (a, b) = v.split_at(LANES / 2);
+            [a.as_ptr(), b.as_ptr()]
+        }
+
+        #[inline(always)]
+        fn halves_mut<T>(v: &mut [T; LANES]) -> [*mut T; 2] {
+            let (a, b) = v.split_at_mut(LANES / 2);
+            [a.as_mut_ptr(), b.as_mut_ptr()]
+        }
+    }
+
+    impl Wide for Avx2 {
+        type Mask = (__m256, __m256);
+
+        #[inline(always)]
+        fn splat(v: f32) -> Self {
+            // SAFETY: this processor has AVX2 (see the module).
+            unsafe { Avx2(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
+        }
+
+        #[inline(always)]
+        fn load(v: &Lanes) -> Self {
+            let [a, b] = Self::halves(v);
+            // SAFETY: as above; each half has eight numbers, and no alignment is asked for.
+            unsafe { Avx2(_mm256_loadu_ps(a), _mm256_loadu_ps(b)) }
+        }
+
+        #[inline(always)]
+        fn store(self) -> Lanes {
+            let mut out = [0.0; LANES];
+            let [a, b] = Self::halves_mut(&mut out);
+            // SAFETY: as above.
+            unsafe {
+                _mm256_storeu_ps(a, self.0);
+                _mm256_storeu_ps(b, self.1);
+            }
+            out
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: this processor has AVX2 (see the module).
+            unsafe { Avx2(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+        }
+
+        #[inline(always)]
+        fn floor(self) -> Self {
+            // SAFETY: as above.
+            unsafe { Avx2(_mm256_floor_ps(self.0), _mm256_floor_ps(self.1)) }
+        }
+
+        #[inline(always)]
+        fn greater(self, than: Self) -> Self::Mask {
+            // SAFETY: as above.
+            unsafe {
+                (
+                    _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, than.0),
+                    _mm256_cmp_ps::<_CMP_GT_OQ>(self.1, than.1),
+                )
+            }
+        }
+
+        #[inline(always)]
+        fn at_least(self, than: Self) -> Self::Mask {
+            // SAFETY: as above.
+            unsafe {
+                (
+                    _mm256_cmp_ps::<_CMP_GE_OQ>(self.0, than.0),
+                    _mm256_cmp_ps::<_CMP_GE_OQ>(self.1, than.1),
+                )
+            }
+        }
+
+        #[inline(always)]
+        fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+            // SAFETY: as above.
+            unsafe { (_mm256_and_ps(a.0, b.0), _mm256_and_ps(a.1, b.1)) }
+        }
+
+        #[inline(always)]
+        fn any(mask: Self::Mask) -> bool {
+            // SAFETY: as above.
+            unsafe { _mm256_movemask_ps(mask.0) | _mm256_movemask_ps(mask.1) != 0 }
+        }
+
+        #[inline(always)]
+        fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                Avx2(
+                    _mm256_blendv_ps(b.0, a.0, mask.0),
+                    _mm256_blendv_ps(b.1, a.1, mask.1),
+                )
+            }
+        }
+
+        #[inline(always)]
+        fn whole(self) -> [i32; LANES] {
+            let mut out = [0; LANES];
+            let [a, b] = Self::halves_mut(&mut out);
+            // SAFETY: as above; each half has room for eight numbers.
+            unsafe {
+                _mm256_storeu_si256(a.cast(), _mm256_cvttps_epi32(self.0));
+                _mm256_storeu_si256(b.cast(), _mm256_cvttps_epi32(self.1));
+            }
+            out
+        }
+
+        #[inline(always)]
+        fn byte(of: &[u32; LANES], which: u32) -> Self {
+            let [a, b] = Self::halves(of);
+            // SAFETY: as above; each half has eight numbers.
+            let half = |from: *const u32| unsafe {
+                let v = _mm256_loadu_si256(from.cast());
+                let v = _mm256_srlv_epi32(v, _mm256_set1_epi32(8 * which as i32));
+                _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(255)))
+            };
+            Avx2(half(a), half(b))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of every kind: whole, fractional, tiny, huge, negative zero, infinite, not a number.
+    fn numbers(turn: usize) -> Lanes {
+        const SOME: [f32; 17] = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.5,
+            0.3,
+            -7.25,
+            1e-30,
+            -1e-42,
+            3e38,
+            -2e10,
+            2_147_483_648.0,
+            -2_147_483_648.0,
+            255.49,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            8_388_607.5,
+        ];
+        std::array::from_fn(|i| SOME[(i * (1 + turn / 17) + turn) % 17])
+    }
+
+    fn bits(v: Lanes) -> [u32; LANES] {
+        // All NaN count as one.
+        v.map(|v| if v.is_nan() { f32::NAN } else { v }.to_bits())
+    }
+
+    fn everything<F: Wide>() -> Vec<[u32; LANES]> {
+        let mut out = Vec::new();
+        for turn in 0..17 * 16 {
+            let (a, b) = (numbers(turn), numbers(turn * 5 + 3));
+            let (x, y) = (F::load(&a), F::load(&b));
+            for v in [
+                x + y,
+                x - y,
+                x * y,
+                x / y,
+                x.sqrt(),
+                x.floor(),
+                F::splat(a[3]),
+            ] {
+                out.push(bits(v.store()));
+            }
+            let (more, least) = (x.greater(y), x.at_least(y));
+            for mask in [more, least, F::both(more, least)] {
+                out.push(bits(F::pick(mask, x, y).store()));
+                out.push([u32::from(F::any(mask)); LANES]);
+            }
+            out.push(x.whole().map(|v| v as u32));
+            for which in 0..4 {
+                out.push(bits(F::byte(&a.map(f32::to_bits), which).store()));
+            }
+        }
+        out
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_width_gives_the_bits_of_the_plain_one() {
+        let plain = everything::<Plain>();
+        if is_x86_feature_detected!("avx2") {
+            assert!(everything::<Avx2>() == plain, "AVX2");
+        } else {
+            eprintln!("SKIPPED: no AVX2 here");
+        }
+        if is_x86_feature_detected!("avx512f") {
+            assert!(everything::<Avx512>() == plain, "AVX-512");
+        } else {
+            eprintln!("SKIPPED: no AVX-512 here");
+        }
+    }
+}
