@@ -76,6 +76,10 @@ pub struct Renderer {
     requests: Requests,
     shadow: Shadow,
     shadow_state: Option<VisualState>,
+    /// Motion of each part in the shadow map, none where it is not in it.
+    shadow_at: Vec<Option<Rigid>>,
+    /// Whether each part is in the map of what stands still.
+    still: Vec<bool>,
     /// Vertices in the world, by coordinate, and the motion of each body that put them there.
     world: [Vec<f32>; 3],
     moved: Vec<Option<Rigid>>,
@@ -110,6 +114,8 @@ impl Renderer {
             requests: Requests::default(),
             shadow: Shadow::new([offset[0] as f32 - 0.05, offset[1] as f32]),
             shadow_state: None,
+            shadow_at: Vec::new(),
+            still: Vec::new(),
             world: Default::default(),
             moved: vec![None; table.len()],
             projected: Projected::default(),
@@ -247,7 +253,7 @@ impl Renderer {
         let (ty, tx) = (cam.tan_half, cam.tan_half * width as f32 / height as f32);
         let frames: Vec<Rigid> = state.poses.iter().map(Rigid::new).collect();
         self.place(&frames);
-        self.draw_shadow(state);
+        self.draw_shadow(state, &frames);
         self.draw_triangles(state, &frames, &eye, tx, ty, width, height);
         let view = shade::View {
             parts: &self.parts,
@@ -289,21 +295,50 @@ impl Renderer {
         }
     }
 
-    /// Height map for the soft shadow, kept while nothing moves (both cameras share it).
-    fn draw_shadow(&mut self, state: &VisualState) {
+    /// Height map for the soft shadow, kept while nothing moves (both cameras share it). What has not
+    /// moved since the last one is drawn once and kept until it moves.
+    fn draw_shadow(&mut self, state: &VisualState, frames: &[Rigid]) {
         if self.shadow_state.as_ref() == Some(state) {
             return;
         }
-        self.shadow.begin();
-        for part in &self.parts {
-            if !Self::shown(part, state) || part.radius > 2.0 {
-                continue;
-            }
-            let triangles = &self.triangles[part.triangles.clone()];
-            shadow::draw(&mut self.shadow, &self.world, triangles);
+        let now: Vec<Option<Rigid>> = self
+            .parts
+            .iter()
+            .map(|p| (Self::shown(p, state) && p.radius <= 2.0).then_some(frames[p.body]))
+            .collect();
+        self.shadow_at.resize(now.len(), None);
+        self.still.resize(now.len(), false);
+        let unmoved: Vec<bool> = now
+            .iter()
+            .zip(&self.shadow_at)
+            .map(|(now, before)| now.is_some() && now == before)
+            .collect();
+        if unmoved != self.still {
+            self.shadow.begin_still();
+            self.cast(|i| unmoved[i]);
+            self.shadow.keep_still();
+            self.still = unmoved;
         }
+        self.shadow.begin();
+        let moving: Vec<bool> = now
+            .iter()
+            .zip(&self.still)
+            .map(|(now, still)| now.is_some() && !still)
+            .collect();
+        self.cast(|i| moving[i]);
         self.shadow.finish();
+        self.shadow_at = now;
         self.shadow_state = Some(state.clone());
+    }
+
+    /// Draws some parts into the shadow map.
+    fn cast(&mut self, chosen: impl Fn(usize) -> bool) {
+        for (i, part) in self.parts.iter().enumerate() {
+            if chosen(i) {
+                let triangles = &self.triangles[part.triangles.clone()];
+                shadow::draw(&mut self.shadow, &self.world, triangles);
+            }
+        }
     }
 
     #[allow(clippy::too_many_arguments)]

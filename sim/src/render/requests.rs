@@ -31,7 +31,7 @@ struct Share {
 pub(super) struct Requests {
     /// In the order of the pixels.
     asked: Vec<Request>,
-    /// In the order of the triangles.
+    /// In the order of the triangles; there may be more of an earlier image behind them.
     sorted: Vec<Request>,
     /// Where the requests of each triangle begin; while sorting, where the next one goes.
     first: Vec<u32>,
@@ -112,8 +112,9 @@ impl Requests {
             next += *n;
             *n = next - *n;
         }
-        self.sorted.clear();
-        self.sorted.resize(self.asked.len(), Request::default());
+        if self.sorted.len() < self.asked.len() {
+            self.sorted.resize(self.asked.len(), Request::default());
+        }
         for r in &self.asked {
             let place = &mut self.first[r.triangle as usize];
             self.sorted[*place as usize] = *r;

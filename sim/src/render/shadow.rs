@@ -24,6 +24,8 @@ const FADE: f32 = 0.09;
 pub(crate) struct Shadow {
     centre: [f32; 2],
     height: Vec<f32>,
+    /// The same of what stands still only.
+    still: Vec<f32>,
     /// Highest of the cells that the filter looks at around each cell.
     around: Vec<f32>,
 }
@@ -54,12 +56,24 @@ impl Shadow {
         Shadow {
             centre,
             height: vec![f32::MIN; SIDE * SIDE],
+            still: vec![f32::MIN; SIDE * SIDE],
             around: vec![f32::MIN; SIDE * SIDE],
         }
     }
 
-    pub(crate) fn begin(&mut self) {
+    /// Begins a map of what stands still.
+    pub(crate) fn begin_still(&mut self) {
         self.height.fill(f32::MIN);
+    }
+
+    /// Keeps what was drawn since as what stands still.
+    pub(crate) fn keep_still(&mut self) {
+        self.still.copy_from_slice(&self.height);
+    }
+
+    /// Begins a map with what stands still.
+    pub(crate) fn begin(&mut self) {
+        self.height.copy_from_slice(&self.still);
     }
 
     #[inline(always)]
