@@ -3,6 +3,7 @@
 //! repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
 use bitvla_policies::checkpoint::bf16_to_f32;
+use bitvla_policies::kernels::ptq::{Int4Groups, Int8Rows, NF4, Nf4Blocks};
 use bitvla_policies::kernels::quant::{
     QuantisedRows, pack_hf, pack_int2, quantise_weights, unpack_hf, unpack_int2,
 };
@@ -315,5 +316,52 @@ fn golden_m_normalization() {
                 &angles,
             );
         }
+    }
+}
+
+/// Codes, scales and dequantised weights of the post-training quantisers are those of the reference exactly;
+/// fp4 and the columns that LLM.int8 leaves out are formats that we do not have.
+#[test]
+fn golden_o_ptq() {
+    for dir in cases("ptq") {
+        let t = Tensors::read(&dir.join("tensors.safetensors"));
+        let (w, x) = (t.f32("w"), t.f32("x"));
+        let (n, k) = (t.shape("w")[0], t.shape("w")[1]);
+        let int8 = Int8Rows::new(&w, k);
+        assert_eq!(int8.codes, t.i8("int8_pc.q"));
+        assert_eq!(int8.scales, t.f32("int8_pc.scale"));
+        assert_eq!(int8.dequantise(), t.f32("int8_pc.dequant"));
+        for group in [64, 128] {
+            let name = format!("int4_g{group}");
+            let int4 = Int4Groups::new(&w, group);
+            assert_eq!(int4.codes, t.i8(&format!("{name}.q")), "{name}");
+            assert_eq!(int4.scales, t.f32(&format!("{name}.scale")), "{name}");
+            assert_eq!(
+                int4.dequantise(),
+                t.f32(&format!("{name}.dequant")),
+                "{name}"
+            );
+        }
+        let nf4 = Nf4Blocks::new(&w);
+        let bytes: Vec<u8> = t.f64("bnb_nf4.packed").iter().map(|v| *v as u8).collect();
+        assert_eq!(NF4.to_vec(), t.f32("bnb_nf4.code"));
+        assert_eq!(nf4.absmax, t.f32("bnb_nf4.absmax"));
+        assert_eq!(nf4.packed, bytes);
+        assert_eq!(nf4.dequantise(), t.f32("bnb_nf4.dequant"));
+        // W8A8: both sides int8, the sums exact.
+        let acts = QuantisedRows::new(&x, k);
+        let mut y = Vec::new();
+        for row in 0..acts.rows() {
+            let codes = &acts.row(row)[..k];
+            assert_eq!(codes, &t.i8("int8_w8a8.xq")[row * k..(row + 1) * k]);
+            for out in 0..n {
+                let weights = &int8.codes[out * k..(out + 1) * k];
+                let pairs = codes.iter().zip(weights);
+                let sum: i32 = pairs.map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+                y.push(sum as f32 * int8.scales[out] / acts.scales()[row]);
+            }
+        }
+        let error = worst(&y, t.f64("int8_w8a8.y"));
+        assert!(error < 1e-4, "W8A8 differs by {error}");
     }
 }

@@ -39,6 +39,7 @@ pub(crate) use multiversion;
 
 pub mod dense_f32;
 pub mod gemm_f32;
+pub mod ptq;
 pub mod quant;
 mod scalar;
 
