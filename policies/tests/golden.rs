@@ -3,7 +3,7 @@
 //! repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
 use bitvla_policies::checkpoint::bf16_to_f32;
-use bitvla_policies::kernels::ptq::{Int4Groups, Int8Rows, NF4, Nf4Blocks};
+use bitvla_policies::kernels::ptq::{NF4, Nf4Blocks, Symmetric};
 use bitvla_policies::kernels::quant::{
     QuantisedRows, pack_hf, pack_int2, quantise_weights, unpack_hf, unpack_int2,
 };
@@ -327,13 +327,13 @@ fn golden_o_ptq() {
         let t = Tensors::read(&dir.join("tensors.safetensors"));
         let (w, x) = (t.f32("w"), t.f32("x"));
         let (n, k) = (t.shape("w")[0], t.shape("w")[1]);
-        let int8 = Int8Rows::new(&w, k);
+        let int8 = Symmetric::int8_rows(&w, k);
         assert_eq!(int8.codes, t.i8("int8_pc.q"));
         assert_eq!(int8.scales, t.f32("int8_pc.scale"));
         assert_eq!(int8.dequantise(), t.f32("int8_pc.dequant"));
         for group in [64, 128] {
             let name = format!("int4_g{group}");
-            let int4 = Int4Groups::new(&w, group);
+            let int4 = Symmetric::int4_groups(&w, group);
             assert_eq!(int4.codes, t.i8(&format!("{name}.q")), "{name}");
             assert_eq!(int4.scales, t.f32(&format!("{name}.scale")), "{name}");
             assert_eq!(

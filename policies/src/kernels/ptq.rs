@@ -1,73 +1,54 @@
 //! Post-training quantisers of a dense weight `[n, k]` (row-major, one row per output): what others would do to a
 //! full-precision policy instead of training it ternary.
 
-/// Symmetric int8 with one scale per output row: codes -127..=127, scale absmax / 127.
+/// Symmetric integers with one scale per chunk of a row: codes `-top..=top`, scale absmax / `top`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Int8Rows {
-    /// `[n, k]`.
-    pub codes: Vec<i8>,
-    /// `[n]`.
-    pub scales: Vec<f32>,
-}
-
-impl Int8Rows {
-    /// Quantises rows of `k` numbers.
-    pub fn new(w: &[f32], k: usize) -> Int8Rows {
-        let (codes, scales) = symmetric(w, k, 127.0);
-        Int8Rows { codes, scales }
-    }
-
-    /// `[n, k]` again.
-    pub fn dequantise(&self) -> Vec<f32> {
-        dequantise(&self.codes, &self.scales)
-    }
-}
-
-/// Symmetric int4 with one scale per group of inputs of a row: codes -7..=7, scale absmax / 7.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Int4Groups {
+pub struct Symmetric {
     /// `[n, k]`, one code a byte.
     pub codes: Vec<i8>,
-    /// `[n, k / group]`.
+    /// `[n, k / chunk]`.
     pub scales: Vec<f32>,
-}
-
-impl Int4Groups {
-    /// Quantises groups of `group` inputs; the rows must be whole groups.
-    pub fn new(w: &[f32], group: usize) -> Int4Groups {
-        let (codes, scales) = symmetric(w, group, 7.0);
-        Int4Groups { codes, scales }
-    }
-
-    /// `[n, k]` again.
-    pub fn dequantise(&self) -> Vec<f32> {
-        dequantise(&self.codes, &self.scales)
-    }
+    chunk: usize,
 }
 
 /// Least absolute maximum, so that zeros have a scale.
 const LEAST: f32 = 1e-8;
 
-/// Codes and scales of chunks, each with its absolute maximum at code `top`; halves go to the even code.
-fn symmetric(w: &[f32], chunk: usize, top: f32) -> (Vec<i8>, Vec<f32>) {
-    let mut codes = Vec::with_capacity(w.len());
-    let mut scales = Vec::with_capacity(w.len() / chunk.max(1));
-    for part in w.chunks(chunk) {
-        let scale = part.iter().fold(LEAST, |m, v| m.max(v.abs())) / top;
-        let code = |v: &f32| (v / scale).round_ties_even().clamp(-top, top) as i8;
-        codes.extend(part.iter().map(code));
-        scales.push(scale);
+impl Symmetric {
+    /// int8, codes -127..=127, one scale per row of `k` numbers.
+    pub fn int8_rows(w: &[f32], k: usize) -> Symmetric {
+        Symmetric::new(w, k, 127.0)
     }
-    (codes, scales)
-}
 
-fn dequantise(codes: &[i8], scales: &[f32]) -> Vec<f32> {
-    let chunk = codes.len() / scales.len().max(1);
-    codes
-        .chunks(chunk.max(1))
-        .zip(scales)
-        .flat_map(|(codes, scale)| codes.iter().map(move |c| f32::from(*c) * scale))
-        .collect()
+    /// int4, codes -7..=7, one scale per `group` inputs; the rows must be whole groups.
+    pub fn int4_groups(w: &[f32], group: usize) -> Symmetric {
+        Symmetric::new(w, group, 7.0)
+    }
+
+    /// Halves go to the even code.
+    fn new(w: &[f32], chunk: usize, top: f32) -> Symmetric {
+        let mut codes = Vec::with_capacity(w.len());
+        let mut scales = Vec::with_capacity(w.len() / chunk);
+        for part in w.chunks(chunk) {
+            let scale = part.iter().fold(LEAST, |m, v| m.max(v.abs())) / top;
+            let code = |v: &f32| (v / scale).round_ties_even().clamp(-top, top) as i8;
+            codes.extend(part.iter().map(code));
+            scales.push(scale);
+        }
+        Symmetric {
+            codes,
+            scales,
+            chunk,
+        }
+    }
+
+    /// `[n, k]` again.
+    pub fn dequantise(&self) -> Vec<f32> {
+        let parts = self.codes.chunks(self.chunk).zip(&self.scales);
+        parts
+            .flat_map(|(codes, scale)| codes.iter().map(move |c| f32::from(*c) * scale))
+            .collect()
+    }
 }
 
 /// The sixteen values of NF4: quantiles of a normal distribution, scaled to -1..=1 (QLoRA, arXiv 2305.14314,

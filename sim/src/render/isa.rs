@@ -52,14 +52,17 @@ macro_rules! multiversion {
         $vis fn $name($($arg: $ty),*) {
             use $crate::render::simd;
             #[inline(always)]
+            #[allow(clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
             fn any<$F: simd::Wide>($($arg: $ty),*) $body
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+            #[allow(clippy::too_many_arguments)]
             fn wide($($arg: $ty),*) {
                 any::<simd::Avx512>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
+            #[allow(clippy::too_many_arguments)]
             fn middle($($arg: $ty),*) {
                 any::<simd::Avx2>($($arg),*)
             }
@@ -75,32 +78,8 @@ macro_rules! multiversion {
         }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
-        $(#[$meta])*
-        $vis fn $name($($arg: $ty),*) {
-            #[inline(always)]
-            #[allow(clippy::too_many_arguments)]
-            fn plain($($arg: $ty),*) $body
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-            #[allow(clippy::too_many_arguments)]
-            fn wide($($arg: $ty),*) {
-                plain($($arg),*)
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
-            #[allow(clippy::too_many_arguments)]
-            fn middle($($arg: $ty),*) {
-                plain($($arg),*)
-            }
-            match $crate::render::isa::Width::active() {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the active width is one that the processor was asked for.
-                $crate::render::isa::Width::Avx512 => unsafe { wide($($arg),*) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
-                $crate::render::isa::Width::Avx2 => unsafe { middle($($arg),*) },
-                _ => plain($($arg),*),
-            }
+        $crate::render::isa::multiversion! {
+            $(#[$meta])* $vis fn $name<F>($($arg: $ty),*) $body
         }
     };
 }

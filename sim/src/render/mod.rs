@@ -3,8 +3,9 @@
 //!
 //! One frame is one thread's work: transform, clip and rasterise all triangles into a visibility
 //! buffer with four samples per pixel (`raster`), then shade each pixel once per triangle it sees,
-//! triangle by triangle (`requests`, `shade`, with `light`, `texture` and `shadow`). Arithmetic is plain f32 without fused multiply-add;
-//! transcendental functions come from `libm` and are used only when a scene is built.
+//! triangle by triangle (`requests`, `shade`, with `light`, `texture` and `shadow`). Arithmetic is
+//! plain f32 without fused multiply-add; transcendental functions come from `libm` and are used only
+//! when a scene is built.
 
 // Axes and channels index several arrays at once.
 #![allow(clippy::needless_range_loop)]
@@ -75,7 +76,6 @@ pub struct Renderer {
     raster: Raster,
     requests: Requests,
     shadow: Shadow,
-    shadow_state: Option<VisualState>,
     /// Motion of each part in the shadow map, none where it is not in it.
     shadow_at: Vec<Option<Rigid>>,
     /// Whether each part is in the map of what stands still.
@@ -113,7 +113,6 @@ impl Renderer {
             raster: Raster::default(),
             requests: Requests::default(),
             shadow: Shadow::new([offset[0] as f32 - 0.05, offset[1] as f32]),
-            shadow_state: None,
             shadow_at: Vec::new(),
             still: Vec::new(),
             world: Default::default(),
@@ -298,14 +297,14 @@ impl Renderer {
     /// Height map for the soft shadow, kept while nothing moves (both cameras share it). What has not
     /// moved since the last one is drawn once and kept until it moves.
     fn draw_shadow(&mut self, state: &VisualState, frames: &[Rigid]) {
-        if self.shadow_state.as_ref() == Some(state) {
-            return;
-        }
         let now: Vec<Option<Rigid>> = self
             .parts
             .iter()
             .map(|p| (Self::shown(p, state) && p.radius <= 2.0).then_some(frames[p.body]))
             .collect();
+        if now == self.shadow_at {
+            return;
+        }
         self.shadow_at.resize(now.len(), None);
         self.still.resize(now.len(), false);
         let unmoved: Vec<bool> = now
@@ -328,7 +327,6 @@ impl Renderer {
         self.cast(|i| moving[i]);
         self.shadow.finish();
         self.shadow_at = now;
-        self.shadow_state = Some(state.clone());
     }
 
     /// Draws some parts into the shadow map.

@@ -199,12 +199,12 @@ impl Texture {
         let one = F::splat(1.0);
         let texels = span * F::splat((1u32 << self.last) as f32);
         let texels = F::pick(texels.greater(one), texels, one).store();
-        // A piecewise linear logarithm from the float's own exponent: exact, no library.
         // Share of the second level; zero where the first one is enough.
         let mut blend = [0.0; LANES];
         let (mut near, mut far) = ([0; LANES], [0; LANES]);
         let mut single = true;
         for i in 0..LANES {
+            // A piecewise linear logarithm from the float's own exponent: exact, no library.
             let bits = texels[i].to_bits();
             let exponent = (bits >> 23) - 127;
             let fraction = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000) - 1.0;
