@@ -30,6 +30,19 @@ pub(super) use xyz;
 /// A point, direction or colour.
 pub(crate) type V3 = [f32; 3];
 
+/// One number or several that are treated alike.
+pub(crate) trait Number: Copy + Add<Output = Self> + Mul<Output = Self> {
+    /// `v` everywhere.
+    fn splat(v: f32) -> Self;
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn splat(v: f32) -> f32 {
+        v
+    }
+}
+
 /// Numbers that are treated together.
 pub(crate) const LANES: usize = 16;
 /// One number for each lane.
@@ -51,10 +64,7 @@ pub(crate) fn scale<T: Copy + Mul<Output = T>>(a: [T; 3], s: T) -> [T; 3] {
 }
 
 #[inline(always)]
-pub(crate) fn dot<T>(a: [T; 3], b: [T; 3]) -> T
-where
-    T: Copy + Add<Output = T> + Mul<Output = T>,
-{
+pub(crate) fn dot<T: Number>(a: [T; 3], b: [T; 3]) -> T {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
@@ -94,8 +104,8 @@ pub(crate) fn unit(a: V3) -> V3 {
 
 /// The same vector in all lanes.
 #[inline(always)]
-pub(super) fn splats<F: Wide>(v: V3) -> [F; 3] {
-    xyz!(k => F::splat(v[k]))
+pub(super) fn splats<T: Number>(v: V3) -> [T; 3] {
+    xyz!(k => T::splat(v[k]))
 }
 
 /// [`unit`] for sixteen vectors.
@@ -131,20 +141,15 @@ impl Rigid {
         }
     }
 
-    /// Rotates a direction.
+    /// Rotates a direction, or one in each lane.
     #[inline(always)]
-    pub(crate) fn dir(&self, v: V3) -> V3 {
-        [
-            self.x[0] * v[0] + self.y[0] * v[1] + self.z[0] * v[2],
-            self.x[1] * v[0] + self.y[1] * v[1] + self.z[1] * v[2],
-            self.x[2] * v[0] + self.y[2] * v[1] + self.z[2] * v[2],
-        ]
-    }
-
-    /// Rotates sixteen directions.
-    #[inline(always)]
-    pub(super) fn dirs<F: Wide>(&self, v: [F; 3]) -> [F; 3] {
-        xyz!(k => F::splat(self.x[k]) * v[0] + F::splat(self.y[k]) * v[1] + F::splat(self.z[k]) * v[2])
+    pub(crate) fn dir<T: Number>(&self, v: [T; 3]) -> [T; 3] {
+        let (x, y, z) = (
+            splats::<T>(self.x),
+            splats::<T>(self.y),
+            splats::<T>(self.z),
+        );
+        xyz!(k => x[k] * v[0] + y[k] * v[1] + z[k] * v[2])
     }
 
     /// Moves a point.

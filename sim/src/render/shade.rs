@@ -165,9 +165,9 @@ fn colours<F: Wide, C: Columns>(
     let depth = num(1.0) / F::pick(near.greater(least), near, least);
     let (b0, b1) = (col.plane(B0, to) * depth, col.plane(B1, to) * depth);
     let b = [b0, b1, num(1.0) - b0 - b1];
-    let normal = units(view.frames[part.body].dirs(col.normal(b)));
+    let normal = units(view.frames[part.body].dir(col.normal(b)));
     let (w, h) = (num(raster.width as f32), num(raster.height as f32));
-    let ray = eye.dirs([
+    let ray = eye.dir([
         (num(2.0) * x / w - num(1.0)) * num(view.tan[0]),
         (num(1.0) - num(2.0) * y / h) * num(view.tan[1]),
         num(-1.0),

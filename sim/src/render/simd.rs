@@ -1,16 +1,13 @@
 //! Sixteen numbers at a time: one trait, and the same operations for plain code, AVX2 and AVX-512.
 //! All of them round as single IEEE operations do, so each gives the same bits as [`Plain`].
 
-use super::math::{LANES, Lanes};
+use super::math::{LANES, Lanes, Number};
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Sixteen `f32`.
-pub(super) trait Wide:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
-{
+pub(super) trait Wide: Number + Sub<Output = Self> + Div<Output = Self> {
     /// Sixteen answers.
     type Mask: Copy;
-    fn splat(v: f32) -> Self;
     fn load(v: &Lanes) -> Self;
     fn store(self) -> Lanes;
     fn sqrt(self) -> Self;
@@ -80,13 +77,15 @@ impl Plain {
 
 operators!(Plain);
 
-impl Wide for Plain {
-    type Mask = [bool; LANES];
-
+impl Number for Plain {
     #[inline(always)]
     fn splat(v: f32) -> Self {
         Plain([v; LANES])
     }
+}
+
+impl Wide for Plain {
+    type Mask = [bool; LANES];
 
     #[inline(always)]
     fn load(v: &Lanes) -> Self {
@@ -160,7 +159,7 @@ pub(super) use x86::{Avx2, Avx512};
 /// their instruction set (see `isa`); that makes every call below sound.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Add, Div, LANES, Lanes, Mul, Sub, Wide};
+    use super::{Add, Div, LANES, Lanes, Mul, Number, Sub, Wide};
     use std::arch::x86_64::*;
 
     /// In one register of AVX-512.
@@ -200,14 +199,16 @@ mod x86 {
     operators!(Avx512);
     operators!(Avx2);
 
-    impl Wide for Avx512 {
-        type Mask = __mmask16;
-
+    impl Number for Avx512 {
         #[inline(always)]
         fn splat(v: f32) -> Self {
             // SAFETY: this processor has AVX-512 (see the module).
             unsafe { Avx512(_mm512_set1_ps(v)) }
         }
+    }
+
+    impl Wide for Avx512 {
+        type Mask = __mmask16;
 
         #[inline(always)]
         fn load(v: &Lanes) -> Self {
@@ -298,14 +299,16 @@ mod x86 {
         }
     }
 
-    impl Wide for Avx2 {
-        type Mask = (__m256, __m256);
-
+    impl Number for Avx2 {
         #[inline(always)]
         fn splat(v: f32) -> Self {
             // SAFETY: this processor has AVX2 (see the module).
             unsafe { Avx2(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
         }
+    }
+
+    impl Wide for Avx2 {
+        type Mask = (__m256, __m256);
 
         #[inline(always)]
         fn load(v: &Lanes) -> Self {
