@@ -47,14 +47,17 @@ struct RunArgs {
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = positive)]
     jobs: Option<usize>,
+    /// Threads of one policy query; never changes a result
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    threads: usize,
     /// Run folder; an interrupted run goes on when it is named again [default: runs/SUITE-POLICY]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write films (GIF) of the first N episodes
     #[arg(long, default_value_t = 0, value_name = "N")]
     video: usize,
-    /// Folder of the checkpoint [default: the one that ships with the assets]
-    #[arg(long, value_name = "DIR")]
+    /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
+    #[arg(long, value_name = "PATH")]
     checkpoint: Option<PathBuf>,
     /// Run the last episode first; never changes a result
     #[arg(long)]

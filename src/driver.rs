@@ -1,9 +1,10 @@
 //! Who drives the robot: the scripted expert or a policy that looks through the cameras.
 
 use crate::EvalError;
-use bitvla_policies::{Policy, VlaPolicy, WeightFormat};
+use bitvla_policies::{MemoryLedger, Policy, Threads, VlaPolicy, WeightFormat};
 use bitvla_reports::{Memory, WeightMemory};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The policies of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -12,6 +13,12 @@ pub enum PolicyKind {
     Ternary,
     /// The full-precision teacher.
     Full,
+    /// The teacher's weights rounded to int8 per output, 8-bit activations.
+    Int8,
+    /// The teacher's weights rounded to int4 in groups of 128.
+    Int4,
+    /// The teacher's weights rounded to NF4 in blocks of 64.
+    Nf4,
     /// The teacher's weights rounded to ternary without training.
     PtqTernary,
     /// The scripted expert, which sees the true state instead of images.
@@ -21,12 +28,25 @@ pub enum PolicyKind {
 impl PolicyKind {
     /// Name as on the command line and in every file.
     pub fn name(self) -> &'static str {
+        self.format().map_or("expert", WeightFormat::name)
+    }
+
+    /// Weights; the expert has none.
+    pub fn format(self) -> Option<WeightFormat> {
         match self {
-            PolicyKind::Ternary => "ternary",
-            PolicyKind::Full => "full",
-            PolicyKind::PtqTernary => "ptq-ternary",
-            PolicyKind::Expert => "expert",
+            PolicyKind::Ternary => Some(WeightFormat::Ternary),
+            PolicyKind::Full => Some(WeightFormat::Full),
+            PolicyKind::Int8 => Some(WeightFormat::Int8),
+            PolicyKind::Int4 => Some(WeightFormat::Int4),
+            PolicyKind::Nf4 => Some(WeightFormat::Nf4),
+            PolicyKind::PtqTernary => Some(WeightFormat::PtqTernary),
+            PolicyKind::Expert => None,
         }
+    }
+
+    /// What is multiplied, see [`WeightFormat::arithmetic`].
+    pub fn arithmetic(self) -> &'static str {
+        self.format().map_or("none", WeightFormat::arithmetic)
     }
 }
 
@@ -35,8 +55,10 @@ impl PolicyKind {
 pub struct PolicySpec {
     /// Kind.
     pub kind: PolicyKind,
-    /// Folder of the checkpoint; ignored by the expert.
+    /// Folder of the checkpoint or packed file; ignored by the expert.
     pub checkpoint: PathBuf,
+    /// Threads of one query.
+    pub threads: usize,
 }
 
 /// A loaded policy; every worker has its own.
@@ -47,18 +69,25 @@ pub enum Driver {
     Model(Box<dyn Policy>),
 }
 
+/// Makes drivers; the weights are loaded once and shared.
+pub struct Garage<'a> {
+    spec: &'a PolicySpec,
+    first: Mutex<Option<VlaPolicy>>,
+}
+
 impl PolicySpec {
     /// The policy of that kind with the checkpoint given or, without one, the one that ships under
     /// `assets/checkpoints/`.
     pub fn new(kind: PolicyKind, checkpoint: Option<&Path>, assets: &Path) -> PolicySpec {
         let folder = match kind {
-            PolicyKind::PtqTernary => PolicyKind::Full.name(),
-            _ => kind.name(),
+            PolicyKind::Ternary | PolicyKind::Expert => kind,
+            _ => PolicyKind::Full,
         };
-        let shipped = || assets.join("checkpoints").join(folder);
+        let shipped = || assets.join("checkpoints").join(folder.name());
         PolicySpec {
             kind,
             checkpoint: checkpoint.map_or_else(shipped, Path::to_path_buf),
+            threads: 1,
         }
     }
 
@@ -68,7 +97,7 @@ impl PolicySpec {
     /// [`EvalError::Input`] with the name of the missing file.
     pub fn check(&self) -> Result<(), EvalError> {
         let config = self.checkpoint.join("config.json");
-        if self.kind == PolicyKind::Expert || config.is_file() {
+        if self.kind == PolicyKind::Expert || self.checkpoint.is_file() || config.is_file() {
             return Ok(());
         }
         Err(EvalError::Input(format!(
@@ -78,42 +107,69 @@ impl PolicySpec {
             self.kind.name()
         )))
     }
+}
 
-    /// Loads the policy.
+impl PolicySpec {
+    /// Loads one driver with weights of its own.
     ///
     /// # Errors
     /// When the checkpoint cannot be read.
     pub fn load(&self) -> Result<Driver, EvalError> {
-        let format = match self.kind {
-            PolicyKind::Expert => return Ok(Driver::Expert),
-            PolicyKind::Ternary => WeightFormat::Ternary,
-            PolicyKind::Full => WeightFormat::Full,
-            PolicyKind::PtqTernary => WeightFormat::PtqTernary,
+        Garage::new(self).driver()
+    }
+}
+
+impl<'a> Garage<'a> {
+    /// For a policy.
+    pub fn new(spec: &'a PolicySpec) -> Garage<'a> {
+        Garage {
+            spec,
+            first: Mutex::new(None),
+        }
+    }
+
+    /// A driver with buffers and threads of its own.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read.
+    pub fn driver(&self) -> Result<Driver, EvalError> {
+        let Some(format) = self.spec.kind.format() else {
+            return Ok(Driver::Expert);
         };
-        self.check()?;
-        Ok(Driver::Model(VlaPolicy::load(&self.checkpoint, format)?))
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            self.spec.check()?;
+            *first = Some(VlaPolicy::open(&self.spec.checkpoint, format)?);
+        }
+        let threads = Threads::new(self.spec.threads)?;
+        let another = first.as_ref().map(|policy| policy.another(threads));
+        let policy = another.ok_or_else(|| EvalError::Worker("no policy was loaded".into()))?;
+        Ok(Driver::Model(Box::new(policy)))
+    }
+}
+
+/// A ledger as it is reported; the peak of the process is filled in by the caller.
+pub fn memory_of(ledger: MemoryLedger) -> Memory {
+    let entry = |e: bitvla_policies::MemoryEntry| WeightMemory {
+        class: e.class,
+        encoding: e.encoding,
+        bytes: e.bytes,
+        mapped: e.mapped,
+        resident: e.resident,
+    };
+    Memory {
+        weights: ledger.weights.into_iter().map(entry).collect(),
+        activation_bytes: ledger.activations,
+        ..Memory::default()
     }
 }
 
 impl Driver {
     /// Memory of one instance; the peak of the process is filled in by the caller.
     pub fn memory(&self) -> Memory {
-        let Driver::Model(policy) = self else {
-            return Memory::default();
-        };
-        let ledger = policy.memory();
-        Memory {
-            weights: ledger
-                .weights
-                .into_iter()
-                .map(|(class, encoding, bytes)| WeightMemory {
-                    class,
-                    encoding,
-                    bytes,
-                })
-                .collect(),
-            activation_bytes: ledger.activations,
-            peak_resident_bytes: 0,
+        match self {
+            Driver::Expert => Memory::default(),
+            Driver::Model(policy) => memory_of(policy.memory()),
         }
     }
 }

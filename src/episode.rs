@@ -75,10 +75,11 @@ impl<'a> Stage<'a> {
 /// Runs one episode. What stops it half-way (a policy that answers with something not finite, a refusal
 /// of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
 pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driver) -> Outcome {
-    let policy = match driver {
-        Driver::Expert => "expert".to_owned(),
-        Driver::Model(policy) => policy.name().to_owned(),
+    let (policy, arithmetic) = match driver {
+        Driver::Expert => ("expert", "none"),
+        Driver::Model(policy) => (policy.name(), policy.arithmetic()),
     };
+    let (policy, arithmetic) = (policy.to_owned(), arithmetic.to_owned());
     let instruction = stage
         .task(task)
         .map(|t| t.instruction.clone())
@@ -91,6 +92,7 @@ pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driv
             init,
             seed: stage.seed,
             policy,
+            arithmetic,
             success: false,
             steps: 0,
             queries: 0,

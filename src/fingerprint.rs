@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the file cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String, EvalError> {
-    let bytes = fs::read(path).map_err(EvalError::io(path))?;
-    Ok(to_hex(&Sha256::digest(&bytes)))
+    let mut file = fs::File::open(path).map_err(EvalError::io(path))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(EvalError::io(path))?;
+    Ok(to_hex(&hash.finalize()))
 }
 
 /// sha256 over the relative names and contents of all files under a folder, in order of their names,

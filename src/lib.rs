@@ -17,7 +17,7 @@ mod replay;
 mod runner;
 mod video;
 
-pub use driver::{Driver, PolicyKind, PolicySpec};
+pub use driver::{Driver, Garage, PolicyKind, PolicySpec, memory_of};
 pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
 pub use error::EvalError;
 pub use fingerprint::{machine, peak_resident_bytes, sha256_of_file, sha256_of_tree};

@@ -64,6 +64,10 @@ pub fn protocol(
 
 fn weights(dir: &Path) -> Result<BTreeMap<String, String>, EvalError> {
     let mut hashes = BTreeMap::new();
+    if let (true, Some(name)) = (dir.is_file(), dir.file_name()) {
+        hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(dir)?);
+        return Ok(hashes);
+    }
     for entry in std::fs::read_dir(dir).map_err(EvalError::io(dir))? {
         let path = entry.map_err(EvalError::io(dir))?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {

@@ -2,7 +2,9 @@
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
 use crate::pool::{in_parallel, panic_words};
-use crate::{Driver, Entry, EvalError, Journal, Outcome, PolicySpec, Stage, run_episode};
+use crate::{
+    Driver, Entry, EvalError, Garage, Journal, Outcome, PolicyKind, PolicySpec, Stage, run_episode,
+};
 use crate::{machine, peak_resident_bytes};
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, Memory, Protocol, QueryRecord, RunCard, latency_table,
@@ -101,20 +103,27 @@ pub fn run(
 
     let memory: Mutex<Option<Memory>> = Mutex::new(None);
     if !todo.is_empty() {
-        let load = || {
-            let driver = policy.load()?;
+        let garage = Garage::new(policy);
+        let work = |driver: &mut Driver, key: &(usize, usize)| {
+            let outcome = guarded(stage, *key, driver, &garage, policy.kind);
             if let Ok(mut slot) = memory.lock() {
+                // After an episode, when the buffers have their sizes.
                 slot.get_or_insert_with(|| driver.memory());
             }
-            Ok(driver)
+            outcome
         };
-        let work = |driver: &mut Driver, key: &(usize, usize)| guarded(stage, *key, driver, policy);
-        in_parallel(&todo, plan.jobs, load, work, |outcome: Outcome| {
-            state.count(&outcome.record);
-            journal.push(Entry::new(outcome))?;
-            progress(&state);
-            Ok(())
-        })?;
+        in_parallel(
+            &todo,
+            plan.jobs,
+            || garage.driver(),
+            work,
+            |outcome: Outcome| {
+                state.count(&outcome.record);
+                journal.push(Entry::new(outcome))?;
+                progress(&state);
+                Ok(())
+            },
+        )?;
     }
     let memory = memory.into_inner().unwrap_or_default();
     let card = card(&journal, protocol, plan, memory, &state, start, out);
@@ -143,11 +152,12 @@ fn guarded(
     stage: Stage<'_>,
     (task, init): (usize, usize),
     driver: &mut Driver,
-    policy: &PolicySpec,
+    garage: &Garage<'_>,
+    kind: PolicyKind,
 ) -> Result<Outcome, EvalError> {
     let attempt = catch_unwind(AssertUnwindSafe(|| run_episode(stage, task, init, driver)));
     attempt.or_else(|panic| {
-        *driver = policy.load()?;
+        *driver = garage.driver()?;
         let words = panic_words(&*panic);
         Ok(Outcome {
             record: EpisodeRecord {
@@ -156,7 +166,8 @@ fn guarded(
                 instruction: stage.task(task)?.instruction.clone(),
                 init,
                 seed: stage.seed,
-                policy: policy.kind.name().to_owned(),
+                policy: kind.name().to_owned(),
+                arithmetic: kind.arithmetic().to_owned(),
                 success: false,
                 steps: 0,
                 queries: 0,

@@ -20,10 +20,10 @@ fn layers(c: &mut Criterion) {
         let weight: Vec<f32> = (0..outputs * inputs).map(|_| random.normal()).collect();
         let x: Vec<f32> = (0..rows * inputs).map(|_| random.normal()).collect();
         for (name, format) in [
-            ("f32", LinearFormat::Dense),
-            ("ternary", LinearFormat::Ternary { int8: true }),
+            ("f32", LinearFormat::F32),
+            ("ternary", LinearFormat::TERNARY),
         ] {
-            let linear = Linear::new(&weight, None, outputs, inputs, format);
+            let linear = Linear::new(name, &weight, None, (outputs, inputs), format);
             group.bench_function(name, |b| b.iter(|| linear.forward(&x)));
         }
     }

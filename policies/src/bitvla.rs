@@ -1,36 +1,124 @@
 //! The whole network and its parallel decoding, fact sheet of BitVLA, section 1.6.
 
-use crate::connector::Connector;
+use crate::architecture::Architecture;
 use crate::head::ActionHead;
 use crate::language::Language;
-use crate::proprio::Proprio;
+use crate::linear::Activations;
+use crate::mlp::Mlp;
+use crate::source::{Format, PROPRIO, Part, Parts, Source};
 use crate::vision::Vision;
+use crate::weights::{Bytes, Encoding};
+use crate::workspace::Workspace;
 use crate::{Attention, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
 use std::time::Instant;
 
-/// What weights the quantisable linear layers use. The rest of the network is the same code.
+/// What weights the quantisable linear layers (those of the vision towers and the language model) use. The rest of the
+/// network is the same code and the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightFormat {
     /// Packed ternary weights and integer arithmetic, as far as the config says so.
     Ternary,
-    /// Dense f32.
+    /// As the checkpoint stores them: bf16 or f32, multiplied in f32.
     Full,
+    /// int8 per output with int8 activations per token (W8A8).
+    Int8,
+    /// int4 in groups of 128 inputs, f32 activations (W4A16).
+    Int4,
+    /// NF4 in blocks of 64, f32 activations.
+    Nf4,
     /// The weights of a full-precision checkpoint rounded to ternary, vision tower and language model, with no
     /// training: what quantising without training costs.
     PtqTernary,
 }
 
+impl WeightFormat {
+    /// All of them.
+    pub const ALL: [WeightFormat; 6] = [
+        WeightFormat::Ternary,
+        WeightFormat::Full,
+        WeightFormat::Int8,
+        WeightFormat::Int4,
+        WeightFormat::Nf4,
+        WeightFormat::PtqTernary,
+    ];
+
+    /// Name as on the command line and in every file.
+    pub fn name(self) -> &'static str {
+        match self {
+            WeightFormat::Ternary => "ternary",
+            WeightFormat::Full => "full",
+            WeightFormat::Int8 => "int8",
+            WeightFormat::Int4 => "int4",
+            WeightFormat::Nf4 => "nf4",
+            WeightFormat::PtqTernary => "ptq-ternary",
+        }
+    }
+
+    /// What is multiplied: `native-packed` (the packed codes themselves, in integers), `dequantised` (packed in memory,
+    /// widened to f32 for every product), `simulated` (f32 that was rounded) or `dense`.
+    pub fn arithmetic(self) -> &'static str {
+        match self {
+            WeightFormat::Ternary | WeightFormat::PtqTernary | WeightFormat::Int8 => {
+                "native-packed"
+            }
+            WeightFormat::Int4 | WeightFormat::Nf4 => "dequantised",
+            WeightFormat::Full => "dense",
+        }
+    }
+
+    /// Of the language model.
+    pub fn language(self) -> Format {
+        match self {
+            WeightFormat::Ternary | WeightFormat::PtqTernary => {
+                Format::of(Encoding::Ternary, Activations::Int8)
+            }
+            WeightFormat::Full => Format::STORED,
+            WeightFormat::Int8 => Format::of(Encoding::Int8, Activations::Int8),
+            WeightFormat::Int4 => Format::of(Encoding::Int4, Activations::Float),
+            WeightFormat::Nf4 => Format::of(Encoding::Nf4, Activations::Float),
+        }
+    }
+
+    /// Of a vision tower whose config asks for so many bits of weights and activations (32: none).
+    pub fn vision(self, weight_bits: u32, activation_bits: u32) -> Format {
+        if self != WeightFormat::Ternary {
+            return self.language();
+        }
+        match (weight_bits, activation_bits) {
+            (32, 32) => Format::STORED,
+            (32, _) => Format {
+                encoding: None,
+                activations: Activations::Rounded,
+            },
+            (_, 8) => Format::of(Encoding::Ternary, Activations::Int8),
+            _ => Format::of(Encoding::Ternary, Activations::Float),
+        }
+    }
+}
+
 /// Sees named intermediate values.
 pub type Trace<'a> = dyn FnMut(&str, &[f32]) + 'a;
 
-/// Vision tower, connector, language model, proprioception projector and action head.
+/// Vision towers, connector, language model, proprioception projector and action head. The last two may be missing in
+/// a base checkpoint, which then has hidden states and no actions.
 pub struct BitVla {
-    config: Config,
-    vision: Vision,
-    connector: Connector,
+    architecture: Architecture,
+    towers: Vec<Vision>,
+    connector: Mlp,
     language: Language,
-    proprio: Proprio,
-    head: ActionHead,
+    proprio: Option<Mlp>,
+    head: Option<ActionHead>,
+}
+
+/// What is asked: prompt tokens, normalised images (each 3 x side x side) and the normalised state.
+#[derive(Debug, Clone, Copy)]
+pub struct Prompt<'a> {
+    /// Tokens, image and state placeholders among them.
+    pub tokens: &'a [u32],
+    /// Images.
+    pub images: &'a [Vec<f32>],
+    /// State; empty where the prompt has no place for one.
+    pub proprio: &'a [f32],
 }
 
 impl BitVla {
@@ -39,121 +127,219 @@ impl BitVla {
     /// # Errors
     /// Names file and tensor.
     pub fn new(checkpoint: &Checkpoint, format: WeightFormat) -> Result<BitVla, PolicyError> {
+        let config = checkpoint.config();
+        let parts = (checkpoint.has_proprio(), checkpoint.has_head());
+        BitVla::of_config(config, checkpoint, format, parts)
+    }
+
+    /// Builds the network that a config describes; `parts` says whether there are projector and head.
+    ///
+    /// # Errors
+    /// Names file and tensor.
+    pub fn of_config(
+        config: &Config,
+        source: &dyn Source,
+        format: WeightFormat,
+        parts: (bool, bool),
+    ) -> Result<BitVla, PolicyError> {
+        let v = &config.vision_config;
+        let formats = (
+            format.vision(v.vit_weight_bits, v.vit_act_bits),
+            format.language(),
+        );
+        BitVla::build(Architecture::from(config), source, formats, parts)
+    }
+
+    /// Builds a network. Small parts come first, so that a file that is read whole for them is gone when the large
+    /// ones come.
+    ///
+    /// # Errors
+    /// Names file and tensor.
+    pub fn build(
+        architecture: Architecture,
+        source: &dyn Source,
+        (vision, language): (Format, Format),
+        (proprio, head): (bool, bool),
+    ) -> Result<BitVla, PolicyError> {
+        let a = &architecture;
+        let width = a.language.width;
+        let head = head.then(|| ActionHead::load(source, width, a.action_dim));
+        let names = ["fc1", "fc2"].map(|name| format!("{PROPRIO}{name}"));
+        let names = [names[0].as_str(), names[1].as_str()];
+        let widths = [a.proprio_dim, width, width];
+        let proprio = proprio.then(|| Mlp::load(source, "proprio projector", &names, &widths));
+        let tower = |shape: &crate::vision::Shape| Vision::load(source, shape.clone(), vision);
         Ok(BitVla {
-            config: checkpoint.config().clone(),
-            vision: Vision::load(checkpoint, format)?,
-            connector: Connector::load(checkpoint)?,
-            language: Language::load(checkpoint, format)?,
-            proprio: Proprio::load(checkpoint)?,
-            head: ActionHead::load(checkpoint)?,
+            head: head.transpose()?,
+            proprio: proprio.transpose()?,
+            towers: a.towers.iter().map(tower).collect::<Result<_, _>>()?,
+            connector: Mlp::load(source, "connector", &a.connector, &a.connector_widths)?,
+            language: Language::load(source, a.language.clone(), language)?,
+            architecture,
         })
     }
 
     /// Sizes.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// Switches the mask of the language model.
     pub fn set_attention(&mut self, attention: Attention) {
-        self.config.attention = attention;
+        self.architecture.attention = attention;
     }
 
-    /// Normalised actions (chunk x 7) from prompt tokens, normalised images (each 3 x side x side) and the normalised
-    /// state. Times of vision, language and head are added to `times`.
+    /// Normalised actions (chunk x 7). Times of vision, language and head are added to `times`.
     ///
     /// # Errors
-    /// When the numbers of image tokens, images or state values do not fit the config.
+    /// When the numbers of image tokens, images or state values do not fit, or there is no head.
     pub fn forward(
         &self,
-        prompt: &[u32],
-        images: &[Vec<f32>],
-        proprio: &[f32],
+        work: &mut Workspace,
+        prompt: Prompt<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
-        self.check(prompt, images, proprio)?;
-        let c = &self.config;
-        let width = c.text_config.hidden_size;
+        let Some(head) = &self.head else {
+            return fail("a base checkpoint: it has no action head".into());
+        };
+        let states = self.hidden_states(work, prompt, times, trace)?;
         let start = Instant::now();
-        let mut features = Vec::new();
-        for image in images {
-            features.extend(self.connector.forward(&self.vision.forward(image, trace)));
-        }
-        trace("vision.projected", &features);
+        let actions = head.forward(&work.threads, &mut work.staged, &states);
+        trace("action.normalized", &actions);
+        times.head += start.elapsed();
+        Ok(actions)
+    }
+
+    /// The hidden states (chunk * 7 x width) that the action head reads.
+    ///
+    /// # Errors
+    /// As [`BitVla::forward`].
+    pub fn hidden_states(
+        &self,
+        work: &mut Workspace,
+        prompt: Prompt<'_>,
+        times: &mut PhaseTimes,
+        trace: &mut Trace<'_>,
+    ) -> Result<Vec<f32>, PolicyError> {
+        self.check(prompt)?;
+        let a = &self.architecture;
+        let width = a.language.width;
+        let start = Instant::now();
+        self.look(work, prompt.images, trace);
+        let patches = prompt.images.len() * self.towers[0].shape().patches();
+        let features = work.features.get(patches * width);
+        trace("vision.projected", features);
         let seen = Instant::now();
-        let state = self.proprio.forward(proprio);
-        let tokens = prompt.len() + c.placeholders() + 1;
-        let mut x = vec![0f32; tokens * width];
+        let mut state = vec![0f32; width];
+        if let (Some(projector), false) = (&self.proprio, prompt.proprio.is_empty()) {
+            let mut between = vec![0f32; projector.between()];
+            let (threads, staged) = (&work.threads, &mut work.staged);
+            projector.forward(threads, staged, prompt.proprio, &mut between, &mut state);
+        }
+        let count = prompt.tokens.len() + a.placeholders() + 1;
+        let x = work.x.get(count * width);
         let mut features = features.chunks_exact(width);
-        for (token, row) in prompt.iter().zip(x.chunks_exact_mut(width)) {
-            if *token == c.image_token_index {
+        for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
+            if *token == a.image_token {
                 row.copy_from_slice(features.next().unwrap_or_default());
-            } else if *token == c.proprio_token() {
+            } else if *token == a.proprio_token {
                 row.copy_from_slice(&state);
             } else {
                 self.language.embed(*token, row);
             }
         }
-        self.language
-            .embed(c.stop_token(), &mut x[(tokens - 1) * width..]);
-        trace("lm.inputs_embeds", &x);
+        let (placeholders, stop) =
+            x[prompt.tokens.len() * width..].split_at_mut(a.placeholders() * width);
+        placeholders.fill(0.0);
+        self.language.embed(a.stop_token, stop);
+        trace("lm.inputs_embeds", x);
         // The mask is shifted by one: the last prompt token stands for the first placeholder.
-        let wanted = prompt.len() - 1..prompt.len() - 1 + c.placeholders();
-        let states = self.language.forward(x, wanted, c.attention, trace);
+        let wanted = prompt.tokens.len() - 1..prompt.tokens.len() - 1 + a.placeholders();
+        let states = self
+            .language
+            .forward(work, count, wanted, a.attention, trace);
         trace("action.hidden_states", &states);
-        let spoken = Instant::now();
-        let actions = self.head.forward(&states);
-        trace("action.normalized", &actions);
         times.vision += seen - start;
-        times.language += spoken - seen;
-        times.head += spoken.elapsed();
-        Ok(actions)
+        times.language += seen.elapsed();
+        Ok(states)
     }
 
-    fn check(
-        &self,
-        prompt: &[u32],
-        images: &[Vec<f32>],
-        proprio: &[f32],
-    ) -> Result<(), PolicyError> {
-        let c = &self.config;
-        let fail = |what: String| {
-            Err(PolicyError::Query {
-                policy: "bitvla".into(),
-                what,
-            })
+    /// Projected features of images into `work.features`.
+    fn look(&self, work: &mut Workspace, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+        let total: usize = self.towers.iter().map(|tower| tower.shape().width).sum();
+        let rows = images.len() * self.towers[0].shape().patches();
+        let mut joined = Vec::new();
+        let mut before = 0;
+        for tower in &self.towers {
+            tower.forward(work, images, trace);
+            if self.towers.len() == 1 {
+                break;
+            }
+            let width = tower.shape().width;
+            joined.resize(rows * total, 0.0);
+            let x = work.x.view(rows * width).chunks_exact(width);
+            for (to, from) in joined.chunks_exact_mut(total).zip(x) {
+                to[before..before + width].copy_from_slice(from);
+            }
+            before += width;
+        }
+        let Workspace {
+            threads,
+            staged,
+            x,
+            arena,
+            features,
+            ..
+        } = work;
+        let x = match joined.is_empty() {
+            true => x.view(rows * total),
+            false => &joined,
         };
-        let count = |token: u32| prompt.iter().filter(|&&t| t == token).count();
-        let patches = images.len() * c.vision_config.patches();
-        let pixels = 3 * c.vision_config.image_size * c.vision_config.image_size;
-        let tokens = prompt.len() + c.placeholders() + 1;
-        if prompt.is_empty() {
+        let between = arena.get(rows * self.connector.between());
+        let features = features.get(rows * self.connector.outputs());
+        self.connector
+            .forward(threads, staged, x, between, features);
+    }
+
+    fn check(&self, prompt: Prompt<'_>) -> Result<(), PolicyError> {
+        let a = &self.architecture;
+        let count = |token: u32| prompt.tokens.iter().filter(|&&t| t == token).count();
+        let patches = prompt.images.len() * self.towers[0].shape().patches();
+        let pixels = 3 * a.image_size() * a.image_size();
+        let tokens = prompt.tokens.len() + a.placeholders() + 1;
+        if prompt.tokens.is_empty() {
             return fail("empty prompt".into());
         }
-        if count(c.image_token_index) != patches {
+        if count(a.image_token) != patches {
             return fail(format!(
                 "{} image tokens for {patches} image features",
-                count(c.image_token_index)
+                count(a.image_token)
             ));
         }
-        if count(c.proprio_token()) != 1 {
+        let (places, size) = match prompt.proprio.is_empty() {
+            true => (0, 0),
+            false => (1, a.proprio_dim),
+        };
+        if count(a.proprio_token) != places {
             return fail(format!(
-                "{} proprioception tokens, expected 1",
-                count(c.proprio_token())
+                "{} proprioception tokens, expected {places}",
+                count(a.proprio_token)
             ));
         }
-        if let Some(image) = images.iter().find(|image| image.len() != pixels) {
+        if places == 1 && self.proprio.is_none() {
+            return fail("a base checkpoint: it has no proprioception projector".into());
+        }
+        if let Some(image) = prompt.images.iter().find(|image| image.len() != pixels) {
             return fail(format!(
                 "image of {} values, expected {pixels}",
                 image.len()
             ));
         }
-        if proprio.len() != c.proprio_dim {
+        if prompt.proprio.len() != size {
             return fail(format!(
-                "state of {} values, expected {}",
-                proprio.len(),
-                c.proprio_dim
+                "state of {} values, expected {size}",
+                prompt.proprio.len()
             ));
         }
         if tokens > self.language.max_positions() {
@@ -162,10 +348,11 @@ impl BitVla {
                 self.language.max_positions()
             ));
         }
-        let vocabulary = c.text_config.vocab_size;
+        let vocabulary = a.language.vocabulary;
         match prompt
+            .tokens
             .iter()
-            .chain([&c.stop_token()])
+            .chain([&a.stop_token])
             .find(|&&t| t as usize >= vocabulary)
         {
             Some(token) => fail(format!(
@@ -175,19 +362,61 @@ impl BitVla {
         }
     }
 
-    /// Bytes of the weights by class and encoding, and of the largest activations of a query of some tokens.
-    pub fn memory(&self, tokens: usize) -> MemoryLedger {
+    /// Every part of the network, with the class it is counted under.
+    pub fn parts(&self) -> Parts<'_> {
+        let mut parts = Vec::new();
+        self.collect(&mut parts);
+        parts
+    }
+
+    fn collect<'a>(&'a self, see: &mut Parts<'a>) {
+        for tower in &self.towers {
+            tower.parts(see);
+        }
+        self.connector.parts(see);
+        self.language.parts(see);
+        if let Some(proprio) = &self.proprio {
+            proprio.parts(see);
+        }
+        if let Some(head) = &self.head {
+            head.parts(see);
+        }
+    }
+
+    /// What the weights take, by class and encoding. Rows of a mapped table are counted as mapped, not as resident, but
+    /// for `rows` of them that a query touches, a page or two each.
+    pub fn memory(&self, rows: usize) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
-        self.vision.account(&mut ledger);
-        self.connector.account(&mut ledger);
-        self.language.account(&mut ledger);
-        self.proprio.account(&mut ledger);
-        self.head.account(&mut ledger);
-        let t = &self.config.text_config;
-        // Residual stream, normed copy, gate, up and their normed product; or one head's scores.
-        let feed_forward = tokens * (2 * t.hidden_size + 3 * t.intermediate_size);
-        let attention = tokens * (4 * t.hidden_size + tokens);
-        ledger.activations = 4 * feed_forward.max(attention) as u64;
+        for (class, part) in self.parts() {
+            match part {
+                Part::Linear(linear) => {
+                    let weights = linear.weights();
+                    ledger.add(class, weights.encoding().name(), weights.codes());
+                    ledger.add_owned(class, weights.encoding().name(), 4 * weights.scales().len());
+                    let bias = linear.bias().map_or(0, <[f32]>::len);
+                    ledger.add_owned("norms and biases", "f32", 4 * bias);
+                }
+                Part::Vector(vector) => ledger.add_owned(class, "f32", 4 * vector.values.len()),
+                Part::Table(table) => {
+                    let encoding = table.dtype.name();
+                    ledger.add(class, encoding, &table.bytes);
+                    if matches!(table.bytes, Bytes::Mapped(..)) {
+                        ledger.touched(class, encoding, rows * 2 * PAGE);
+                    }
+                }
+            }
+        }
+        ledger.add_owned("rotary tables", "f32", self.language.tables());
         ledger
     }
+}
+
+/// Least that a touched row brings into memory.
+const PAGE: usize = 4096;
+
+fn fail<T>(what: String) -> Result<T, PolicyError> {
+    Err(PolicyError::Query {
+        policy: "bitvla".into(),
+        what,
+    })
 }

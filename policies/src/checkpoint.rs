@@ -7,6 +7,7 @@
 
 mod files;
 mod floats;
+mod source;
 mod specs;
 mod tensors;
 mod write;
@@ -89,6 +90,14 @@ impl Checkpoint {
     /// Vision tower, connector and language model.
     pub fn model(&self) -> &TensorFile {
         &self.model
+    }
+    /// Whether there is an action head.
+    pub fn has_head(&self) -> bool {
+        true
+    }
+    /// Whether there is a proprioception projector.
+    pub fn has_proprio(&self) -> bool {
+        true
     }
     /// Action head.
     pub fn head(&self) -> &TensorFile {

@@ -1,9 +1,10 @@
-//! Action head, an MLP-ResNet on the action hidden states (fact sheet of BitVLA, section 1.5).
+//! Action head, an MLP-ResNet on the action hidden states (fact sheet of BitVLA, section 1.5). Never quantised.
 
-use crate::linear::{Linear, LinearFormat, add_weights};
-use crate::ops::add;
-use crate::vision::{Norm, biased};
-use crate::{Checkpoint, MemoryLedger, PolicyError};
+use crate::PolicyError;
+use crate::linear::{Activation, Activations, Dest, Linear, Staged};
+use crate::source::{Format, HEAD, Part, Parts, Source, biased};
+use crate::threads::Threads;
+use crate::vision::Norm;
 
 const EPS: f32 = 1e-5;
 
@@ -17,67 +18,57 @@ pub struct ActionHead {
 }
 
 impl ActionHead {
-    /// Takes it out of a checkpoint. Never quantised.
+    /// Takes it out of a source: states of `width`, actions of `dim` numbers.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn load(checkpoint: &Checkpoint) -> Result<ActionHead, PolicyError> {
-        let (config, file) = (checkpoint.config(), checkpoint.head());
-        let (w, dim) = (config.text_config.hidden_size, config.action_dim);
+    pub fn load(source: &dyn Source, width: usize, dim: usize) -> Result<ActionHead, PolicyError> {
+        let name = |part: &str| format!("{HEAD}model.{part}");
+        let linear = |part: &str, n, k| biased(source, &name(part), (n, k), Format::STORED);
+        let norm = |part: &str, len| Norm::load(source, &name(part), len, EPS);
         let blocks = (0..2).map(|i| {
-            let name = format!("model.mlp_resnet_blocks.{i}.ffn");
-            let norm = Norm::load(file, &format!("{name}.0"), EPS)?;
-            Ok((
-                norm,
-                biased(file, &format!("{name}.1"), w, w, LinearFormat::Dense)?,
-            ))
+            let part = |j: usize| format!("mlp_resnet_blocks.{i}.ffn.{j}");
+            Ok((norm(&part(0), width)?, linear(&part(1), width, width)?))
         });
         Ok(ActionHead {
-            norm1: Norm::load(file, "model.layer_norm1", EPS)?,
-            fc1: biased(file, "model.fc1", w, dim * w, LinearFormat::Dense)?,
+            norm1: norm("layer_norm1", dim * width)?,
+            fc1: linear("fc1", width, dim * width)?,
             blocks: blocks.collect::<Result<_, PolicyError>>()?,
-            norm2: Norm::load(file, "model.layer_norm2", EPS)?,
-            fc2: biased(file, "model.fc2", dim, w, LinearFormat::Dense)?,
+            norm2: norm("layer_norm2", width)?,
+            fc2: linear("fc2", dim, width)?,
         })
     }
 
     /// Hidden states of consecutive positions, as many as an action has numbers per row, to normalised actions.
-    pub fn forward(&self, hidden: &[f32]) -> Vec<f32> {
-        let mut x = self.fc1.forward(&self.norm1.forward(hidden));
-        relu(&mut x);
+    pub fn forward(&self, threads: &Threads, staged: &mut Staged, hidden: &[f32]) -> Vec<f32> {
+        let rows = hidden.len() / self.fc1.inputs();
+        let mut step = |norm: &Norm, x: &[f32], linear: &Linear, activation, out: &mut [f32]| {
+            let size = (rows, linear.inputs());
+            staged.fill(threads, size, Activations::Float, |row, out| {
+                norm.row(x, row, out)
+            });
+            linear.apply(threads, staged, activation, Dest::Set, out);
+        };
+        let mut x = vec![0f32; rows * self.fc1.outputs()];
+        step(&self.norm1, hidden, &self.fc1, Activation::Relu, &mut x);
+        let mut y = vec![0f32; x.len()];
         for (norm, linear) in &self.blocks {
-            let mut y = linear.forward(&norm.forward(&x));
-            relu(&mut y);
-            add(&mut x, &y);
+            step(norm, &x, linear, Activation::Relu, &mut y);
+            x.iter_mut().zip(&y).for_each(|(x, y)| *x += y);
         }
-        self.fc2.forward(&self.norm2.forward(&x))
+        let mut actions = vec![0f32; rows * self.fc2.outputs()];
+        step(&self.norm2, &x, &self.fc2, Activation::None, &mut actions);
+        actions
     }
 
-    pub(crate) fn account(&self, ledger: &mut MemoryLedger) {
-        let norms = self
-            .blocks
-            .iter()
-            .map(|(norm, _)| norm)
-            .chain([&self.norm1, &self.norm2]);
-        add_weights(
-            ledger,
-            "norms and biases",
-            "f32",
-            norms.map(Norm::bytes).sum(),
-        );
-        for linear in self
-            .blocks
-            .iter()
-            .map(|(_, linear)| linear)
-            .chain([&self.fc1, &self.fc2])
-        {
-            linear.account("action head", ledger);
+    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
+        self.norm1.parts(see);
+        see.push(("action head", Part::Linear(&self.fc1)));
+        for (norm, linear) in &self.blocks {
+            norm.parts(see);
+            see.push(("action head", Part::Linear(linear)));
         }
-    }
-}
-
-fn relu(x: &mut [f32]) {
-    for v in x {
-        *v = if *v > 0.0 { *v } else { 0.0 };
+        self.norm2.parts(see);
+        see.push(("action head", Part::Linear(&self.fc2)));
     }
 }

@@ -3,31 +3,45 @@
 //! robot takes this one crate: [`VlaPolicy::load`] and [`Policy::query`].
 
 pub mod action_tokens;
+pub mod architecture;
+pub mod attention;
 pub mod bitvla;
 pub mod checkpoint;
 pub mod config;
-pub mod connector;
 mod error;
 pub mod export;
+mod finish;
 pub mod head;
 pub mod kernels;
 pub mod language;
 pub mod linear;
+pub mod mapped;
+pub mod mlp;
 pub mod normalise;
 pub mod ops;
+pub mod packed;
 mod policy;
 pub mod preprocess;
+pub mod profile;
 pub mod prompt;
-pub mod proprio;
 pub mod pt;
-pub mod ternary_policy;
+pub mod source;
+mod staged;
+pub mod synthetic;
 #[doc(hidden)]
 pub mod testing;
+pub mod threads;
 pub mod vision;
+mod vla;
+pub mod weights;
+pub mod workspace;
 
-pub use bitvla::{BitVla, Trace, WeightFormat};
+pub use architecture::Architecture;
+pub use bitvla::{BitVla, Prompt, Trace, WeightFormat};
 pub use checkpoint::{Checkpoint, TensorSpecs};
 pub use config::{Attention, Config, TextConfig, VisionConfig};
 pub use error::PolicyError;
 pub use policy::*;
-pub use ternary_policy::VlaPolicy;
+pub use threads::Threads;
+pub use vla::VlaPolicy;
+pub use workspace::Workspace;

@@ -1,190 +1,321 @@
-//! The one linear layer of the network, over every weight format: dense f32 or packed ternary.
+//! The one linear layer of the network, over every weight format. Rows are cut into blocks for the threads; in each
+//! block the weights are unpacked a panel at a time, met by all its rows and finished (scale, bias, activation,
+//! residual) while the sums are in the cache. Neither the blocks nor the threads reach a result.
 
-use crate::MemoryLedger;
-use crate::kernels::dense_f32::{self, Panels};
-use crate::kernels::quant::{QuantisedRows, quantise_weights};
-use crate::kernels::{Isa, PackedTernary, multiversion, ternary_gemm};
-use crate::ops::add;
+pub use crate::finish::{Activation, Dest, Gate};
+use crate::finish::{Tail, finish, join, rescale};
+use crate::kernels::tiles::{
+    Aligned, FloatTile, GROUP, IntTile, MAX_GROUPS, QUAD, float, int8, panels,
+};
+use crate::kernels::{BLOCK_K, Isa};
+use crate::profile;
+pub use crate::staged::{Activations, Staged};
+use crate::threads::Threads;
+use crate::weights::{Encoding, Weights};
+use std::cell::RefCell;
+use std::ops::Range;
 
 /// How a linear layer computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinearFormat {
+pub struct LinearFormat {
+    /// How its weights are kept.
+    pub encoding: Encoding,
+    /// How it sees its inputs.
+    pub activations: Activations,
+}
+
+impl LinearFormat {
+    /// Ternary weights and int8 activations: integer products.
+    pub const TERNARY: LinearFormat = LinearFormat::new(Encoding::Ternary, Activations::Int8);
     /// f32 weights and activations.
-    Dense,
-    /// Ternary weights (fact sheet, section 5); `int8` activations make it integer arithmetic, without them
-    /// the dequantised weights are multiplied in f32.
-    Ternary {
-        /// Quantise the activations too.
-        int8: bool,
-    },
-    /// f32 weights, activations rounded to int8 and back.
-    DenseInt8,
+    pub const F32: LinearFormat = LinearFormat::new(Encoding::F32, Activations::Float);
+
+    /// Both.
+    pub const fn new(encoding: Encoding, activations: Activations) -> LinearFormat {
+        LinearFormat {
+            encoding,
+            activations,
+        }
+    }
 }
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
 pub struct Linear {
+    name: String,
     weights: Weights,
     bias: Option<Vec<f32>>,
-    inputs: usize,
-    outputs: usize,
+    activations: Activations,
 }
 
-#[derive(Debug, Clone)]
-enum Weights {
-    Dense {
-        panels: Panels,
-        int8_activations: bool,
-    },
-    Ternary {
-        packed: PackedTernary,
-        absmean: f32,
-    },
+/// Inputs that an f32 panel is deep: 32 KiB, two thirds of a first-level cache.
+const FLOAT_DEPTH: usize = 128;
+/// Quads of inputs that a panel of bytes is deep at most: 40 KiB.
+const INT_DEPTH: usize = 160;
+/// Most rows of a block.
+const MOST_ROWS: usize = 384;
+/// Up to this many rows, threads share the outputs instead.
+const FEW_ROWS: usize = 12;
+
+#[derive(Default)]
+struct Scratch {
+    bytes: Aligned<u8>,
+    floats: Aligned<f32>,
+    sums: Aligned<i32>,
+    tile: Aligned<f32>,
+    gate: Aligned<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// Bytes of scratch that a thread holds after products of `rows` rows.
+pub fn scratch_bytes(threads: &Threads, rows: usize) -> usize {
+    let block = threads.share(rows, 6, MOST_ROWS).min(rows);
+    let width = MAX_GROUPS * GROUP;
+    width * (INT_DEPTH * 4 + FLOAT_DEPTH * 4 + 3 * 4 * block)
 }
 
 impl Linear {
     /// From row-major master weights (outputs x inputs).
     pub fn new(
+        name: &str,
         weight: &[f32],
         bias: Option<Vec<f32>>,
-        outputs: usize,
-        inputs: usize,
+        (outputs, inputs): (usize, usize),
         format: LinearFormat,
     ) -> Linear {
-        let dense = |values: &[f32], int8_activations| Weights::Dense {
-            panels: Panels::pack(outputs, inputs, values),
-            int8_activations,
-        };
-        let weights = match format {
-            LinearFormat::Dense => dense(weight, false),
-            LinearFormat::DenseInt8 => dense(weight, true),
-            LinearFormat::Ternary { int8 } => {
-                let ternary = quantise_weights(weight);
-                if int8 {
-                    let packed = PackedTernary::pack(outputs, inputs, &ternary.codes);
-                    Weights::Ternary {
-                        packed,
-                        absmean: ternary.absmean,
-                    }
-                } else {
-                    dense(&ternary.dequantise(), false)
-                }
-            }
-        };
+        let weights = Weights::encode(weight, outputs, inputs, format.encoding);
+        Linear::of(name, weights, bias, format.activations)
+    }
+
+    /// From encoded weights.
+    pub fn of(
+        name: &str,
+        weights: Weights,
+        bias: Option<Vec<f32>>,
+        activations: Activations,
+    ) -> Linear {
         Linear {
+            name: name.into(),
             weights,
             bias,
-            inputs,
-            outputs,
+            activations,
         }
     }
 
+    /// Name in the checkpoint, without `.weight`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
     /// Width of an input row.
     pub fn inputs(&self) -> usize {
-        self.inputs
+        self.weights.k()
     }
     /// Width of an output row.
     pub fn outputs(&self) -> usize {
-        self.outputs
+        self.weights.n()
+    }
+    /// The weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+    /// The bias.
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+    /// How inputs are to be staged.
+    pub fn activations(&self) -> Activations {
+        self.activations
     }
 
-    /// Applies to rows of `inputs()`.
+    /// Applies to rows of `inputs()` on this thread; for tests and small things.
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
-        forward_shared(x, &[self]).pop().unwrap_or_default()
-    }
-
-    fn dense(&self, x: &[f32], panels: &Panels) -> Vec<f32> {
-        let rows = x.len() / self.inputs;
-        let mut y = vec![0f32; rows * self.outputs];
-        dense_f32::gemm(Isa::active(), rows, x, panels, &mut y);
-        if let Some(bias) = &self.bias {
-            for row in y.chunks_exact_mut(self.outputs) {
-                add(row, bias);
-            }
-        }
+        let threads = Threads::one();
+        let mut staged = Staged::default();
+        staged.copy(&threads, x, self.inputs(), self.activations);
+        let mut y = vec![0.0; staged.rows() * self.outputs()];
+        self.apply(&threads, &staged, Activation::None, Dest::Set, &mut y);
         y
     }
 
-    /// `sum * absmean / s + bias`.
-    fn ternary(
+    /// Applies to staged rows; `out` is rows x outputs.
+    pub fn apply(
         &self,
-        x: &QuantisedRows,
-        packed: &PackedTernary,
-        absmean: f32,
-        sums: &mut Vec<i32>,
-    ) -> Vec<f32> {
-        ternary_gemm(Isa::active(), x, packed, sums);
-        let mut y = vec![0f32; x.rows() * self.outputs];
-        let rows = y
-            .chunks_exact_mut(self.outputs)
-            .zip(sums.chunks_exact(packed.padded_n()));
-        for ((row, sums), scale) in rows.zip(x.scales()) {
-            scale_sums(row, sums, absmean, *scale);
-            if let Some(bias) = &self.bias {
-                add(row, bias);
+        threads: &Threads,
+        x: &Staged,
+        activation: Activation,
+        dest: Dest<'_>,
+        out: &mut [f32],
+    ) {
+        let _span = profile::begin(profile::Work::Linear);
+        let (rows, n) = (x.rows(), self.outputs());
+        assert_eq!(x.k(), self.inputs(), "{}: inputs", self.name);
+        assert_eq!(out.len(), rows * n, "{}: outputs", self.name);
+        let tail = |tile: &[f32], (first, count): (usize, usize), out: &mut [f32]| {
+            let columns = first * GROUP..n.min((first + count) * GROUP);
+            let tail = Tail {
+                bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
+                activation,
+                dest: match dest {
+                    Dest::AddScaled(scale) => Dest::AddScaled(&scale[columns.clone()]),
+                    other => other,
+                },
+            };
+            finish(tile, count * GROUP, tail, out, n, columns);
+        };
+        if threads.count() > 1 && rows <= FEW_ROWS {
+            // The panels side by side, one after the other.
+            let mut tiles = vec![0f32; rows * self.weights.groups() * GROUP];
+            let mut rest = &mut tiles[..];
+            let items = panels(self.weights.groups()).map(|panel| {
+                let (tile, other) = std::mem::take(&mut rest).split_at_mut(rows * panel.1 * GROUP);
+                rest = other;
+                (panel, tile)
+            });
+            threads.each(items, |(panel, tile)| {
+                SCRATCH.with_borrow_mut(|s| {
+                    let Scratch {
+                        bytes,
+                        floats,
+                        sums,
+                        ..
+                    } = s;
+                    self.panel((bytes, floats, sums), x, 0..rows, panel, tile);
+                });
+            });
+            let mut rest = &tiles[..];
+            for panel in panels(self.weights.groups()) {
+                let (tile, other) = rest.split_at(rows * panel.1 * GROUP);
+                rest = other;
+                tail(tile, panel, out);
             }
+            return;
         }
-        y
-    }
-
-    /// Adds the layer to a ledger under `class`; biases count as f32.
-    pub fn account(&self, class: &str, ledger: &mut MemoryLedger) {
-        match &self.weights {
-            Weights::Dense { panels, .. } => add_weights(ledger, class, "f32", panels.bytes()),
-            Weights::Ternary { packed, .. } => {
-                add_weights(ledger, class, "ternary 2-bit", packed.bytes() + 4)
-            }
-        }
-        if let Some(bias) = &self.bias {
-            add_weights(ledger, "norms and biases", "f32", 4 * bias.len());
-        }
-    }
-}
-
-multiversion! {
-    /// `sum * absmean / scale`.
-    fn scale_sums(out: &mut [f32], sums: &[i32], absmean: f32, scale: f32) {
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = *sum as f32 * absmean / scale;
-        }
-    }
-}
-
-/// Applies several layers to the same rows; the activations are quantised once.
-pub fn forward_shared(x: &[f32], layers: &[&Linear]) -> Vec<Vec<f32>> {
-    let mut quantised = None;
-    let mut rounded = None;
-    let mut sums = Vec::new();
-    let mut out = Vec::with_capacity(layers.len());
-    for layer in layers {
-        out.push(match &layer.weights {
-            Weights::Dense {
-                panels,
-                int8_activations: false,
-            } => layer.dense(x, panels),
-            Weights::Dense { panels, .. } => {
-                let x =
-                    rounded.get_or_insert_with(|| QuantisedRows::new(x, layer.inputs).dequantise());
-                layer.dense(x, panels)
-            }
-            Weights::Ternary { packed, absmean } => {
-                let x = quantised.get_or_insert_with(|| QuantisedRows::new(x, layer.inputs));
-                layer.ternary(x, packed, *absmean, &mut sums)
-            }
+        let block = threads.share(rows, 6, MOST_ROWS);
+        threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
+            let range = i * block..i * block + out.len() / n;
+            SCRATCH.with_borrow_mut(|s| {
+                let Scratch {
+                    bytes,
+                    floats,
+                    sums,
+                    tile,
+                    ..
+                } = s;
+                for panel in panels(self.weights.groups()) {
+                    let tile = tile.get(range.len() * panel.1 * GROUP);
+                    self.panel((bytes, floats, sums), x, range.clone(), panel, tile);
+                    tail(tile, panel, out);
+                }
+            });
         });
     }
-    out
-}
 
-/// Adds bytes to the entry of a class and an encoding.
-pub fn add_weights(ledger: &mut MemoryLedger, class: &str, encoding: &str, bytes: usize) {
-    let bytes = bytes as u64;
-    match ledger
-        .weights
-        .iter_mut()
-        .find(|(c, e, _)| c == class && e == encoding)
-    {
-        Some(entry) => entry.2 += bytes,
-        None => ledger.weights.push((class.into(), encoding.into(), bytes)),
+    /// `gate(x W_gate^T, x W_up^T)`; both layers have no bias, `out` is rows x outputs.
+    pub fn gated(
+        gate: &Linear,
+        up: &Linear,
+        threads: &Threads,
+        x: &Staged,
+        how: Gate,
+        out: &mut [f32],
+    ) {
+        let _span = profile::begin(profile::Work::Linear);
+        let (rows, n) = (x.rows(), gate.outputs());
+        assert_eq!(up.outputs(), n, "{}: outputs", up.name);
+        assert_eq!(out.len(), rows * n, "{}: outputs", gate.name);
+        let block = threads.share(rows, 6, MOST_ROWS);
+        threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
+            let range = i * block..i * block + out.len() / n;
+            SCRATCH.with_borrow_mut(|s| {
+                let Scratch {
+                    bytes,
+                    floats,
+                    sums,
+                    tile,
+                    gate: other,
+                } = s;
+                for panel in panels(gate.weights.groups()) {
+                    let width = panel.1 * GROUP;
+                    let a = other.get(range.len() * width);
+                    gate.panel((bytes, floats, sums), x, range.clone(), panel, a);
+                    let b = tile.get(range.len() * width);
+                    up.panel((bytes, floats, sums), x, range.clone(), panel, b);
+                    let columns = panel.0 * GROUP..n.min(panel.0 * GROUP + width);
+                    join(a, b, width, how, out, n, columns);
+                }
+            });
+        });
+    }
+
+    /// The product of some rows and a panel of outputs, `[rows][count * GROUP]`, without the bias.
+    fn panel(
+        &self,
+        (bytes, floats, sums): (&mut Aligned<u8>, &mut Aligned<f32>, &mut Aligned<i32>),
+        x: &Staged,
+        rows: Range<usize>,
+        (first, count): (usize, usize),
+        tile: &mut [f32],
+    ) {
+        let (isa, k) = (Isa::active(), self.inputs());
+        let width = count * GROUP;
+        if self.activations != Activations::Int8 {
+            tile.fill(0.0);
+            let a = &x.float()[rows.start * k..rows.end * k];
+            let panel = floats.get(FLOAT_DEPTH.min(k) * width);
+            for start in (0..k).step_by(FLOAT_DEPTH) {
+                let range = start..k.min(start + FLOAT_DEPTH);
+                let t = FloatTile {
+                    rows: rows.len(),
+                    k: range.len(),
+                    a: &a[start..],
+                    lda: k,
+                    b: {
+                        self.weights.floats((first, count), range, panel);
+                        panel
+                    },
+                    ldb: width,
+                    groups: count,
+                };
+                float(isa, &t, tile, width);
+            }
+            return;
+        }
+        let codes = x.codes();
+        let (quads, ldx) = (codes.stride() / 4, codes.stride());
+        let zero = self.weights.zero();
+        let sums = sums.get(rows.len() * width);
+        for (sums, total) in sums
+            .chunks_exact_mut(width)
+            .zip(&codes.sums()[rows.clone()])
+        {
+            sums.fill(-zero * total);
+        }
+        let x = &codes.codes()[rows.start * ldx..rows.end * ldx];
+        // Even parts of whole blocks of the packed weights.
+        let parts = quads.div_ceil(INT_DEPTH).max(1);
+        let depth = quads.div_ceil(parts).next_multiple_of(BLOCK_K / 4).max(1);
+        let panel = bytes.get(depth * count * QUAD);
+        for start in (0..quads).step_by(depth) {
+            let range = start..quads.min(start + depth);
+            self.weights.integers((first, count), range.clone(), panel);
+            let t = IntTile {
+                rows: rows.len(),
+                x: &x[4 * start..],
+                ldx,
+                quads: range.len(),
+                w: panel,
+                groups: count,
+                high: self.weights.encoding() == Encoding::Int8,
+            };
+            int8(isa, &t, sums);
+        }
+        let mut scales = [0f32; MAX_GROUPS * GROUP];
+        for g in 0..count {
+            scales[g * GROUP..][..GROUP].copy_from_slice(&self.weights.row_scales(first + g));
+        }
+        rescale(sums, &codes.scales()[rows], &scales[..width], tile);
     }
 }

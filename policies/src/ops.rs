@@ -1,9 +1,7 @@
-//! Everything between the linear layers: norms, activations, softmax, rotary embedding, attention
+//! What is between the linear layers: norms, activations, softmax, rotary embedding
 //! (fact sheet of BitVLA, sections 1.1 to 1.5). Sums run over 16 lanes in a fixed order, exp is our own polynomial:
 //! the same bits on every processor.
 
-use crate::kernels::Isa;
-use crate::kernels::dense_f32::{Panels, gemm};
 use crate::kernels::multiversion;
 
 const LANES: usize = 16;
@@ -31,34 +29,25 @@ fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 multiversion! {
-    /// Layer norm of every row, biased variance.
-    pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
-        let width = weight.len();
-        let mut out = vec![0f32; x.len()];
-        for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mean = lane_sum(row, |v| v) / width as f32;
-            let variance = lane_sum(row, |v| (v - mean) * (v - mean)) / width as f32;
-            let scale = 1.0 / (variance + eps).sqrt();
-            for (((out, v), w), b) in out.iter_mut().zip(row).zip(weight).zip(bias) {
-                *out = (v - mean) * scale * w + b;
-            }
+    /// Layer norm of one row, biased variance.
+    pub fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
+        let width = weight.len() as f32;
+        let mean = lane_sum(row, |v| v) / width;
+        let variance = lane_sum(row, |v| (v - mean) * (v - mean)) / width;
+        let scale = 1.0 / (variance + eps).sqrt();
+        for (((out, v), w), b) in out.iter_mut().zip(row).zip(weight).zip(bias) {
+            *out = (v - mean) * scale * w + b;
         }
-        out
     }
 }
 
 multiversion! {
-    /// RMS norm of every row.
-    pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
-        let width = weight.len();
-        let mut out = vec![0f32; x.len()];
-        for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let scale = 1.0 / (lane_sum(row, |v| v * v) / width as f32 + eps).sqrt();
-            for ((out, v), w) in out.iter_mut().zip(row).zip(weight) {
-                *out = w * (v * scale);
-            }
+    /// RMS norm of one row.
+    pub fn rms_norm(row: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        let scale = 1.0 / (lane_sum(row, |v| v * v) / weight.len() as f32 + eps).sqrt();
+        for ((out, v), w) in out.iter_mut().zip(row).zip(weight) {
+            *out = w * (v * scale);
         }
-        out
     }
 }
 
@@ -90,31 +79,21 @@ pub fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)
 }
 
-multiversion! {
-    /// GELU, tanh approximation (vision tower).
-    pub fn gelu_tanh(x: &mut [f32]) {
-        for v in x {
-            let inner = 0.797_884_6 * (*v + 0.044_715 * *v * *v * *v);
-            *v = 0.5 * *v * (1.0 + tanh(inner));
-        }
-    }
+/// GELU, tanh approximation (vision tower).
+#[inline(always)]
+pub fn gelu_tanh(x: f32) -> f32 {
+    0.5 * x * (1.0 + tanh(0.797_884_6 * (x + 0.044_715 * x * x * x)))
 }
 
 /// GELU with the error function (connector, proprioception projector).
-pub fn gelu_erf(x: &mut [f32]) {
-    for v in x {
-        *v = 0.5 * *v * (1.0 + libm::erff(*v * std::f32::consts::FRAC_1_SQRT_2));
-    }
+pub fn gelu_erf(x: f32) -> f32 {
+    0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
-multiversion! {
-    /// `relu(gate)^2 * up`, into `gate`.
-    pub fn relu2_gate(gate: &mut [f32], up: &[f32]) {
-        for (g, u) in gate.iter_mut().zip(up) {
-            let r = if *g > 0.0 { *g } else { 0.0 };
-            *g = r * r * u;
-        }
-    }
+/// `x` times its logistic (Llama).
+#[inline(always)]
+pub fn silu(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
 }
 
 multiversion! {
@@ -180,74 +159,27 @@ impl Rope {
         }
     }
 
-    /// Rotates rows of heads in place; row r is position `first + r`.
-    pub fn apply(&self, x: &mut [f32], first: usize, heads: usize) {
+    /// Rotates one head at a position in place.
+    pub fn turn(&self, head: &mut [f32], position: usize) {
         let half = self.half;
-        for (row, position) in x.chunks_exact_mut(heads * 2 * half).zip(first..) {
-            let cos = &self.cos[position * half..][..half];
-            let sin = &self.sin[position * half..][..half];
-            for head in row.chunks_exact_mut(2 * half) {
-                let (low, high) = head.split_at_mut(half);
-                for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-                    (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
-                }
-            }
-        }
+        let cos = &self.cos[position * half..][..half];
+        let sin = &self.sin[position * half..][..half];
+        turn(head, cos, sin);
+    }
+
+    /// Bytes of the tables.
+    pub fn bytes(&self) -> usize {
+        4 * (self.cos.len() + self.sin.len())
     }
 }
 
-/// Shape of an attention.
-#[derive(Debug, Clone, Copy)]
-pub struct Heads {
-    /// Query heads.
-    pub query: usize,
-    /// Key and value heads; query head h uses `h / (query / key_value)`.
-    pub key_value: usize,
-    /// Width of a head.
-    pub width: usize,
-    /// Whether a row only sees itself and what is before it.
-    pub causal: bool,
-}
-
-/// `softmax(q k^T / sqrt(width)) v` over one sequence; rows are concatenated heads. The queries may be some
-/// consecutive rows only, the first of which is `first`.
-pub fn attention(q: &[f32], k: &[f32], v: &[f32], first: usize, heads: Heads) -> Vec<f32> {
-    let Heads {
-        query,
-        key_value,
-        width,
-        causal,
-    } = heads;
-    let isa = Isa::active();
-    let (qw, kw) = (query * width, key_value * width);
-    let (rows, seen) = (q.len() / qw, k.len() / kw);
-    let scale = 1.0 / (width as f32).sqrt();
-    let mut out = vec![0f32; q.len()];
-    let mut q_head = vec![0f32; rows * width];
-    let mut scores = vec![0f32; rows * seen];
-    let mut mixed = vec![0f32; rows * width];
-    let group = query / key_value;
-    for kv in 0..key_value {
-        let keys = Panels::pack_strided(seen, width, &k[kv * width..], kw, 1);
-        let values = Panels::pack_strided(width, seen, &v[kv * width..], 1, kw);
-        for head in kv * group..(kv + 1) * group {
-            for (from, to) in q.chunks_exact(qw).zip(q_head.chunks_exact_mut(width)) {
-                to.copy_from_slice(&from[head * width..][..width]);
-            }
-            gemm(isa, rows, &q_head, &keys, &mut scores);
-            for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
-                let visible = if causal { first + i + 1 } else { seen };
-                let (visible, hidden) = row.split_at_mut(visible);
-                softmax(visible, scale);
-                hidden.fill(0.0);
-            }
-            gemm(isa, rows, &scores, &values, &mut mixed);
-            for (from, to) in mixed.chunks_exact(width).zip(out.chunks_exact_mut(qw)) {
-                to[head * width..][..width].copy_from_slice(from);
-            }
+multiversion! {
+    fn turn(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+        let (low, high) = head.split_at_mut(cos.len());
+        for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+            (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
         }
     }
-    out
 }
 
 #[cfg(test)]

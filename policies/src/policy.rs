@@ -1,6 +1,7 @@
 //! What every policy is to the runner: observation in, action chunk out.
 
 use crate::PolicyError;
+use crate::weights::Bytes;
 use std::time::Duration;
 
 /// Side of the square camera images handed to a policy, pixels.
@@ -48,13 +49,78 @@ pub struct ActionChunk {
     pub times: PhaseTimes,
 }
 
+/// One line of a memory ledger.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MemoryEntry {
+    /// Class of tensors, for example `language linears`.
+    pub class: String,
+    /// How they are kept, for example `ternary 2-bit`.
+    pub encoding: String,
+    /// All of them, bytes.
+    pub bytes: u64,
+    /// Of these, bytes in a mapped file.
+    pub mapped: u64,
+    /// Bytes that are in memory once a query has been answered.
+    pub resident: u64,
+}
+
 /// Memory of a policy by what it is spent on, bytes.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MemoryLedger {
-    /// `(tensor class, encoding, bytes)`, for example `("language linears", "ternary 2-bit", 123456)`.
-    pub weights: Vec<(String, String, u64)>,
+    /// Weights by class and encoding.
+    pub weights: Vec<MemoryEntry>,
     /// Activation buffers.
     pub activations: u64,
+}
+
+impl MemoryLedger {
+    fn entry(&mut self, class: &str, encoding: &str) -> &mut MemoryEntry {
+        let same = |e: &MemoryEntry| e.class == class && e.encoding == encoding;
+        let at = self.weights.iter().position(same).unwrap_or_else(|| {
+            self.weights.push(MemoryEntry {
+                class: class.into(),
+                encoding: encoding.into(),
+                bytes: 0,
+                mapped: 0,
+                resident: 0,
+            });
+            self.weights.len() - 1
+        });
+        &mut self.weights[at]
+    }
+
+    /// Counts bytes of our own.
+    pub(crate) fn add_owned(&mut self, class: &str, encoding: &str, bytes: usize) {
+        if bytes > 0 {
+            let entry = self.entry(class, encoding);
+            entry.bytes += bytes as u64;
+            entry.resident += bytes as u64;
+        }
+    }
+
+    /// Counts bytes, mapped or not; mapped ones are touched whole.
+    pub(crate) fn add(&mut self, class: &str, encoding: &str, bytes: &Bytes) {
+        self.add_owned(class, encoding, bytes.len());
+        if let Bytes::Mapped(..) = bytes {
+            self.entry(class, encoding).mapped += bytes.len() as u64;
+        }
+    }
+
+    /// Says that of a mapped entry only so many bytes are touched.
+    pub(crate) fn touched(&mut self, class: &str, encoding: &str, bytes: usize) {
+        let entry = self.entry(class, encoding);
+        entry.resident = entry.bytes.min(bytes as u64);
+    }
+
+    /// All weights, bytes.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.iter().map(|entry| entry.bytes).sum()
+    }
+
+    /// Weights in memory and activations, bytes.
+    pub fn resident(&self) -> u64 {
+        self.weights.iter().map(|entry| entry.resident).sum::<u64>() + self.activations
+    }
 }
 
 /// A policy that turns observations into action chunks. Implementations are pure: the same observation
@@ -62,6 +128,8 @@ pub struct MemoryLedger {
 pub trait Policy: Send {
     /// Short name for tables, for example `ternary`.
     fn name(&self) -> &str;
+    /// How its weights are multiplied, see [`crate::WeightFormat::arithmetic`].
+    fn arithmetic(&self) -> &str;
     /// Answers one query.
     ///
     /// # Errors

@@ -1,15 +1,75 @@
-//! SigLIP vision tower (fact sheet of BitVLA, section 1.2): patch convolution, learned positions, pre-norm layers,
-//! tanh GELU, biases everywhere, no final norm, all patches of the last layer.
+//! Vision towers: SigLIP (fact sheet of BitVLA, section 1.2), a patch convolution, learned positions, pre-norm layers,
+//! tanh GELU, biases everywhere, no final norm, all patches of the last layer; and DINOv2, which has a class token and
+//! registers in front, LayerScale and an erf GELU.
 
-use crate::linear::{Linear, LinearFormat, add_weights, forward_shared};
-use crate::ops::{Heads, add, attention, gelu_tanh, layer_norm};
-use crate::{Checkpoint, MemoryLedger, PolicyError, Trace, VisionConfig, WeightFormat};
+use crate::attention::{Heads, Sequence, attention};
+use crate::linear::{Activation, Activations, Dest, Linear};
+use crate::ops::layer_norm;
+use crate::source::{Format, Part, Parts, Source, Vector, biased};
+use crate::workspace::{Workspace, split};
+use crate::{PolicyError, Trace, VisionConfig};
+
+/// Sizes and kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// In front of all names.
+    pub root: String,
+    /// Width.
+    pub width: usize,
+    /// Width of the feed-forward part.
+    pub wide: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Side of the square input, pixels.
+    pub image: usize,
+    /// Side of a patch, pixels.
+    pub patch: usize,
+    /// Epsilon of the norms.
+    pub eps: f32,
+    /// Class token and registers in front of the patches; with them comes LayerScale.
+    pub prefix: usize,
+    /// GELU of the feed-forward part.
+    pub gelu: Activation,
+    /// Whether inputs are wanted with ImageNet's mean and deviation instead of 0.5 and 0.5.
+    pub imagenet: bool,
+}
+
+impl From<&VisionConfig> for Shape {
+    fn from(c: &VisionConfig) -> Shape {
+        Shape {
+            root: "vision_tower.vision_model".into(),
+            width: c.hidden_size,
+            wide: c.intermediate_size,
+            layers: c.num_hidden_layers,
+            heads: c.num_attention_heads,
+            image: c.image_size,
+            patch: c.patch_size,
+            eps: c.layer_norm_eps,
+            prefix: 0,
+            gelu: Activation::GeluTanh,
+            imagenet: false,
+        }
+    }
+}
+
+/// Mean and deviation of red, green and blue.
+const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
+impl Shape {
+    /// Patches of one image.
+    pub fn patches(&self) -> usize {
+        (self.image / self.patch).pow(2)
+    }
+}
 
 /// The tower.
 pub struct Vision {
-    config: VisionConfig,
+    shape: Shape,
+    prefix: Option<Vector>,
     patch: Linear,
-    positions: Vec<f32>,
+    positions: Vector,
     layers: Vec<Layer>,
 }
 
@@ -19,166 +79,233 @@ struct Layer {
     k: Linear,
     v: Linear,
     out: Linear,
+    scale1: Option<Vector>,
     norm2: Norm,
     fc1: Linear,
     fc2: Linear,
+    scale2: Option<Vector>,
 }
 
 pub(crate) struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    weight: Vector,
+    bias: Vector,
     eps: f32,
 }
 
 impl Norm {
     pub(crate) fn load(
-        file: &crate::checkpoint::TensorFile,
+        source: &dyn Source,
         name: &str,
+        len: usize,
         eps: f32,
     ) -> Result<Norm, PolicyError> {
-        let (weight, bias) = (
-            file.f32(&format!("{name}.weight"))?,
-            file.f32(&format!("{name}.bias"))?,
-        );
-        Ok(Norm { weight, bias, eps })
+        Ok(Norm {
+            weight: Vector::load(source, &format!("{name}.weight"), len)?,
+            bias: Vector::load(source, &format!("{name}.bias"), len)?,
+            eps,
+        })
     }
-    pub(crate) fn forward(&self, x: &[f32]) -> Vec<f32> {
-        layer_norm(x, &self.weight, &self.bias, self.eps)
+    /// Norm of row `row` of rows.
+    pub(crate) fn row(&self, x: &[f32], row: usize, out: &mut [f32]) {
+        let len = self.weight.values.len();
+        let row = &x[row * len..][..len];
+        layer_norm(row, &self.weight.values, &self.bias.values, self.eps, out);
     }
-    pub(crate) fn bytes(&self) -> usize {
-        8 * self.weight.len()
+    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
+        see.push(("norms and biases", Part::Vector(&self.weight)));
+        see.push(("norms and biases", Part::Vector(&self.bias)));
     }
 }
 
-/// Loads `NAME.weight` and `NAME.bias`.
-pub(crate) fn biased(
-    file: &crate::checkpoint::TensorFile,
-    name: &str,
-    outputs: usize,
-    inputs: usize,
-    format: LinearFormat,
-) -> Result<Linear, PolicyError> {
-    let weight = file.f32(&format!("{name}.weight"))?;
-    let bias = file.f32(&format!("{name}.bias"))?;
-    Ok(Linear::new(&weight, Some(bias), outputs, inputs, format))
+impl Layer {
+    fn load(
+        source: &dyn Source,
+        s: &Shape,
+        i: usize,
+        format: Format,
+    ) -> Result<Layer, PolicyError> {
+        let (w, wide) = (s.width, s.wide);
+        let name = |part: &str| format!("{}.encoder.layers.{i}.{part}", s.root);
+        let linear = |part: &str, n, k| biased(source, &name(part), (n, k), format);
+        let scale = |part: &str| {
+            (s.prefix > 0)
+                .then(|| Vector::load(source, &name(part), w))
+                .transpose()
+        };
+        Ok(Layer {
+            norm1: Norm::load(source, &name("layer_norm1"), w, s.eps)?,
+            q: linear("self_attn.q_proj", w, w)?,
+            k: linear("self_attn.k_proj", w, w)?,
+            v: linear("self_attn.v_proj", w, w)?,
+            out: linear("self_attn.out_proj", w, w)?,
+            scale1: scale("layer_scale1.lambda1")?,
+            norm2: Norm::load(source, &name("layer_norm2"), w, s.eps)?,
+            fc1: linear("mlp.fc1", wide, w)?,
+            fc2: linear("mlp.fc2", w, wide)?,
+            scale2: scale("layer_scale2.lambda1")?,
+        })
+    }
+}
+
+/// The residual stream, through LayerScale where there is one.
+fn residual(scale: &Option<Vector>) -> Dest<'_> {
+    match scale {
+        Some(scale) => Dest::AddScaled(&scale.values),
+        None => Dest::Add,
+    }
 }
 
 impl Vision {
-    /// Takes the tower out of a checkpoint.
+    /// Takes the tower out of a source, layer by layer.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn load(checkpoint: &Checkpoint, format: WeightFormat) -> Result<Vision, PolicyError> {
-        let config = checkpoint.config().vision_config.clone();
-        let file = checkpoint.model();
-        let (w, wide, eps) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.layer_norm_eps,
-        );
-        let inside = match (format, config.vit_weight_bits, config.vit_act_bits) {
-            (WeightFormat::PtqTernary, _, _) => LinearFormat::Ternary { int8: true },
-            (WeightFormat::Full, _, _) | (WeightFormat::Ternary, 32, 32) => LinearFormat::Dense,
-            (WeightFormat::Ternary, 32, _) => LinearFormat::DenseInt8,
-            (WeightFormat::Ternary, _, bits) => LinearFormat::Ternary { int8: bits == 8 },
-        };
-        let root = "vision_tower.vision_model";
+    pub fn load(source: &dyn Source, shape: Shape, format: Format) -> Result<Vision, PolicyError> {
+        let (w, root) = (shape.width, &shape.root);
         let patch = format!("{root}.embeddings.patch_embedding");
-        let patch = biased(
-            file,
-            &patch,
-            w,
-            3 * config.patch_size * config.patch_size,
-            LinearFormat::Dense,
-        )?;
-        let positions = file.f32(&format!("{root}.embeddings.position_embedding.weight"))?;
-        let layers = (0..config.num_hidden_layers).map(|i| {
-            let name = |part: &str| format!("{root}.encoder.layers.{i}.{part}");
-            Ok(Layer {
-                norm1: Norm::load(file, &name("layer_norm1"), eps)?,
-                q: biased(file, &name("self_attn.q_proj"), w, w, inside)?,
-                k: biased(file, &name("self_attn.k_proj"), w, w, inside)?,
-                v: biased(file, &name("self_attn.v_proj"), w, w, inside)?,
-                out: biased(file, &name("self_attn.out_proj"), w, w, inside)?,
-                norm2: Norm::load(file, &name("layer_norm2"), eps)?,
-                fc1: biased(file, &name("mlp.fc1"), wide, w, inside)?,
-                fc2: biased(file, &name("mlp.fc2"), w, wide, inside)?,
-            })
-        });
-        let layers = layers.collect::<Result<_, PolicyError>>()?;
+        let pixels = 3 * shape.patch * shape.patch;
+        let positions = format!("{root}.embeddings.position_embedding.weight");
+        let prefix = format!("{root}.embeddings.prefix_tokens");
+        let layers = (0..shape.layers).map(|i| Layer::load(source, &shape, i, format));
         Ok(Vision {
-            config,
-            patch,
-            positions,
-            layers,
+            prefix: (shape.prefix > 0)
+                .then(|| Vector::load(source, &prefix, shape.prefix * w))
+                .transpose()?,
+            patch: biased(source, &patch, (w, pixels), Format::STORED)?,
+            positions: Vector::load(source, &positions, shape.patches() * w)?,
+            layers: layers.collect::<Result<_, PolicyError>>()?,
+            shape,
         })
     }
 
-    /// Features of one image (3 x side x side, normalised), one row per patch.
-    pub fn forward(&self, pixels: &[f32], trace: &mut Trace<'_>) -> Vec<f32> {
-        let mut x = self.patch.forward(&self.patches(pixels));
-        add(&mut x, &self.positions);
-        trace("vision.hidden.0", &x);
-        let heads = self.config.num_attention_heads;
-        let heads = Heads {
-            query: heads,
-            key_value: heads,
-            width: self.config.hidden_size / heads,
-            causal: false,
-        };
-        for (i, layer) in self.layers.iter().enumerate() {
-            let normed = layer.norm1.forward(&x);
-            let qkv = forward_shared(&normed, &[&layer.q, &layer.k, &layer.v]);
-            add(
-                &mut x,
-                &layer
-                    .out
-                    .forward(&attention(&qkv[0], &qkv[1], &qkv[2], 0, heads)),
-            );
-            let mut wide = layer.fc1.forward(&layer.norm2.forward(&x));
-            gelu_tanh(&mut wide);
-            add(&mut x, &layer.fc2.forward(&wide));
-            trace(&format!("vision.hidden.{}", i + 1), &x);
-        }
-        x
+    /// Sizes.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
-    /// Rows of 3 x patch x patch, as the convolution's weights lie.
-    fn patches(&self, pixels: &[f32]) -> Vec<f32> {
-        let (image, patch) = (self.config.image_size, self.config.patch_size);
+    /// Features of images (each 3 x side x side, normalised) into `work.x`, one row per patch, image by image.
+    pub fn forward(&self, work: &mut Workspace, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+        let s = &self.shape;
+        let (width, patches) = (s.width, s.patches());
+        let tokens = s.prefix + patches;
+        let rows = images.len() * tokens;
+        let heads = Heads {
+            query: s.heads,
+            key_value: s.heads,
+            width: width / s.heads,
+            causal: false,
+        };
+        work.saw(rows, tokens, heads.width);
+        let Workspace {
+            threads,
+            staged,
+            packed,
+            x,
+            arena,
+            ..
+        } = work;
+        let threads = &*threads;
+        let arena = arena.get(rows * (4 * width).max(s.wide));
+        let x = x.get(rows * width);
+        let pixels = 3 * s.patch * s.patch;
+        staged.fill(
+            threads,
+            (images.len() * patches, pixels),
+            Activations::Float,
+            |row, out| self.patch_row(&images[row / patches], row % patches, out),
+        );
+        let seen = &mut arena[..images.len() * patches * width];
+        self.patch
+            .apply(threads, staged, Activation::None, Dest::Set, seen);
+        for (image, seen) in x
+            .chunks_exact_mut(tokens * width)
+            .zip(seen.chunks_exact(patches * width))
+        {
+            let (front, image) = image.split_at_mut(s.prefix * width);
+            if let Some(prefix) = &self.prefix {
+                front.copy_from_slice(&prefix.values);
+            }
+            for ((x, seen), position) in image.iter_mut().zip(seen).zip(&self.positions.values) {
+                *x = seen + position;
+            }
+        }
+        trace("vision.hidden.0", x);
+        for (i, l) in self.layers.iter().enumerate() {
+            let form = l.q.activations();
+            let [q, k, v, mixed] = split(arena, [rows * width; 4]);
+            staged.fill(threads, (rows, width), form, |row, out| {
+                l.norm1.row(x, row, out);
+            });
+            for (linear, out) in [(&l.q, &mut *q), (&l.k, &mut *k), (&l.v, &mut *v)] {
+                linear.apply(threads, staged, Activation::None, Dest::Set, out);
+            }
+            for (image, mixed) in mixed.chunks_exact_mut(tokens * width).enumerate() {
+                let range = image * tokens * width..(image + 1) * tokens * width;
+                let sequence = Sequence {
+                    q: &q[range.clone()],
+                    first: 0,
+                    k: &k[range.clone()],
+                    v: &v[range],
+                    rope: None,
+                };
+                attention(threads, packed, sequence, heads, mixed);
+            }
+            staged.copy(threads, mixed, width, form);
+            l.out
+                .apply(threads, staged, Activation::None, residual(&l.scale1), x);
+            staged.fill(threads, (rows, width), form, |row, out| {
+                l.norm2.row(x, row, out);
+            });
+            let wide = &mut arena[..rows * s.wide];
+            l.fc1.apply(threads, staged, s.gelu, Dest::Set, wide);
+            staged.copy(threads, wide, s.wide, form);
+            l.fc2
+                .apply(threads, staged, Activation::None, residual(&l.scale2), x);
+            trace(&format!("vision.hidden.{}", i + 1), x);
+        }
+        if s.prefix > 0 {
+            // The patches move up over what stood in front of them.
+            for image in 0..images.len() {
+                let from = (image * tokens + s.prefix) * width;
+                x.copy_within(from..from + patches * width, image * patches * width);
+            }
+        }
+    }
+
+    /// One patch as the convolution's weights lie: 3 x patch x patch.
+    fn patch_row(&self, pixels: &[f32], index: usize, out: &mut [f32]) {
+        let (image, patch) = (self.shape.image, self.shape.patch);
         let side = image / patch;
-        let mut rows = Vec::with_capacity(side * side * 3 * patch * patch);
-        for py in 0..side {
-            for px in 0..side {
-                for channel in 0..3 {
-                    for y in 0..patch {
-                        let start = (channel * image + py * patch + y) * image + px * patch;
-                        rows.extend_from_slice(&pixels[start..start + patch]);
-                    }
+        let (py, px) = (index / side, index % side);
+        for (i, out) in out.chunks_exact_mut(patch).enumerate() {
+            let (channel, y) = (i / patch, i % patch);
+            let start = (channel * image + py * patch + y) * image + px * patch;
+            out.copy_from_slice(&pixels[start..start + patch]);
+            if self.shape.imagenet {
+                let (mean, deviation) = IMAGENET[channel];
+                for v in out {
+                    *v = (0.5 * *v + 0.5 - mean) / deviation;
                 }
             }
         }
-        rows
     }
 
-    pub(crate) fn account(&self, ledger: &mut MemoryLedger) {
-        self.patch.account("patch and position embedding", ledger);
-        add_weights(
-            ledger,
-            "patch and position embedding",
-            "f32",
-            4 * self.positions.len(),
-        );
+    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
+        const PATCH: &str = "patch and position embedding";
+        see.push((PATCH, Part::Linear(&self.patch)));
+        see.push((PATCH, Part::Vector(&self.positions)));
+        if let Some(prefix) = &self.prefix {
+            see.push((PATCH, Part::Vector(prefix)));
+        }
         for l in &self.layers {
             for linear in [&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2] {
-                linear.account("vision linears", ledger);
+                see.push(("vision linears", Part::Linear(linear)));
             }
-            add_weights(
-                ledger,
-                "norms and biases",
-                "f32",
-                l.norm1.bytes() + l.norm2.bytes(),
-            );
+            l.norm1.parts(see);
+            l.norm2.parts(see);
+            for scale in l.scale1.iter().chain(&l.scale2) {
+                see.push(("norms and biases", Part::Vector(scale)));
+            }
         }
     }
 }

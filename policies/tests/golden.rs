@@ -9,7 +9,7 @@ use bitvla_policies::kernels::quant::{
 };
 use bitvla_policies::linear::{Linear, LinearFormat};
 use bitvla_policies::normalise::{Percentiles, gripper_to_env, quat_to_axis_angle};
-use bitvla_policies::{Attention, BitVla, Checkpoint, PhaseTimes, WeightFormat};
+use bitvla_policies::{Attention, BitVla, Checkpoint, PhaseTimes, Prompt, WeightFormat, Workspace};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -131,16 +131,21 @@ fn network(dir: &Path) {
     let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     let mut trace =
         |name: &str, values: &[f32]| seen.entry(name.into()).or_default().extend(values);
-    let proprio = inputs.f32("proprio");
-    network
-        .forward(
-            &prompt,
-            &images,
-            &proprio,
-            &mut PhaseTimes::default(),
-            &mut trace,
-        )
-        .unwrap();
+    let proprio = match inputs.0.contains_key("proprio") {
+        true => inputs.f32("proprio"),
+        false => Vec::new(),
+    };
+    let asked = Prompt {
+        tokens: &prompt,
+        images: &images,
+        proprio: &proprio,
+    };
+    let (mut work, mut times) = (Workspace::default(), PhaseTimes::default());
+    match checkpoint.has_head() {
+        true => network.forward(&mut work, asked, &mut times, &mut trace),
+        false => network.hidden_states(&mut work, asked, &mut times, &mut trace),
+    }
+    .unwrap();
     let mut report = Vec::new();
     // The last layer computes the rows of the actions only.
     let first = prompt.len() - 1;
@@ -274,7 +279,7 @@ fn golden_e_packing() {
                 assert_eq!(pack_hf(n, k, &codes), bytes("hf.packed"), "{name}");
                 assert_eq!(unpack_hf(n, k, &bytes("hf.packed")), codes, "{name}");
             }
-            let linear = Linear::new(&weight, None, n, k, LinearFormat::Ternary { int8: true });
+            let linear = Linear::new(&name, &weight, None, (n, k), LinearFormat::TERNARY);
             let y = linear.forward(&t.f32(&format!("{name}.x")));
             assert!(
                 worst(&y, t.f64(&format!("{name}.y_online_fp32"))) < 1e-5,
@@ -333,7 +338,7 @@ fn golden_o_ptq() {
         assert_eq!(int8.dequantise(), t.f32("int8_pc.dequant"));
         for group in [64, 128] {
             let name = format!("int4_g{group}");
-            let int4 = Symmetric::int4_groups(&w, group);
+            let int4 = Symmetric::int4_groups(&w, k, group);
             assert_eq!(int4.codes, t.i8(&format!("{name}.q")), "{name}");
             assert_eq!(int4.scales, t.f32(&format!("{name}.scale")), "{name}");
             assert_eq!(

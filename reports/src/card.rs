@@ -88,6 +88,12 @@ pub struct WeightMemory {
     pub encoding: String,
     /// Size, bytes.
     pub bytes: u64,
+    /// Of these, bytes in a mapped file.
+    #[serde(default)]
+    pub mapped: u64,
+    /// Bytes that are in memory once a query has been answered.
+    #[serde(default)]
+    pub resident: u64,
 }
 
 /// Memory of a run.

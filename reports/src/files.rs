@@ -54,13 +54,14 @@ fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
         .collect()
 }
 
-const EPISODE_COLUMNS: [&str; 11] = [
+const EPISODE_COLUMNS: [&str; 12] = [
     "suite",
     "task",
     "instruction",
     "init",
     "seed",
     "policy",
+    "arithmetic",
     "success",
     "steps",
     "queries",

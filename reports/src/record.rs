@@ -18,6 +18,10 @@ pub struct EpisodeRecord {
     pub seed: u64,
     /// Name of the policy.
     pub policy: String,
+    /// How its weights are multiplied: `native-packed` (the packed codes, in integers), `dequantised` (packed in
+    /// memory, widened for every product), `simulated`, `dense`, or `none`.
+    #[serde(default)]
+    pub arithmetic: String,
     /// Whether the goal held at some step within the horizon.
     pub success: bool,
     /// Control steps after settling: up to and including the first one at which the goal held.

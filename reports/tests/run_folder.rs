@@ -28,6 +28,7 @@ fn episodes() -> Vec<EpisodeRecord> {
                 init,
                 seed: 7,
                 policy: "ternary".into(),
+                arithmetic: "native-packed".into(),
                 success,
                 steps: if success { 80 + init } else { 220 },
                 queries: 28,
@@ -74,10 +75,13 @@ fn memory() -> Memory {
                 class: class.into(),
                 encoding: encoding.into(),
                 bytes,
+                mapped: 0,
+                resident: bytes,
             })
             .to_vec(),
         activation_bytes: 350_000,
         peak_resident_bytes: 412_000_000,
+        ..Memory::default()
     }
 }
 

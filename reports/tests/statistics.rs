@@ -53,6 +53,7 @@ fn episode(task: usize, init: usize, success: bool, error: &str) -> EpisodeRecor
         init,
         seed: 7,
         policy: "ternary".into(),
+        arithmetic: "native-packed".into(),
         success,
         steps: 100 + init,
         queries: 13,

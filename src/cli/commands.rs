@@ -73,7 +73,8 @@ fn all_cores() -> usize {
 
 fn evaluate(assets: &Assets, args: &RunArgs) -> Result<ExitCode, EvalError> {
     let suite = load_suite(assets, &args.suite)?;
-    let policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
+    let mut policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
+    policy.threads = args.threads;
     policy.check()?;
     let stage = Stage {
         assets,

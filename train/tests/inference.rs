@@ -4,7 +4,7 @@
 //! what flips do.
 
 use anyhow::Result;
-use bitvla_policies::{BitVla, Checkpoint, PhaseTimes, WeightFormat};
+use bitvla_policies::{BitVla, Checkpoint, PhaseTimes, Prompt, WeightFormat, Workspace as Acting};
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{export, net_config, prompts};
 use bitvla_train::net::{Item, Net, Quant, Workspace};
@@ -48,13 +48,13 @@ fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
                 target: Vec::new(),
             };
             let (first, second) = images.split_at(pixels);
-            let acted = inference.forward(
-                &item.prompt,
-                &[first.to_vec(), second.to_vec()],
-                &item.proprio,
-                &mut PhaseTimes::default(),
-                &mut |_, _| {},
-            )?;
+            let asked = Prompt {
+                tokens: &item.prompt,
+                images: &[first.to_vec(), second.to_vec()],
+                proprio: &item.proprio,
+            };
+            let (mut work, mut times) = (Acting::default(), PhaseTimes::default());
+            let acted = inference.forward(&mut work, asked, &mut times, &mut |_, _| {})?;
             let items = std::slice::from_ref(&item);
             let trained = net.predict(&eff, items, &mut Workspace::default());
             assert_eq!(acted.len(), config.placeholders());

@@ -146,6 +146,11 @@ impl TensorFile {
         tensor_error(path, tensor, what)
     }
 
+    /// Type of a tensor, where it is there.
+    pub fn dtype(&self, name: &str) -> Option<FloatType> {
+        self.tensors.get(name).map(|(_, place)| place.dtype)
+    }
+
     /// A tensor as stored.
     ///
     /// # Errors

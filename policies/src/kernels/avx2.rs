@@ -1,135 +1,120 @@
-//! AVX2 paths: `vpmaddubsw` for ternary x int8 (products stay below 2 * 2 * 128, so nothing saturates), fused
-//! multiply-add for f32.
+//! AVX2: `vpmaddubsw` for bytes, fused multiply-add for f32. The pairs that `vpmaddubsw` sums saturate beyond 16 bits,
+//! so weights above 127 go through it in two parts, the low seven bits and the top one; neither can.
 
-use super::dense_f32::{PANEL, Panels};
-use super::{BLOCK_BYTES, BLOCK_K, BLOCK_N, PackedTernary, QuantisedRows};
+// Registers are met by their place in the tile.
+#![allow(clippy::needless_range_loop)]
+
+use super::avx512vnni::down_the_rows;
+use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
 use std::arch::x86_64::*;
 
-/// Sums of `(code + 1) * x`.
+/// `c += x w` in integers, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX2; `out` holds `rows x padded_n`.
+/// The processor has AVX2; sizes as [`super::tiles::int8`] checks them.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn ternary(x: &QuantisedRows, w: &PackedTernary, out: &mut [i32]) {
-    let (rows, np) = (x.rows(), w.padded_n());
-    assert!(out.len() >= rows * np);
-    for group in 0..np / BLOCK_N {
-        let mut row = 0;
-        while row < rows {
-            let count = if rows - row >= 4 { 4 } else { 1 };
-            // SAFETY: rows row..row + count exist, and the caller vouches for AVX2.
-            unsafe {
-                match count {
-                    4 => tile::<4>(x, w, group, row, out),
-                    _ => tile::<1>(x, w, group, row, out),
-                }
-            }
-            row += count;
+pub(super) unsafe fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+    for group in 0..t.groups {
+        let c = c.as_mut_ptr();
+        match t.high {
+            false => down_the_rows!(low_tile, 2, t, (group, c), [4, 2, 1]),
+            true => down_the_rows!(high_tile, 2, t, (group, c), [4, 2, 1]),
         }
     }
 }
 
-#[target_feature(enable = "avx2")]
-unsafe fn tile<const R: usize>(
-    x: &QuantisedRows,
-    w: &PackedTernary,
-    group: usize,
-    row: usize,
-    out: &mut [i32],
-) {
-    let (steps, np, stride) = (w.steps(), w.padded_n(), x.stride());
-    let mask = _mm256_set1_epi8(3);
-    let ones = _mm256_set1_epi16(1);
-    let mut acc = [[_mm256_setzero_si256(); 2]; R];
-    // SAFETY: the packed weights have `steps` blocks in this group, rows have `steps * BLOCK_K` codes,
-    // and `out` holds rows of `np`.
-    unsafe {
-        let weights = w.blocks.as_ptr().add(group * steps * BLOCK_BYTES);
-        let codes = x.codes().as_ptr().add(row * stride);
-        for step in 0..steps {
-            for half in 0..2 {
-                let packed = _mm256_loadu_si256(weights.add(step * BLOCK_BYTES + 32 * half).cast());
-                let parts = [
-                    _mm256_and_si256(packed, mask),
-                    _mm256_and_si256(_mm256_srli_epi16::<2>(packed), mask),
-                    _mm256_and_si256(_mm256_srli_epi16::<4>(packed), mask),
-                    _mm256_and_si256(_mm256_srli_epi16::<6>(packed), mask),
-                ];
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let four = codes.add(r * stride + step * BLOCK_K).cast::<i32>();
-                    let mut sum = _mm256_setzero_si256();
-                    for (quarter, part) in parts.into_iter().enumerate() {
-                        let x = _mm256_set1_epi32(four.add(quarter).read_unaligned());
-                        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(part, x));
+/// `H` registers of eight sums for each of `R` rows; `$part` of the weights go through one by one.
+macro_rules! int8_tile {
+    ($name:ident, [$($part:expr),*]) => {
+        #[target_feature(enable = "avx2")]
+        unsafe fn $name<const R: usize, const H: usize>(
+            t: &IntTile<'_>,
+            row: usize,
+            (group, c): (usize, *mut i32),
+        ) {
+            let width = t.groups * GROUP;
+            let ones = _mm256_set1_epi16(1);
+            let mut acc = [[_mm256_setzero_si256(); H]; R];
+            // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
+            unsafe {
+                let c = c.add(row * width + group * GROUP);
+                for r in 0..R {
+                    for h in 0..H {
+                        acc[r][h] = _mm256_loadu_si256(c.add(r * width + 8 * h).cast());
                     }
-                    acc[half] = _mm256_add_epi32(acc[half], _mm256_madd_epi16(sum, ones));
+                }
+                let x = t.x.as_ptr().add(row * t.ldx);
+                for quad in 0..t.quads {
+                    let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD);
+                    let w: [__m256i; H] =
+                        std::array::from_fn(|h| _mm256_loadu_si256(w.add(32 * h).cast()));
+                    for r in 0..R {
+                        let four = x.add(r * t.ldx + 4 * quad).cast::<i32>().read_unaligned();
+                        let x = _mm256_set1_epi32(four);
+                        for h in 0..H {
+                            $(
+                                let part = _mm256_and_si256(w[h], _mm256_set1_epi8($part));
+                                let pairs = _mm256_maddubs_epi16(part, x);
+                                acc[r][h] = _mm256_add_epi32(acc[r][h], _mm256_madd_epi16(pairs, ones));
+                            )*
+                        }
+                    }
+                }
+                for r in 0..R {
+                    for h in 0..H {
+                        _mm256_storeu_si256(c.add(r * width + 8 * h).cast(), acc[r][h]);
+                    }
                 }
             }
         }
-        for (r, acc) in acc.into_iter().enumerate() {
-            let to = out.as_mut_ptr().add((row + r) * np + group * BLOCK_N);
-            _mm256_storeu_si256(to.cast(), acc[0]);
-            _mm256_storeu_si256(to.add(8).cast(), acc[1]);
-        }
-    }
+    };
 }
+int8_tile!(low_tile, [0x7f]);
+int8_tile!(high_tile, [0x7f, i8::MIN]);
 
-/// f32 product, see the scalar twin.
+/// `c += a b` in f32, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; sizes as asserted by the dispatcher.
+/// The processor has AVX2 and FMA; sizes as [`super::tiles::float`] checks them.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn dense(m: usize, a: &[f32], b: &Panels, c: &mut [f32]) {
-    let panels = b.n().div_ceil(PANEL);
-    let mut row = 0;
-    while row < m {
-        let rows = if m - row >= 4 { 4 } else { 1 };
-        for panel in 0..panels {
-            // SAFETY: rows and panels exist.
-            unsafe {
-                match rows {
-                    4 => dense_tile::<4>(row, panel, a, b, c),
-                    _ => dense_tile::<1>(row, panel, a, b, c),
-                }
-            }
-        }
-        row += rows;
+pub(super) unsafe fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
+    for group in 0..t.groups {
+        let c = c.as_mut_ptr();
+        down_the_rows!(float_tile, 2, t, (group, c, ldc), [6, 4, 2, 1]);
     }
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn dense_tile<const R: usize>(
+unsafe fn float_tile<const R: usize, const H: usize>(
+    t: &FloatTile<'_>,
     row: usize,
-    panel: usize,
-    a: &[f32],
-    b: &Panels,
-    c: &mut [f32],
+    (group, c, ldc): (usize, *mut f32, usize),
 ) {
-    let (n, k) = (b.n(), b.k());
-    let mut acc = [[_mm256_setzero_ps(); 2]; R];
-    // SAFETY: the panel holds `k * PANEL` values and `a` rows of k.
+    let mut acc = [[_mm256_setzero_ps(); H]; R];
+    // SAFETY: rows row..row + R, `k` rows of the panel and the tile of outputs exist.
     unsafe {
-        let weights = b.panel(panel).as_ptr();
-        let a = a.as_ptr().add(row * k);
-        for i in 0..k {
-            let low = _mm256_loadu_ps(weights.add(i * PANEL));
-            let high = _mm256_loadu_ps(weights.add(i * PANEL + 8));
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let a = _mm256_set1_ps(*a.add(r * k + i));
-                acc[0] = _mm256_fmadd_ps(a, low, acc[0]);
-                acc[1] = _mm256_fmadd_ps(a, high, acc[1]);
+        let c = c.add(row * ldc + group * GROUP);
+        for r in 0..R {
+            for h in 0..H {
+                acc[r][h] = _mm256_loadu_ps(c.add(r * ldc + 8 * h));
             }
         }
-    }
-    for (r, acc) in acc.into_iter().enumerate() {
-        let mut buffer = [0f32; PANEL];
-        // SAFETY: the buffer holds two vectors.
-        unsafe {
-            _mm256_storeu_ps(buffer.as_mut_ptr(), acc[0]);
-            _mm256_storeu_ps(buffer.as_mut_ptr().add(8), acc[1]);
+        let a = t.a.as_ptr().add(row * t.lda);
+        let mut b = t.b.as_ptr().wrapping_add(group * GROUP);
+        for i in 0..t.k {
+            let w: [__m256; H] = std::array::from_fn(|h| _mm256_loadu_ps(b.add(8 * h)));
+            for r in 0..R {
+                let a = _mm256_set1_ps(*a.add(r * t.lda + i));
+                for h in 0..H {
+                    acc[r][h] = _mm256_fmadd_ps(a, w[h], acc[r][h]);
+                }
+            }
+            b = b.wrapping_add(t.ldb);
         }
-        let start = panel * PANEL;
-        let count = (n - start).min(PANEL);
-        c[(row + r) * n + start..][..count].copy_from_slice(&buffer[..count]);
+        for r in 0..R {
+            for h in 0..H {
+                _mm256_storeu_ps(c.add(r * ldc + 8 * h), acc[r][h]);
+            }
+        }
     }
 }

@@ -1,141 +1,123 @@
-//! AVX-512 paths: `vpdpbusd` for ternary x int8, fused multiply-add for f32.
+//! AVX-512: `vpdpbusd` for bytes, fused multiply-add for f32. A tile keeps up to 24 of the 32 registers for sums and
+//! meets every vector of the panel with a broadcast of each row, which costs a load and no shuffle.
 
-use super::dense_f32::{PANEL, Panels};
-use super::{BLOCK_BYTES, BLOCK_K, BLOCK_N, PackedTernary, QuantisedRows};
+// Registers are met by their place in the tile.
+#![allow(clippy::needless_range_loop)]
+
+use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
 use std::arch::x86_64::*;
 
-/// Sums of `(code + 1) * x`.
-///
-/// # Safety
-/// The processor has AVX-512 F, BW and VNNI; `out` holds `rows x padded_n`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) unsafe fn ternary(x: &QuantisedRows, w: &PackedTernary, out: &mut [i32]) {
-    let (rows, np) = (x.rows(), w.padded_n());
-    assert!(out.len() >= rows * np);
-    for group in 0..np / BLOCK_N {
+/// Runs `tile::<ROWS, GROUPS>` down all rows, the tallest tile first.
+macro_rules! down_the_rows {
+    ($tile:ident, $groups:literal, $t:ident, $to:expr, [$($rows:literal),*]) => {{
         let mut row = 0;
-        while row < rows {
-            // SAFETY: rows row..row + R exist, and the caller vouches for the features.
-            unsafe {
-                match rows - row {
-                    12.. => tile::<12>(x, w, group, row, out),
-                    8..12 => tile::<8>(x, w, group, row, out),
-                    4..8 => tile::<4>(x, w, group, row, out),
-                    2..4 => tile::<2>(x, w, group, row, out),
-                    _ => tile::<1>(x, w, group, row, out),
-                }
-            }
-            row += match rows - row {
-                12.. => 12,
-                8..12 => 8,
-                4..8 => 4,
-                2..4 => 2,
-                _ => 1,
-            };
+        while row < $t.rows {
+            $(if $t.rows - row >= $rows {
+                // SAFETY: the rows exist; the rest is the caller's promise.
+                unsafe { $tile::<$rows, $groups>($t, row, $to) };
+                row += $rows;
+                continue;
+            })*
         }
+    }};
+}
+pub(super) use down_the_rows;
+
+/// `c += x w` in integers, see the scalar twin.
+///
+/// # Safety
+/// The processor has AVX-512 F, BW and VNNI; sizes as [`super::tiles::int8`] checks them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+    let c = c.as_mut_ptr();
+    match t.groups {
+        4 => down_the_rows!(int8_tile, 4, t, c, [6, 5, 4, 3, 2, 1]),
+        3 => down_the_rows!(int8_tile, 3, t, c, [8, 6, 4, 2, 1]),
+        2 => down_the_rows!(int8_tile, 2, t, c, [12, 6, 3, 2, 1]),
+        _ => down_the_rows!(int8_tile, 1, t, c, [12, 6, 3, 2, 1]),
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn tile<const R: usize>(
-    x: &QuantisedRows,
-    w: &PackedTernary,
-    group: usize,
-    row: usize,
-    out: &mut [i32],
-) {
-    let (steps, np, stride) = (w.steps(), w.padded_n(), x.stride());
-    let mask = _mm512_set1_epi8(3);
-    let mut acc = [_mm512_setzero_si512(); R];
-    // SAFETY: the packed weights have `steps` blocks in this group, rows have `steps * BLOCK_K` codes,
-    // and `out` holds rows of `np`.
+unsafe fn int8_tile<const R: usize, const G: usize>(t: &IntTile<'_>, row: usize, c: *mut i32) {
+    let width = G * GROUP;
+    let mut acc = [[_mm512_setzero_si512(); G]; R];
+    // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
     unsafe {
-        let weights = w.blocks.as_ptr().add(group * steps * BLOCK_BYTES);
-        let codes = x.codes().as_ptr().add(row * stride);
-        for step in 0..steps {
-            let packed = _mm512_loadu_si512(weights.add(step * BLOCK_BYTES).cast());
-            let parts = [
-                _mm512_and_si512(packed, mask),
-                _mm512_and_si512(_mm512_srli_epi16::<2>(packed), mask),
-                _mm512_and_si512(_mm512_srli_epi16::<4>(packed), mask),
-                _mm512_and_si512(_mm512_srli_epi16::<6>(packed), mask),
-            ];
-            for (quarter, part) in parts.into_iter().enumerate() {
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let four = codes
-                        .add(r * stride + step * BLOCK_K + 4 * quarter)
-                        .cast::<i32>()
-                        .read_unaligned();
-                    *acc = _mm512_dpbusd_epi32(*acc, part, _mm512_set1_epi32(four));
+        let c = c.add(row * width);
+        for r in 0..R {
+            for g in 0..G {
+                acc[r][g] = _mm512_loadu_si512(c.add(r * width + g * GROUP).cast());
+            }
+        }
+        let x = t.x.as_ptr().add(row * t.ldx);
+        let rows: [*const i8; R] = std::array::from_fn(|r| x.add(r * t.ldx));
+        let w = t.w.as_ptr();
+        for quad in 0..t.quads {
+            let w: [__m512i; G] =
+                std::array::from_fn(|g| _mm512_loadu_si512(w.add((quad * G + g) * QUAD).cast()));
+            for r in 0..R {
+                let four = rows[r].add(4 * quad).cast::<i32>().read_unaligned();
+                let x = _mm512_set1_epi32(four);
+                for g in 0..G {
+                    acc[r][g] = _mm512_dpbusd_epi32(acc[r][g], w[g], x);
                 }
             }
         }
-        for (r, acc) in acc.into_iter().enumerate() {
-            _mm512_storeu_si512(
-                out.as_mut_ptr()
-                    .add((row + r) * np + group * BLOCK_N)
-                    .cast(),
-                acc,
-            );
+        for r in 0..R {
+            for g in 0..G {
+                _mm512_storeu_si512(c.add(r * width + g * GROUP).cast(), acc[r][g]);
+            }
         }
     }
 }
 
-/// f32 product, see the scalar twin.
+/// `c += a b` in f32, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX-512 F; sizes as asserted by the dispatcher.
+/// The processor has AVX-512 F; sizes as [`super::tiles::float`] checks them.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn dense(m: usize, a: &[f32], b: &Panels, c: &mut [f32]) {
-    let panels = b.n().div_ceil(PANEL);
-    let mut row = 0;
-    while row < m {
-        let rows = if m - row >= 8 { 8 } else { 1 };
-        let mut panel = 0;
-        while panel < panels {
-            // SAFETY: rows and panels exist.
-            unsafe {
-                match (rows, panels - panel) {
-                    (8, 2..) => dense_tile::<8, 2>(row, panel, a, b, c),
-                    (8, _) => dense_tile::<8, 1>(row, panel, a, b, c),
-                    (_, 2..) => dense_tile::<1, 2>(row, panel, a, b, c),
-                    _ => dense_tile::<1, 1>(row, panel, a, b, c),
-                }
-            }
-            panel += if panels - panel >= 2 { 2 } else { 1 };
-        }
-        row += rows;
+pub(super) unsafe fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
+    let c = c.as_mut_ptr();
+    match t.groups {
+        4 => down_the_rows!(float_tile, 4, t, (c, ldc), [6, 5, 4, 3, 2, 1]),
+        3 => down_the_rows!(float_tile, 3, t, (c, ldc), [8, 6, 4, 2, 1]),
+        2 => down_the_rows!(float_tile, 2, t, (c, ldc), [12, 6, 3, 2, 1]),
+        _ => down_the_rows!(float_tile, 1, t, (c, ldc), [12, 6, 3, 2, 1]),
     }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn dense_tile<const R: usize, const P: usize>(
+unsafe fn float_tile<const R: usize, const G: usize>(
+    t: &FloatTile<'_>,
     row: usize,
-    panel: usize,
-    a: &[f32],
-    b: &Panels,
-    c: &mut [f32],
+    (c, ldc): (*mut f32, usize),
 ) {
-    let (n, k) = (b.n(), b.k());
-    let mut acc = [[_mm512_setzero_ps(); P]; R];
-    // SAFETY: panels hold `k * PANEL` values, `a` rows of k, `c` rows of n; the store is masked to n.
+    let mut acc = [[_mm512_setzero_ps(); G]; R];
+    // SAFETY: rows row..row + R, `k` rows of the panel and the tile of outputs exist.
     unsafe {
-        let panels: [*const f32; P] = std::array::from_fn(|p| b.panel(panel + p).as_ptr());
-        let a = a.as_ptr().add(row * k);
-        for i in 0..k {
-            let b: [__m512; P] = std::array::from_fn(|p| _mm512_loadu_ps(panels[p].add(i * PANEL)));
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let a = _mm512_set1_ps(*a.add(r * k + i));
-                for p in 0..P {
-                    acc[p] = _mm512_fmadd_ps(a, b[p], acc[p]);
-                }
+        let c = c.add(row * ldc);
+        for r in 0..R {
+            for g in 0..G {
+                acc[r][g] = _mm512_loadu_ps(c.add(r * ldc + g * GROUP));
             }
         }
-        for (r, acc) in acc.into_iter().enumerate() {
-            for (p, acc) in acc.into_iter().enumerate() {
-                let start = (panel + p) * PANEL;
-                let mask = (((1u32 << (n - start).min(PANEL)) - 1) & 0xffff) as u16;
-                _mm512_mask_storeu_ps(c.as_mut_ptr().add((row + r) * n + start), mask, acc);
+        let a = t.a.as_ptr().add(row * t.lda);
+        let rows: [*const f32; R] = std::array::from_fn(|r| a.add(r * t.lda));
+        let mut b = t.b.as_ptr();
+        for i in 0..t.k {
+            let w: [__m512; G] = std::array::from_fn(|g| _mm512_loadu_ps(b.add(g * GROUP)));
+            for r in 0..R {
+                let a = _mm512_set1_ps(*rows[r].add(i));
+                for g in 0..G {
+                    acc[r][g] = _mm512_fmadd_ps(a, w[g], acc[r][g]);
+                }
+            }
+            b = b.wrapping_add(t.ldb);
+        }
+        for r in 0..R {
+            for g in 0..G {
+                _mm512_storeu_ps(c.add(r * ldc + g * GROUP), acc[r][g]);
             }
         }
     }

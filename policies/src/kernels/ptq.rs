@@ -6,8 +6,9 @@
 pub struct Symmetric {
     /// `[n, k]`, one code a byte.
     pub codes: Vec<i8>,
-    /// `[n, k / chunk]`.
+    /// `[n, k / chunk]`, rounded up.
     pub scales: Vec<f32>,
+    k: usize,
     chunk: usize,
 }
 
@@ -17,19 +18,19 @@ const LEAST: f32 = 1e-8;
 impl Symmetric {
     /// int8, codes -127..=127, one scale per row of `k` numbers.
     pub fn int8_rows(w: &[f32], k: usize) -> Symmetric {
-        Symmetric::new(w, k, 127.0)
+        Symmetric::new(w, k, k, 127.0)
     }
 
-    /// int4, codes -7..=7, one scale per `group` inputs; the rows must be whole groups.
-    pub fn int4_groups(w: &[f32], group: usize) -> Symmetric {
-        Symmetric::new(w, group, 7.0)
+    /// int4, codes -7..=7, one scale per `group` inputs of a row; the last group of a row may be shorter.
+    pub fn int4_groups(w: &[f32], k: usize, group: usize) -> Symmetric {
+        Symmetric::new(w, k, group, 7.0)
     }
 
     /// Halves go to the even code.
-    fn new(w: &[f32], chunk: usize, top: f32) -> Symmetric {
+    fn new(w: &[f32], k: usize, chunk: usize, top: f32) -> Symmetric {
         let mut codes = Vec::with_capacity(w.len());
         let mut scales = Vec::with_capacity(w.len() / chunk);
-        for part in w.chunks(chunk) {
+        for part in w.chunks(k).flat_map(|row| row.chunks(chunk)) {
             let scale = part.iter().fold(LEAST, |m, v| m.max(v.abs())) / top;
             let code = |v: &f32| (v / scale).round_ties_even().clamp(-top, top) as i8;
             codes.extend(part.iter().map(code));
@@ -38,14 +39,17 @@ impl Symmetric {
         Symmetric {
             codes,
             scales,
+            k,
             chunk,
         }
     }
 
     /// `[n, k]` again.
     pub fn dequantise(&self) -> Vec<f32> {
-        let parts = self.codes.chunks(self.chunk).zip(&self.scales);
+        let rows = self.codes.chunks(self.k);
+        let parts = rows.flat_map(|row| row.chunks(self.chunk));
         parts
+            .zip(&self.scales)
             .flat_map(|(codes, scale)| codes.iter().map(move |c| f32::from(*c) * scale))
             .collect()
     }

@@ -49,20 +49,35 @@ impl QuantisedRows {
 
     /// The same into the buffers at hand.
     pub fn refill(&mut self, x: &[f32], k: usize) {
-        let rows = x.len() / k;
+        let stride = self.reshape(x.len() / k, k);
+        let (codes, scales, sums) = self.parts();
+        let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
+        for (x, ((codes, scale), sum)) in x.chunks_exact(k).zip(rows) {
+            (*scale, *sum) = quantise_row(x, &mut codes[..k]);
+        }
+    }
+
+    /// Makes room for rows of `k`, padding zero, codes as they may be; returns the stride.
+    pub(crate) fn reshape(&mut self, rows: usize, k: usize) -> usize {
         let stride = k.next_multiple_of(super::BLOCK_K);
         if (self.k, self.stride) != (k, stride) {
             self.codes.clear();
         }
         (self.k, self.stride) = (k, stride);
         self.codes.resize(rows * stride, 0);
-        self.scales.clear();
-        self.sums.clear();
-        for (row, out) in x.chunks_exact(k).zip(self.codes.chunks_exact_mut(stride)) {
-            let (scale, sum) = quantise_row(row, &mut out[..k]);
-            self.scales.push(scale);
-            self.sums.push(sum);
-        }
+        self.scales.resize(rows, 0.0);
+        self.sums.resize(rows, 0);
+        stride
+    }
+
+    /// Codes, scales and sums, to be written.
+    pub(crate) fn parts(&mut self) -> (&mut [i8], &mut [f32], &mut [i32]) {
+        (&mut self.codes, &mut self.scales, &mut self.sums)
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.codes.capacity() + 4 * (self.scales.capacity() + self.sums.capacity())
     }
 
     /// Rows.
@@ -95,19 +110,24 @@ impl QuantisedRows {
     }
     /// The activations as floats, `code / s`.
     pub fn dequantise(&self) -> Vec<f32> {
-        (0..self.rows())
-            .flat_map(|i| {
-                self.row(i)
-                    .iter()
-                    .map(move |&c| f32::from(c) / self.scales[i])
-            })
-            .collect()
+        let mut out = vec![0.0; self.rows() * self.k];
+        self.dequantise_into(&mut out);
+        out
+    }
+
+    /// The same into rows of `k`.
+    pub(crate) fn dequantise_into(&self, out: &mut [f32]) {
+        for (i, out) in out.chunks_exact_mut(self.k.max(1)).enumerate() {
+            for (out, code) in out.iter_mut().zip(self.row(i)) {
+                *out = f32::from(*code) / self.scales[i];
+            }
+        }
     }
 }
 
 super::multiversion! {
     /// Codes of one row; returns its scale and the sum of the codes.
-    fn quantise_row(row: &[f32], out: &mut [i8]) -> (f32, i32) {
+    pub(crate) fn quantise_row(row: &[f32], out: &mut [i8]) -> (f32, i32) {
         // The reference multiplies by the reciprocal, which may differ from the quotient by one unit.
         let scale = 127.0 * (1.0 / absmax(row).max(1e-5));
         let mut sum = 0i32;

@@ -1,50 +1,32 @@
 //! The plain twins that every other path is compared with.
 
-use super::dense_f32::{PANEL, Panels};
-use super::{BLOCK_BYTES, BLOCK_K, BLOCK_N, PackedTernary, QuantisedRows};
+use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
 
-/// Sums of `(code + 1) * x`.
-pub(super) fn ternary(x: &QuantisedRows, w: &PackedTernary, out: &mut [i32]) {
-    let (steps, np) = (w.steps(), w.padded_n());
-    for (row, out) in x
-        .codes()
-        .chunks_exact(x.stride())
-        .zip(out.chunks_exact_mut(np))
-    {
-        for (group, out) in out.chunks_exact_mut(BLOCK_N).enumerate() {
-            let mut acc = [0i32; BLOCK_N];
-            for step in 0..steps {
-                let block = &w.blocks[(group * steps + step) * BLOCK_BYTES..][..BLOCK_BYTES];
-                let x = &row[step * BLOCK_K..][..BLOCK_K];
-                for (acc, bytes) in acc.iter_mut().zip(block.chunks_exact(4)) {
-                    for quarter in 0..4 {
-                        for t in 0..4 {
-                            let code = i32::from((bytes[t] >> (2 * quarter)) & 3);
-                            *acc += code * i32::from(x[4 * quarter + t]);
-                        }
-                    }
+/// `c += x w` in integers.
+pub(super) fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+    let width = t.groups * GROUP;
+    for (row, c) in c.chunks_exact_mut(width).take(t.rows).enumerate() {
+        let x = &t.x[row * t.ldx..][..4 * t.quads];
+        let panel = t.w.chunks_exact(t.groups * QUAD);
+        for (x, w) in x.as_chunks::<4>().0.iter().zip(panel) {
+            for (c, w) in c.iter_mut().zip(w.as_chunks::<4>().0) {
+                for (x, w) in x.iter().zip(w) {
+                    *c += i32::from(*w) * i32::from(*x);
                 }
             }
-            out.copy_from_slice(&acc);
         }
     }
 }
 
-/// f32 product; every output is one chain of fused multiply-adds over ascending k.
-pub(super) fn dense(m: usize, a: &[f32], b: &Panels, c: &mut [f32]) {
-    let (n, k) = (b.n(), b.k());
-    for i in 0..m {
-        for (panel, out) in c[i * n..][..n].chunks_mut(PANEL).enumerate() {
-            let mut acc = [0f32; PANEL];
-            for (a, b) in a[i * k..][..k]
-                .iter()
-                .zip(b.panel(panel).chunks_exact(PANEL))
-            {
-                for (acc, b) in acc.iter_mut().zip(b) {
-                    *acc = a.mul_add(*b, *acc);
-                }
+/// `c += a b` in f32, one chain of fused multiply-adds per output.
+pub(super) fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
+    let width = t.groups * GROUP;
+    for row in 0..t.rows {
+        let c = &mut c[row * ldc..][..width];
+        for (i, a) in t.a[row * t.lda..][..t.k].iter().enumerate() {
+            for (c, b) in c.iter_mut().zip(&t.b[i * t.ldb..][..width]) {
+                *c = a.mul_add(*b, *c);
             }
-            out.copy_from_slice(&acc[..out.len()]);
         }
     }
 }

@@ -32,6 +32,15 @@ impl FloatType {
             FloatType::F32 => 4,
         }
     }
+
+    /// Name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            FloatType::Bf16 => "bf16",
+            FloatType::F16 => "f16",
+            FloatType::F32 => "f32",
+        }
+    }
 }
 
 /// Where the elements of a tensor are, row-major, in the bytes of its file.

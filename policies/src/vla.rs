@@ -1,23 +1,30 @@
-//! The network as a [`Policy`]: `ternary` on packed weights, `full` on dense ones, the same code otherwise.
+//! The network as a [`Policy`], over any weight format.
 
 use crate::normalise::{Statistics, gripper_to_env};
 use crate::preprocess::ImagePipeline;
 use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
 use crate::{
     ActionChunk, BitVla, CAMERA_SIZE, Checkpoint, MemoryLedger, Observation, PhaseTimes, Policy,
-    PolicyError, WeightFormat,
+    PolicyError, Prompt, Threads, WeightFormat, Workspace,
 };
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A checkpoint that acts.
 pub struct VlaPolicy {
-    name: &'static str,
+    model: Arc<Model>,
+    prompt: Option<(String, Vec<u32>)>,
+    work: Workspace,
+}
+
+/// What all workers share.
+struct Model {
+    format: WeightFormat,
     network: BitVla,
     prompter: Prompter,
     pipeline: ImagePipeline,
     statistics: Statistics,
-    prompt: Option<(String, Vec<u32>)>,
 }
 
 impl VlaPolicy {
@@ -37,12 +44,8 @@ impl VlaPolicy {
         let checkpoint = Checkpoint::load(dir)?;
         let processor = ProcessorConfig::read(dir)?;
         let config = checkpoint.config();
-        Ok(VlaPolicy {
-            name: match format {
-                WeightFormat::Ternary => "ternary",
-                WeightFormat::Full => "full",
-                WeightFormat::PtqTernary => "ptq-ternary",
-            },
+        let model = Model {
+            format,
             pipeline: ImagePipeline::named(
                 processor.image_pipeline.as_deref(),
                 &dir.join(PROCESSOR_FILE),
@@ -50,18 +53,36 @@ impl VlaPolicy {
             prompter: Prompter::load(dir, config, &processor)?,
             statistics: Statistics::read(dir, processor.unnorm_key.as_deref())?,
             network: BitVla::new(&checkpoint, format)?,
+        };
+        Ok(VlaPolicy {
+            model: Arc::new(model),
             prompt: None,
+            work: Workspace::default(),
         })
+    }
+
+    /// Another instance over the same weights, with buffers and threads of its own.
+    pub fn another(&self, threads: Threads) -> VlaPolicy {
+        VlaPolicy {
+            model: Arc::clone(&self.model),
+            prompt: None,
+            work: Workspace::new(threads),
+        }
+    }
+
+    /// Works with these threads from now on.
+    pub fn set_threads(&mut self, threads: Threads) {
+        self.work.threads = threads;
     }
 
     /// The network.
     pub fn network(&self) -> &BitVla {
-        &self.network
+        &self.model.network
     }
 
     fn fail<T>(&self, what: String) -> Result<T, PolicyError> {
         Err(PolicyError::Query {
-            policy: self.name.into(),
+            policy: self.model.format.name().into(),
             what,
         })
     }
@@ -73,7 +94,7 @@ impl VlaPolicy {
         {
             return Ok(ids.clone());
         }
-        let ids = self.prompter.ids(instruction)?;
+        let ids = self.model.prompter.ids(instruction)?;
         self.prompt = Some((instruction.into(), ids.clone()));
         Ok(ids)
     }
@@ -81,7 +102,11 @@ impl VlaPolicy {
 
 impl Policy for VlaPolicy {
     fn name(&self) -> &str {
-        self.name
+        self.model.format.name()
+    }
+
+    fn arithmetic(&self) -> &str {
+        self.model.format.arithmetic()
     }
 
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError> {
@@ -100,34 +125,44 @@ impl Policy for VlaPolicy {
                 observation.proprio
             ));
         }
-        let config = self.network.config();
+        let config = self.model.network.architecture();
         if config.num_images > cameras.len() {
             return self.fail(format!(
                 "the checkpoint wants {} images, there are 2",
                 config.num_images
             ));
         }
-        let size = config.vision_config.image_size;
+        let size = config.image_size();
         let images: Vec<Vec<f32>> = cameras
             .iter()
             .take(config.num_images)
-            .map(|frame| self.pipeline.apply(frame, size))
+            .map(|frame| self.model.pipeline.apply(frame, size))
             .collect();
         let prompt = self.prompt(observation.instruction)?;
-        let state = self.statistics.proprio.normalise(&observation.proprio);
+        let state = self
+            .model
+            .statistics
+            .proprio
+            .normalise(&observation.proprio);
         let state: Vec<f32> = state.into_iter().map(|v| v as f32).collect();
         let mut times = PhaseTimes {
             preprocessing: start.elapsed(),
             ..PhaseTimes::default()
         };
+        let asked = Prompt {
+            tokens: &prompt,
+            images: &images,
+            proprio: &state,
+        };
         let normalised =
-            self.network
-                .forward(&prompt, &images, &state, &mut times, &mut |_, _| {})?;
+            self.model
+                .network
+                .forward(&mut self.work, asked, &mut times, &mut |_, _| {})?;
         let start = Instant::now();
         let mut actions = Vec::with_capacity(normalised.len() / 7);
         for action in normalised.as_chunks::<7>().0 {
             let wide: Vec<f64> = action.iter().map(|&v| f64::from(v)).collect();
-            let raw = self.statistics.action.unnormalise(&wide);
+            let raw = self.model.statistics.action.unnormalise(&wide);
             let mut action = [0f64; 7];
             action.copy_from_slice(&raw);
             action[6] = gripper_to_env(raw[6]);
@@ -141,10 +176,11 @@ impl Policy for VlaPolicy {
     }
 
     fn memory(&self) -> MemoryLedger {
-        let config = self.network.config();
-        let words = 16;
-        let tokens =
-            config.num_images * config.vision_config.patches() + config.placeholders() + words;
-        self.network.memory(tokens)
+        let mut ledger = self.model.network.memory(WORDS);
+        ledger.activations = self.work.bytes() as u64;
+        ledger
     }
 }
+
+/// Distinct rows of the embedding that a query touches, about.
+const WORDS: usize = 60;

@@ -1,0 +1,126 @@
+//! What a network is built of. A config in the published shape gives BitVLA; OpenVLA-OFT, which it is measured
+//! against, is written down here (fact sheet of BitVLA, section 7).
+
+use crate::linear::{Activation, Gate};
+use crate::{Attention, Config, language, vision};
+
+/// Sizes and tokens of a vision-language-action model with parallel decoding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Architecture {
+    /// Vision towers; their features are concatenated.
+    pub towers: Vec<vision::Shape>,
+    /// Names of the layers between towers and language model.
+    pub connector: Vec<&'static str>,
+    /// Widths before, between and behind them.
+    pub connector_widths: Vec<usize>,
+    /// Language model.
+    pub language: language::Shape,
+    /// Token that image features replace.
+    pub image_token: u32,
+    /// Token that the proprioception feature replaces.
+    pub proprio_token: u32,
+    /// Stop token behind the placeholders.
+    pub stop_token: u32,
+    /// Images of a query, agentview first.
+    pub num_images: usize,
+    /// Actions decoded at once.
+    pub action_chunk: usize,
+    /// Numbers of one action.
+    pub action_dim: usize,
+    /// Numbers of the proprioception.
+    pub proprio_dim: usize,
+    /// Who attends to whom in the language model.
+    pub attention: Attention,
+}
+
+impl From<&Config> for Architecture {
+    fn from(c: &Config) -> Architecture {
+        let language = language::Shape::from(&c.text_config);
+        Architecture {
+            connector: vec![
+                "multi_modal_projector.linear_1",
+                "multi_modal_projector.linear_2",
+            ],
+            connector_widths: vec![c.vision_config.hidden_size, language.width, language.width],
+            towers: vec![vision::Shape::from(&c.vision_config)],
+            language,
+            image_token: c.image_token_index,
+            proprio_token: c.proprio_token(),
+            stop_token: c.stop_token(),
+            num_images: c.num_images,
+            action_chunk: c.action_chunk,
+            action_dim: c.action_dim,
+            proprio_dim: c.proprio_dim,
+            attention: c.attention,
+        }
+    }
+}
+
+impl Architecture {
+    /// OpenVLA-OFT: DINOv2 and SigLIP, three projector layers, Llama-2-7B. The features are those of the last layer
+    /// but one, so the last layer of each tower is left out: nothing ever computes it.
+    pub fn openvla_oft_7b() -> Architecture {
+        let tower = |root: &str, width, wide, layers| vision::Shape {
+            root: format!("vision_backbone.{root}"),
+            width,
+            wide,
+            layers,
+            heads: 16,
+            image: 224,
+            patch: 14,
+            eps: 1e-6,
+            prefix: 0,
+            gelu: Activation::GeluTanh,
+            imagenet: false,
+        };
+        Architecture {
+            towers: vec![
+                vision::Shape {
+                    prefix: 5,
+                    gelu: Activation::GeluErf,
+                    imagenet: true,
+                    ..tower("featurizer", 1024, 4096, 23)
+                },
+                tower("fused_featurizer", 1152, 4304, 26),
+            ],
+            connector: vec!["projector.fc1", "projector.fc2", "projector.fc3"],
+            connector_widths: vec![2176, 8704, 4096, 4096],
+            language: language::Shape {
+                vocabulary: 32064,
+                width: 4096,
+                wide: 11008,
+                layers: 32,
+                heads: 32,
+                key_value_heads: 32,
+                eps: 1e-5,
+                theta: 10_000.0,
+                positions: 2048,
+                gate: Gate::Silu,
+            },
+            // Ids behind the words stand for what is put in their place.
+            image_token: 32001,
+            proprio_token: 32002,
+            stop_token: 2,
+            num_images: 2,
+            action_chunk: 8,
+            action_dim: 7,
+            proprio_dim: 8,
+            attention: Attention::Bidirectional,
+        }
+    }
+
+    /// Action placeholders of a query.
+    pub fn placeholders(&self) -> usize {
+        self.action_chunk * self.action_dim
+    }
+
+    /// Image tokens of a query.
+    pub fn patches(&self) -> usize {
+        self.num_images * self.towers.first().map_or(0, vision::Shape::patches)
+    }
+
+    /// Side of the images, pixels.
+    pub fn image_size(&self) -> usize {
+        self.towers.first().map_or(0, |tower| tower.image)
+    }
+}

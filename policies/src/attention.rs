@@ -1,0 +1,222 @@
+//! `softmax(q k^T / sqrt(width)) v` with grouped keys and values. Keys and values are packed once for the products;
+//! then blocks of queries are shared out, and the scores of a block never leave the cache.
+
+use crate::kernels::Isa;
+use crate::kernels::tiles::{Aligned, FloatTile, GROUP, float, panels};
+use crate::ops::{Rope, softmax};
+use crate::profile;
+use crate::threads::Threads;
+use std::cell::RefCell;
+
+/// Shape of an attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// Query heads.
+    pub query: usize,
+    /// Key and value heads; query head h uses `h / (query / key_value)`.
+    pub key_value: usize,
+    /// Width of a head.
+    pub width: usize,
+    /// Whether a row only sees itself and what is before it.
+    pub causal: bool,
+}
+
+/// Queries, keys and values: rows of concatenated heads. Queries may be consecutive rows of the sequence, from `first` on.
+#[derive(Debug, Clone, Copy)]
+pub struct Sequence<'a> {
+    /// Queries.
+    pub q: &'a [f32],
+    /// Position of the first query.
+    pub first: usize,
+    /// Keys.
+    pub k: &'a [f32],
+    /// Values.
+    pub v: &'a [f32],
+    /// Rotates queries and keys by their positions.
+    pub rope: Option<&'a Rope>,
+}
+
+/// Keys and values as the products want them, reused.
+#[derive(Debug, Default)]
+pub struct Packed {
+    /// `[head][panel][width][keys of the panel]`.
+    keys: Aligned<f32>,
+    /// `[head][key][width, padded]`.
+    values: Aligned<f32>,
+}
+
+impl Packed {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.values.bytes()
+    }
+}
+
+#[derive(Default)]
+struct Scratch {
+    q: Aligned<f32>,
+    scores: Aligned<f32>,
+    mixed: Aligned<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// Queries of a block at most: their scores take 120 KiB for 640 keys.
+const QUERIES: usize = 48;
+/// Keys whose values are mixed at a time.
+const DEPTH: usize = 128;
+
+/// Bytes of scratch that a thread holds after a sequence of `tokens`.
+pub fn scratch_bytes(tokens: usize, width: usize) -> usize {
+    4 * QUERIES * (tokens.next_multiple_of(GROUP) + width + width.next_multiple_of(GROUP))
+}
+
+/// Writes rows of mixed values, as many and as wide as the queries.
+pub fn attention(
+    threads: &Threads,
+    packed: &mut Packed,
+    s: Sequence<'_>,
+    heads: Heads,
+    out: &mut [f32],
+) {
+    let _span = profile::begin(profile::Work::Attention);
+    let row = heads.query * heads.width;
+    let rows = s.q.len() / row;
+    let seen = s.k.len() / (heads.key_value * heads.width);
+    if rows == 0 || seen == 0 {
+        return;
+    }
+    pack(threads, packed, s, heads, seen);
+    let lanes = seen.next_multiple_of(GROUP);
+    let deep = heads.width.next_multiple_of(GROUP);
+    let keys = packed.keys.view(heads.key_value * heads.width * lanes);
+    let values = packed.values.view(heads.key_value * seen * deep);
+    let block = threads.share(rows, 6, QUERIES);
+    threads.each(out.chunks_mut(block * row).enumerate(), |(i, out)| {
+        let queries = i * block..i * block + out.len() / row;
+        SCRATCH.with_borrow_mut(|scratch| {
+            for head in 0..heads.query {
+                let kv = head / (heads.query / heads.key_value);
+                let keys = &keys[kv * heads.width * lanes..][..heads.width * lanes];
+                let values = &values[kv * seen * deep..][..seen * deep];
+                one_head(
+                    scratch,
+                    s,
+                    heads,
+                    (head, queries.clone()),
+                    (keys, values),
+                    out,
+                );
+            }
+        });
+    });
+}
+
+/// One head of a block of queries.
+fn one_head(
+    scratch: &mut Scratch,
+    s: Sequence<'_>,
+    heads: Heads,
+    (head, queries): (usize, std::ops::Range<usize>),
+    (keys, values): (&[f32], &[f32]),
+    out: &mut [f32],
+) {
+    let (isa, width) = (Isa::active(), heads.width);
+    let row = heads.query * width;
+    let lanes = keys.len() / width;
+    let deep = width.next_multiple_of(GROUP);
+    let seen = values.len() / deep;
+    let rows = queries.len();
+    let q = scratch.q.get(rows * width);
+    for (i, to) in queries.clone().zip(q.chunks_exact_mut(width)) {
+        to.copy_from_slice(&s.q[i * row + head * width..][..width]);
+        if let Some(rope) = s.rope {
+            rope.turn(to, s.first + i);
+        }
+    }
+    let scores = scratch.scores.get(rows * lanes);
+    scores.fill(0.0);
+    for (first, groups) in panels(lanes / GROUP) {
+        let tile = FloatTile {
+            rows,
+            k: width,
+            a: q,
+            lda: width,
+            b: &keys[first * GROUP * width..],
+            ldb: groups * GROUP,
+            groups,
+        };
+        float(isa, &tile, &mut scores[first * GROUP..], lanes);
+    }
+    let scale = 1.0 / (width as f32).sqrt();
+    for (i, scores) in queries.zip(scores.chunks_exact_mut(lanes)) {
+        let visible = if heads.causal { s.first + i + 1 } else { seen };
+        let (visible, hidden) = scores.split_at_mut(visible);
+        softmax(visible, scale);
+        hidden.fill(0.0);
+    }
+    let mixed = scratch.mixed.get(rows * deep);
+    mixed.fill(0.0);
+    for start in (0..seen).step_by(DEPTH) {
+        for (first, groups) in panels(deep / GROUP) {
+            let tile = FloatTile {
+                rows,
+                k: DEPTH.min(seen - start),
+                a: &scores[start..],
+                lda: lanes,
+                b: &values[start * deep + first * GROUP..],
+                ldb: deep,
+                groups,
+            };
+            float(isa, &tile, &mut mixed[first * GROUP..], deep);
+        }
+    }
+    for (from, to) in mixed.chunks_exact(deep).zip(out.chunks_exact_mut(row)) {
+        to[head * width..][..width].copy_from_slice(&from[..width]);
+    }
+}
+
+/// Transposes the keys, rotated, into panels and lays the values of a head together.
+fn pack(threads: &Threads, packed: &mut Packed, s: Sequence<'_>, heads: Heads, seen: usize) {
+    let width = heads.width;
+    let row = heads.key_value * width;
+    let lanes = seen.next_multiple_of(GROUP);
+    let deep = width.next_multiple_of(GROUP);
+    let mut rest = packed.keys.get(heads.key_value * width * lanes);
+    let mut items = Vec::new();
+    for head in 0..heads.key_value {
+        for (first, groups) in panels(lanes / GROUP) {
+            let (panel, other) = rest.split_at_mut(groups * GROUP * width);
+            items.push((head, first * GROUP, panel));
+            rest = other;
+        }
+    }
+    threads.each(items.into_iter(), |(head, first, panel)| {
+        let count = panel.len() / width;
+        let mut key = vec![0f32; width];
+        for j in 0..count {
+            match s.k.get((first + j) * row + head * width..) {
+                Some(from) if first + j < seen => {
+                    key.copy_from_slice(&from[..width]);
+                    if let Some(rope) = s.rope {
+                        rope.turn(&mut key, first + j);
+                    }
+                }
+                _ => key.fill(0.0),
+            }
+            for (to, from) in panel[j..].iter_mut().step_by(count).zip(&key) {
+                *to = *from;
+            }
+        }
+    });
+    let values = packed.values.get(heads.key_value * seen * deep);
+    threads.each(values.chunks_mut(seen * deep).enumerate(), |(head, out)| {
+        for (j, out) in out.chunks_exact_mut(deep).enumerate() {
+            let (to, padding) = out.split_at_mut(width);
+            to.copy_from_slice(&s.v[j * row + head * width..][..width]);
+            padding.fill(0.0);
+        }
+    });
+}

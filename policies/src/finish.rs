@@ -1,0 +1,107 @@
+//! What happens to the sums of a product while they are in the cache: scales, bias, activation, gate, residual.
+
+use crate::kernels::multiversion;
+use crate::kernels::tiles::{GROUP, MAX_GROUPS};
+use crate::ops::{gelu_erf, gelu_tanh, silu};
+use std::ops::Range;
+
+/// What is done to an output after the bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// GELU, tanh approximation.
+    GeluTanh,
+    /// GELU with the error function.
+    GeluErf,
+}
+
+/// How a gate and its partner become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// `relu(gate)^2 * up` (BitNet).
+    SquaredRelu,
+    /// `gate * sigmoid(gate) * up` (Llama).
+    Silu,
+}
+
+/// Where outputs go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Dest<'a> {
+    /// Over what is there.
+    Set,
+    /// Added to what is there: the residual stream.
+    Add,
+    /// Multiplied by a number per output, then added (LayerScale).
+    AddScaled(&'a [f32]),
+}
+
+/// All that follows the product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail<'a> {
+    /// Added to every row.
+    pub bias: Option<&'a [f32]>,
+    /// Applied to the sum.
+    pub activation: Activation,
+    /// Where it goes.
+    pub dest: Dest<'a>,
+}
+
+multiversion! {
+    /// `sum * (scale of the output / scale of the row)`. Sums of fewer than 2^17 ternary products are below 2^24, exact in f32.
+    pub(crate) fn rescale(sums: &[i32], rows: &[f32], outputs: &[f32], tile: &mut [f32]) {
+        let width = outputs.len();
+        for ((sums, tile), row) in sums.chunks_exact(width).zip(tile.chunks_exact_mut(width)).zip(rows) {
+            let inverse = 1.0 / row;
+            for ((y, sum), scale) in tile.iter_mut().zip(sums).zip(outputs) {
+                *y = *sum as f32 * (scale * inverse);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// The tail of a tile of `width` columns, the first of which are `columns` of `out`.
+    pub(crate) fn finish(tile: &[f32], width: usize, tail: Tail<'_>, out: &mut [f32], ldo: usize, columns: Range<usize>) {
+        let mut row = [0f32; MAX_GROUPS * GROUP];
+        let count = columns.len();
+        for (tile, out) in tile.chunks_exact(width).zip(out.chunks_exact_mut(ldo)) {
+            let row = &mut row[..count];
+            let out = &mut out[columns.clone()];
+            match tail.bias {
+                Some(bias) => for ((y, x), b) in row.iter_mut().zip(tile).zip(bias) { *y = x + b },
+                None => row.copy_from_slice(&tile[..count]),
+            }
+            match tail.activation {
+                Activation::None => {}
+                Activation::Relu => for y in row.iter_mut() { *y = if *y > 0.0 { *y } else { 0.0 } },
+                Activation::GeluTanh => for y in row.iter_mut() { *y = gelu_tanh(*y) },
+                Activation::GeluErf => for y in row.iter_mut() { *y = gelu_erf(*y) },
+            }
+            match tail.dest {
+                Dest::Set => out.copy_from_slice(row),
+                Dest::Add => for (out, y) in out.iter_mut().zip(row) { *out += *y },
+                Dest::AddScaled(scale) => for ((out, y), s) in out.iter_mut().zip(row).zip(scale) { *out += *y * s },
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Gate and partner into `columns` of `out`.
+    pub(crate) fn join(gate: &[f32], up: &[f32], width: usize, how: Gate, out: &mut [f32], ldo: usize, columns: Range<usize>) {
+        let rows = gate.chunks_exact(width).zip(up.chunks_exact(width)).zip(out.chunks_exact_mut(ldo));
+        for ((gate, up), out) in rows {
+            let out = &mut out[columns.clone()];
+            match how {
+                Gate::SquaredRelu => for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
+                    let r = if *g > 0.0 { *g } else { 0.0 };
+                    *out = r * r * u;
+                },
+                Gate::Silu => for ((out, g), u) in out.iter_mut().zip(gate).zip(up) { *out = silu(*g) * u },
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which instructions the kernels use.
+
+use std::sync::OnceLock;
+
+/// Compiles a plain function once per vector width and calls the one in use. Nothing is fused or reordered by
+/// that, so every version gives the same bits.
+macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn plain($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw")]
+            fn wide($($arg: $ty),*) $(-> $ret)? {
+                plain($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn middle($($arg: $ty),*) $(-> $ret)? {
+                plain($($arg),*)
+            }
+            match $crate::kernels::Isa::active() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the active instruction set is one that this processor has.
+                $crate::kernels::Isa::Avx512Vnni => unsafe { wide($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                $crate::kernels::Isa::Avx2 | $crate::kernels::Isa::AvxVnni => unsafe { middle($($arg),*) },
+                _ => plain($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use multiversion;
+
+/// Instruction set of the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust.
+    Scalar,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX2 and FMA with byte dot products (VNNI in its 256-bit encoding).
+    AvxVnni,
+    /// AVX-512 with VNNI.
+    Avx512Vnni,
+}
+
+impl Isa {
+    /// Every instruction set that this processor has, slowest first.
+    pub fn available() -> Vec<Isa> {
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni]
+            .into_iter()
+            .filter(|isa| isa.supported())
+            .collect()
+    }
+
+    /// Whether this processor has it.
+    pub fn supported(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            match self {
+                Isa::Scalar => true,
+                Isa::Avx2 => avx2(),
+                Isa::AvxVnni => avx2() && is_x86_feature_detected!("avxvnni"),
+                Isa::Avx512Vnni => {
+                    avx2()
+                        && is_x86_feature_detected!("avx512f")
+                        && is_x86_feature_detected!("avx512bw")
+                        && is_x86_feature_detected!("avx512vnni")
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            self == Isa::Scalar
+        }
+    }
+
+    /// Name as in `BITVLA_ISA`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
+            Isa::Avx512Vnni => "avx512vnni",
+        }
+    }
+
+    /// The one in use: `BITVLA_ISA` where it names one that this processor has, else the fastest.
+    pub fn active() -> Isa {
+        static ACTIVE: OnceLock<Isa> = OnceLock::new();
+        *ACTIVE.get_or_init(|| {
+            let available = Isa::available();
+            let fastest = available.last().copied().unwrap_or(Isa::Scalar);
+            match std::env::var("BITVLA_ISA") {
+                Ok(wanted) => available.into_iter().find(|isa| isa.name() == wanted).unwrap_or_else(|| {
+                    eprintln!("BITVLA_ISA={wanted} is not an instruction set of this processor, using {}", fastest.name());
+                    fastest
+                }),
+                Err(_) => fastest,
+            }
+        })
+    }
+}

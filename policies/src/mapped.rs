@@ -1,0 +1,19 @@
+//! Files mapped into memory.
+
+use crate::PolicyError;
+use crate::checkpoint::file_error;
+use memmap2::Mmap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Maps a file for reading.
+///
+/// # Errors
+/// Names the file when it cannot be opened or mapped.
+pub fn map(path: &Path) -> Result<Arc<Mmap>, PolicyError> {
+    let file = File::open(path).map_err(|e| file_error(path, e))?;
+    // SAFETY: the map is only ever read.
+    let map = unsafe { Mmap::map(&file) }.map_err(|e| file_error(path, e))?;
+    Ok(Arc::new(map))
+}

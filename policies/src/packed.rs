@@ -1,0 +1,337 @@
+//! One file that holds a policy: weights as the kernels read them, and the small files of the checkpoint. It is a
+//! safetensors file that is mapped, so that a policy starts at once and pages come in when they are first met.
+//!
+//! Layout, version 1. The metadata has one entry, `bitvla`, with JSON: `version`, `weights` (a [`WeightFormat`]) and
+//! `architecture` (empty, or the name of a network that `config.json` does not describe). Tensors:
+//!
+//! | name | type, shape | what |
+//! |---|---|---|
+//! | `files/NAME` | U8 `[bytes]` | a file of the checkpoint: `config.json`, `tokenizer.json`, ... |
+//! | `LAYER.ternary` | U8 `[n/16, k/16, 64]` | blocks of 16 outputs x 16 inputs: byte `4 j + t` holds output `j`, inputs `t`, `4 + t`, `8 + t`, `12 + t` in ascending bit pairs, code plus one |
+//! | `LAYER.bf16`, `LAYER.f32` | BF16, F32 `[n/16, k, 16]` | weights |
+//! | `LAYER.int8` | U8 `[n/16, k/4, 16, 4]`, k padded to 16 | code plus 128 |
+//! | `LAYER.int4`, `LAYER.nf4` | U8 `[n/16, k, 8]` | output `j` in the low, `j + 8` in the high nibble of byte `j` |
+//! | `LAYER.scales` | F32 | ternary: the absmean; int8: `[n]`; int4: `[n/16, k/128, 16]`; nf4: one per 64 numbers, row-major |
+//! | `LAYER.bias` and every other name | F32 | as in the checkpoint |
+//! | `language_model.model.embed_tokens.weight` | as stored | rows, read one at a time |
+//!
+//! Quotients are rounded up; what is padded is zero.
+
+use crate::checkpoint::file_error;
+use crate::mapped::map;
+use crate::pt::FloatType;
+use crate::source::{Part, Source, Table};
+use crate::weights::{Bytes, Encoding, Weights};
+use crate::{BitVla, PolicyError, WeightFormat};
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version that is written, and the newest that is read.
+pub const VERSION: u32 = 1;
+/// Key of the metadata.
+const KEY: &str = "bitvla";
+/// In front of the names of files.
+const FILES: &str = "files/";
+
+/// What the metadata says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of the layout.
+    pub version: u32,
+    /// Name of the weight format.
+    pub weights: String,
+    /// Empty, or the name of a network that `config.json` does not describe.
+    #[serde(default)]
+    pub architecture: String,
+}
+
+/// A tensor to be written.
+struct Piece<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Cow<'a, [u8]>,
+}
+
+impl View for Piece<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.data)
+    }
+    fn data_len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+fn floats(values: &[f32]) -> Piece<'static> {
+    Piece {
+        dtype: Dtype::F32,
+        shape: vec![values.len()],
+        data: Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+    }
+}
+
+/// Type and shape of the codes of a layer.
+fn codes_like(weights: (usize, usize), encoding: Encoding) -> (Dtype, Vec<usize>) {
+    let (n, k) = weights;
+    let groups = n.div_ceil(16);
+    match encoding {
+        Encoding::F32 => (Dtype::F32, vec![groups, k, 16]),
+        Encoding::Bf16 => (Dtype::BF16, vec![groups, k, 16]),
+        Encoding::Ternary => (Dtype::U8, vec![groups, k.div_ceil(16), 64]),
+        Encoding::Int8 => (Dtype::U8, vec![groups, k.next_multiple_of(16) / 4, 16, 4]),
+        Encoding::Int4 | Encoding::Nf4 => (Dtype::U8, vec![groups, k, 8]),
+    }
+}
+
+/// Ending of the name of the codes of a layer.
+fn ending(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::F32 => "f32",
+        Encoding::Bf16 => "bf16",
+        Encoding::Ternary => "ternary",
+        Encoding::Int8 => "int8",
+        Encoding::Int4 => "int4",
+        Encoding::Nf4 => "nf4",
+    }
+}
+
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::F32,
+    Encoding::Bf16,
+    Encoding::Ternary,
+    Encoding::Int8,
+    Encoding::Int4,
+    Encoding::Nf4,
+];
+
+/// Writes a network and the small files that go with it. A file that cannot be finished leaves nothing behind.
+///
+/// # Errors
+/// Names the file that could not be written.
+pub fn write(
+    path: &Path,
+    network: &BitVla,
+    format: WeightFormat,
+    architecture: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), PolicyError> {
+    let about = About {
+        version: VERSION,
+        weights: format.name().into(),
+        architecture: architecture.into(),
+    };
+    let about = serde_json::to_string(&about).map_err(|e| file_error(path, e))?;
+    let mut pieces: Vec<(String, Piece<'_>)> = Vec::new();
+    for (name, bytes) in files {
+        let piece = Piece {
+            dtype: Dtype::U8,
+            shape: vec![bytes.len()],
+            data: Cow::Borrowed(bytes),
+        };
+        pieces.push((format!("{FILES}{name}"), piece));
+    }
+    for (_, part) in network.parts() {
+        match part {
+            Part::Linear(linear) => {
+                let (name, w) = (linear.name(), linear.weights());
+                let (dtype, shape) = codes_like((w.n(), w.k()), w.encoding());
+                let data = Cow::Borrowed(&w.codes()[..]);
+                let codes = Piece { dtype, shape, data };
+                pieces.push((format!("{name}.{}", ending(w.encoding())), codes));
+                if !w.scales().is_empty() {
+                    pieces.push((format!("{name}.scales"), floats(w.scales())));
+                }
+                if let Some(bias) = linear.bias() {
+                    pieces.push((format!("{name}.bias"), floats(bias)));
+                }
+            }
+            Part::Vector(vector) => pieces.push((vector.name.clone(), floats(&vector.values))),
+            Part::Table(table) => {
+                let size = table.dtype.bytes() * table.width;
+                let piece = Piece {
+                    dtype: match table.dtype {
+                        FloatType::Bf16 => Dtype::BF16,
+                        FloatType::F16 => Dtype::F16,
+                        FloatType::F32 => Dtype::F32,
+                    },
+                    shape: vec![table.bytes.len() / size, table.width],
+                    data: Cow::Borrowed(&table.bytes),
+                };
+                pieces.push((table.name.clone(), piece));
+            }
+        }
+    }
+    let metadata = HashMap::from([(KEY.to_string(), about)]);
+    let unfinished = path.with_extension("unfinished");
+    safetensors::serialize_to_file(pieces, Some(metadata), &unfinished)
+        .map_err(|e| {
+            // What is left of it is of no use; the first error is the one to tell.
+            let _ = std::fs::remove_file(&unfinished);
+            file_error(path, e)
+        })
+        .and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| file_error(path, e)))
+}
+
+/// A packed file, mapped.
+pub struct Packed {
+    path: PathBuf,
+    map: Arc<Mmap>,
+    about: About,
+    tensors: BTreeMap<String, (Dtype, Vec<usize>, Range<usize>)>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl Packed {
+    /// Maps a file and reads its header.
+    ///
+    /// # Errors
+    /// Names the file when it is cut short, not a packed file, or of a newer version.
+    pub fn open(path: &Path) -> Result<Packed, PolicyError> {
+        let map = map(path)?;
+        let fail = |what: String| file_error(path, what);
+        let (_, header) = SafeTensors::read_metadata(&map).map_err(|e| fail(e.to_string()))?;
+        let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
+        let about = about.ok_or_else(|| {
+            fail("is not a packed policy: write one with `bitvla-eval pack DIR OUT`".into())
+        })?;
+        let about: About = serde_json::from_str(about).map_err(|e| fail(format!("{KEY}: {e}")))?;
+        if about.version > VERSION {
+            return Err(fail(format!(
+                "packed format version {}, this program reads versions up to {VERSION}",
+                about.version
+            )));
+        }
+        let file = SafeTensors::deserialize(&map).map_err(|e| fail(e.to_string()))?;
+        let place = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+            let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+            let range = start..start + view.data().len();
+            (name, (view.dtype(), view.shape().to_vec(), range))
+        };
+        let tensors = file.tensors().into_iter().map(place).collect();
+        Ok(Packed {
+            path: path.into(),
+            map,
+            about,
+            tensors,
+            used: RefCell::default(),
+        })
+    }
+
+    /// What the metadata says.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// A file of the checkpoint, where it is there.
+    pub fn file(&self, name: &str) -> Option<&[u8]> {
+        let (_, _, range) = self.tensors.get(&format!("{FILES}{name}"))?;
+        Some(&self.map[range.clone()])
+    }
+
+    /// Whether a tensor is there whose name begins so.
+    pub fn has(&self, prefix: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
+    /// Says which tensor nobody asked for.
+    ///
+    /// # Errors
+    /// Names the first of them.
+    pub fn finish(&self) -> Result<(), PolicyError> {
+        let used = self.used.borrow();
+        let extra = |name: &&String| !name.starts_with(FILES) && !used.contains(*name);
+        match self.tensors.keys().find(extra) {
+            Some(name) => Err(self.error(name, "unexpected".into())),
+            None => Ok(()),
+        }
+    }
+
+    fn error(&self, tensor: &str, what: String) -> PolicyError {
+        PolicyError::Tensor {
+            path: self.path.clone(),
+            tensor: tensor.into(),
+            what,
+        }
+    }
+
+    fn get(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<Range<usize>, PolicyError> {
+        let Some((found, size, range)) = self.tensors.get(name) else {
+            return Err(self.error(name, format!("missing, expected {dtype:?} {shape:?}")));
+        };
+        if *found != dtype || size != shape {
+            let what = format!("{found:?} {size:?}, expected {dtype:?} {shape:?}");
+            return Err(self.error(name, what));
+        }
+        self.used.borrow_mut().insert(name.to_string());
+        Ok(range.clone())
+    }
+
+    fn floats(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError> {
+        let range = self.get(name, Dtype::F32, &[len])?;
+        let bytes = self.map[range].as_chunks::<4>().0.iter();
+        let values: Vec<f32> = bytes.map(|b| f32::from_le_bytes(*b)).collect();
+        match values.iter().position(|v| !v.is_finite()) {
+            Some(i) => Err(self.error(name, format!("element {i} is {}", values[i]))),
+            None => Ok(values),
+        }
+    }
+}
+
+impl Source for Packed {
+    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError> {
+        self.floats(name, len)
+    }
+
+    fn weights(
+        &self,
+        name: &str,
+        (n, k): (usize, usize),
+        encoding: Option<Encoding>,
+    ) -> Result<Weights, PolicyError> {
+        let named = |encoding: Encoding| format!("{name}.{}", ending(encoding));
+        let there = |encoding: &Encoding| self.tensors.contains_key(&named(*encoding));
+        let stored = [Encoding::Bf16, Encoding::F32];
+        let encoding = encoding.or_else(|| stored.into_iter().find(there));
+        let encoding = encoding.unwrap_or(Encoding::Bf16);
+        if let (false, Some(other)) = (there(&encoding), ENCODINGS.into_iter().find(there)) {
+            let what = format!("packed as {}, wanted as {}", other.name(), encoding.name());
+            return Err(self.error(name, what));
+        }
+        let (dtype, shape) = codes_like((n, k), encoding);
+        let range = self.get(&named(encoding), dtype, &shape)?;
+        let scales = format!("{name}.scales");
+        let scales = match Weights::scales_of((n, k), encoding) {
+            0 => Vec::new(),
+            count => self.floats(&scales, count)?,
+        };
+        let bytes = Bytes::Mapped(Arc::clone(&self.map), range);
+        Weights::from_parts((n, k), encoding, bytes, scales).map_err(|what| self.error(name, what))
+    }
+
+    fn table(&self, name: &str, (rows, width): (usize, usize)) -> Result<Table, PolicyError> {
+        let dtype = match self.tensors.get(name) {
+            Some((Dtype::F16, ..)) => (Dtype::F16, FloatType::F16),
+            Some((Dtype::F32, ..)) => (Dtype::F32, FloatType::F32),
+            _ => (Dtype::BF16, FloatType::Bf16),
+        };
+        let range = self.get(name, dtype.0, &[rows, width])?;
+        Ok(Table {
+            name: name.into(),
+            dtype: dtype.1,
+            bytes: Bytes::Mapped(Arc::clone(&self.map), range),
+            width,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Inputs of a linear layer, made row by row in the form that its weights want.
+
+use crate::kernels::quant::{QuantisedRows, quantise_row};
+use crate::kernels::tiles::Aligned;
+use crate::profile;
+use crate::threads::Threads;
+use std::cell::RefCell;
+
+/// How a layer sees its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activations {
+    /// As they are.
+    Float,
+    /// int8 with one scale per token, for integer products.
+    Int8,
+    /// Rounded to int8 and back to f32: what weights without integer products see of int8.
+    Rounded,
+}
+
+/// Rows of inputs.
+#[derive(Debug, Default)]
+pub struct Staged {
+    rows: usize,
+    k: usize,
+    float: Aligned<f32>,
+    codes: QuantisedRows,
+}
+
+thread_local! {
+    static ROW: RefCell<Aligned<f32>> = RefCell::new(Aligned::default());
+}
+
+/// Rows of one item of work.
+const ROWS: usize = 16;
+
+impl Staged {
+    /// Makes `rows` rows of `k`; `make` writes row `i`.
+    pub fn fill(
+        &mut self,
+        threads: &Threads,
+        (rows, k): (usize, usize),
+        form: Activations,
+        make: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
+        let _span = profile::begin(profile::Work::Staging);
+        (self.rows, self.k) = (rows, k);
+        if form == Activations::Float {
+            let out = self.float.get(rows * k);
+            threads.each(out.chunks_mut(ROWS * k).enumerate(), |(i, out)| {
+                for (j, row) in out.chunks_exact_mut(k).enumerate() {
+                    make(i * ROWS + j, row);
+                }
+            });
+            return;
+        }
+        let stride = self.codes.reshape(rows, k);
+        let (codes, scales, sums) = self.codes.parts();
+        let items = codes
+            .chunks_mut(ROWS * stride)
+            .zip(scales.chunks_mut(ROWS).zip(sums.chunks_mut(ROWS)));
+        threads.each(items.enumerate(), |(i, (codes, (scales, sums)))| {
+            ROW.with_borrow_mut(|row| {
+                let row = row.get(k);
+                let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
+                for (j, ((codes, scale), sum)) in rows.enumerate() {
+                    make(i * ROWS + j, row);
+                    (*scale, *sum) = quantise_row(row, &mut codes[..k]);
+                }
+            });
+        });
+        if form == Activations::Rounded {
+            self.codes.dequantise_into(self.float.get(rows * k));
+        }
+    }
+
+    /// Copies rows of `k`.
+    pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: Activations) {
+        self.fill(threads, (x.len() / k, k), form, |i, row| {
+            row.copy_from_slice(&x[i * k..][..k]);
+        });
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Width of a row.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+    /// In f32; for [`Activations::Float`] and [`Activations::Rounded`].
+    pub fn float(&self) -> &[f32] {
+        self.float.view(self.rows * self.k)
+    }
+    /// In int8; for [`Activations::Int8`].
+    pub fn codes(&self) -> &QuantisedRows {
+        &self.codes
+    }
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.float.bytes() + self.codes.bytes()
+    }
+}

@@ -1,0 +1,59 @@
+//! Work that is cut into independent items. Which thread takes which item never reaches a result.
+
+use crate::PolicyError;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+/// One thread, or a pool of some.
+#[derive(Debug, Default)]
+pub struct Threads {
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Threads {
+    /// The calling thread only.
+    pub fn one() -> Threads {
+        Threads::default()
+    }
+
+    /// A pool of `count` threads; the calling thread only for one.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new(count: usize) -> Result<Threads, PolicyError> {
+        let build = || rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        let pool = match count {
+            0 | 1 => None,
+            _ => Some(build().map_err(|e| PolicyError::Query {
+                policy: "threads".into(),
+                what: format!("no pool of {count} threads: {e}"),
+            })?),
+        };
+        Ok(Threads { pool })
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.pool
+            .as_ref()
+            .map_or(1, rayon::ThreadPool::current_num_threads)
+    }
+
+    /// Does `work` on every item.
+    pub fn each<T: Send>(&self, items: impl Iterator<Item = T>, work: impl Fn(T) + Sync + Send) {
+        match &self.pool {
+            None => items.for_each(work),
+            Some(pool) => {
+                let items: Vec<T> = items.collect();
+                pool.install(|| items.into_par_iter().with_max_len(1).for_each(work));
+            }
+        }
+    }
+
+    /// Rows of one item when `rows` are shared out evenly, a multiple of `unit`, no more than `most`.
+    pub fn share(&self, rows: usize, unit: usize, most: usize) -> usize {
+        let rounds = rows.div_ceil(self.count() * most).max(1);
+        rows.div_ceil(self.count() * rounds)
+            .next_multiple_of(unit)
+            .max(unit)
+    }
+}

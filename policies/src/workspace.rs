@@ -1,0 +1,64 @@
+//! What a query needs beside the weights, kept from one query to the next: threads and activations.
+
+use crate::attention::{self, Packed};
+use crate::kernels::tiles::Aligned;
+use crate::linear::{self, Staged};
+use crate::threads::Threads;
+
+/// Buffers of one query at a time.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    /// Who works.
+    pub threads: Threads,
+    /// Inputs of the layer at hand.
+    pub staged: Staged,
+    /// Keys and values of the attention at hand.
+    pub packed: Packed,
+    /// Residual stream.
+    pub x: Aligned<f32>,
+    /// Queries, keys, values and their mixture, or the wide rows of a feed-forward part.
+    pub arena: Aligned<f32>,
+    /// Image features in the width of the language model.
+    pub features: Aligned<f32>,
+    most_rows: usize,
+    most_tokens: (usize, usize),
+}
+
+impl Workspace {
+    /// For a number of threads.
+    pub fn new(threads: Threads) -> Workspace {
+        Workspace {
+            threads,
+            ..Workspace::default()
+        }
+    }
+
+    /// Remembers the largest sizes that went through the threads' own buffers.
+    pub(crate) fn saw(&mut self, rows: usize, tokens: usize, head: usize) {
+        self.most_rows = self.most_rows.max(rows);
+        self.most_tokens = self.most_tokens.max((tokens, head));
+    }
+
+    /// Bytes of all buffers, those of the threads included.
+    pub fn bytes(&self) -> usize {
+        let own = self.staged.bytes()
+            + self.packed.bytes()
+            + self.x.bytes()
+            + self.arena.bytes()
+            + self.features.bytes();
+        let (tokens, head) = self.most_tokens;
+        let each = linear::scratch_bytes(&self.threads, self.most_rows)
+            + attention::scratch_bytes(tokens, head);
+        own + self.threads.count() * each
+    }
+}
+
+/// Parts of a buffer one after another.
+pub(crate) fn split<const N: usize>(buffer: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    let mut rest = buffer;
+    sizes.map(|size| {
+        let (part, other) = std::mem::take(&mut rest).split_at_mut(size);
+        rest = other;
+        part
+    })
+}
