@@ -2,9 +2,10 @@
 //! and one line, anything else that stops the program with code 1.
 
 mod commands;
+mod measure;
 mod progress;
 
-use crate::{EvalError, PolicyKind};
+use crate::{EvalError, Model, PolicyKind};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +65,38 @@ struct RunArgs {
     backwards: bool,
 }
 
+/// Options of a measurement.
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Sizes of the network
+    #[arg(long, value_enum, default_value = "bitvla-3b")]
+    model: Model,
+    /// `synthetic` (seeded), or a checkpoint folder or packed file
+    #[arg(long, default_value = "synthetic", value_name = "synthetic|PATH")]
+    weights: String,
+    /// Weight format
+    #[arg(long, value_enum, default_value = "ternary")]
+    policy: PolicyKind,
+    /// How synthetic weights that are not quantised are stored
+    #[arg(long, value_parser = ["bf16", "f32"], default_value = "bf16")]
+    dtype: String,
+    /// Threads of a query [default: all cores]
+    #[arg(long, value_parser = positive)]
+    threads: Option<usize>,
+    /// Queries that are timed, after one that is not
+    #[arg(long, default_value_t = 3, value_parser = positive)]
+    queries: usize,
+    /// Seed of synthetic weights
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Folder for packed synthetic weights and the report
+    #[arg(long, default_value = "runs/bench", value_name = "DIR")]
+    out: PathBuf,
+    /// Measures this packed file in this process
+    #[arg(long, hide = true, value_name = "FILE")]
+    packed: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Lists suites, tasks and policies
@@ -79,6 +112,8 @@ enum Command {
         #[arg(long, default_value_t = 0, value_name = "N")]
         video: usize,
     },
+    /// Measures latency and memory of one query at the size of a published model
+    Bench(BenchArgs),
     /// Writes what both cameras see of a settled initial state as PNG
     Render {
         /// Suite of tasks

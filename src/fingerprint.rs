@@ -93,10 +93,19 @@ pub fn machine() -> Machine {
 
 /// Largest resident set of this process so far, bytes (`VmHWM`); 0 where the system does not tell.
 pub fn peak_resident_bytes() -> u64 {
+    status("VmHWM:")
+}
+
+/// Resident set of this process, bytes (`VmRSS`); 0 where the system does not tell.
+pub fn resident_bytes() -> u64 {
+    status("VmRSS:")
+}
+
+fn status(name: &str) -> u64 {
     fs::read_to_string("/proc/self/status")
         .unwrap_or_default()
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.trim().strip_suffix("kB"))
         .and_then(|kib| kib.trim().parse::<u64>().ok())
         .map_or(0, |kib| kib * 1024)

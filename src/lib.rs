@@ -4,6 +4,7 @@
 //! An episode is a function of (suite, task, initial state, seed, weights) alone. Everything measured
 //! with a clock is kept apart from it.
 
+mod bench;
 pub mod cli;
 mod driver;
 mod episode;
@@ -17,10 +18,13 @@ mod replay;
 mod runner;
 mod video;
 
+pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table, floor_ms};
 pub use driver::{Driver, Garage, PolicyKind, PolicySpec, memory_of};
 pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
 pub use error::EvalError;
-pub use fingerprint::{machine, peak_resident_bytes, sha256_of_file, sha256_of_tree};
+pub use fingerprint::{
+    machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
+};
 pub use journal::{Entry, Journal};
 pub use observe::{Eyes, View, axis_angle, proprio};
 pub use pool::in_parallel;

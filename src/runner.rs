@@ -5,7 +5,7 @@ use crate::pool::{in_parallel, panic_words};
 use crate::{
     Driver, Entry, EvalError, Garage, Journal, Outcome, PolicyKind, PolicySpec, Stage, run_episode,
 };
-use crate::{machine, peak_resident_bytes};
+use crate::{machine, peak_resident_bytes, resident_bytes};
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, Memory, Protocol, QueryRecord, RunCard, latency_table,
     memory_table, read_card, success_table, summarise, summarise_latency, write_actions,
@@ -101,6 +101,7 @@ pub fn run(
     }
     progress(&state);
 
+    let program = resident_bytes();
     let memory: Mutex<Option<Memory>> = Mutex::new(None);
     if !todo.is_empty() {
         let garage = Garage::new(policy);
@@ -125,7 +126,14 @@ pub fn run(
             },
         )?;
     }
-    let memory = memory.into_inner().unwrap_or_default();
+    let memory = memory
+        .into_inner()
+        .unwrap_or_default()
+        .map(|memory| Memory {
+            instances: plan.jobs.min(todo.len()) as u64,
+            program_bytes: program,
+            ..memory
+        });
     let card = card(&journal, protocol, plan, memory, &state, start, out);
     write_folder(&journal, card, out)
 }

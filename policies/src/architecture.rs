@@ -2,7 +2,7 @@
 //! against, is written down here (fact sheet of BitVLA, section 7).
 
 use crate::linear::{Activation, Gate};
-use crate::{Attention, Config, language, vision};
+use crate::{Attention, Config, PolicyError, language, vision};
 
 /// Sizes and tokens of a vision-language-action model with parallel decoding.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,32 @@ impl From<&Config> for Architecture {
             proprio_dim: c.proprio_dim,
             attention: c.attention,
         }
+    }
+}
+
+/// `config.json` of the published model as far as it says what is built (fact sheet, sections 1 and 6).
+const BITVLA_3B: &str = r#"{
+  "model_type": "bitvla", "image_token_index": 128010, "vocab_size": 128268,
+  "vision_feature_layer": -1, "vision_feature_select_strategy": "full",
+  "text_config": {
+    "vocab_size": 128268, "hidden_size": 2560, "intermediate_size": 6912, "num_hidden_layers": 30,
+    "num_attention_heads": 20, "num_key_value_heads": 5, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+    "max_position_embeddings": 4096, "bos_token_id": 128000, "eos_token_id": 128001
+  },
+  "vision_config": {
+    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16,
+    "image_size": 224, "patch_size": 14, "layer_norm_eps": 1e-6, "vit_weight_bits": 1, "vit_act_bits": 8
+  }
+}"#;
+
+impl Config {
+    /// The sizes of the published 3 billion parameters.
+    ///
+    /// # Errors
+    /// Never, unless the words above are wrong.
+    pub fn bitvla_3b() -> Result<Config, PolicyError> {
+        let place = std::path::Path::new("the built-in config of bitvla-3b");
+        serde_json::from_str(BITVLA_3B).map_err(|e| crate::checkpoint::file_error(place, e))
     }
 }
 

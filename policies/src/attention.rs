@@ -66,7 +66,7 @@ thread_local! {
 /// Queries of a block at most: their scores take 120 KiB for 640 keys.
 const QUERIES: usize = 48;
 /// Keys whose values are mixed at a time.
-const DEPTH: usize = 128;
+const DEPTH: usize = 640;
 
 /// Bytes of scratch that a thread holds after a sequence of `tokens`.
 pub fn scratch_bytes(tokens: usize, width: usize) -> usize {
@@ -137,7 +137,6 @@ fn one_head(
         }
     }
     let scores = scratch.scores.get(rows * lanes);
-    scores.fill(0.0);
     for (first, groups) in panels(lanes / GROUP) {
         let tile = FloatTile {
             rows,
@@ -147,6 +146,7 @@ fn one_head(
             b: &keys[first * GROUP * width..],
             ldb: groups * GROUP,
             groups,
+            fresh: true,
         };
         float(isa, &tile, &mut scores[first * GROUP..], lanes);
     }
@@ -158,7 +158,6 @@ fn one_head(
         hidden.fill(0.0);
     }
     let mixed = scratch.mixed.get(rows * deep);
-    mixed.fill(0.0);
     for start in (0..seen).step_by(DEPTH) {
         for (first, groups) in panels(deep / GROUP) {
             let tile = FloatTile {
@@ -169,6 +168,7 @@ fn one_head(
                 b: &values[start * deep + first * GROUP..],
                 ldb: deep,
                 groups,
+                fresh: start == 0,
             };
             float(isa, &tile, &mut mixed[first * GROUP..], deep);
         }

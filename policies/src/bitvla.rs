@@ -1,13 +1,15 @@
 //! The whole network and its parallel decoding, fact sheet of BitVLA, section 1.6.
 
 use crate::architecture::Architecture;
+use crate::checkpoint::file_error;
 use crate::head::ActionHead;
 use crate::language::Language;
 use crate::linear::Activations;
 use crate::mlp::Mlp;
-use crate::source::{Format, PROPRIO, Part, Parts, Source};
+use crate::packed::Packed;
+use crate::source::{Format, HEAD, PROPRIO, Part, Parts, Rows, Source};
 use crate::vision::Vision;
-use crate::weights::{Bytes, Encoding};
+use crate::weights::Encoding;
 use crate::workspace::Workspace;
 use crate::{Attention, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
 use std::time::Instant;
@@ -52,6 +54,11 @@ impl WeightFormat {
             WeightFormat::Nf4 => "nf4",
             WeightFormat::PtqTernary => "ptq-ternary",
         }
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<WeightFormat> {
+        WeightFormat::ALL.into_iter().find(|f| f.name() == name)
     }
 
     /// What is multiplied: `native-packed` (the packed codes themselves, in integers), `dequantised` (packed in memory,
@@ -179,6 +186,37 @@ impl BitVla {
         })
     }
 
+    /// Builds the network of a packed file; nothing is read but what is small.
+    ///
+    /// # Errors
+    /// Names file and tensor.
+    pub fn of_packed(packed: &Packed) -> Result<(BitVla, WeightFormat), PolicyError> {
+        let about = packed.about();
+        let path = packed.path();
+        let format = WeightFormat::named(&about.weights).ok_or_else(|| {
+            file_error(
+                path,
+                format!("weight format `{}` is not known", about.weights),
+            )
+        })?;
+        let parts = (packed.has(PROPRIO), packed.has(HEAD));
+        let network = match about.architecture.as_str() {
+            "" => {
+                let text = packed.file("config.json");
+                let text = text.ok_or_else(|| file_error(path, "holds no config.json"))?;
+                let config = Config::parse(text, path)?;
+                BitVla::of_config(&config, packed, format, parts)?
+            }
+            "openvla-oft-7b" => {
+                let formats = (format.language(), format.language());
+                BitVla::build(Architecture::openvla_oft_7b(), packed, formats, parts)?
+            }
+            other => return Err(file_error(path, format!("network `{other}` is not known"))),
+        };
+        packed.finish()?;
+        Ok((network, format))
+    }
+
     /// Sizes.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
@@ -246,13 +284,13 @@ impl BitVla {
             } else if *token == a.proprio_token {
                 row.copy_from_slice(&state);
             } else {
-                self.language.embed(*token, row);
+                self.language.embed(*token, row)?;
             }
         }
         let (placeholders, stop) =
             x[prompt.tokens.len() * width..].split_at_mut(a.placeholders() * width);
         placeholders.fill(0.0);
-        self.language.embed(a.stop_token, stop);
+        self.language.embed(a.stop_token, stop)?;
         trace("lm.inputs_embeds", x);
         // The mask is shifted by one: the last prompt token stands for the first placeholder.
         let wanted = prompt.tokens.len() - 1..prompt.tokens.len() - 1 + a.placeholders();
@@ -383,36 +421,37 @@ impl BitVla {
         }
     }
 
-    /// What the weights take, by class and encoding. Rows of a mapped table are counted as mapped, not as resident, but
-    /// for `rows` of them that a query touches, a page or two each.
-    pub fn memory(&self, rows: usize) -> MemoryLedger {
+    /// What a network and a workspace take that answered a query.
+    pub fn ledger(&self, work: &Workspace) -> MemoryLedger {
+        let mut ledger = self.memory();
+        ledger.activations = work.bytes() as u64;
+        ledger
+    }
+
+    /// What the weights take, by class and encoding.
+    pub fn memory(&self) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
         for (class, part) in self.parts() {
             match part {
                 Part::Linear(linear) => {
                     let weights = linear.weights();
-                    ledger.add(class, weights.encoding().name(), weights.codes());
-                    ledger.add_owned(class, weights.encoding().name(), 4 * weights.scales().len());
+                    let encoding = weights.encoding().name();
+                    ledger.add(class, encoding, weights.codes());
+                    ledger.add_owned(class, encoding, 4 * weights.scales().len());
                     let bias = linear.bias().map_or(0, <[f32]>::len);
                     ledger.add_owned("norms and biases", "f32", 4 * bias);
                 }
                 Part::Vector(vector) => ledger.add_owned(class, "f32", 4 * vector.values.len()),
-                Part::Table(table) => {
-                    let encoding = table.dtype.name();
-                    ledger.add(class, encoding, &table.bytes);
-                    if matches!(table.bytes, Bytes::Mapped(..)) {
-                        ledger.touched(class, encoding, rows * 2 * PAGE);
-                    }
-                }
+                Part::Table(table) => match table.rows {
+                    Rows::Owned(_) => ledger.add_owned(class, table.dtype.name(), table.bytes()),
+                    Rows::File(_) => ledger.add_filed(class, table.dtype.name(), table.bytes()),
+                },
             }
         }
         ledger.add_owned("rotary tables", "f32", self.language.tables());
         ledger
     }
 }
-
-/// Least that a touched row brings into memory.
-const PAGE: usize = 4096;
 
 fn fail<T>(what: String) -> Result<T, PolicyError> {
     Err(PolicyError::Query {

@@ -2,6 +2,7 @@
 //! Fields that the published file does not have are optional and default to the published behaviour.
 
 use crate::PolicyError;
+use crate::checkpoint::file_error;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -151,11 +152,17 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is not JSON of this shape, or describes a network that cannot be built.
     pub fn read(path: &Path) -> Result<Config, PolicyError> {
-        let config: Config = crate::checkpoint::read_json(path)?;
-        config.check().map_err(|what| PolicyError::File {
-            path: path.into(),
-            what,
-        })?;
+        let text = std::fs::read(path).map_err(|e| file_error(path, e))?;
+        Config::parse(&text, path)
+    }
+
+    /// Reads and checks the text of a file that came from `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &[u8], path: &Path) -> Result<Config, PolicyError> {
+        let config: Config = serde_json::from_slice(text).map_err(|e| file_error(path, e))?;
+        config.check().map_err(|what| file_error(path, what))?;
         Ok(config)
     }
 

@@ -65,14 +65,29 @@ multiversion! {
 multiversion! {
     /// The tail of a tile of `width` columns, the first of which are `columns` of `out`.
     pub(crate) fn finish(tile: &[f32], width: usize, tail: Tail<'_>, out: &mut [f32], ldo: usize, columns: Range<usize>) {
+        let zero = [0f32; MAX_GROUPS * GROUP];
+        let bias = tail.bias.unwrap_or(&zero[..columns.len()]);
         let mut row = [0f32; MAX_GROUPS * GROUP];
-        let count = columns.len();
         for (tile, out) in tile.chunks_exact(width).zip(out.chunks_exact_mut(ldo)) {
-            let row = &mut row[..count];
             let out = &mut out[columns.clone()];
-            match tail.bias {
-                Some(bias) => for ((y, x), b) in row.iter_mut().zip(tile).zip(bias) { *y = x + b },
-                None => row.copy_from_slice(&tile[..count]),
+            match (tail.activation, tail.dest) {
+                (Activation::None, Dest::Set) => {
+                    for ((out, x), b) in out.iter_mut().zip(tile).zip(bias) {
+                        *out = x + b;
+                    }
+                    continue;
+                }
+                (Activation::None, Dest::Add) => {
+                    for ((out, x), b) in out.iter_mut().zip(tile).zip(bias) {
+                        *out += x + b;
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let row = &mut row[..out.len()];
+            for ((y, x), b) in row.iter_mut().zip(tile).zip(bias) {
+                *y = x + b;
             }
             match tail.activation {
                 Activation::None => {}
@@ -81,7 +96,7 @@ multiversion! {
                 Activation::GeluErf => for y in row.iter_mut() { *y = gelu_erf(*y) },
             }
             match tail.dest {
-                Dest::Set => out.copy_from_slice(row),
+                Dest::Set => for (out, y) in out.iter_mut().zip(row) { *out = *y },
                 Dest::Add => for (out, y) in out.iter_mut().zip(row) { *out += *y },
                 Dest::AddScaled(scale) => for ((out, y), s) in out.iter_mut().zip(row).zip(scale) { *out += *y * s },
             }

@@ -3,7 +3,7 @@
 //! has SiLU and no such norms. No biases.
 
 use crate::attention::{Heads, Sequence, attention};
-use crate::linear::{Activation, Dest, Gate, Linear};
+use crate::linear::{Activation, Activations, Dest, Gate, Linear};
 use crate::ops::{Rope, rms_norm};
 use crate::source::{Format, Part, Parts, Source, Table, Vector, linear};
 use crate::workspace::{Workspace, split};
@@ -134,8 +134,11 @@ impl Language {
     }
 
     /// Embeds one token into a row.
-    pub fn embed(&self, token: u32, row: &mut [f32]) {
-        self.embedding.row(token as usize, row);
+    ///
+    /// # Errors
+    /// Names the file when it cannot be read any more.
+    pub fn embed(&self, token: u32, row: &mut [f32]) -> Result<(), PolicyError> {
+        self.embedding.row(token as usize, row)
     }
 
     /// Rows of embeddings in `work.x` to the rows `wanted` after the final norm. The last layer computes no others.
@@ -155,7 +158,11 @@ impl Language {
             width: width / s.heads,
             causal: mask == Attention::Causal,
         };
-        work.saw(tokens, tokens, heads.width);
+        let form = self
+            .layers
+            .first()
+            .map_or(Activations::Float, |l| l.k.activations());
+        work.saw((tokens, s.wide, form), (tokens, heads.width));
         let kv_width = heads.key_value * heads.width;
         let Workspace {
             threads,

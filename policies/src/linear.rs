@@ -50,31 +50,34 @@ pub struct Linear {
 
 /// Inputs that an f32 panel is deep: 32 KiB, two thirds of a first-level cache.
 const FLOAT_DEPTH: usize = 128;
-/// Quads of inputs that a panel of bytes is deep at most: 40 KiB.
-const INT_DEPTH: usize = 160;
+/// Rows of integer sums that are finished together.
+const ROWS_AT_ONCE: usize = 12;
 /// Most rows of a block.
 const MOST_ROWS: usize = 384;
 /// Up to this many rows, threads share the outputs instead.
 const FEW_ROWS: usize = 12;
 
+/// A panel of weights and what comes of some rows that meet it.
 #[derive(Default)]
 struct Scratch {
     bytes: Aligned<u8>,
     floats: Aligned<f32>,
     sums: Aligned<i32>,
     tile: Aligned<f32>,
-    gate: Aligned<f32>,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+    static SCRATCH: RefCell<[Scratch; 2]> = RefCell::default();
 }
 
-/// Bytes of scratch that a thread holds after products of `rows` rows.
-pub fn scratch_bytes(threads: &Threads, rows: usize) -> usize {
+/// Bytes of scratch that a thread holds after products of `rows` rows with `k` inputs.
+pub fn scratch_bytes(threads: &Threads, rows: usize, k: usize, form: Activations) -> usize {
     let block = threads.share(rows, 6, MOST_ROWS).min(rows);
     let width = MAX_GROUPS * GROUP;
-    width * (INT_DEPTH * 4 + FLOAT_DEPTH * 4 + 3 * 4 * block)
+    2 * match form {
+        Activations::Int8 => width * (k + 8 * ROWS_AT_ONCE),
+        _ => 4 * width * (FLOAT_DEPTH + block),
+    }
 }
 
 impl Linear {
@@ -174,15 +177,11 @@ impl Linear {
                 rest = other;
                 (panel, tile)
             });
-            threads.each(items, |(panel, tile)| {
-                SCRATCH.with_borrow_mut(|s| {
-                    let Scratch {
-                        bytes,
-                        floats,
-                        sums,
-                        ..
-                    } = s;
-                    self.panel((bytes, floats, sums), x, 0..rows, panel, tile);
+            threads.each(items, |(panel, to)| {
+                SCRATCH.with_borrow_mut(|[scratch, _]| {
+                    self.unpack(scratch, panel);
+                    self.product(scratch, x, 0..rows, panel);
+                    to.copy_from_slice(scratch.tile.view(to.len()));
                 });
             });
             let mut rest = &tiles[..];
@@ -195,19 +194,16 @@ impl Linear {
         }
         let block = threads.share(rows, 6, MOST_ROWS);
         threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
-            let range = i * block..i * block + out.len() / n;
-            SCRATCH.with_borrow_mut(|s| {
-                let Scratch {
-                    bytes,
-                    floats,
-                    sums,
-                    tile,
-                    ..
-                } = s;
+            SCRATCH.with_borrow_mut(|[scratch, _]| {
                 for panel in panels(self.weights.groups()) {
-                    let tile = tile.get(range.len() * panel.1 * GROUP);
-                    self.panel((bytes, floats, sums), x, range.clone(), panel, tile);
-                    tail(tile, panel, out);
+                    self.unpack(scratch, panel);
+                    let step = self.rows_at_once(out.len() / n);
+                    for (j, out) in out.chunks_mut(step * n).enumerate() {
+                        let first = i * block + j * step;
+                        let rows = first..first + out.len() / n;
+                        self.product(scratch, x, rows.clone(), panel);
+                        tail(scratch.tile.view(rows.len() * panel.1 * GROUP), panel, out);
+                    }
                 }
             });
         });
@@ -228,56 +224,79 @@ impl Linear {
         assert_eq!(out.len(), rows * n, "{}: outputs", gate.name);
         let block = threads.share(rows, 6, MOST_ROWS);
         threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
-            let range = i * block..i * block + out.len() / n;
-            SCRATCH.with_borrow_mut(|s| {
-                let Scratch {
-                    bytes,
-                    floats,
-                    sums,
-                    tile,
-                    gate: other,
-                } = s;
+            SCRATCH.with_borrow_mut(|[one, other]| {
                 for panel in panels(gate.weights.groups()) {
                     let width = panel.1 * GROUP;
-                    let a = other.get(range.len() * width);
-                    gate.panel((bytes, floats, sums), x, range.clone(), panel, a);
-                    let b = tile.get(range.len() * width);
-                    up.panel((bytes, floats, sums), x, range.clone(), panel, b);
                     let columns = panel.0 * GROUP..n.min(panel.0 * GROUP + width);
-                    join(a, b, width, how, out, n, columns);
+                    gate.unpack(one, panel);
+                    up.unpack(other, panel);
+                    let step = gate.rows_at_once(out.len() / n);
+                    for (j, out) in out.chunks_mut(step * n).enumerate() {
+                        let first = i * block + j * step;
+                        let rows = first..first + out.len() / n;
+                        gate.product(one, x, rows.clone(), panel);
+                        up.product(other, x, rows.clone(), panel);
+                        let (a, b) = (
+                            one.tile.view(rows.len() * width),
+                            other.tile.view(rows.len() * width),
+                        );
+                        join(a, b, width, how, out, n, columns.clone());
+                    }
                 }
             });
         });
     }
 
-    /// The product of some rows and a panel of outputs, `[rows][count * GROUP]`, without the bias.
-    fn panel(
+    /// Rows whose outputs are finished together. Integer sums are complete after one panel, so a few rows at a time go to
+    /// memory while the next are computed; f32 panels are cut in depth and met by all rows first.
+    fn rows_at_once(&self, rows: usize) -> usize {
+        match self.activations {
+            Activations::Int8 => ROWS_AT_ONCE,
+            _ => rows.max(1),
+        }
+    }
+
+    /// Unpacks a panel of integer weights whole; f32 panels are unpacked in [`Linear::product`], part by part.
+    fn unpack(&self, scratch: &mut Scratch, (first, count): (usize, usize)) {
+        if self.activations == Activations::Int8 {
+            let quads = self.inputs().next_multiple_of(BLOCK_K) / 4;
+            let panel = scratch.bytes.get(quads * count * QUAD);
+            self.weights.integers((first, count), 0..quads, panel);
+        }
+    }
+
+    /// The product of some rows and a panel of outputs into the tile, `[rows][count * GROUP]`, without the bias.
+    fn product(
         &self,
-        (bytes, floats, sums): (&mut Aligned<u8>, &mut Aligned<f32>, &mut Aligned<i32>),
+        scratch: &mut Scratch,
         x: &Staged,
         rows: Range<usize>,
         (first, count): (usize, usize),
-        tile: &mut [f32],
     ) {
+        let Scratch {
+            bytes,
+            floats,
+            sums,
+            tile,
+        } = scratch;
         let (isa, k) = (Isa::active(), self.inputs());
         let width = count * GROUP;
+        let tile = tile.get(rows.len() * width);
         if self.activations != Activations::Int8 {
-            tile.fill(0.0);
             let a = &x.float()[rows.start * k..rows.end * k];
             let panel = floats.get(FLOAT_DEPTH.min(k) * width);
             for start in (0..k).step_by(FLOAT_DEPTH) {
                 let range = start..k.min(start + FLOAT_DEPTH);
+                self.weights.floats((first, count), range.clone(), panel);
                 let t = FloatTile {
                     rows: rows.len(),
                     k: range.len(),
                     a: &a[start..],
                     lda: k,
-                    b: {
-                        self.weights.floats((first, count), range, panel);
-                        panel
-                    },
+                    b: panel,
                     ldb: width,
                     groups: count,
+                    fresh: start == 0,
                 };
                 float(isa, &t, tile, width);
             }
@@ -286,32 +305,23 @@ impl Linear {
         let codes = x.codes();
         let (quads, ldx) = (codes.stride() / 4, codes.stride());
         let zero = self.weights.zero();
-        let sums = sums.get(rows.len() * width);
-        for (sums, total) in sums
-            .chunks_exact_mut(width)
-            .zip(&codes.sums()[rows.clone()])
-        {
-            sums.fill(-zero * total);
+        let (sums, starts) = sums
+            .get(rows.len() * (width + 1))
+            .split_at_mut(rows.len() * width);
+        for (start, total) in starts.iter_mut().zip(&codes.sums()[rows.clone()]) {
+            *start = -zero * total;
         }
-        let x = &codes.codes()[rows.start * ldx..rows.end * ldx];
-        // Even parts of whole blocks of the packed weights.
-        let parts = quads.div_ceil(INT_DEPTH).max(1);
-        let depth = quads.div_ceil(parts).next_multiple_of(BLOCK_K / 4).max(1);
-        let panel = bytes.get(depth * count * QUAD);
-        for start in (0..quads).step_by(depth) {
-            let range = start..quads.min(start + depth);
-            self.weights.integers((first, count), range.clone(), panel);
-            let t = IntTile {
-                rows: rows.len(),
-                x: &x[4 * start..],
-                ldx,
-                quads: range.len(),
-                w: panel,
-                groups: count,
-                high: self.weights.encoding() == Encoding::Int8,
-            };
-            int8(isa, &t, sums);
-        }
+        let t = IntTile {
+            rows: rows.len(),
+            x: &codes.codes()[rows.start * ldx..rows.end * ldx],
+            ldx,
+            quads,
+            w: bytes.view(quads * count * QUAD),
+            groups: count,
+            high: self.weights.encoding() == Encoding::Int8,
+            start: Some(starts),
+        };
+        int8(isa, &t, sums);
         let mut scales = [0f32; MAX_GROUPS * GROUP];
         for g in 0..count {
             scales[g * GROUP..][..GROUP].copy_from_slice(&self.weights.row_scales(first + g));

@@ -18,6 +18,12 @@ fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     for (lane, v) in lanes.iter_mut().zip(rest) {
         *lane += f(*v);
     }
+    fold(lanes)
+}
+
+/// Sum of the lanes, halves upon halves.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
@@ -56,12 +62,12 @@ multiversion! {
 pub fn exp(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, MAGIC);
     let n = shifted - MAGIC;
-    let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
+    let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x));
     let mut p = 1.0 / 720.0;
     for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = p * r + c;
+        p = r.mul_add(p, c);
     }
     // The integer n is in the low bits of `shifted`.
     p * f32::from_bits(
@@ -107,26 +113,25 @@ multiversion! {
                 *lane = if *v > *lane { *v } else { *lane };
             }
         }
-        for (lane, v) in lanes.iter_mut().zip(rest) {
+        for (lane, v) in lanes.iter_mut().zip(rest.iter_mut()) {
             *v *= scale;
             *lane = if *v > *lane { *v } else { *lane };
         }
         let max = lanes.iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
-        for v in row.iter_mut() {
+        let mut sums = [0f32; LANES];
+        for chunk in chunks {
+            for (sum, v) in sums.iter_mut().zip(chunk) {
+                *v = exp(*v - max);
+                *sum += *v;
+            }
+        }
+        for (sum, v) in sums.iter_mut().zip(rest) {
             *v = exp(*v - max);
+            *sum += *v;
         }
-        let sum = lane_sum(row, |v| v);
+        let inverse = 1.0 / fold(sums);
         for v in row {
-            *v /= sum;
-        }
-    }
-}
-
-multiversion! {
-    /// Adds in place.
-    pub fn add(x: &mut [f32], y: &[f32]) {
-        for (x, y) in x.iter_mut().zip(y) {
-            *x += y;
+            *v *= inverse;
         }
     }
 }

@@ -20,7 +20,7 @@
 use crate::checkpoint::file_error;
 use crate::mapped::map;
 use crate::pt::FloatType;
-use crate::source::{Part, Source, Table};
+use crate::source::{Part, RowFile, Rows, Source, Table};
 use crate::weights::{Bytes, Encoding, Weights};
 use crate::{BitVla, PolicyError, WeightFormat};
 use memmap2::Mmap;
@@ -56,7 +56,14 @@ pub struct About {
 struct Piece<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    data: Cow<'a, [u8]>,
+    data: Data<'a>,
+}
+
+enum Data<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+    /// Read when it is written.
+    Rows(&'a Table),
 }
 
 impl View for Piece<'_> {
@@ -67,10 +74,23 @@ impl View for Piece<'_> {
         &self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.data)
+        match &self.data {
+            Data::Borrowed(bytes) => Cow::Borrowed(bytes),
+            Data::Owned(bytes) => Cow::Borrowed(bytes),
+            Data::Rows(table) => {
+                let mut own = Vec::new();
+                // A table that cannot be read leaves a file that is cut short, which the writer refuses.
+                let read = table.part(0..table.bytes(), &mut own).map(<[u8]>::to_vec);
+                Cow::Owned(read.unwrap_or_default())
+            }
+        }
     }
     fn data_len(&self) -> usize {
-        self.data.len()
+        match &self.data {
+            Data::Borrowed(bytes) => bytes.len(),
+            Data::Owned(bytes) => bytes.len(),
+            Data::Rows(table) => table.bytes(),
+        }
     }
 }
 
@@ -78,7 +98,7 @@ fn floats(values: &[f32]) -> Piece<'static> {
     Piece {
         dtype: Dtype::F32,
         shape: vec![values.len()],
-        data: Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        data: Data::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
     }
 }
 
@@ -138,7 +158,7 @@ pub fn write(
         let piece = Piece {
             dtype: Dtype::U8,
             shape: vec![bytes.len()],
-            data: Cow::Borrowed(bytes),
+            data: Data::Borrowed(bytes),
         };
         pieces.push((format!("{FILES}{name}"), piece));
     }
@@ -147,7 +167,7 @@ pub fn write(
             Part::Linear(linear) => {
                 let (name, w) = (linear.name(), linear.weights());
                 let (dtype, shape) = codes_like((w.n(), w.k()), w.encoding());
-                let data = Cow::Borrowed(&w.codes()[..]);
+                let data = Data::Borrowed(&w.codes()[..]);
                 let codes = Piece { dtype, shape, data };
                 pieces.push((format!("{name}.{}", ending(w.encoding())), codes));
                 if !w.scales().is_empty() {
@@ -159,15 +179,14 @@ pub fn write(
             }
             Part::Vector(vector) => pieces.push((vector.name.clone(), floats(&vector.values))),
             Part::Table(table) => {
-                let size = table.dtype.bytes() * table.width;
                 let piece = Piece {
                     dtype: match table.dtype {
                         FloatType::Bf16 => Dtype::BF16,
                         FloatType::F16 => Dtype::F16,
                         FloatType::F32 => Dtype::F32,
                     },
-                    shape: vec![table.bytes.len() / size, table.width],
-                    data: Cow::Borrowed(&table.bytes),
+                    shape: vec![table.count, table.width],
+                    data: Data::Rows(table),
                 };
                 pieces.push((table.name.clone(), piece));
             }
@@ -181,6 +200,7 @@ pub fn write(
             let _ = std::fs::remove_file(&unfinished);
             file_error(path, e)
         })
+        .and_then(|()| Packed::open(&unfinished).map(|_| ()))
         .and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| file_error(path, e)))
 }
 
@@ -227,6 +247,11 @@ impl Packed {
             tensors,
             used: RefCell::default(),
         })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the metadata says.
@@ -330,7 +355,8 @@ impl Source for Packed {
         Ok(Table {
             name: name.into(),
             dtype: dtype.1,
-            bytes: Bytes::Mapped(Arc::clone(&self.map), range),
+            rows: Rows::File(Arc::new(RowFile::open(&self.path, range.start as u64)?)),
+            count: rows,
             width,
         })
     }

@@ -2,10 +2,15 @@
 //! published checkpoint, those of the action head and the proprioception projector behind a prefix.
 
 use crate::PolicyError;
-use crate::checkpoint::{bf16_to_f32, f16_to_f32};
+use crate::checkpoint::{bf16_to_f32, f16_to_f32, file_error};
 use crate::linear::{Activations, Linear};
 use crate::pt::FloatType;
-use crate::weights::{Bytes, Encoding, Weights};
+use crate::weights::{Encoding, Weights};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// In front of the names of the action head.
 pub const HEAD: &str = "action_head.";
@@ -122,16 +127,65 @@ pub struct Table {
     /// Type of the entries.
     pub dtype: FloatType,
     /// All rows.
-    pub bytes: Bytes,
+    pub rows: Rows,
+    /// How many.
+    pub count: usize,
     /// Entries of a row.
     pub width: usize,
 }
 
+/// Where the rows of a table are.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// In memory.
+    Owned(Arc<[u8]>),
+    /// In a file, from a place on. They are read, not mapped: a map would bring in everything around a row.
+    File(Arc<RowFile>),
+}
+
+/// Rows in a file.
+#[derive(Debug)]
+pub struct RowFile {
+    path: PathBuf,
+    file: Mutex<File>,
+    start: u64,
+}
+
+impl RowFile {
+    /// Rows from `start` on.
+    ///
+    /// # Errors
+    /// Names the file when it cannot be opened.
+    pub fn open(path: &Path, start: u64) -> Result<RowFile, PolicyError> {
+        Ok(RowFile {
+            path: path.into(),
+            file: Mutex::new(File::open(path).map_err(|e| file_error(path, e))?),
+            start,
+        })
+    }
+
+    fn read(&self, at: u64, bytes: &mut [u8]) -> Result<(), PolicyError> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.start + at))
+            .and_then(|_| file.read_exact(bytes))
+            .map_err(|e| file_error(&self.path, e))
+    }
+}
+
 impl Table {
+    /// Bytes of all rows.
+    pub fn bytes(&self) -> usize {
+        self.count * self.width * self.dtype.bytes()
+    }
+
     /// Decodes one row.
-    pub fn row(&self, row: usize, out: &mut [f32]) {
-        let size = self.dtype.bytes();
-        let bytes = &self.bytes[row * self.width * size..][..self.width * size];
+    ///
+    /// # Errors
+    /// Names the file when it cannot be read any more.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<(), PolicyError> {
+        let size = self.width * self.dtype.bytes();
+        let mut own = Vec::new();
+        let bytes = self.part(row * size..(row + 1) * size, &mut own)?;
         let halves = bytes
             .as_chunks::<2>()
             .0
@@ -151,6 +205,26 @@ impl Table {
                 out.iter_mut()
                     .zip(whole)
                     .for_each(|(o, b)| *o = f32::from_le_bytes(*b));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some bytes, read into `own` where they are in a file.
+    ///
+    /// # Errors
+    /// Names the file when it cannot be read any more.
+    pub fn part<'a>(
+        &'a self,
+        range: Range<usize>,
+        own: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], PolicyError> {
+        match &self.rows {
+            Rows::Owned(bytes) => Ok(&bytes[range]),
+            Rows::File(file) => {
+                own.resize(range.len(), 0);
+                file.read(range.start as u64, own)?;
+                Ok(own)
             }
         }
     }

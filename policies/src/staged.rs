@@ -42,42 +42,62 @@ impl Staged {
         form: Activations,
         make: impl Fn(usize, &mut [f32]) + Sync + Send,
     ) {
+        if form != Activations::Float {
+            return self.quantise(threads, (rows, k), form, |i, codes| {
+                ROW.with_borrow_mut(|row| {
+                    let row = row.get(k);
+                    make(i, row);
+                    quantise_row(row, codes)
+                })
+            });
+        }
         let _span = profile::begin(profile::Work::Staging);
         (self.rows, self.k) = (rows, k);
-        if form == Activations::Float {
-            let out = self.float.get(rows * k);
-            threads.each(out.chunks_mut(ROWS * k).enumerate(), |(i, out)| {
-                for (j, row) in out.chunks_exact_mut(k).enumerate() {
-                    make(i * ROWS + j, row);
-                }
-            });
-            return;
+        let out = self.float.get(rows * k);
+        threads.each(out.chunks_mut(ROWS * k).enumerate(), |(i, out)| {
+            for (j, row) in out.chunks_exact_mut(k).enumerate() {
+                make(i * ROWS + j, row);
+            }
+        });
+    }
+
+    /// Takes rows of `k` as they are.
+    pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: Activations) {
+        let rows = x.len() / k;
+        match form {
+            Activations::Float => self.fill(threads, (rows, k), form, |i, row| {
+                row.copy_from_slice(&x[i * k..][..k]);
+            }),
+            _ => self.quantise(threads, (rows, k), form, |i, codes| {
+                quantise_row(&x[i * k..][..k], codes)
+            }),
         }
+    }
+
+    /// Codes of every row, which `make` writes; it gives scale and sum.
+    fn quantise(
+        &mut self,
+        threads: &Threads,
+        (rows, k): (usize, usize),
+        form: Activations,
+        make: impl Fn(usize, &mut [i8]) -> (f32, i32) + Sync + Send,
+    ) {
+        let _span = profile::begin(profile::Work::Staging);
+        (self.rows, self.k) = (rows, k);
         let stride = self.codes.reshape(rows, k);
         let (codes, scales, sums) = self.codes.parts();
         let items = codes
             .chunks_mut(ROWS * stride)
             .zip(scales.chunks_mut(ROWS).zip(sums.chunks_mut(ROWS)));
         threads.each(items.enumerate(), |(i, (codes, (scales, sums)))| {
-            ROW.with_borrow_mut(|row| {
-                let row = row.get(k);
-                let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
-                for (j, ((codes, scale), sum)) in rows.enumerate() {
-                    make(i * ROWS + j, row);
-                    (*scale, *sum) = quantise_row(row, &mut codes[..k]);
-                }
-            });
+            let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
+            for (j, ((codes, scale), sum)) in rows.enumerate() {
+                (*scale, *sum) = make(i * ROWS + j, &mut codes[..k]);
+            }
         });
         if form == Activations::Rounded {
             self.codes.dequantise_into(self.float.get(rows * k));
         }
-    }
-
-    /// Copies rows of `k`.
-    pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: Activations) {
-        self.fill(threads, (x.len() / k, k), form, |i, row| {
-            row.copy_from_slice(&x[i * k..][..k]);
-        });
     }
 
     /// Rows.

@@ -6,7 +6,7 @@
 use crate::PolicyError;
 use crate::checkpoint::f32_to_bf16;
 use crate::pt::FloatType;
-use crate::source::{Source, Table};
+use crate::source::{Rows, Source, Table};
 use crate::testing::Random;
 use crate::weights::{Encoding, Weights};
 use rayon::prelude::*;
@@ -85,8 +85,8 @@ impl Source for Synthetic {
         ))
     }
 
-    fn table(&self, name: &str, (rows, width): (usize, usize)) -> Result<Table, PolicyError> {
-        let values = self.normal(name, rows * width, 0.02);
+    fn table(&self, name: &str, (count, width): (usize, usize)) -> Result<Table, PolicyError> {
+        let values = self.normal(name, count * width, 0.02);
         let bytes: Vec<u8> = values
             .iter()
             .flat_map(|v| f32_to_bf16(*v).to_le_bytes())
@@ -94,7 +94,8 @@ impl Source for Synthetic {
         Ok(Table {
             name: name.into(),
             dtype: FloatType::Bf16,
-            bytes: bytes.into(),
+            rows: Rows::Owned(bytes.into()),
+            count,
             width,
         })
     }

@@ -195,7 +195,11 @@ impl Vision {
             width: width / s.heads,
             causal: false,
         };
-        work.saw(rows, tokens, heads.width);
+        let form = self
+            .layers
+            .first()
+            .map_or(Activations::Float, |l| l.q.activations());
+        work.saw((rows, s.wide, form), (tokens, heads.width));
         let Workspace {
             threads,
             staged,

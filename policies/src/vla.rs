@@ -75,6 +75,12 @@ impl VlaPolicy {
         self.work.threads = threads;
     }
 
+    /// Tokens of the last query.
+    pub fn tokens(&self) -> usize {
+        let prompt = self.prompt.as_ref().map_or(0, |(_, ids)| ids.len());
+        prompt + self.model.network.architecture().placeholders() + 1
+    }
+
     /// The network.
     pub fn network(&self) -> &BitVla {
         &self.model.network
@@ -176,11 +182,6 @@ impl Policy for VlaPolicy {
     }
 
     fn memory(&self) -> MemoryLedger {
-        let mut ledger = self.model.network.memory(WORDS);
-        ledger.activations = self.work.bytes() as u64;
-        ledger
+        self.model.network.ledger(&self.work)
     }
 }
-
-/// Distinct rows of the embedding that a query touches, about.
-const WORDS: usize = 60;

@@ -342,13 +342,22 @@ multiversion! {
     /// Codes plus one of one group out of `count`.
     pub(crate) fn unpack_ternary(blocks: &[u8], quads: usize, g: usize, count: usize, out: &mut [u8]) {
         let blocks = blocks.as_chunks::<BLOCK_BYTES>().0;
-        for (block, out) in blocks.iter().zip(out[..quads * count * QUAD].chunks_mut(4 * count * QUAD)) {
-            for (quarter, out) in out.chunks_exact_mut(count * QUAD).enumerate() {
-                let Some(out) = out[g * QUAD..].first_chunk_mut::<QUAD>() else { continue };
-                for (to, from) in out.iter_mut().zip(block) {
-                    *to = (from >> (2 * quarter)) & 3;
-                }
-            }
+        let out = out[..quads * count * QUAD].as_chunks_mut::<QUAD>().0;
+        for (block, out) in blocks.iter().zip(out.chunks_mut(4 * count)) {
+            part::<0>(block, out.get_mut(g));
+            part::<2>(block, out.get_mut(count + g));
+            part::<4>(block, out.get_mut(2 * count + g));
+            part::<6>(block, out.get_mut(3 * count + g));
+        }
+    }
+}
+
+/// One of the four codes of every byte.
+#[inline(always)]
+fn part<const SHIFT: u32>(block: &[u8; BLOCK_BYTES], out: Option<&mut [u8; QUAD]>) {
+    if let Some(out) = out {
+        for (to, from) in out.iter_mut().zip(block) {
+            *to = (from >> SHIFT) & 3;
         }
     }
 }

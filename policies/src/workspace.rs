@@ -2,7 +2,7 @@
 
 use crate::attention::{self, Packed};
 use crate::kernels::tiles::Aligned;
-use crate::linear::{self, Staged};
+use crate::linear::{self, Activations, Staged};
 use crate::threads::Threads;
 
 /// Buffers of one query at a time.
@@ -20,8 +20,8 @@ pub struct Workspace {
     pub arena: Aligned<f32>,
     /// Image features in the width of the language model.
     pub features: Aligned<f32>,
-    most_rows: usize,
-    most_tokens: (usize, usize),
+    /// Bytes that every thread holds.
+    each: usize,
 }
 
 impl Workspace {
@@ -33,10 +33,16 @@ impl Workspace {
         }
     }
 
-    /// Remembers the largest sizes that went through the threads' own buffers.
-    pub(crate) fn saw(&mut self, rows: usize, tokens: usize, head: usize) {
-        self.most_rows = self.most_rows.max(rows);
-        self.most_tokens = self.most_tokens.max((tokens, head));
+    /// Remembers what the threads hold after layers of `rows` rows and up to `k` inputs, and an attention.
+    pub(crate) fn saw(
+        &mut self,
+        (rows, k, form): (usize, usize, Activations),
+        (tokens, head): (usize, usize),
+    ) {
+        let linear = linear::scratch_bytes(&self.threads, rows, k, form);
+        self.each = self
+            .each
+            .max(linear + attention::scratch_bytes(tokens, head));
     }
 
     /// Bytes of all buffers, those of the threads included.
@@ -46,10 +52,7 @@ impl Workspace {
             + self.x.bytes()
             + self.arena.bytes()
             + self.features.bytes();
-        let (tokens, head) = self.most_tokens;
-        let each = linear::scratch_bytes(&self.threads, self.most_rows)
-            + attention::scratch_bytes(tokens, head);
-        own + self.threads.count() * each
+        own + self.threads.count() * self.each
     }
 }
 

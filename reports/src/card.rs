@@ -103,6 +103,12 @@ pub struct Memory {
     pub weights: Vec<WeightMemory>,
     /// Activation buffers of one policy instance, bytes.
     pub activation_bytes: u64,
+    /// Policy instances that worked at the same time; they share the weights.
+    #[serde(default)]
+    pub instances: u64,
+    /// Resident set of the process before the policy was loaded: program and libraries, bytes.
+    #[serde(default)]
+    pub program_bytes: u64,
     /// Largest resident set of the process (all workers, physics and images included), bytes; 0 where
     /// the system does not tell.
     pub peak_resident_bytes: u64,
@@ -112,6 +118,18 @@ impl Memory {
     /// All weights of one policy instance, bytes.
     pub fn weight_bytes(&self) -> u64 {
         self.weights.iter().map(|row| row.bytes).sum()
+    }
+
+    /// Those that are in memory once a query has been answered, bytes.
+    pub fn resident_weight_bytes(&self) -> u64 {
+        self.weights.iter().map(|row| row.resident).sum()
+    }
+
+    /// Program, resident weights and activations of all instances: what the ledger says the process takes, without
+    /// simulation and images, bytes.
+    pub fn accounted_bytes(&self) -> u64 {
+        let activations = self.instances.max(1) * self.activation_bytes;
+        self.program_bytes + self.resident_weight_bytes() + activations
     }
 }
 

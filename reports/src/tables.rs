@@ -95,31 +95,57 @@ pub fn latency_table(latency: Option<&LatencySummary>) -> String {
     out
 }
 
-/// Weights by class and encoding, activations, peak resident set.
+/// The memory ledger: weights by class and encoding, whole and resident, activations, program, and the peak that the
+/// system saw.
 pub fn memory_table(memory: &Memory) -> String {
-    let mut rows: Vec<(String, u64)> = memory
+    let words = |bytes: u64| bytes_in_words(bytes);
+    let mut rows: Vec<(String, String, String)> = memory
         .weights
         .iter()
-        .map(|w| (format!("{}, {}", w.class, w.encoding), w.bytes))
+        .map(|w| {
+            let mapped = if w.mapped > 0 { ", mapped" } else { "" };
+            let name = format!("{}, {}{mapped}", w.class, w.encoding);
+            (name, words(w.bytes), words(w.resident))
+        })
         .collect();
     if !rows.is_empty() {
-        rows.push(("all weights".to_owned(), memory.weight_bytes()));
-        rows.push(("activations".to_owned(), memory.activation_bytes));
+        rows.push((
+            "all weights".to_owned(),
+            words(memory.weight_bytes()),
+            words(memory.resident_weight_bytes()),
+        ));
+        let name = match memory.instances {
+            0 | 1 => "activations".to_owned(),
+            n => format!("activations, {n} workers"),
+        };
+        let bytes = memory.instances.max(1) * memory.activation_bytes;
+        rows.push((name, String::new(), words(bytes)));
+    }
+    if memory.program_bytes > 0 {
+        let name = "program before the policy".to_owned();
+        rows.push((name, String::new(), words(memory.program_bytes)));
     }
     let peak = match memory.peak_resident_bytes {
         0 => "not known".to_owned(),
-        bytes => bytes_in_words(bytes),
+        bytes => words(bytes),
     };
+    if memory.program_bytes > 0 && !memory.weights.is_empty() {
+        let name = "sum of the ledger".to_owned();
+        rows.push((name, String::new(), words(memory.accounted_bytes())));
+    }
+    rows.push(("peak resident set, process".to_owned(), String::new(), peak));
     let width = rows
         .iter()
-        .map(|(name, _)| name.chars().count())
+        .map(|(name, ..)| name.chars().count())
         .max()
-        .unwrap_or(0)
-        .max(26);
-    let mut out = String::from("memory\n");
-    for (name, bytes) in &rows {
-        let _ = writeln!(out, "  {name:width$}{:>12}", bytes_in_words(*bytes));
+        .unwrap_or(0);
+    let mut out = format!(
+        "{:width$}         all    resident\n",
+        "memory",
+        width = width + 2
+    );
+    for (name, all, resident) in &rows {
+        let _ = writeln!(out, "  {name:width$}{all:>12}{resident:>12}");
     }
-    let _ = writeln!(out, "  {:width$}{peak:>12}", "peak resident set, process");
     out
 }

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
+    if let Some(Command::Bench(args)) = &cli.command {
+        return super::measure::measure(args);
+    }
     let assets = open_assets(cli)?;
     match &cli.command {
         None => evaluate(&assets, &cli.run),
@@ -21,6 +24,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             jobs,
             video,
         }) => repeat(&assets, run_dir, *jobs, *video),
+        Some(Command::Bench(args)) => super::measure::measure(args),
         Some(Command::Render {
             suite,
             task,
@@ -67,7 +71,7 @@ fn load_suite(assets: &Assets, name: &str) -> Result<Suite, EvalError> {
     )))
 }
 
-fn all_cores() -> usize {
+pub(super) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -3,7 +3,7 @@
 use super::{Checkpoint, Stored, TensorFile};
 use crate::PolicyError;
 use crate::pt::FloatType;
-use crate::source::{HEAD, PROPRIO, Source, Table};
+use crate::source::{HEAD, PROPRIO, Rows, Source, Table};
 use crate::weights::{Encoding, Weights};
 
 impl Checkpoint {
@@ -41,7 +41,7 @@ impl Source for Checkpoint {
         Ok(Weights::encode(&file.f32(&name)?, n, k, encoding))
     }
 
-    fn table(&self, name: &str, (_, width): (usize, usize)) -> Result<Table, PolicyError> {
+    fn table(&self, name: &str, (count, width): (usize, usize)) -> Result<Table, PolicyError> {
         let (file, name) = self.part(name);
         let (dtype, bytes) = match file.stored(name)? {
             Stored::Bf16(values) => (
@@ -59,7 +59,8 @@ impl Source for Checkpoint {
         Ok(Table {
             name: name.into(),
             dtype,
-            bytes: bytes.into(),
+            rows: Rows::Owned(bytes.into()),
+            count,
             width,
         })
     }

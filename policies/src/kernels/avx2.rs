@@ -40,7 +40,10 @@ macro_rules! int8_tile {
                 let c = c.add(row * width + group * GROUP);
                 for r in 0..R {
                     for h in 0..H {
-                        acc[r][h] = _mm256_loadu_si256(c.add(r * width + 8 * h).cast());
+                        acc[r][h] = match t.start {
+                    Some(start) => _mm256_set1_epi32(start[row + r]),
+                    None => _mm256_loadu_si256(c.add(r * width + 8 * h).cast()),
+                };
                     }
                 }
                 let x = t.x.as_ptr().add(row * t.ldx);
@@ -96,7 +99,9 @@ unsafe fn float_tile<const R: usize, const H: usize>(
         let c = c.add(row * ldc + group * GROUP);
         for r in 0..R {
             for h in 0..H {
-                acc[r][h] = _mm256_loadu_ps(c.add(r * ldc + 8 * h));
+                if !t.fresh {
+                    acc[r][h] = _mm256_loadu_ps(c.add(r * ldc + 8 * h));
+                }
             }
         }
         let a = t.a.as_ptr().add(row * t.lda);
@@ -117,4 +122,40 @@ unsafe fn float_tile<const R: usize, const H: usize>(
             }
         }
     }
+}
+
+/// Byte dot products as AVX2 has them, `rounds` times 12, registers only.
+///
+/// # Safety
+/// The processor has AVX2.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn int8_peak(rounds: usize) -> i32 {
+    let mut acc = [_mm256_setzero_si256(); 12];
+    let (mut w, x) = (_mm256_set1_epi8(2), _mm256_set1_epi8(1));
+    let ones = _mm256_set1_epi16(1);
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            let pairs = _mm256_maddubs_epi16(w, x);
+            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, ones));
+        }
+        // Keeps the products in the loop.
+        w = std::hint::black_box(w);
+    }
+    acc.into_iter().map(|acc| _mm256_cvtsi256_si32(acc)).sum()
+}
+
+/// f32 multiply-adds at the peak of the processor: `rounds` times 12 of them, registers only.
+///
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn float_peak(rounds: usize) -> f32 {
+    let mut acc = [_mm256_setzero_ps(); 12];
+    let (w, x) = (_mm256_set1_ps(0.5), _mm256_set1_ps(2.0));
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            *acc = _mm256_fmadd_ps(x, w, *acc);
+        }
+    }
+    acc.into_iter().map(|acc| _mm256_cvtss_f32(acc)).sum()
 }

@@ -33,7 +33,10 @@ unsafe fn tile<const R: usize, const H: usize>(
         let c = c.add(row * width + group * GROUP);
         for r in 0..R {
             for h in 0..H {
-                acc[r][h] = _mm256_loadu_si256(c.add(r * width + 8 * h).cast());
+                acc[r][h] = match t.start {
+                    Some(start) => _mm256_set1_epi32(start[row + r]),
+                    None => _mm256_loadu_si256(c.add(r * width + 8 * h).cast()),
+                };
             }
         }
         let x = t.x.as_ptr().add(row * t.ldx);
@@ -54,4 +57,20 @@ unsafe fn tile<const R: usize, const H: usize>(
             }
         }
     }
+}
+
+/// Byte dot products at the peak of the processor: `rounds` times 12 of them, registers only.
+///
+/// # Safety
+/// The processor has AVX2 and AVX-VNNI.
+#[target_feature(enable = "avx2,avxvnni")]
+pub(super) unsafe fn int8_peak(rounds: usize) -> i32 {
+    let mut acc = [_mm256_setzero_si256(); 12];
+    let (w, x) = (_mm256_set1_epi8(2), _mm256_set1_epi8(1));
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            *acc = _mm256_dpbusd_avx_epi32(*acc, w, x);
+        }
+    }
+    acc.into_iter().map(|acc| _mm256_cvtsi256_si32(acc)).sum()
 }

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-/// Compiles a plain function once per vector width and calls the one in use. Nothing is fused or reordered by
-/// that, so every version gives the same bits.
+/// Compiles a plain function once per vector width and calls the one in use. Nothing is fused (but what the code says is)
+/// or reordered by that, so every version gives the same bits.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -11,12 +11,12 @@ macro_rules! multiversion {
             #[inline(always)]
             fn plain($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw")]
+            #[target_feature(enable = "avx512f,avx512bw,fma")]
             fn wide($($arg: $ty),*) $(-> $ret)? {
                 plain($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
+            #[target_feature(enable = "avx2,fma")]
             fn middle($($arg: $ty),*) $(-> $ret)? {
                 plain($($arg),*)
             }

@@ -10,6 +10,7 @@ mod avx512vnni;
 mod avxvnni;
 pub mod gemm_f32;
 mod isa;
+pub mod peak;
 pub mod ptq;
 pub mod quant;
 mod scalar;

@@ -6,6 +6,9 @@ use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
 pub(super) fn int8(t: &IntTile<'_>, c: &mut [i32]) {
     let width = t.groups * GROUP;
     for (row, c) in c.chunks_exact_mut(width).take(t.rows).enumerate() {
+        if let Some(start) = t.start {
+            c.fill(start[row]);
+        }
         let x = &t.x[row * t.ldx..][..4 * t.quads];
         let panel = t.w.chunks_exact(t.groups * QUAD);
         for (x, w) in x.as_chunks::<4>().0.iter().zip(panel) {
@@ -23,10 +26,39 @@ pub(super) fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
     let width = t.groups * GROUP;
     for row in 0..t.rows {
         let c = &mut c[row * ldc..][..width];
+        if t.fresh {
+            c.fill(0.0);
+        }
         for (i, a) in t.a[row * t.lda..][..t.k].iter().enumerate() {
             for (c, b) in c.iter_mut().zip(&t.b[i * t.ldb..][..width]) {
                 *c = a.mul_add(*b, *c);
             }
         }
     }
+}
+
+/// `rounds` times 24 sums of four byte products.
+pub(super) fn int8_peak(rounds: usize) -> i32 {
+    let mut acc = [0i32; 24];
+    let (w, x) = std::hint::black_box(([2u8; 4], [1i8; 4]));
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            for (w, x) in w.iter().zip(x) {
+                *acc += i32::from(*w) * i32::from(x);
+            }
+        }
+        acc = std::hint::black_box(acc);
+    }
+    acc.iter().sum()
+}
+
+/// `rounds` times 24 fused multiply-adds.
+pub(super) fn float_peak(rounds: usize) -> f32 {
+    let mut acc = [0f32; 24];
+    for _ in 0..rounds {
+        for acc in &mut acc {
+            *acc = 2f32.mul_add(0.5, *acc);
+        }
+    }
+    acc.iter().sum()
 }

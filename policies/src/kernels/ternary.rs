@@ -114,6 +114,8 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
     assert_eq!(x.k(), w.k, "inputs of activations and weights");
     let (rows, n) = (x.rows(), w.padded_n());
     out.resize(rows * n, 0);
+    // The panel holds codes plus one.
+    let starts: Vec<i32> = x.sums().iter().map(|total| -total).collect();
     SCRATCH.with_borrow_mut(|(panel, sums)| {
         for (first, count) in panels(n / BLOCK_N) {
             let width = count * GROUP;
@@ -124,10 +126,6 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
                 unpack_ternary(blocks, 4 * w.steps(), g, count, panel);
             }
             let sums = sums.get(rows * width);
-            for (sums, total) in sums.chunks_exact_mut(width).zip(x.sums()) {
-                // The panel holds codes plus one.
-                sums.fill(-total);
-            }
             let tile = IntTile {
                 rows,
                 x: x.codes(),
@@ -136,6 +134,7 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
                 w: panel,
                 groups: count,
                 high: false,
+                start: Some(&starts),
             };
             int8(isa, &tile, sums);
             let out = out.chunks_exact_mut(n).zip(sums.chunks_exact(width));

@@ -32,6 +32,8 @@ pub struct IntTile<'a> {
     pub groups: usize,
     /// Whether weights may exceed 127.
     pub high: bool,
+    /// What the sums of every row begin with; without it with what is there.
+    pub start: Option<&'a [i32]>,
 }
 
 /// Rows of f32 and a panel of f32.
@@ -51,6 +53,8 @@ pub struct FloatTile<'a> {
     pub ldb: usize,
     /// Groups of outputs.
     pub groups: usize,
+    /// Whether the sums begin with zero instead of what is there.
+    pub fresh: bool,
 }
 
 /// Length of rows at a stride.
@@ -71,6 +75,7 @@ pub fn int8(isa: Isa, t: &IntTile<'_>, c: &mut [i32]) {
     assert!(t.x.len() >= span(t.rows, 4 * t.quads, t.ldx), "activations");
     assert!(t.w.len() >= t.quads * t.groups * QUAD, "weights");
     assert!(c.len() >= t.rows * width, "sums");
+    assert!(t.start.is_none_or(|start| start.len() >= t.rows), "starts");
     assert!(isa.supported(), "{isa:?} is not on this processor");
     match isa {
         #[cfg(target_arch = "x86_64")]
@@ -162,18 +167,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(80))]
         #[test]
         fn integer_tiles_agree_bit_for_bit(
-            rows in 0usize..30, groups in 1usize..=4, quads in 0usize..40, high: bool, seed in any::<u64>()
+            rows in 0usize..30, groups in 1usize..=4, quads in 0usize..40, high: bool, fresh: bool, seed in any::<u64>()
         ) {
             let mut random = Random::new(seed);
             let ldx = 4 * quads + 3;
             let x: Vec<i8> = (0..rows * ldx).map(|_| (random.next_u64() % 255) as i16 as i8).collect();
             let top = if high { 256 } else { 128 };
             let w: Vec<u8> = (0..quads * groups * QUAD).map(|_| (random.next_u64() % top) as u8).collect();
-            let t = IntTile { rows, x: &x, ldx, quads, w: &w, groups, high };
+            let first: Vec<i32> = (0..rows).map(|_| random.next_u64() as i32 >> 8).collect();
+            let t = IntTile { rows, x: &x, ldx, quads, w: &w, groups, high, start: fresh.then_some(&first) };
             let start: Vec<i32> = (0..rows * groups * GROUP).map(|_| random.next_u64() as i32 >> 8).collect();
             let mut want = start.clone();
             for (i, c) in want.iter_mut().enumerate() {
                 let (row, out) = (i / (groups * GROUP), i % (groups * GROUP));
+                if fresh {
+                    *c = first[row];
+                }
                 for k in 0..4 * quads {
                     let at = (k / 4 * groups + out / GROUP) * QUAD + out % GROUP * 4 + k % 4;
                     *c += i32::from(w[at]) * i32::from(x[row * ldx + k]);
@@ -188,18 +197,21 @@ mod tests {
 
         #[test]
         fn float_tiles_agree_bit_for_bit(
-            rows in 0usize..30, groups in 1usize..=4, k in 0usize..50, pad in 0usize..20, seed in any::<u64>()
+            rows in 0usize..30, groups in 1usize..=4, k in 0usize..50, pad in 0usize..20, fresh: bool, seed in any::<u64>()
         ) {
             let mut random = Random::new(seed);
             let (lda, ldb) = (k + pad, groups * GROUP + pad);
             let ldc = groups * GROUP + pad;
             let mut noise = |n: usize| (0..n).map(|_| random.normal()).collect::<Vec<f32>>();
             let (a, b, start) = (noise(rows * lda), noise(k * ldb), noise(rows * ldc));
-            let t = FloatTile { rows, k, a: &a, lda, b: &b, ldb, groups };
+            let t = FloatTile { rows, k, a: &a, lda, b: &b, ldb, groups, fresh };
             let mut want = start.clone();
             for row in 0..rows {
                 for out in 0..groups * GROUP {
                     let c = &mut want[row * ldc + out];
+                    if fresh {
+                        *c = 0.0;
+                    }
                     for i in 0..k {
                         *c = a[row * lda + i].mul_add(b[i * ldb + out], *c);
                     }
