@@ -35,6 +35,8 @@ pub struct Checkpoint {
     model: TensorFile,
     head: TensorFile,
     proprio: TensorFile,
+    /// Action head, proprioception projector.
+    has: (bool, bool),
 }
 
 pub(crate) fn file_error(path: &Path, what: impl ToString) -> PolicyError {
@@ -62,21 +64,46 @@ impl Checkpoint {
         let config = Config::read(&dir.join("config.json"))?;
         let specs = TensorSpecs::of(&config);
         let names = files::names(dir)?;
-        let single = |stem, specs| {
-            let file = TensorFile::read(&files::single(dir, &names, stem)?)?;
-            file.check(specs, &[])?;
-            Ok(file)
+        let single = |stem, specs| match files::single(dir, &names, stem)? {
+            Some(path) => {
+                let file = TensorFile::read(&[path])?;
+                file.check(specs, &[])?;
+                Ok((file, true))
+            }
+            None => Ok((TensorFile::missing(dir), false)),
         };
         let model = TensorFile::read(&files::sharded(dir, &names, "model")?)?;
         files::check_index(dir, &names, "model", &model)?;
         model.check(&specs.model, &specs.optional)?;
+        let (head, has_head) = single("action_head", &specs.head)?;
+        let (proprio, has_proprio) = single("proprio_projector", &specs.proprio)?;
         Ok(Checkpoint {
             dir: dir.into(),
             model,
-            head: single("action_head", &specs.head)?,
-            proprio: single("proprio_projector", &specs.proprio)?,
+            head,
+            proprio,
+            has: (has_head, has_proprio),
             config,
         })
+    }
+
+    /// What is missing to act: a base checkpoint as published has neither action head nor proprioception projector.
+    ///
+    /// # Errors
+    /// Names the file that is not there.
+    pub fn require_action(&self) -> Result<(), PolicyError> {
+        for (there, stem) in [
+            (self.has.0, "action_head"),
+            (self.has.1, "proprio_projector"),
+        ] {
+            if !there {
+                let what = format!(
+                    "neither {stem}.safetensors nor {stem}--STEP_checkpoint.pt is there: a base checkpoint has no actions"
+                );
+                return Err(file_error(&self.dir, what));
+            }
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -93,11 +120,11 @@ impl Checkpoint {
     }
     /// Whether there is an action head.
     pub fn has_head(&self) -> bool {
-        true
+        self.has.0
     }
     /// Whether there is a proprioception projector.
     pub fn has_proprio(&self) -> bool {
-        true
+        self.has.1
     }
     /// Action head.
     pub fn head(&self) -> &TensorFile {

@@ -9,8 +9,11 @@ use std::path::Path;
 /// The whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// `bitvla` or, in some converted fine-tunes, `openvla`.
+    /// `bitvla`, before its conversion `llava`, or, in some converted fine-tunes, `openvla`.
     pub model_type: String,
+    /// Rows of the embedding, where the file says it here; else the text config's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
     /// Token that image features replace.
     pub image_token_index: u32,
     /// Token that the proprioception feature replaces; the image token plus one where absent.
@@ -146,6 +149,9 @@ fn bits_off() -> u32 {
     32
 }
 
+/// Rows of the embedding of the models of June 2025 and March 2026.
+const PUBLISHED_VOCABULARIES: [usize; 2] = [128_264, 128_268];
+
 impl Config {
     /// Reads and checks a file.
     ///
@@ -161,9 +167,24 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &[u8], path: &Path) -> Result<Config, PolicyError> {
-        let config: Config = serde_json::from_slice(text).map_err(|e| file_error(path, e))?;
+        let mut config: Config = serde_json::from_slice(text).map_err(|e| file_error(path, e))?;
+        config.settle();
         config.check().map_err(|what| file_error(path, what))?;
         Ok(config)
+    }
+
+    /// What the published code overrides at run time: rows of the embedding, and the tokens of a published vocabulary,
+    /// whatever the stock file says (fact sheet, sections 0 and 2).
+    fn settle(&mut self) {
+        if let Some(rows) = self.vocab_size {
+            self.text_config.vocab_size = rows;
+        }
+        if PUBLISHED_VOCABULARIES.contains(&self.text_config.vocab_size) {
+            self.image_token_index = 128_010;
+            self.proprio_token_index = Some(128_011);
+            self.text_config.bos_token_id = Some(128_000);
+            self.text_config.eos_token_id = Some(128_001);
+        }
     }
 
     /// Token that the proprioception feature replaces.
@@ -187,8 +208,8 @@ impl Config {
         let require = |ok: bool, what: String| if ok { Ok(()) } else { Err(what) };
         let kind = self.model_type.as_str();
         require(
-            matches!(kind, "bitvla" | "openvla"),
-            format!("model_type `{kind}`, expected `bitvla` or `openvla`"),
+            matches!(kind, "bitvla" | "llava" | "openvla"),
+            format!("model_type `{kind}`, expected `bitvla`, `llava` or `openvla`"),
         )?;
         require(
             self.vision_feature_layer == -1 && self.vision_feature_select_strategy == "full",

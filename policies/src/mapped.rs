@@ -1,4 +1,4 @@
-//! Files mapped into memory.
+//! Files mapped into memory: the one `unsafe` outside the kernels.
 
 use crate::PolicyError;
 use crate::checkpoint::file_error;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// Names the file when it cannot be opened or mapped.
 pub fn map(path: &Path) -> Result<Arc<Mmap>, PolicyError> {
     let file = File::open(path).map_err(|e| file_error(path, e))?;
-    // SAFETY: the map is only ever read.
+    // SAFETY: the file is opened for reading and the map is only ever read. Should another program shorten the file
+    // meanwhile, the system ends this one (SIGBUS); weights are written once and renamed into place, here and by others.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| file_error(path, e))?;
     Ok(Arc::new(map))
 }

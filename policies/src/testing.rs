@@ -44,6 +44,7 @@ pub const WORDS: [&str; 26] = [
 pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: usize) -> Config {
     Config {
         model_type: "bitvla".into(),
+        vocab_size: None,
         image_token_index: 3,
         proprio_token_index: Some(4),
         vision_feature_layer: -1,

@@ -42,6 +42,7 @@ impl VlaPolicy {
     /// As [`VlaPolicy::load`].
     pub fn open(dir: &Path, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
         let checkpoint = Checkpoint::load(dir)?;
+        checkpoint.require_action()?;
         let processor = ProcessorConfig::read(dir)?;
         let config = checkpoint.config();
         let model = Model {

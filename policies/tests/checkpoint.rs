@@ -145,9 +145,13 @@ fn files_of_a_part_are_chosen_or_named() {
     std::fs::remove_file(at("action_head--5_checkpoint.pt")).unwrap();
     assert_eq!(values(dir.path()), expected);
     std::fs::remove_file(at("action_head--7_checkpoint.pt")).unwrap();
-    refused(
-        dir.path(),
-        &["action_head.safetensors", "action_head--STEP_checkpoint.pt"],
+    // A base checkpoint as published: it loads, but it has no actions.
+    let base = Checkpoint::load(dir.path()).unwrap();
+    assert!(!base.has_head() && base.has_proprio());
+    let text = base.require_action().unwrap_err().to_string();
+    assert!(
+        text.contains("neither action_head.safetensors nor action_head--STEP_checkpoint.pt"),
+        "{text}"
     );
 }
 

@@ -1,5 +1,5 @@
 //! Guarantee: the network, quantisers, packings and normalisation agree with the published reference code on the
-//! golden cases (absolute tolerance of each case's `case.json`, 1e-4). Needs `shared/golden/bitvla` beside the
+//! golden cases (each within what its `case.json` states: 1e-4 for stable ones). Needs `shared/golden/bitvla` beside the
 //! repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
 use bitvla_policies::checkpoint::bf16_to_f32;
@@ -99,11 +99,64 @@ fn worst(a: &[f32], b: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// How far two tensors are apart.
+#[derive(Debug)]
+struct Apart {
+    /// Largest difference.
+    most: f64,
+    /// Mean of the differences' magnitudes.
+    mean: f64,
+    /// Difference of the means.
+    of_means: f64,
+}
+
+impl Apart {
+    fn of(a: &[f32], b: &[f64]) -> Apart {
+        let count = b.len() as f64;
+        let differences = || a.iter().zip(b).map(|(a, b)| f64::from(*a) - b);
+        Apart {
+            most: worst(a, b),
+            mean: differences().map(f64::abs).sum::<f64>() / count,
+            of_means: differences().sum::<f64>().abs() / count,
+        }
+    }
+}
+
+/// What a case allows. Stable ones state a tolerance. Where int8 rounding may flip, what flipped among the reference's
+/// own equivalent runs (`noise_floor.json`) may be twice as far here, a run more, and what did not flip there may not
+/// here. A reference that computed in bf16 is far away entry by entry, and its means are not.
+fn allowed(about: &Value, noise: &Value) -> Apart {
+    let all = |most: f64| Apart {
+        most,
+        mean: most,
+        of_means: most,
+    };
+    if let Some(tolerance) = about["abs_tolerance"].as_f64() {
+        return all(tolerance);
+    }
+    if about["rounding_flip_prone"] == true {
+        let floor = |what: &str| noise[what].as_f64().unwrap();
+        return match floor("runs_with_flip(>1e-4)") {
+            0.0 => all(1e-4),
+            _ => Apart {
+                most: 2.0 * floor("max_abs"),
+                mean: 2.0 * floor("mean_abs_worst_run"),
+                of_means: 2.0 * floor("mean_abs_worst_run"),
+            },
+        };
+    }
+    let most = about["max_abs_tolerance"].as_f64().unwrap();
+    Apart {
+        most,
+        mean: most,
+        of_means: most / 6.0,
+    }
+}
+
 /// Runs a case and compares every intermediate value that we name as the reference does.
 fn network(dir: &Path) {
     let name = dir.display();
     let about = json(&dir.join("case.json"));
-    let tolerance = about["abs_tolerance"].as_f64().unwrap();
     let quantised = about["lm_quantised"].as_bool().unwrap();
     let format = if quantised {
         WeightFormat::Ternary
@@ -158,18 +211,32 @@ fn network(dir: &Path) {
             true => &wanted[first * width..first * width + values.len()],
             false => &wanted[..],
         };
-        report.push((name.clone(), worst(values, wanted)));
+        report.push((name.clone(), Apart::of(values, wanted)));
     }
-    for (value, error) in &report {
-        eprintln!("{name}: {value} within {error:.1e}");
+    for (value, apart) in &report {
+        let Apart {
+            most,
+            mean,
+            of_means,
+        } = apart;
+        eprintln!("{name}: {value} within {most:.1e}, mean {mean:.1e}, of means {of_means:.1e}");
     }
+    let least = if checkpoint.has_head() { 9 } else { 5 };
     assert!(
-        report.len() >= 9,
+        report.len() >= least,
         "{name}: only {} values compared",
         report.len()
     );
-    for (value, error) in report {
-        assert!(error <= tolerance, "{name}: {value} differs by {error}");
+    let noise = match dir.join("noise_floor.json") {
+        path if path.exists() => json(&path)["noise"].clone(),
+        _ => Value::Null,
+    };
+    for (value, apart) in report {
+        let allowed = allowed(&about, &noise[&value]);
+        let fits = apart.most <= allowed.most
+            && apart.mean <= allowed.mean
+            && apart.of_means <= allowed.of_means;
+        assert!(fits, "{name}: {value}: {apart:?}, allowed {allowed:?}");
     }
     if dir.join("quant.safetensors").exists() {
         let quant = Tensors::read(&dir.join("quant.safetensors"));
@@ -190,19 +257,10 @@ fn network(dir: &Path) {
     }
 }
 
-/// Every network of which a tolerance is stated. Those computed in bf16 and those on the edge of a rounding
-/// state none, and one has no head: they are named, not compared.
 #[test]
 fn golden_model() {
     for dir in cases("model") {
-        let about = json(&dir.join("case.json"));
-        if about["abs_tolerance"].is_null() {
-            eprintln!("SKIPPED: {}: no absolute tolerance stated", dir.display());
-        } else if !dir.join("action_head.safetensors").exists() {
-            eprintln!("SKIPPED: {}: no action head", dir.display());
-        } else {
-            network(&dir);
-        }
+        network(&dir);
     }
 }
 

@@ -41,6 +41,7 @@ pub fn net_config(suite: &Suite) -> NetConfig {
 pub fn config(c: &NetConfig, ternary: bool) -> Config {
     Config {
         model_type: "bitvla".into(),
+        vocab_size: None,
         image_token_index: c.image_token,
         proprio_token_index: Some(c.proprio_token),
         vision_feature_layer: -1,

@@ -18,14 +18,14 @@ pub fn names(dir: &Path) -> Result<Vec<String>, PolicyError> {
     Ok(names)
 }
 
-/// `STEM.safetensors`, or else the one `STEM--{step}_checkpoint.pt`.
+/// `STEM.safetensors`, or else the one `STEM--{step}_checkpoint.pt`, or nothing.
 ///
 /// # Errors
-/// When there is neither, or several of the second kind.
-pub fn single(dir: &Path, names: &[String], stem: &str) -> Result<Vec<PathBuf>, PolicyError> {
+/// When there are several of the second kind.
+pub fn single(dir: &Path, names: &[String], stem: &str) -> Result<Option<PathBuf>, PolicyError> {
     let plain = format!("{stem}.safetensors");
     if names.contains(&plain) {
-        return Ok(vec![dir.join(plain)]);
+        return Ok(Some(dir.join(plain)));
     }
     let step = |name: &&String| {
         let rest = name.strip_prefix(stem)?.strip_prefix("--")?;
@@ -33,11 +33,8 @@ pub fn single(dir: &Path, names: &[String], stem: &str) -> Result<Vec<PathBuf>, 
     };
     let torch: Vec<&String> = names.iter().filter(|name| step(name).is_some()).collect();
     match torch[..] {
-        [one] => Ok(vec![dir.join(one)]),
-        [] => {
-            let what = format!("neither {plain} nor {stem}--STEP_checkpoint.pt is there");
-            Err(file_error(dir, what))
-        }
+        [one] => Ok(Some(dir.join(one))),
+        [] => Ok(None),
         _ => {
             let all: Vec<&str> = torch.iter().map(|name| name.as_str()).collect();
             let what = "keep one of them and move the others elsewhere";

@@ -1,10 +1,11 @@
 //! A checkpoint folder as a source: master weights are encoded tensor by tensor as they are read.
 
-use super::{Checkpoint, Stored, TensorFile};
+use super::{Checkpoint, TensorFile};
 use crate::PolicyError;
 use crate::pt::FloatType;
-use crate::source::{HEAD, PROPRIO, Rows, Source, Table};
+use crate::source::{HEAD, PROPRIO, RowFile, Rows, Source, Table};
 use crate::weights::{Encoding, Weights};
+use std::sync::Arc;
 
 impl Checkpoint {
     /// The part that holds a tensor and its name there.
@@ -43,23 +44,11 @@ impl Source for Checkpoint {
 
     fn table(&self, name: &str, (count, width): (usize, usize)) -> Result<Table, PolicyError> {
         let (file, name) = self.part(name);
-        let (dtype, bytes) = match file.stored(name)? {
-            Stored::Bf16(values) => (
-                FloatType::Bf16,
-                values
-                    .iter()
-                    .flat_map(|v| v.to_le_bytes())
-                    .collect::<Vec<u8>>(),
-            ),
-            Stored::F32(values) => (
-                FloatType::F32,
-                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ),
-        };
+        let (path, place) = file.place(name)?;
         Ok(Table {
             name: name.into(),
-            dtype,
-            rows: Rows::Owned(bytes.into()),
+            dtype: place.dtype,
+            rows: Rows::File(Arc::new(RowFile::open(path, place.range.start as u64)?)),
             count,
             width,
         })

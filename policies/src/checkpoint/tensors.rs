@@ -1,16 +1,23 @@
-//! The tensors of one part of a checkpoint, out of one safetensors file, several shards of it, or one torch file.
+//! The tensors of one part of a checkpoint, out of one safetensors file, several shards of it, or one torch file. Only
+//! the directories are read at first, every tensor when it is asked for.
 
 use super::floats::{bf16_to_f32, f16_to_f32};
 use super::{TensorSpec, file_error};
 use crate::PolicyError;
+use crate::mapped::map;
 use crate::pt::{self, FloatType, TensorPlace};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-/// Checked tensors in memory, as they were in their files.
+/// Tensors by name, in open files.
 pub struct TensorFile {
-    files: Vec<(PathBuf, Vec<u8>)>,
+    /// For errors where there is no file.
+    folder: PathBuf,
+    files: Vec<(PathBuf, Mutex<File>)>,
     /// Number of the file and place in it.
     tensors: BTreeMap<String, (usize, TensorPlace)>,
 }
@@ -75,11 +82,13 @@ impl TensorFile {
     /// Names file and tensor, also where two files hold the same tensor.
     pub fn read(paths: &[PathBuf]) -> Result<TensorFile, PolicyError> {
         let mut part = TensorFile {
+            folder: PathBuf::new(),
             files: Vec::with_capacity(paths.len()),
             tensors: BTreeMap::new(),
         };
         for (i, path) in paths.iter().enumerate() {
-            let bytes = std::fs::read(path).map_err(|e| file_error(path, e))?;
+            // The map shows directories; it is gone before the first tensor is read.
+            let bytes = map(path)?;
             let found = match path.extension().is_some_and(|e| e == "pt") {
                 true => torch(path, &bytes)?,
                 false => safetensors(path, &bytes)?,
@@ -91,9 +100,19 @@ impl TensorFile {
                 }
                 part.tensors.insert(name, (i, place));
             }
-            part.files.push((path.clone(), bytes));
+            let file = File::open(path).map_err(|e| file_error(path, e))?;
+            part.files.push((path.clone(), Mutex::new(file)));
         }
         Ok(part)
+    }
+
+    /// No tensors: every one that is asked for is missing from `path`.
+    pub(super) fn missing(path: &Path) -> TensorFile {
+        TensorFile {
+            folder: path.into(),
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+        }
     }
 
     /// Checks that every tensor of `expected` is there, perhaps some of `optional`, and no other.
@@ -142,7 +161,7 @@ impl TensorFile {
 
     fn error(&self, tensor: &str, what: String) -> PolicyError {
         let file = self.tensors.get(tensor).map_or(0, |(file, _)| *file);
-        let path = self.files.get(file).map_or(Path::new(""), |(path, _)| path);
+        let path = self.files.get(file).map_or(&self.folder, |(path, _)| path);
         tensor_error(path, tensor, what)
     }
 
@@ -151,15 +170,30 @@ impl TensorFile {
         self.tensors.get(name).map(|(_, place)| place.dtype)
     }
 
+    /// Where a tensor is: file, first byte, type.
+    pub(super) fn place(&self, name: &str) -> Result<(&Path, &TensorPlace), PolicyError> {
+        match self.tensors.get(name) {
+            Some((file, place)) => Ok((&self.files[*file].0, place)),
+            None => Err(self.error(name, "missing".into())),
+        }
+    }
+
     /// A tensor as stored.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it is not there or cannot be read any more.
     pub fn stored(&self, name: &str) -> Result<Stored, PolicyError> {
         let Some((file, place)) = self.tensors.get(name) else {
-            return Err(self.error(name, "not in the file".into()));
+            return Err(self.error(name, "missing".into()));
         };
-        let bytes = &self.files[*file].1[place.range.clone()];
+        let mut bytes = vec![0u8; place.range.len()];
+        let mut open = self.files[*file]
+            .1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.seek(SeekFrom::Start(place.range.start as u64))
+            .and_then(|_| open.read_exact(&mut bytes))
+            .map_err(|e| self.error(name, e.to_string()))?;
         let halves = || bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
         let whole = || bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
         Ok(match place.dtype {
