@@ -112,6 +112,16 @@ enum Command {
         #[arg(long, default_value_t = 0, value_name = "N")]
         video: usize,
     },
+    /// Writes a checkpoint folder as one packed file, which starts at once
+    Pack {
+        /// Checkpoint folder as published
+        dir: PathBuf,
+        /// The file to write
+        out: PathBuf,
+        /// Weight format
+        #[arg(long, value_enum, default_value = "ternary")]
+        policy: PolicyKind,
+    },
     /// Measures latency and memory of one query at the size of a published model
     Bench(BenchArgs),
     /// Writes what both cameras see of a settled initial state as PNG

@@ -1,31 +1,140 @@
-//! Packed ternary against dense f32: single layers at the sizes of the small and of the published model, and whole
-//! queries of the shipped size. `BITVLA_ISA` chooses the instruction set.
+//! Every kernel by shape, and whole queries of the shipped size. A line per kernel and shape says how many operations a
+//! second it does (a multiplication and an addition are two) and how much of the peak that is, measured beside it.
+//! `BITVLA_ISA` chooses the instruction set; one thread.
 
-use bitvla_policies::linear::{Linear, LinearFormat};
+use bitvla_policies::attention::{Heads, Packed, Sequence, attention};
+use bitvla_policies::kernels::{Isa, peak};
+use bitvla_policies::linear::{Activation, Activations, Dest, Linear, LinearFormat, Staged};
+use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::{Random, WORDS, small_config, write_random_checkpoint};
-use bitvla_policies::{Observation, VlaPolicy, WeightFormat};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::time::Duration;
+use bitvla_policies::weights::Encoding;
+use bitvla_policies::{Observation, Threads, VlaPolicy, WeightFormat};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use std::time::{Duration, Instant};
+
+/// Outputs and inputs of the linear layers of the language model (q and o, k and v, gate and up, down) and of the vision
+/// tower (q, k, v and out, fc1, fc2).
+const SHAPES: [(usize, usize); 7] = [
+    (2560, 2560),
+    (640, 2560),
+    (6912, 2560),
+    (2560, 6912),
+    (1152, 1152),
+    (4304, 1152),
+    (1152, 4304),
+];
+
+const FORMATS: [(&str, LinearFormat); 7] = [
+    ("ternary", LinearFormat::TERNARY),
+    ("int8", LinearFormat::new(Encoding::Int8, Activations::Int8)),
+    (
+        "ternary weights, f32 activations",
+        LinearFormat::new(Encoding::Ternary, Activations::Float),
+    ),
+    (
+        "int4",
+        LinearFormat::new(Encoding::Int4, Activations::Float),
+    ),
+    ("nf4", LinearFormat::new(Encoding::Nf4, Activations::Float)),
+    (
+        "bf16",
+        LinearFormat::new(Encoding::Bf16, Activations::Float),
+    ),
+    ("f32", LinearFormat::F32),
+];
+
+/// Says what the work that follows reaches, and lets criterion time it.
+fn measured(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    (operations, integer): (f64, bool),
+    mut work: impl FnMut(),
+) {
+    work();
+    let peak = peak::measure(1);
+    let peak = if integer {
+        peak.int8_gops
+    } else {
+        peak.f32_gflops
+    };
+    let start = Instant::now();
+    let mut rounds = 0;
+    while rounds == 0 || start.elapsed() < Duration::from_millis(200) {
+        work();
+        rounds += 1;
+    }
+    let rate = 1e-9 * operations * f64::from(rounds) / start.elapsed().as_secs_f64();
+    println!(
+        "{name}: {rate:.0} GOPS, {:.0} % of {peak:.0}",
+        100.0 * rate / peak
+    );
+    group.throughput(Throughput::Elements(operations as u64));
+    group.bench_function(name, |b| b.iter(&mut work));
+}
 
 fn layers(c: &mut Criterion) {
-    for (rows, outputs, inputs) in [
-        (172, 128, 128),
-        (172, 384, 128),
-        (98, 512, 128),
-        (64, 2560, 2560),
-    ] {
-        let mut group = c.benchmark_group(format!("linear {rows}x{outputs}x{inputs}"));
-        group.throughput(Throughput::Elements((rows * outputs * inputs) as u64));
+    println!("instruction set: {}", Isa::active().name());
+    let threads = Threads::one();
+    for (n, k) in SHAPES {
         let mut random = Random::new(3);
-        let weight: Vec<f32> = (0..outputs * inputs).map(|_| random.normal()).collect();
-        let x: Vec<f32> = (0..rows * inputs).map(|_| random.normal()).collect();
-        for (name, format) in [
-            ("f32", LinearFormat::F32),
-            ("ternary", LinearFormat::TERNARY),
-        ] {
-            let linear = Linear::new(name, &weight, None, (outputs, inputs), format);
-            group.bench_function(name, |b| b.iter(|| linear.forward(&x)));
+        let weight: Vec<f32> = (0..n * k).map(|_| random.normal()).collect();
+        let input: Vec<f32> = (0..630 * k).map(|_| random.normal()).collect();
+        for (name, format) in FORMATS {
+            let linear = Linear::new(name, &weight, None, (n, k), format);
+            for rows in [1, 64, 630] {
+                let mut group = c.benchmark_group(format!("{n}x{k}"));
+                let mut staged = Staged::default();
+                staged.copy(&threads, &input[..rows * k], k, linear.activations());
+                let mut y = vec![0f32; rows * n];
+                let operations = 2.0 * (rows * n * k) as f64;
+                let integer = linear.activations() == Activations::Int8;
+                let name = format!("{name}, {n}x{k}, M {rows}");
+                measured(&mut group, &name, (operations, integer), || {
+                    linear.apply(&threads, &staged, Activation::None, Dest::Set, &mut y);
+                });
+            }
         }
+    }
+}
+
+fn attentions(c: &mut Criterion) {
+    let threads = Threads::one();
+    for (name, query, key_value, width, tokens) in [
+        ("language model", 20, 5, 128, 630),
+        ("vision tower", 16, 16, 72, 256),
+    ] {
+        let mut random = Random::new(5);
+        let mut noise = |len: usize| (0..len).map(|_| random.normal()).collect::<Vec<f32>>();
+        let q = noise(tokens * query * width);
+        let (k, v) = (
+            noise(tokens * key_value * width),
+            noise(tokens * key_value * width),
+        );
+        let heads = Heads {
+            query,
+            key_value,
+            width,
+            causal: false,
+        };
+        let (mut packed, mut out) = (Packed::default(), vec![0f32; q.len()]);
+        let operations = 4.0 * (tokens * tokens * query * width) as f64;
+        let mut group = c.benchmark_group("attention");
+        measured(
+            &mut group,
+            &format!("attention, {name}"),
+            (operations, false),
+            || {
+                let sequence = Sequence {
+                    q: &q,
+                    first: 0,
+                    k: &k,
+                    v: &v,
+                    rope: None,
+                };
+                attention(&threads, &mut packed, sequence, heads, &mut out);
+            },
+        );
     }
 }
 
@@ -47,22 +156,22 @@ fn queries(c: &mut Criterion) {
         instruction,
     };
     let mut group = c.benchmark_group("query");
-    for (name, format) in [
-        ("full", WeightFormat::Full),
-        ("ternary", WeightFormat::Ternary),
-    ] {
+    for format in WeightFormat::ALL {
         let Ok(mut policy) = VlaPolicy::load(dir.path(), format) else {
             continue;
         };
-        group.bench_function(name, |b| {
+        group.bench_function(format.name(), |b| {
             b.iter(|| policy.query(&observation).map(|chunk| chunk.actions[0]))
         });
     }
+    group.bench_function("published image pipeline, one frame", |b| {
+        b.iter(|| ImagePipeline::Published.apply(&frame, 224))
+    });
 }
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
-    targets = layers, queries
+    config = Criterion::default().warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500)).sample_size(10);
+    targets = layers, attentions, queries
 }
 criterion_main!(benches);

@@ -11,6 +11,7 @@ pub mod config;
 mod error;
 pub mod export;
 mod finish;
+pub mod folder;
 pub mod head;
 pub mod kernels;
 pub mod language;
@@ -28,6 +29,7 @@ pub mod pt;
 pub mod source;
 mod staged;
 pub mod synthetic;
+mod template;
 #[doc(hidden)]
 pub mod testing;
 pub mod threads;

@@ -18,11 +18,12 @@
 //! Quotients are rounded up; what is padded is zero.
 
 use crate::checkpoint::file_error;
+use crate::folder::{Dir, Folder, SMALL_FILES};
 use crate::mapped::map;
 use crate::pt::FloatType;
 use crate::source::{Part, RowFile, Rows, Source, Table};
 use crate::weights::{Bytes, Encoding, Weights};
-use crate::{BitVla, PolicyError, WeightFormat};
+use crate::{BitVla, Checkpoint, PolicyError, WeightFormat};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
@@ -202,6 +203,22 @@ pub fn write(
         })
         .and_then(|()| Packed::open(&unfinished).map(|_| ()))
         .and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| file_error(path, e)))
+}
+
+/// Packs a checkpoint folder in a weight format. The small files go with it, `config.json` as it is.
+///
+/// # Errors
+/// Names the file, and the tensor where it is about one.
+pub fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<(), PolicyError> {
+    let checkpoint = Checkpoint::load(dir)?;
+    let network = BitVla::new(&checkpoint, format)?;
+    let mut files = BTreeMap::new();
+    for name in SMALL_FILES {
+        if let Some(bytes) = Dir(dir).read(name)? {
+            files.insert(name.to_string(), bytes);
+        }
+    }
+    write(out, &network, format, "", &files)
 }
 
 /// A packed file, mapped.

@@ -1,10 +1,12 @@
-//! From an instruction to token ids (fact sheet of BitVLA, section 2). The template is the checkpoint's own
-//! (`processor_config.json`, `prompt_template`); without one it is the published one.
+//! From an instruction to token ids (fact sheet of BitVLA, section 2). The template is the checkpoint's own: the
+//! `prompt_template` of `processor_config.json` or else its chat template; without either it is the published one.
 
-use crate::checkpoint::{file_error, read_json};
+use crate::checkpoint::file_error;
+use crate::folder::{Folder, json};
+use crate::template::{self, Parts};
 use crate::{Config, PolicyError};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokenizers::Tokenizer;
 
 /// File of tokenizer.
@@ -36,55 +38,59 @@ impl ProcessorConfig {
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub fn read(dir: &Path) -> Result<ProcessorConfig, PolicyError> {
-        let path = dir.join(PROCESSOR_FILE);
-        if path.exists() {
-            read_json(&path)
-        } else {
-            Ok(ProcessorConfig::default())
-        }
+    pub fn read(folder: &dyn Folder) -> Result<ProcessorConfig, PolicyError> {
+        Ok(json(folder, PROCESSOR_FILE)?.unwrap_or_default())
     }
+}
+
+/// Parts of a template of our own.
+fn own(template: &str) -> Option<Parts> {
+    let (before, rest) = template.split_once("{images}")?;
+    let (between, rest) = rest.split_once("{proprio}")?;
+    let (question, after) = rest.split_once("{instruction}")?;
+    Some([before, between, question, after].map(String::from))
 }
 
 /// Builds prompts.
 pub struct Prompter {
     path: PathBuf,
     tokenizer: Tokenizer,
-    parts: [String; 4],
+    parts: Parts,
     bos: Option<u32>,
     image: (u32, usize),
     proprio: u32,
 }
 
 impl Prompter {
-    /// From a checkpoint folder.
+    /// From the small files of a checkpoint.
     ///
     /// # Errors
     /// When the tokenizer cannot be read or the template lacks a part.
     pub fn load(
-        dir: &Path,
+        folder: &dyn Folder,
         config: &Config,
         processor: &ProcessorConfig,
     ) -> Result<Prompter, PolicyError> {
-        let path = dir.join(TOKENIZER_FILE);
-        let tokenizer = Tokenizer::from_file(&path).map_err(|e| file_error(&path, e))?;
-        let template = processor
-            .prompt_template
-            .as_deref()
-            .unwrap_or(PUBLISHED_TEMPLATE);
-        let wrong = || {
-            let what = format!(
-                "prompt_template `{template}` needs {{images}}, {{proprio}}, {{instruction}} in this order"
-            );
-            file_error(&dir.join(PROCESSOR_FILE), what)
+        let path = folder.place(TOKENIZER_FILE);
+        let bytes = folder.read(TOKENIZER_FILE)?;
+        let bytes = bytes.ok_or_else(|| file_error(&path, "missing"))?;
+        let tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| file_error(&path, e))?;
+        let parts = match &processor.prompt_template {
+            Some(template) => own(template).ok_or_else(|| {
+                let what = format!(
+                    "prompt_template `{template}` needs {{images}}, {{proprio}}, {{instruction}} in this order"
+                );
+                file_error(&folder.place(PROCESSOR_FILE), what)
+            })?,
+            None => match template::parts(folder, config.num_images)? {
+                Some(parts) => parts,
+                None => own(PUBLISHED_TEMPLATE).unwrap_or_default(),
+            },
         };
-        let (before, rest) = template.split_once("{images}").ok_or_else(wrong)?;
-        let (between, rest) = rest.split_once("{proprio}").ok_or_else(wrong)?;
-        let (question, after) = rest.split_once("{instruction}").ok_or_else(wrong)?;
         Ok(Prompter {
             path,
             tokenizer,
-            parts: [before, between, question, after].map(String::from),
+            parts,
             bos: config.text_config.bos_token_id,
             image: (
                 config.image_token_index,

@@ -1,11 +1,14 @@
 //! The network as a [`Policy`], over any weight format.
 
+use crate::checkpoint::file_error;
+use crate::folder::{Dir, Folder};
 use crate::normalise::{Statistics, gripper_to_env};
+use crate::packed::Packed;
 use crate::preprocess::ImagePipeline;
 use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
 use crate::{
-    ActionChunk, BitVla, CAMERA_SIZE, Checkpoint, MemoryLedger, Observation, PhaseTimes, Policy,
-    PolicyError, Prompt, Threads, WeightFormat, Workspace,
+    ActionChunk, BitVla, CAMERA_SIZE, Checkpoint, Config, MemoryLedger, Observation, PhaseTimes,
+    Policy, PolicyError, Prompt, Threads, WeightFormat, Workspace,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -28,32 +31,60 @@ struct Model {
 }
 
 impl VlaPolicy {
-    /// Reads a checkpoint folder.
+    /// Reads a checkpoint folder or a packed file.
     ///
     /// # Errors
     /// Names the file, and the tensor where it is about one.
-    pub fn load(dir: &Path, format: WeightFormat) -> Result<Box<dyn Policy>, PolicyError> {
-        Ok(Box::new(VlaPolicy::open(dir, format)?))
+    pub fn load(path: &Path, format: WeightFormat) -> Result<Box<dyn Policy>, PolicyError> {
+        Ok(Box::new(VlaPolicy::open(path, format)?))
     }
 
     /// The same with its type.
     ///
     /// # Errors
     /// As [`VlaPolicy::load`].
-    pub fn open(dir: &Path, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
-        let checkpoint = Checkpoint::load(dir)?;
+    pub fn open(path: &Path, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
+        if path.is_file() {
+            return VlaPolicy::open_packed(&Packed::open(path)?, format);
+        }
+        let checkpoint = Checkpoint::load(path)?;
         checkpoint.require_action()?;
-        let processor = ProcessorConfig::read(dir)?;
-        let config = checkpoint.config();
+        let network = BitVla::new(&checkpoint, format)?;
+        VlaPolicy::of(network, checkpoint.config(), &Dir(path), format)
+    }
+
+    fn open_packed(packed: &Packed, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
+        let (network, packed_as) = BitVla::of_packed(packed)?;
+        if packed_as != format {
+            let what = format!(
+                "packed as {}, wanted as {}",
+                packed_as.name(),
+                format.name()
+            );
+            return Err(file_error(packed.path(), what));
+        }
+        let text = packed.file("config.json");
+        let text = text.ok_or_else(|| file_error(packed.path(), "holds no config.json"))?;
+        let config = Config::parse(text, packed.path())?;
+        VlaPolicy::of(network, &config, packed, format)
+    }
+
+    fn of(
+        network: BitVla,
+        config: &Config,
+        folder: &dyn Folder,
+        format: WeightFormat,
+    ) -> Result<VlaPolicy, PolicyError> {
+        let processor = ProcessorConfig::read(folder)?;
         let model = Model {
             format,
             pipeline: ImagePipeline::named(
                 processor.image_pipeline.as_deref(),
-                &dir.join(PROCESSOR_FILE),
+                &folder.place(PROCESSOR_FILE),
             )?,
-            prompter: Prompter::load(dir, config, &processor)?,
-            statistics: Statistics::read(dir, processor.unnorm_key.as_deref())?,
-            network: BitVla::new(&checkpoint, format)?,
+            prompter: Prompter::load(folder, config, &processor)?,
+            statistics: Statistics::read(folder, processor.unnorm_key.as_deref())?,
+            network,
         };
         Ok(VlaPolicy {
             model: Arc::new(model),

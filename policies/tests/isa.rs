@@ -20,7 +20,7 @@ fn print_actions() {
         (hash.rotate_left(5) ^ u64::from(v.to_bits())).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     });
     println!("BITS {hash:016x}");
-    for format in [WeightFormat::Ternary, WeightFormat::Full] {
+    for format in WeightFormat::ALL {
         let mut policy = VlaPolicy::load(dir.as_ref(), format).unwrap();
         let proprio = [0.1, 0.0, 1.0, 3.0, 0.1, 0.0, 0.02, -0.02];
         let instruction = "pick up the black bowl next to the plate";
@@ -57,7 +57,11 @@ fn every_instruction_set_gives_the_same_bits() {
             .filter_map(|l| l.split_once("BITS "))
             .map(|(_, b)| b.into())
             .collect();
-        assert_eq!(bits.len(), 1 + 16, "{isa:?}: {text}");
+        assert_eq!(
+            bits.len(),
+            1 + 8 * WeightFormat::ALL.len(),
+            "{isa:?}: {text}"
+        );
         bits
     };
     let scalar = run(Isa::Scalar);

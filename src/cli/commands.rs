@@ -5,26 +5,27 @@ use super::{Cli, Command, RunArgs};
 use crate::{
     EvalError, Eyes, PolicyKind, PolicySpec, RunPlan, Stage, protocol, record_video, replay, run,
 };
-use bitvla_reports::{EpisodeActions, read_actions, read_card};
+use bitvla_reports::{EpisodeActions, bytes_in_words, read_actions, read_card};
 use bitvla_tasks::{Assets, Suite};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    if let Some(Command::Bench(args)) = &cli.command {
-        return super::measure::measure(args);
+    match &cli.command {
+        Some(Command::Bench(args)) => return super::measure::measure(args),
+        Some(Command::Pack { dir, out, policy }) => return pack(dir, out, *policy),
+        _ => {}
     }
     let assets = open_assets(cli)?;
     match &cli.command {
-        None => evaluate(&assets, &cli.run),
+        None | Some(Command::Bench(_) | Command::Pack { .. }) => evaluate(&assets, &cli.run),
         Some(Command::List) => list(&assets),
         Some(Command::Replay {
             run_dir,
             jobs,
             video,
         }) => repeat(&assets, run_dir, *jobs, *video),
-        Some(Command::Bench(args)) => super::measure::measure(args),
         Some(Command::Render {
             suite,
             task,
@@ -32,6 +33,16 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             out,
         }) => render(&assets, suite, (*task, *init), out),
     }
+}
+
+fn pack(dir: &Path, out: &Path, policy: PolicyKind) -> Result<ExitCode, EvalError> {
+    let Some(format) = policy.format() else {
+        return Err(EvalError::Input("the expert has no weights to pack".into()));
+    };
+    bitvla_policies::packed::pack(dir, out, format)?;
+    let size = std::fs::metadata(out).map_err(EvalError::io(out))?.len();
+    println!("{}  {}", out.display(), bytes_in_words(size));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn open_assets(cli: &Cli) -> Result<Assets, EvalError> {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use bitvla_policies::export::{
     SHORT_TEMPLATE, SPECIAL_TOKENS, ShortText, word_tokenizer, write_checkpoint,
 };
+use bitvla_policies::folder::Dir;
 use bitvla_policies::normalise::Statistics;
 use bitvla_policies::prompt::{ProcessorConfig, Prompter, TOKENIZER_FILE};
 use bitvla_policies::{Attention, Config, TextConfig, VisionConfig};
@@ -91,7 +92,7 @@ pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u
         prompt_template: Some(SHORT_TEMPLATE.into()),
         ..ProcessorConfig::default()
     };
-    let prompter = Prompter::load(scratch, &config(c, false), &processor)?;
+    let prompter = Prompter::load(&Dir(scratch), &config(c, false), &processor)?;
     let ids = suite.tasks.iter().map(|t| prompter.ids(&t.instruction));
     Ok(ids.collect::<Result<_, _>>()?)
 }

@@ -1,0 +1,74 @@
+//! The small files of a checkpoint: in a folder, or in a packed file.
+
+use crate::PolicyError;
+use crate::checkpoint::file_error;
+use crate::packed::Packed;
+use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Files that a policy needs beside its weights, as far as they are there.
+pub const SMALL_FILES: [&str; 7] = [
+    "config.json",
+    "dataset_statistics.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
+/// Where small files are.
+pub trait Folder {
+    /// The bytes of a file, or nothing where it is not there.
+    ///
+    /// # Errors
+    /// Names the file when it is there and cannot be read.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError>;
+
+    /// What an error calls it.
+    fn place(&self, name: &str) -> PathBuf;
+}
+
+/// A folder on disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Dir<'a>(pub &'a Path);
+
+impl Folder for Dir<'_> {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+        let path = self.0.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(file_error(&path, e)),
+        }
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Folder for Packed {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+        Ok(self.file(name).map(<[u8]>::to_vec))
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.path().join("files").join(name)
+    }
+}
+
+/// A JSON file, or nothing where it is not there.
+///
+/// # Errors
+/// Names the file when it cannot be read or has another shape.
+pub fn json<T: DeserializeOwned>(
+    folder: &dyn Folder,
+    name: &str,
+) -> Result<Option<T>, PolicyError> {
+    let parse = |bytes: Vec<u8>| {
+        serde_json::from_slice(&bytes).map_err(|e| file_error(&folder.place(name), e))
+    };
+    folder.read(name)?.map(parse).transpose()
+}

@@ -1,0 +1,118 @@
+//! The chat template of a checkpoint (`chat_template.jinja`, `chat_template.json` or in `tokenizer_config.json`), applied
+//! to the question that the published evaluation asks, and cut where images, state and instruction go.
+
+use crate::PolicyError;
+use crate::checkpoint::file_error;
+use crate::folder::{Folder, json};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, context};
+use serde_json::{Value, json as value};
+use std::path::Path;
+
+/// In place of one image in a prompt (fact sheet of BitVLA, section 2).
+const IMAGE: &str = "<|image_pad|>";
+/// In place of the state.
+const PROPRIO: &str = "<proprio_pad>";
+/// Stands for the instruction while a template is applied.
+const INSTRUCTION: &str = "qqinstructionqq";
+/// The first token, which is put before every prompt anyway.
+const BOS: &str = "<|begin_of_text|>";
+/// What the system says.
+const SYSTEM: &str = "A chat between a curious human and an artificial intelligence assistant. \
+The assistant gives helpful, detailed, and polite answers to the human's questions.";
+
+/// What is before the images, between images and state, between state and instruction, and behind it.
+pub type Parts = [String; 4];
+
+/// The parts of the checkpoint's own template, or nothing where it has none.
+///
+/// # Errors
+/// Names the file when the template cannot be read or applied, or loses an image, the state or the instruction.
+pub fn parts(folder: &dyn Folder, images: usize) -> Result<Option<Parts>, PolicyError> {
+    let Some((file, template)) = find(folder)? else {
+        return Ok(None);
+    };
+    let mut last = String::new();
+    for messages in questions(images) {
+        match render(&template, &messages) {
+            Ok(text) => match cut(&text, images) {
+                Some(parts) => return Ok(Some(parts)),
+                None => last = format!("gives {text:?}"),
+            },
+            Err(error) => last = error.to_string(),
+        }
+    }
+    let what = format!(
+        "chat template: {last}; expected {images} times {IMAGE}, {PROPRIO} and the instruction, in this order, and what \
+         the system says once"
+    );
+    Err(file_error(Path::new(&folder.place(file)), what))
+}
+
+/// The template and the file it is in.
+fn find(folder: &dyn Folder) -> Result<Option<(&'static str, String)>, PolicyError> {
+    const PLAIN: &str = "chat_template.jinja";
+    if let Some(bytes) = folder.read(PLAIN)? {
+        let text = String::from_utf8(bytes).map_err(|e| file_error(&folder.place(PLAIN), e))?;
+        return Ok(Some((PLAIN, text)));
+    }
+    for file in ["chat_template.json", "tokenizer_config.json"] {
+        let found: Option<Value> = json(folder, file)?;
+        if let Some(text) = found.as_ref().and_then(|v| v["chat_template"].as_str()) {
+            return Ok(Some((file, text.to_string())));
+        }
+    }
+    Ok(None)
+}
+
+/// The question in the forms that templates want: contents as text or as a list of parts, with and without a message
+/// of the system, which some templates bring themselves.
+fn questions(images: usize) -> Vec<Value> {
+    let words = format!("{PROPRIO}What action should the robot take to {INSTRUCTION}?");
+    let text = value!(format!("{}{words}", IMAGE.repeat(images)));
+    let mut parts = vec![value!({"type": "image"}); images];
+    parts.push(value!({"type": "text", "text": words}));
+    let mut all = Vec::new();
+    for (user, system) in [
+        (text, value!(SYSTEM)),
+        (value!(parts), value!([{"type": "text", "text": SYSTEM}])),
+    ] {
+        let user = value!({"role": "user", "content": user});
+        all.push(value!([{"role": "system", "content": system}, user]));
+        all.push(value!([user]));
+    }
+    all
+}
+
+fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true);
+    environment.set_syntax(syntax.build()?);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.render_str(
+        template,
+        context! {
+            messages => minijinja::value::Serde(messages),
+            add_generation_prompt => true,
+            bos_token => BOS,
+            eos_token => "<|end_of_text|>",
+        },
+    )
+}
+
+/// Cuts a rendered prompt; nothing where something is missing or twice.
+fn cut(text: &str, images: usize) -> Option<Parts> {
+    let text = text.strip_prefix(BOS).unwrap_or(text);
+    let once = |what: &str| text.matches(what).count() == 1;
+    if !once(SYSTEM) || !once(PROPRIO) || !once(INSTRUCTION) {
+        return None;
+    }
+    if text.matches(IMAGE).count() != images {
+        return None;
+    }
+    let (before, rest) = text.split_once(&IMAGE.repeat(images))?;
+    let (between, rest) = rest.split_once(PROPRIO)?;
+    let (question, after) = rest.split_once(INSTRUCTION)?;
+    Some([before, between, question, after].map(String::from))
+}

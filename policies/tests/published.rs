@@ -1,0 +1,174 @@
+//! Guarantee: the text side of a checkpoint is read as published: both vocabularies, the three model types, the chat
+//! template out of any of its files, statistics out of either of theirs. Golden prompts need `shared/golden/bitvla` beside
+//! the repository or `BITVLA_GOLDEN`; the test that uses them says so loudly and passes where there is none.
+
+use bitvla_policies::folder::Dir;
+use bitvla_policies::normalise::Statistics;
+use bitvla_policies::prompt::{ProcessorConfig, Prompter};
+use bitvla_policies::testing::{small_config, write_tiny_checkpoint};
+use bitvla_policies::{Checkpoint, Config, VlaPolicy, WeightFormat};
+use serde_json::{Value, json};
+use std::path::Path;
+
+#[path = "common/cases.rs"]
+mod cases;
+
+/// Brings its own words of the system and wants contents as text.
+const PLAIN: &str = "{{ bos_token }}{% if messages[0]['role'] != 'system' %}System: A chat between a curious human and an artificial \
+intelligence assistant. The assistant gives helpful, detailed, and polite answers to the human's questions.<|eot_id|>{% endif %}\
+{% for message in messages %}{{ message['role'].capitalize() + ': ' + message['content'] + '<|eot_id|>' }}{% endfor %}\
+{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
+
+/// Wants contents as lists of parts.
+const PARTS: &str = "{% for message in messages %}
+    {{- message['role'] | capitalize }}: {% for part in message['content'] | selectattr('type', 'equalto', 'image') %}
+        {{- '<|image_pad|>' }}
+    {%- endfor %}
+    {%- for part in message['content'] | selectattr('type', 'equalto', 'text') %}
+        {{- part['text'] }}
+    {%- endfor %}
+    {{- '<|eot_id|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
+
+fn write(path: &Path, value: &Value) {
+    std::fs::write(path, serde_json::to_vec(value).unwrap()).unwrap();
+}
+
+fn published_config() -> Config {
+    let mut config = small_config(224, 64, 1, 128_268);
+    config.image_token_index = 128_010;
+    config.proprio_token_index = None;
+    config.vision_config.patch_size = 14;
+    config.text_config.bos_token_id = Some(128_000);
+    config
+}
+
+#[test]
+fn chat_templates_give_the_golden_prompts() {
+    for case in cases::cases("prompt") {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::copy(case.join("tokenizer.json"), at("tokenizer.json")).unwrap();
+        let rows: Value =
+            serde_json::from_slice(&std::fs::read(case.join("prompts.json")).unwrap()).unwrap();
+        for (file, template) in [
+            ("tokenizer_config.json", PLAIN),
+            ("chat_template.json", PARTS),
+            ("chat_template.jinja", PLAIN),
+        ] {
+            match file {
+                "chat_template.jinja" => std::fs::write(at(file), template).unwrap(),
+                _ => write(&at(file), &json!({"chat_template": template})),
+            }
+            let own = ProcessorConfig::default();
+            let prompter = Prompter::load(&Dir(folder.path()), &published_config(), &own).unwrap();
+            for row in rows.as_array().unwrap() {
+                let ids = prompter.ids(row["task"].as_str().unwrap()).unwrap();
+                let runs = row["ids_run_length"].as_array().unwrap();
+                let wanted = runs.iter().flat_map(|run| {
+                    let number = |i: usize| run[i].as_u64().unwrap();
+                    std::iter::repeat_n(number(0) as u32, number(1) as usize)
+                });
+                assert_eq!(ids, wanted.collect::<Vec<u32>>(), "{file}");
+            }
+        }
+        std::fs::write(at("chat_template.jinja"), "{{ messages[0]['content'] }}").unwrap();
+        let error = Prompter::load(
+            &Dir(folder.path()),
+            &published_config(),
+            &ProcessorConfig::default(),
+        );
+        let text = error.err().unwrap().to_string();
+        assert!(
+            text.contains("chat_template.jinja") && text.contains("in this order"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn both_generations_and_all_model_types_are_read() {
+    for (vocabulary, place) in [(128_264, "top"), (128_268, "top"), (128_268, "text")] {
+        for kind in ["bitvla", "llava", "openvla"] {
+            let mut config = serde_json::to_value(small_config(32, 32, 1, 128_256)).unwrap();
+            config["model_type"] = json!(kind);
+            config["image_token_index"] = json!(128_260);
+            config["text_config"]["bos_token_id"] = Value::Null;
+            config["norm_stats"] = json!({});
+            match place {
+                "top" => config["vocab_size"] = json!(vocabulary),
+                _ => config["text_config"]["vocab_size"] = json!(vocabulary),
+            }
+            let config =
+                Config::parse(config.to_string().as_bytes(), Path::new("config.json")).unwrap();
+            assert_eq!(config.text_config.vocab_size, vocabulary);
+            assert_eq!(
+                (config.image_token_index, config.proprio_token()),
+                (128_010, 128_011)
+            );
+            assert_eq!(config.stop_token(), 128_001);
+            assert_eq!(config.text_config.bos_token_id, Some(128_000));
+        }
+    }
+    let mut config = serde_json::to_value(small_config(32, 32, 1, 31)).unwrap();
+    config["model_type"] = json!("qwen");
+    let error = Config::parse(config.to_string().as_bytes(), Path::new("here/config.json"));
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("here/config.json") && text.contains("`qwen`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn statistics_are_found_in_either_file() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_checkpoint(dir.path()).unwrap();
+    let path = dir.path().join("dataset_statistics.json");
+    let own: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let read = |key| Statistics::read(&Dir(dir.path()), key);
+    let wanted = read(Some("spatial")).unwrap();
+    write(
+        &path,
+        &json!({"spatial_no_noops": own["spatial"], "other": {"action": {}}}),
+    );
+    assert_eq!(read(Some("spatial")).unwrap(), wanted);
+    assert!(read(None).is_err());
+    std::fs::remove_file(&path).unwrap();
+    let text = read(None).unwrap_err().to_string();
+    assert!(
+        text.contains("dataset_statistics.json") && text.contains("norm_stats"),
+        "{text}"
+    );
+    let config_path = dir.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&config_path).unwrap()).unwrap();
+    config["norm_stats"] = json!({"libero": own["spatial"]});
+    write(&config_path, &config);
+    assert_eq!(read(None).unwrap(), wanted);
+    let text = read(Some("goal")).unwrap_err().to_string();
+    assert!(
+        text.contains("config.json") && text.contains("`goal`") && text.contains("libero"),
+        "{text}"
+    );
+    config["norm_stats"]["libero"]["action"]["q01"] = json!([0.0]);
+    write(&config_path, &config);
+    assert!(read(None).unwrap_err().to_string().contains("7 entries"));
+}
+
+#[test]
+fn a_base_checkpoint_loads_and_does_not_act() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_checkpoint(dir.path()).unwrap();
+    std::fs::remove_file(dir.path().join("action_head.safetensors")).unwrap();
+    std::fs::remove_file(dir.path().join("proprio_projector.safetensors")).unwrap();
+    assert!(!Checkpoint::load(dir.path()).unwrap().has_head());
+    let text = VlaPolicy::load(dir.path(), WeightFormat::Ternary)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        text.contains("neither action_head.safetensors nor"),
+        "{text}"
+    );
+}
