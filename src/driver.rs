@@ -59,6 +59,8 @@ pub struct PolicySpec {
     pub checkpoint: PathBuf,
     /// Threads of one query.
     pub threads: usize,
+    /// Instructions that will be asked, made ready once.
+    pub instructions: Vec<String>,
 }
 
 /// A loaded policy; every worker has its own.
@@ -88,6 +90,7 @@ impl PolicySpec {
             kind,
             checkpoint: checkpoint.map_or_else(shipped, Path::to_path_buf),
             threads: 1,
+            instructions: Vec::new(),
         }
     }
 
@@ -139,7 +142,9 @@ impl<'a> Garage<'a> {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
             self.spec.check()?;
-            *first = Some(VlaPolicy::open(&self.spec.checkpoint, format)?);
+            let policy = VlaPolicy::open(&self.spec.checkpoint, format)?;
+            policy.prepare(&self.spec.instructions)?;
+            *first = Some(policy);
         }
         let threads = Threads::new(self.spec.threads)?;
         let another = first.as_ref().map(|policy| policy.another(threads));

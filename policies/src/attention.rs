@@ -3,7 +3,7 @@
 
 use crate::kernels::Isa;
 use crate::kernels::tiles::{Aligned, FloatTile, GROUP, float, panels};
-use crate::ops::{Rope, softmax};
+use crate::ops::{Rope, exponentials, scaled};
 use crate::profile;
 use crate::threads::Threads;
 use std::cell::RefCell;
@@ -129,9 +129,11 @@ fn one_head(
     let deep = width.next_multiple_of(GROUP);
     let seen = values.len() / deep;
     let rows = queries.len();
+    // Scores are scaled through the queries, and the sum of the exponentials goes into what is mixed.
+    let scale = 1.0 / (width as f32).sqrt();
     let q = scratch.q.get(rows * width);
     for (i, to) in queries.clone().zip(q.chunks_exact_mut(width)) {
-        to.copy_from_slice(&s.q[i * row + head * width..][..width]);
+        scaled(&s.q[i * row + head * width..][..width], scale, to);
         if let Some(rope) = s.rope {
             rope.turn(to, s.first + i);
         }
@@ -150,11 +152,14 @@ fn one_head(
         };
         float(isa, &tile, &mut scores[first * GROUP..], lanes);
     }
-    let scale = 1.0 / (width as f32).sqrt();
-    for (i, scores) in queries.zip(scores.chunks_exact_mut(lanes)) {
+    let mut inverse = [0f32; QUERIES];
+    for ((i, scores), inverse) in queries
+        .zip(scores.chunks_exact_mut(lanes))
+        .zip(&mut inverse)
+    {
         let visible = if heads.causal { s.first + i + 1 } else { seen };
         let (visible, hidden) = scores.split_at_mut(visible);
-        softmax(visible, scale);
+        *inverse = exponentials(visible);
         hidden.fill(0.0);
     }
     let mixed = scratch.mixed.get(rows * deep);
@@ -173,8 +178,9 @@ fn one_head(
             float(isa, &tile, &mut mixed[first * GROUP..], deep);
         }
     }
-    for (from, to) in mixed.chunks_exact(deep).zip(out.chunks_exact_mut(row)) {
-        to[head * width..][..width].copy_from_slice(&from[..width]);
+    let rows = mixed.chunks_exact(deep).zip(out.chunks_exact_mut(row));
+    for ((from, to), inverse) in rows.zip(inverse) {
+        scaled(&from[..width], inverse, &mut to[head * width..][..width]);
     }
 }
 

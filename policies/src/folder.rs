@@ -28,7 +28,13 @@ pub trait Folder {
 
     /// What an error calls it.
     fn place(&self, name: &str) -> PathBuf;
+
+    /// Reads a file later, perhaps more than once.
+    fn later(&self, name: &str) -> Later;
 }
+
+/// See [`Folder::later`].
+pub type Later = Box<dyn Fn() -> Result<Option<Vec<u8>>, PolicyError> + Send + Sync>;
 
 /// A folder on disk.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +53,11 @@ impl Folder for Dir<'_> {
     fn place(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    fn later(&self, name: &str) -> Later {
+        let (folder, name) = (self.0.to_path_buf(), name.to_string());
+        Box::new(move || Dir(&folder).read(&name))
+    }
 }
 
 impl Folder for Packed {
@@ -56,6 +67,11 @@ impl Folder for Packed {
 
     fn place(&self, name: &str) -> PathBuf {
         self.path().join("files").join(name)
+    }
+
+    fn later(&self, name: &str) -> Later {
+        let bytes = self.bytes(name);
+        Box::new(move || Ok(bytes.as_deref().map(<[u8]>::to_vec)))
     }
 }
 

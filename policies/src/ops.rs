@@ -103,18 +103,16 @@ pub fn silu(x: f32) -> f32 {
 }
 
 multiversion! {
-    /// Scales one row and takes its softmax, in place.
-    pub fn softmax(row: &mut [f32], scale: f32) {
+    /// `exp(x - max)` of one row, in place; returns the inverse of their sum.
+    pub fn exponentials(row: &mut [f32]) -> f32 {
         let mut lanes = [f32::NEG_INFINITY; LANES];
         let (chunks, rest) = row.as_chunks_mut::<LANES>();
-        for chunk in chunks.iter_mut() {
+        for chunk in chunks.iter() {
             for (lane, v) in lanes.iter_mut().zip(chunk) {
-                *v *= scale;
                 *lane = if *v > *lane { *v } else { *lane };
             }
         }
-        for (lane, v) in lanes.iter_mut().zip(rest.iter_mut()) {
-            *v *= scale;
+        for (lane, v) in lanes.iter_mut().zip(rest.iter()) {
             *lane = if *v > *lane { *v } else { *lane };
         }
         let max = lanes.iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
@@ -129,9 +127,15 @@ multiversion! {
             *v = exp(*v - max);
             *sum += *v;
         }
-        let inverse = 1.0 / fold(sums);
-        for v in row {
-            *v *= inverse;
+        1.0 / fold(sums)
+    }
+}
+
+multiversion! {
+    /// `to = factor * from`.
+    pub fn scaled(from: &[f32], factor: f32, to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = factor * from;
         }
     }
 }

@@ -282,6 +282,12 @@ impl Packed {
         Some(&self.map[range.clone()])
     }
 
+    /// The same, holding on to the map.
+    pub fn bytes(&self, name: &str) -> Option<Bytes> {
+        let (_, _, range) = self.tensors.get(&format!("{FILES}{name}"))?;
+        Some(Bytes::Mapped(Arc::clone(&self.map), range.clone()))
+    }
+
     /// Whether a tensor is there whose name begins so.
     pub fn has(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))

@@ -2,11 +2,13 @@
 //! `prompt_template` of `processor_config.json` or else its chat template; without either it is the published one.
 
 use crate::checkpoint::file_error;
-use crate::folder::{Folder, json};
+use crate::folder::{Folder, Later, json};
 use crate::template::{self, Parts};
 use crate::{Config, PolicyError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use tokenizers::Tokenizer;
 
 /// File of tokenizer.
@@ -51,15 +53,26 @@ fn own(template: &str) -> Option<Parts> {
     Some([before, between, question, after].map(String::from))
 }
 
-/// Builds prompts.
+/// Builds prompts. A tokenizer of the published size takes some 70 MB of memory, more than all activations of a query, so
+/// it is only there while a new instruction is turned into ids; these are remembered.
 pub struct Prompter {
     path: PathBuf,
-    tokenizer: Tokenizer,
+    tokenizer: Text,
     parts: Parts,
     bos: Option<u32>,
     image: (u32, usize),
     proprio: u32,
+    known: Mutex<BTreeMap<String, Vec<u32>>>,
 }
+
+/// Where the tokenizer is read from.
+enum Text {
+    Small(Vec<u8>),
+    File(Later),
+}
+
+/// A tokenizer whose text is shorter than this is kept as text.
+const SMALL: usize = 1 << 16;
 
 impl Prompter {
     /// From the small files of a checkpoint.
@@ -74,7 +87,6 @@ impl Prompter {
         let path = folder.place(TOKENIZER_FILE);
         let bytes = folder.read(TOKENIZER_FILE)?;
         let bytes = bytes.ok_or_else(|| file_error(&path, "missing"))?;
-        let tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| file_error(&path, e))?;
         let parts = match &processor.prompt_template {
             Some(template) => own(template).ok_or_else(|| {
                 let what = format!(
@@ -87,9 +99,12 @@ impl Prompter {
                 None => own(PUBLISHED_TEMPLATE).unwrap_or_default(),
             },
         };
-        Ok(Prompter {
+        let prompter = Prompter {
+            tokenizer: match bytes.len() < SMALL {
+                true => Text::Small(bytes),
+                false => Text::File(folder.later(TOKENIZER_FILE)),
+            },
             path,
-            tokenizer,
             parts,
             bos: config.text_config.bos_token_id,
             image: (
@@ -97,18 +112,61 @@ impl Prompter {
                 config.num_images * config.vision_config.patches(),
             ),
             proprio: config.proprio_token(),
-        })
+            known: Mutex::default(),
+        };
+        // A tokenizer that cannot be read is found now and not in the first query.
+        prompter.tokenizer()?;
+        Ok(prompter)
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer, PolicyError> {
+        let parse =
+            |bytes: &[u8]| Tokenizer::from_bytes(bytes).map_err(|e| file_error(&self.path, e));
+        match &self.tokenizer {
+            Text::Small(bytes) => parse(bytes),
+            Text::File(read) => match read()? {
+                Some(bytes) => parse(&bytes),
+                None => Err(file_error(&self.path, "not there any more")),
+            },
+        }
+    }
+
+    /// Turns several instructions into ids with one tokenizer and remembers them.
+    ///
+    /// # Errors
+    /// As [`Prompter::ids`].
+    pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
+        let tokenizer = self.tokenizer()?;
+        for instruction in instructions {
+            let ids = self.encode(&tokenizer, instruction)?;
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(instruction.clone(), ids);
+        }
+        Ok(())
     }
 
     /// Token ids for an instruction, which is lower-cased.
     ///
     /// # Errors
-    /// When the tokenizer refuses the text.
+    /// When the tokenizer cannot be read any more or refuses the text.
     pub fn ids(&self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
+        let found = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(instruction).cloned()
+        };
+        if let Some(ids) = found {
+            return Ok(ids);
+        }
+        let ids = self.encode(&self.tokenizer()?, instruction)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(instruction.into(), ids.clone());
+        Ok(ids)
+    }
+
+    fn encode(&self, tokenizer: &Tokenizer, instruction: &str) -> Result<Vec<u32>, PolicyError> {
         let [before, between, question, after] = &self.parts;
         let encode = |text: &str| -> Result<Vec<u32>, PolicyError> {
-            let encoding = self
-                .tokenizer
+            let encoding = tokenizer
                 .encode(text, false)
                 .map_err(|e| file_error(&self.path, e))?;
             Ok(encoding.get_ids().to_vec())

@@ -93,6 +93,14 @@ impl VlaPolicy {
         })
     }
 
+    /// Turns instructions that will be asked into token ids now.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be read.
+    pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
+        self.model.prompter.prepare(instructions)
+    }
+
     /// Another instance over the same weights, with buffers and threads of its own.
     pub fn another(&self, threads: Threads) -> VlaPolicy {
         VlaPolicy {

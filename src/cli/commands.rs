@@ -90,6 +90,11 @@ fn evaluate(assets: &Assets, args: &RunArgs) -> Result<ExitCode, EvalError> {
     let suite = load_suite(assets, &args.suite)?;
     let mut policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
     policy.threads = args.threads;
+    policy.instructions = suite
+        .tasks
+        .iter()
+        .map(|task| task.instruction.clone())
+        .collect();
     policy.check()?;
     let stage = Stage {
         assets,

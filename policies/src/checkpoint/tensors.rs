@@ -178,11 +178,8 @@ impl TensorFile {
         }
     }
 
-    /// A tensor as stored.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read any more.
-    pub fn stored(&self, name: &str) -> Result<Stored, PolicyError> {
+    /// Type and bytes of a tensor.
+    fn bytes(&self, name: &str) -> Result<(FloatType, Vec<u8>), PolicyError> {
         let Some((file, place)) = self.tensors.get(name) else {
             return Err(self.error(name, "missing".into()));
         };
@@ -194,12 +191,19 @@ impl TensorFile {
         open.seek(SeekFrom::Start(place.range.start as u64))
             .and_then(|_| open.read_exact(&mut bytes))
             .map_err(|e| self.error(name, e.to_string()))?;
-        let halves = || bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
-        let whole = || bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
-        Ok(match place.dtype {
-            FloatType::Bf16 => Stored::Bf16(halves().collect()),
-            FloatType::F16 => Stored::F32(halves().map(f16_to_f32).collect()),
-            FloatType::F32 => Stored::F32(whole().collect()),
+        Ok((place.dtype, bytes))
+    }
+
+    /// A tensor as stored.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read any more.
+    pub fn stored(&self, name: &str) -> Result<Stored, PolicyError> {
+        let (dtype, bytes) = self.bytes(name)?;
+        let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
+        Ok(match dtype {
+            FloatType::Bf16 => Stored::Bf16(halves.collect()),
+            other => Stored::F32(widened(other, &bytes)),
         })
     }
 
@@ -208,13 +212,22 @@ impl TensorFile {
     /// # Errors
     /// When it is not there or not finite.
     pub fn f32(&self, name: &str) -> Result<Vec<f32>, PolicyError> {
-        let values = match self.stored(name)? {
-            Stored::F32(values) => values,
-            Stored::Bf16(values) => values.into_iter().map(bf16_to_f32).collect(),
-        };
+        let (dtype, bytes) = self.bytes(name)?;
+        let values = widened(dtype, &bytes);
         match values.iter().position(|v| !v.is_finite()) {
             Some(i) => Err(self.error(name, format!("element {i} is {}", values[i]))),
             None => Ok(values),
         }
+    }
+}
+
+/// Little-endian floats in f32.
+fn widened(dtype: FloatType, bytes: &[u8]) -> Vec<f32> {
+    let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
+    let whole = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+    match dtype {
+        FloatType::Bf16 => halves.map(bf16_to_f32).collect(),
+        FloatType::F16 => halves.map(f16_to_f32).collect(),
+        FloatType::F32 => whole.collect(),
     }
 }

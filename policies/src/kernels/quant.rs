@@ -1,5 +1,7 @@
 //! Quantisers and storage packings: fact sheet of BitVLA, section 5.
 
+use rayon::prelude::*;
+
 /// Ternary weights of one tensor: `value = code * absmean`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ternary {
@@ -9,16 +11,44 @@ pub struct Ternary {
     pub absmean: f32,
 }
 
-/// Per-tensor absmean quantiser of weights; the mean is summed in f64, ties go to even.
+/// Weights that are summed by one lane after another before the sums are added.
+const CHUNK: usize = 1 << 16;
+
+/// Per-tensor absmean quantiser of weights; the mean is summed in f64, chunk by chunk, ties go to even.
 pub fn quantise_weights(w: &[f32]) -> Ternary {
-    let sum: f64 = w.iter().map(|v| f64::from(v.abs())).sum();
+    let sums: Vec<f64> = w.par_chunks(CHUNK).map(magnitudes).collect();
+    let sum: f64 = sums.iter().sum();
     let absmean = ((sum / w.len().max(1) as f64) as f32).max(1e-5);
-    let inverse = 1.0 / absmean;
-    let codes = w
-        .iter()
-        .map(|v| (v * inverse).round_ties_even().clamp(-1.0, 1.0) as i8)
-        .collect();
+    let mut codes = vec![0i8; w.len()];
+    let parts = codes.par_chunks_mut(CHUNK).zip(w.par_chunks(CHUNK));
+    parts.for_each(|(codes, w)| ternary_codes(w, 1.0 / absmean, codes));
     Ternary { codes, absmean }
+}
+
+super::multiversion! {
+    /// Sum of the magnitudes over eight lanes.
+    fn magnitudes(w: &[f32]) -> f64 {
+        let (chunks, rest) = w.as_chunks::<8>();
+        let mut lanes = [0f64; 8];
+        for chunk in chunks {
+            for (lane, v) in lanes.iter_mut().zip(chunk) {
+                *lane += f64::from(v.abs());
+            }
+        }
+        for (lane, v) in lanes.iter_mut().zip(rest) {
+            *lane += f64::from(v.abs());
+        }
+        lanes.iter().sum()
+    }
+}
+
+super::multiversion! {
+    /// `round(clamp(w * inverse))`, the same as the other way round.
+    fn ternary_codes(w: &[f32], inverse: f32, codes: &mut [i8]) {
+        for (code, v) in codes.iter_mut().zip(w) {
+            *code = round_even((v * inverse).clamp(-1.0, 1.0)) as i8;
+        }
+    }
 }
 
 impl Ternary {
