@@ -267,6 +267,10 @@ fn prompt(a: &Architecture, model: Model) -> Vec<u32> {
     tokens
 }
 
+/// What a checkpoint is asked.
+const INSTRUCTION: &str =
+    "pick up the black bowl between the plate and the ramekin and place it on the plate";
+
 /// A frame with edges and shades.
 fn frame(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
@@ -291,7 +295,7 @@ impl Subject {
                     agentview: &frames[0],
                     wrist: &frames[1],
                     proprio: [0.0, 0.0, 1.0, 3.0, 0.0, 0.0, 0.02, -0.02],
-                    instruction: "pick up the black bowl between the plate and the ramekin and place it on the plate",
+                    instruction: INSTRUCTION,
                 };
                 let times = policy.query(&observation)?.times;
                 Ok((times, policy.tokens()))
@@ -357,6 +361,9 @@ pub fn bench(
     let start = Instant::now();
     let mut subject = subject(plan, packed)?;
     let start_ms = ms(start.elapsed());
+    if let Subject::Policy(policy) = &subject {
+        policy.prepare(&[INSTRUCTION.to_owned()])?;
+    }
     let frames = [frame(1), frame(2)];
     progress("first query");
     let (first, tokens) = subject.query(plan, &frames)?;

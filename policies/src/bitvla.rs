@@ -266,8 +266,7 @@ impl BitVla {
         let start = Instant::now();
         self.look(work, prompt.images, trace);
         let patches = prompt.images.len() * self.towers[0].shape().patches();
-        let features = work.features.get(patches * width);
-        trace("vision.projected", features);
+        trace("vision.projected", work.arena.view(patches * width));
         let seen = Instant::now();
         let mut state = vec![0f32; width];
         if let (Some(projector), false) = (&self.proprio, prompt.proprio.is_empty()) {
@@ -277,6 +276,7 @@ impl BitVla {
         }
         let count = prompt.tokens.len() + a.placeholders() + 1;
         let x = work.x.get(count * width);
+        let features = work.arena.view(patches * width);
         let mut features = features.chunks_exact(width);
         for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
             if *token == a.image_token {
@@ -303,7 +303,7 @@ impl BitVla {
         Ok(states)
     }
 
-    /// Projected features of images into `work.features`.
+    /// Projected features of images, to the front of `work.arena`.
     fn look(&self, work: &mut Workspace, images: &[Vec<f32>], trace: &mut Trace<'_>) {
         let total: usize = self.towers.iter().map(|tower| tower.shape().width).sum();
         let rows = images.len() * self.towers[0].shape().patches();
@@ -327,15 +327,16 @@ impl BitVla {
             staged,
             x,
             arena,
-            features,
             ..
         } = work;
         let x = match joined.is_empty() {
             true => x.view(rows * total),
             false => &joined,
         };
-        let between = arena.get(rows * self.connector.between());
-        let features = features.get(rows * self.connector.outputs());
+        let (outputs, between) = (self.connector.outputs(), self.connector.between());
+        let (features, between) = arena
+            .get(rows * (outputs + between))
+            .split_at_mut(rows * outputs);
         self.connector
             .forward(threads, staged, x, between, features);
     }

@@ -74,6 +74,30 @@ enum Text {
 /// A tokenizer whose text is shorter than this is kept as text.
 const SMALL: usize = 1 << 16;
 
+/// Makes the library set up what it keeps for good, on this thread.
+fn warm_up() {
+    const TINY: &str = r#"{"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": [{"id": 0, "content": "<a>", "single_word": true, "lstrip": true, "rstrip": true,
+            "normalized": false, "special": true}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "decoder": null, "model": {"type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
+            "continuing_subword_prefix": null, "end_of_word_suffix": null, "byte_fallback": false,
+            "vocab": {"<a>": 0, "b": 1}, "merges": []}}"#;
+    if let Ok(tokenizer) = Tokenizer::from_bytes(TINY) {
+        // What it says does not matter.
+        let _ = tokenizer.encode("b <a> b", false);
+    }
+}
+
+/// Works on a thread of its own, whose memory goes back to the system as a whole when it ends: the many small pieces of
+/// a tokenizer would otherwise leave holes that stay.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, PolicyError> + Send) -> Result<T, PolicyError> {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
 impl Prompter {
     /// From the small files of a checkpoint.
     ///
@@ -114,8 +138,9 @@ impl Prompter {
             proprio: config.proprio_token(),
             known: Mutex::default(),
         };
+        warm_up();
         // A tokenizer that cannot be read is found now and not in the first query.
-        prompter.tokenizer()?;
+        apart(|| prompter.tokenizer().map(|_| ()))?;
         Ok(prompter)
     }
 
@@ -136,12 +161,19 @@ impl Prompter {
     /// # Errors
     /// As [`Prompter::ids`].
     pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
-        let tokenizer = self.tokenizer()?;
-        for instruction in instructions {
-            let ids = self.encode(&tokenizer, instruction)?;
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(instruction.clone(), ids);
-        }
+        // Room from this thread: what the other one allocates and leaves would keep its memory from going back.
+        let room = self.image.1 + 1024;
+        let mut all: Vec<Vec<u32>> = Vec::new();
+        all.resize_with(instructions.len(), || Vec::with_capacity(room));
+        apart(|| {
+            let tokenizer = self.tokenizer()?;
+            for (ids, instruction) in all.iter_mut().zip(instructions) {
+                self.encode(&tokenizer, instruction, ids)?;
+            }
+            Ok(())
+        })?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(instructions.iter().cloned().zip(all));
         Ok(())
     }
 
@@ -150,36 +182,37 @@ impl Prompter {
     /// # Errors
     /// When the tokenizer cannot be read any more or refuses the text.
     pub fn ids(&self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
-        let found = {
+        let find = || {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.get(instruction).cloned()
         };
-        if let Some(ids) = found {
+        if let Some(ids) = find() {
             return Ok(ids);
         }
-        let ids = self.encode(&self.tokenizer()?, instruction)?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(instruction.into(), ids.clone());
-        Ok(ids)
+        self.prepare(&[instruction.to_string()])?;
+        Ok(find().unwrap_or_default())
     }
 
-    fn encode(&self, tokenizer: &Tokenizer, instruction: &str) -> Result<Vec<u32>, PolicyError> {
+    fn encode(
+        &self,
+        tokenizer: &Tokenizer,
+        instruction: &str,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), PolicyError> {
         let [before, between, question, after] = &self.parts;
-        let encode = |text: &str| -> Result<Vec<u32>, PolicyError> {
+        let encode = |text: &str, ids: &mut Vec<u32>| -> Result<(), PolicyError> {
             let encoding = tokenizer
                 .encode(text, false)
                 .map_err(|e| file_error(&self.path, e))?;
-            Ok(encoding.get_ids().to_vec())
+            ids.extend(encoding.get_ids());
+            Ok(())
         };
-        let mut ids: Vec<u32> = self.bos.into_iter().collect();
-        ids.extend(encode(before)?);
+        ids.extend(self.bos);
+        encode(before, ids)?;
         ids.extend(std::iter::repeat_n(self.image.0, self.image.1));
-        ids.extend(encode(between)?);
+        encode(between, ids)?;
         ids.push(self.proprio);
-        ids.extend(encode(&format!(
-            "{question}{}{after}",
-            instruction.to_lowercase()
-        ))?);
-        Ok(ids)
+        let words = format!("{question}{}{after}", instruction.to_lowercase());
+        encode(&words, ids)
     }
 }

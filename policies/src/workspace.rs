@@ -16,10 +16,9 @@ pub struct Workspace {
     pub packed: Packed,
     /// Residual stream.
     pub x: Aligned<f32>,
-    /// Queries, keys, values and their mixture, or the wide rows of a feed-forward part.
+    /// Queries, keys, values and their mixture, the wide rows of a feed-forward part, or image features in the width of
+    /// the language model.
     pub arena: Aligned<f32>,
-    /// Image features in the width of the language model.
-    pub features: Aligned<f32>,
     /// Bytes that every thread holds.
     each: usize,
 }
@@ -47,11 +46,7 @@ impl Workspace {
 
     /// Bytes of all buffers, those of the threads included.
     pub fn bytes(&self) -> usize {
-        let own = self.staged.bytes()
-            + self.packed.bytes()
-            + self.x.bytes()
-            + self.arena.bytes()
-            + self.features.bytes();
+        let own = self.staged.bytes() + self.packed.bytes() + self.x.bytes() + self.arena.bytes();
         own + self.threads.count() * self.each
     }
 }
