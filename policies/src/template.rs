@@ -58,30 +58,47 @@ fn find(folder: &dyn Folder) -> Result<Option<(&'static str, String)>, PolicyErr
     }
     for file in ["chat_template.json", "tokenizer_config.json"] {
         let found: Option<Value> = json(folder, file)?;
-        if let Some(text) = found.as_ref().and_then(|v| v["chat_template"].as_str()) {
-            return Ok(Some((file, text.to_string())));
-        }
+        let found = found.as_ref().and_then(|v| v.get("chat_template"));
+        let Some(found) = found.filter(|v| !v.is_null()) else {
+            continue;
+        };
+        let text = default(found).ok_or_else(|| {
+            let what = "chat_template: expected a text, or a list with one of the name `default`";
+            file_error(&folder.place(file), what)
+        })?;
+        return Ok(Some((file, text.to_string())));
     }
     Ok(None)
 }
 
-/// The question in the forms that templates want: contents as text or as a list of parts, with and without a message
-/// of the system, which some templates bring themselves.
+/// A template, or of several with names the default one.
+fn default(found: &Value) -> Option<&str> {
+    match found {
+        Value::Array(named) => {
+            named.iter().find(|one| one["name"] == "default")?["template"].as_str()
+        }
+        _ => found.as_str(),
+    }
+}
+
+/// The question in the forms that templates want: contents as text or as a list of parts. The reference asks with one
+/// message of the user, so that comes first; a message of the system is for templates without its words.
 fn questions(images: usize) -> Vec<Value> {
     let words = format!("{PROPRIO}What action should the robot take to {INSTRUCTION}?");
     let text = value!(format!("{}{words}", IMAGE.repeat(images)));
     let mut parts = vec![value!({"type": "image"}); images];
     parts.push(value!({"type": "text", "text": words}));
-    let mut all = Vec::new();
-    for (user, system) in [
-        (text, value!(SYSTEM)),
-        (value!(parts), value!([{"type": "text", "text": SYSTEM}])),
-    ] {
-        let user = value!({"role": "user", "content": user});
-        all.push(value!([{"role": "system", "content": system}, user]));
-        all.push(value!([user]));
-    }
-    all
+    let (text, parts) = [text, value!(parts)]
+        .map(|content| value!({"role": "user", "content": content}))
+        .into();
+    let system = |content| value!({"role": "system", "content": content});
+    let in_parts = system(value!([{"type": "text", "text": SYSTEM}]));
+    vec![
+        value!([text]),
+        value!([parts]),
+        value!([system(value!(SYSTEM)), text]),
+        value!([in_parts, parts]),
+    ]
 }
 
 fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> {

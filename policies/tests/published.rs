@@ -87,6 +87,56 @@ fn chat_templates_give_the_golden_prompts() {
     }
 }
 
+/// What a template in a file becomes, as the prompt's ids, with the word-level tokenizer of a tiny checkpoint.
+fn with_template(file: &str, content: &Value) -> Result<Vec<u32>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_checkpoint(dir.path()).unwrap();
+    match content {
+        Value::String(text) if file.ends_with("jinja") => {
+            std::fs::write(dir.path().join(file), text).unwrap();
+        }
+        _ => write(&dir.path().join(file), content),
+    }
+    let config = Checkpoint::load(dir.path()).unwrap().config().clone();
+    Prompter::load(&Dir(dir.path()), &config, &ProcessorConfig::default())
+        .and_then(|prompter| prompter.ids("pick up the plate"))
+        .map_err(|error| error.to_string())
+}
+
+/// The published evaluation asks with one message of the user. A template that has the words of the system for that
+/// case, and shows messages of the system in another way, is not given one.
+#[test]
+fn a_template_is_asked_as_the_reference_asks() {
+    let own = format!("{{% if messages[0]['role'] == 'system' %}}up up up up {{% endif %}}{PLAIN}");
+    let plain = with_template("chat_template.jinja", &json!(PLAIN)).unwrap();
+    assert_eq!(
+        with_template("chat_template.jinja", &json!(own)).unwrap(),
+        plain
+    );
+}
+
+/// Several templates with names, as some tokenizers have them: the default one is meant. Whatever else is there in
+/// place of a template is an error, and not as if there were none.
+#[test]
+fn templates_of_another_shape_are_not_passed_over() {
+    let file = "tokenizer_config.json";
+    let other = "{{ messages }}";
+    let mine = PLAIN.replace("Assistant: ", "plate ");
+    let named = json!({"chat_template": [
+        {"name": "tool_use", "template": other}, {"name": "default", "template": mine}]});
+    let alone = with_template(file, &json!({"chat_template": mine})).unwrap();
+    assert_ne!(alone, with_template(file, &json!({})).unwrap());
+    assert_eq!(with_template(file, &named).unwrap(), alone);
+    for wrong in [json!([{"name": "tool_use", "template": other}]), json!(7)] {
+        let text = with_template(file, &json!({"chat_template": wrong})).unwrap_err();
+        assert!(
+            text.contains(file) && text.contains("chat_template"),
+            "{text}"
+        );
+    }
+    with_template(file, &json!({"chat_template": null})).unwrap();
+}
+
 #[test]
 fn both_generations_and_all_model_types_are_read() {
     for (vocabulary, place) in [(128_264, "top"), (128_268, "top"), (128_268, "text")] {
