@@ -92,20 +92,27 @@ pub struct TextConfig {
     pub eos_token_id: Option<u32>,
 }
 
-/// SigLIP.
+/// SigLIP. What a file leaves out is that of the published tower (fact sheet, section 1.2); ternary weights and int8
+/// inputs are off where it does not ask for them (section 5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VisionConfig {
     /// Width.
+    #[serde(default = "vision_width")]
     pub hidden_size: usize,
     /// Width of the feed-forward part.
+    #[serde(default = "vision_wide")]
     pub intermediate_size: usize,
     /// Layers.
+    #[serde(default = "vision_layers")]
     pub num_hidden_layers: usize,
     /// Heads.
+    #[serde(default = "vision_heads")]
     pub num_attention_heads: usize,
     /// Side of the square input, pixels.
+    #[serde(default = "image_side")]
     pub image_size: usize,
     /// Side of a patch, pixels.
+    #[serde(default = "patch_side")]
     pub patch_size: usize,
     /// Epsilon of the layer norms.
     #[serde(default = "eps_vision")]
@@ -144,6 +151,24 @@ fn rope_theta() -> f32 {
 }
 fn max_positions() -> usize {
     2048
+}
+fn vision_width() -> usize {
+    1152
+}
+fn vision_wide() -> usize {
+    4304
+}
+fn vision_layers() -> usize {
+    26
+}
+fn vision_heads() -> usize {
+    16
+}
+fn image_side() -> usize {
+    224
+}
+fn patch_side() -> usize {
+    14
 }
 fn bits_off() -> u32 {
     32

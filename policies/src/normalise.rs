@@ -57,9 +57,9 @@ impl Statistics {
         let keys = all.keys().cloned().collect::<Vec<_>>().join(", ");
         let found = match key {
             Some(key) => all
-                .remove(key)
-                .or_else(|| all.remove(&format!("{key}_no_noops"))),
-            None if all.len() == 1 => all.pop_first().map(|(_, entry)| entry),
+                .remove_entry(key)
+                .or_else(|| all.remove_entry(&format!("{key}_no_noops"))),
+            None if all.len() == 1 => all.pop_first(),
             None => None,
         };
         let what = || {
@@ -68,15 +68,16 @@ impl Statistics {
                 key.unwrap_or("(the only entry)")
             )
         };
-        let found = found.ok_or_else(|| file_error(&path, what()))?;
-        let found: Statistics = serde_json::from_value(found).map_err(|e| file_error(&path, e))?;
+        let (entry, found) = found.ok_or_else(|| file_error(&path, what()))?;
+        let wrong = |what: String| file_error(&path, format!("entry `{entry}`: {what}"));
+        let found: Statistics = serde_json::from_value(found).map_err(|e| wrong(e.to_string()))?;
         for (name, p, length) in [("action", &found.action, 7), ("proprio", &found.proprio, 8)] {
             let mask = p.mask.as_ref().map_or(length, Vec::len);
-            if (p.q01.len(), p.q99.len(), mask) != (length, length, length) {
-                return Err(file_error(
-                    &path,
-                    format!("{name}: q01, q99 and mask need {length} entries"),
-                ));
+            let lengths = (p.q01.len(), p.q99.len(), mask);
+            if lengths != (length, length, length) {
+                return Err(wrong(format!(
+                    "{name}: q01, q99 and mask of {lengths:?} numbers, expected {length} entries each"
+                )));
             }
         }
         Ok(found)

@@ -171,6 +171,23 @@ fn both_generations_and_all_model_types_are_read() {
     );
 }
 
+/// Sizes that the vision config leaves out are those of the published tower; those of a small one stay its own.
+#[test]
+fn a_short_vision_config_is_the_published_tower() {
+    let read = |vision: Value| {
+        let mut config = serde_json::to_value(small_config(32, 32, 1, 128_268)).unwrap();
+        config["vision_config"] = vision;
+        Config::parse(config.to_string().as_bytes(), Path::new("config.json")).unwrap()
+    };
+    let published = Config::bitvla_3b().unwrap().vision_config;
+    let short =
+        json!({"model_type": "siglip_vision_model", "vit_weight_bits": 1, "vit_act_bits": 8});
+    assert_eq!(read(short).vision_config, published);
+    let off = read(json!({"num_hidden_layers": 2})).vision_config;
+    assert_eq!((off.num_hidden_layers, off.hidden_size), (2, 1152));
+    assert_eq!((off.vit_weight_bits, off.vit_act_bits), (32, 32));
+}
+
 #[test]
 fn statistics_are_found_in_either_file() {
     let dir = tempfile::tempdir().unwrap();
@@ -203,7 +220,20 @@ fn statistics_are_found_in_either_file() {
     );
     config["norm_stats"]["libero"]["action"]["q01"] = json!([0.0]);
     write(&config_path, &config);
-    assert!(read(None).unwrap_err().to_string().contains("7 entries"));
+    let text = read(None).unwrap_err().to_string();
+    assert!(
+        text.contains("`libero`: action") && text.contains("expected 7 entries"),
+        "{text}"
+    );
+    // A base model's statistics know of no state: an error for who needs it, which a policy does.
+    config["norm_stats"]["libero"] = json!({"action": own["spatial"]["action"]});
+    write(&config_path, &config);
+    let text = read(None).unwrap_err().to_string();
+    assert!(
+        text.contains("config.json") && text.contains("`libero`") && text.contains("`proprio`"),
+        "{text}"
+    );
+    assert!(Checkpoint::load(dir.path()).is_ok());
 }
 
 #[test]
