@@ -80,9 +80,16 @@ impl View for Piece<'_> {
             Data::Owned(bytes) => Cow::Borrowed(bytes),
             Data::Rows(table) => {
                 let mut own = Vec::new();
-                // A table that cannot be read leaves a file that is cut short, which the writer refuses.
-                let read = table.part(0..table.bytes(), &mut own).map(<[u8]>::to_vec);
-                Cow::Owned(read.unwrap_or_default())
+                match &table.rows {
+                    Rows::Owned(bytes) => Cow::Borrowed(bytes),
+                    // A table that cannot be read leaves a file that is cut short, which is noticed below.
+                    Rows::File(_) => {
+                        match table.part(0..table.bytes(), &mut own).map(<[u8]>::len) {
+                            Ok(_) => Cow::Owned(own),
+                            Err(_) => Cow::Borrowed(&[]),
+                        }
+                    }
+                }
             }
         }
     }

@@ -43,8 +43,7 @@ pub fn parts(folder: &dyn Folder, images: usize) -> Result<Option<Parts>, Policy
         }
     }
     let what = format!(
-        "chat template: {last}; expected {images} times {IMAGE}, {PROPRIO} and the instruction, in this order, and what \
-         the system says once"
+        "chat template: {last}; expected {images} times {IMAGE}, {PROPRIO} and the instruction, in this order"
     );
     Err(file_error(Path::new(&folder.place(file)), what))
 }
@@ -82,7 +81,7 @@ fn default(found: &Value) -> Option<&str> {
 }
 
 /// The question in the forms that templates want: contents as text or as a list of parts. The reference asks with one
-/// message of the user, so that comes first; a message of the system is for templates without its words.
+/// message of the user, so that comes first; a message of the system is for templates that insist on one.
 fn questions(images: usize) -> Vec<Value> {
     let words = format!("{PROPRIO}What action should the robot take to {INSTRUCTION}?");
     let text = value!(format!("{}{words}", IMAGE.repeat(images)));
@@ -122,7 +121,7 @@ fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> 
 fn cut(text: &str, images: usize) -> Option<Parts> {
     let text = text.strip_prefix(BOS).unwrap_or(text);
     let once = |what: &str| text.matches(what).count() == 1;
-    if !once(SYSTEM) || !once(PROPRIO) || !once(INSTRUCTION) {
+    if !once(PROPRIO) || !once(INSTRUCTION) {
         return None;
     }
     if text.matches(IMAGE).count() != images {

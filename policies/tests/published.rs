@@ -20,7 +20,9 @@ intelligence assistant. The assistant gives helpful, detailed, and polite answer
 {% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
 
 /// Wants contents as lists of parts.
-const PARTS: &str = "{% for message in messages %}
+const PARTS: &str = "{{- 'System: A chat between a curious human and an artificial intelligence assistant. \
+The assistant gives helpful, detailed, and polite answers to the human' ~ \"'\" ~ 's questions.<|eot_id|>' -}}
+{% for message in messages %}
     {{- message['role'] | capitalize }}: {% for part in message['content'] | selectattr('type', 'equalto', 'image') %}
         {{- '<|image_pad|>' }}
     {%- endfor %}
@@ -73,7 +75,7 @@ fn chat_templates_give_the_golden_prompts() {
                 assert_eq!(ids, wanted.collect::<Vec<u32>>(), "{file}");
             }
         }
-        std::fs::write(at("chat_template.jinja"), "{{ messages[0]['content'] }}").unwrap();
+        std::fs::write(at("chat_template.jinja"), "{{ messages[0]['role'] }}").unwrap();
         let error = Prompter::load(
             &Dir(folder.path()),
             &published_config(),
