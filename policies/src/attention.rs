@@ -1,6 +1,7 @@
 //! `softmax(q k^T / sqrt(width)) v` with grouped keys and values. Keys and values are packed once for the products;
 //! then blocks of queries are shared out, and the scores of a block never leave the cache.
 
+use crate::blocks::{Block, blocks, parts};
 use crate::kernels::Isa;
 use crate::kernels::tiles::{Aligned, FloatTile, GROUP, float, panels};
 use crate::ops::{Rope, exponentials, scaled};
@@ -41,7 +42,7 @@ pub struct Sequence<'a> {
 pub struct Packed {
     /// `[head][panel][width][keys of the panel]`.
     keys: Aligned<f32>,
-    /// `[head][key][width, padded]`.
+    /// `[head][panel][key][widths of the panel]`.
     values: Aligned<f32>,
 }
 
@@ -63,8 +64,10 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
 }
 
-/// Queries of a block at most: their scores take 120 KiB for 640 keys.
-const QUERIES: usize = 48;
+/// Queries that share keys and values of a head in the cache, at most.
+const MOST_ROWS: usize = 384;
+/// Queries at a time: their scores take 120 KiB for 640 keys.
+const QUERIES: usize = 24;
 /// Keys whose values are mixed at a time.
 const DEPTH: usize = 640;
 
@@ -93,42 +96,51 @@ pub fn attention(
     let deep = heads.width.next_multiple_of(GROUP);
     let keys = packed.keys.view(heads.key_value * heads.width * lanes);
     let values = packed.values.view(heads.key_value * seen * deep);
-    let block = threads.share(rows, 6, QUERIES);
-    threads.each(out.chunks_mut(block * row).enumerate(), |(i, out)| {
-        let queries = i * block..i * block + out.len() / row;
+    // Keys and values of one head stay in the cache for all queries of a block.
+    let group = heads.query / heads.key_value;
+    let cut = parts(threads, heads.key_value, rows.div_ceil(MOST_ROWS));
+    let widths: Vec<usize> = cut
+        .iter()
+        .map(|kv| kv.len() * group * heads.width)
+        .collect();
+    threads.each(blocks(out, &widths, (6, MOST_ROWS)).into_iter(), |block| {
+        let Block {
+            first,
+            part,
+            mut rows,
+        } = block;
         SCRATCH.with_borrow_mut(|scratch| {
-            for head in 0..heads.query {
-                let kv = head / (heads.query / heads.key_value);
+            for kv in cut[part].clone() {
                 let keys = &keys[kv * heads.width * lanes..][..heads.width * lanes];
                 let values = &values[kv * seen * deep..][..seen * deep];
-                one_head(
-                    scratch,
-                    s,
-                    heads,
-                    (head, queries.clone()),
-                    (keys, values),
-                    out,
-                );
+                for head in kv * group..(kv + 1) * group {
+                    let column = (head - cut[part].start * group) * heads.width;
+                    for (j, rows) in rows.chunks_mut(QUERIES).enumerate() {
+                        let at = (head, first + j * QUERIES, column);
+                        one_head(scratch, s, heads, at, (keys, values), rows);
+                    }
+                }
             }
         });
     });
 }
 
-/// One head of a block of queries.
+/// One head of some queries, the first of which is `first`, into the rows from `column` on.
 fn one_head(
     scratch: &mut Scratch,
     s: Sequence<'_>,
     heads: Heads,
-    (head, queries): (usize, std::ops::Range<usize>),
+    (head, first, column): (usize, usize, usize),
     (keys, values): (&[f32], &[f32]),
-    out: &mut [f32],
+    out: &mut [&mut [f32]],
 ) {
     let (isa, width) = (Isa::active(), heads.width);
     let row = heads.query * width;
     let lanes = keys.len() / width;
     let deep = width.next_multiple_of(GROUP);
     let seen = values.len() / deep;
-    let rows = queries.len();
+    let rows = out.len();
+    let queries = first..first + rows;
     // Scores are scaled through the queries, and the sum of the exponentials goes into what is mixed.
     let scale = 1.0 / (width as f32).sqrt();
     let q = scratch.q.get(rows * width);
@@ -170,17 +182,16 @@ fn one_head(
                 k: DEPTH.min(seen - start),
                 a: &scores[start..],
                 lda: lanes,
-                b: &values[start * deep + first * GROUP..],
-                ldb: deep,
+                b: &values[first * GROUP * seen + start * groups * GROUP..],
+                ldb: groups * GROUP,
                 groups,
                 fresh: start == 0,
             };
             float(isa, &tile, &mut mixed[first * GROUP..], deep);
         }
     }
-    let rows = mixed.chunks_exact(deep).zip(out.chunks_exact_mut(row));
-    for ((from, to), inverse) in rows.zip(inverse) {
-        scaled(&from[..width], inverse, &mut to[head * width..][..width]);
+    for ((from, to), inverse) in mixed.chunks_exact(deep).zip(out).zip(inverse) {
+        scaled(&from[..width], inverse, &mut to[column..][..width]);
     }
 }
 
@@ -219,10 +230,14 @@ fn pack(threads: &Threads, packed: &mut Packed, s: Sequence<'_>, heads: Heads, s
     });
     let values = packed.values.get(heads.key_value * seen * deep);
     threads.each(values.chunks_mut(seen * deep).enumerate(), |(head, out)| {
-        for (j, out) in out.chunks_exact_mut(deep).enumerate() {
-            let (to, padding) = out.split_at_mut(width);
-            to.copy_from_slice(&s.v[j * row + head * width..][..width]);
-            padding.fill(0.0);
+        for (first, groups) in panels(deep / GROUP) {
+            let columns = first * GROUP..width.min((first + groups) * GROUP);
+            let panel = &mut out[first * GROUP * seen..][..groups * GROUP * seen];
+            for (j, out) in panel.chunks_exact_mut(groups * GROUP).enumerate() {
+                let (to, padding) = out.split_at_mut(columns.len());
+                to.copy_from_slice(&s.v[j * row + head * width..][columns.clone()]);
+                padding.fill(0.0);
+            }
         }
     });
 }

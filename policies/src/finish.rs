@@ -63,12 +63,12 @@ multiversion! {
 }
 
 multiversion! {
-    /// The tail of a tile of `width` columns, the first of which are `columns` of `out`.
-    pub(crate) fn finish(tile: &[f32], width: usize, tail: Tail<'_>, out: &mut [f32], ldo: usize, columns: Range<usize>) {
+    /// The tail of a tile of `width` columns, the first of which become `columns` of the rows.
+    pub(crate) fn finish(tile: &[f32], width: usize, tail: Tail<'_>, rows: &mut [&mut [f32]], columns: Range<usize>) {
         let zero = [0f32; MAX_GROUPS * GROUP];
         let bias = tail.bias.unwrap_or(&zero[..columns.len()]);
         let mut row = [0f32; MAX_GROUPS * GROUP];
-        for (tile, out) in tile.chunks_exact(width).zip(out.chunks_exact_mut(ldo)) {
+        for (tile, out) in tile.chunks_exact(width).zip(rows) {
             let out = &mut out[columns.clone()];
             match (tail.activation, tail.dest) {
                 (Activation::None, Dest::Set) => {
@@ -105,10 +105,10 @@ multiversion! {
 }
 
 multiversion! {
-    /// Gate and partner into `columns` of `out`.
-    pub(crate) fn join(gate: &[f32], up: &[f32], width: usize, how: Gate, out: &mut [f32], ldo: usize, columns: Range<usize>) {
-        let rows = gate.chunks_exact(width).zip(up.chunks_exact(width)).zip(out.chunks_exact_mut(ldo));
-        for ((gate, up), out) in rows {
+    /// Gate and partner into `columns` of the rows.
+    pub(crate) fn join(tiles: (&[f32], &[f32]), width: usize, how: Gate, rows: &mut [&mut [f32]], columns: Range<usize>) {
+        let tiles = tiles.0.chunks_exact(width).zip(tiles.1.chunks_exact(width));
+        for ((gate, up), out) in tiles.zip(rows) {
             let out = &mut out[columns.clone()];
             match how {
                 Gate::SquaredRelu => for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {

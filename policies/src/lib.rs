@@ -6,6 +6,7 @@ pub mod action_tokens;
 pub mod architecture;
 pub mod attention;
 pub mod bitvla;
+mod blocks;
 pub mod checkpoint;
 pub mod config;
 mod error;

@@ -1,7 +1,8 @@
-//! The one linear layer of the network, over every weight format. Rows are cut into blocks for the threads; in each
-//! block the weights are unpacked a panel at a time, met by all its rows and finished (scale, bias, activation,
-//! residual) while the sums are in the cache. Neither the blocks nor the threads reach a result.
+//! The one linear layer of the network, over every weight format. Outputs are cut into blocks of rows and columns for the
+//! threads; in each block the weights are unpacked a panel at a time, met by all its rows and finished (scale, bias,
+//! activation, residual) while the sums are in the cache. Neither the blocks nor the threads reach a result.
 
+use crate::blocks::{Block, blocks, parts};
 pub use crate::finish::{Activation, Dest, Gate};
 use crate::finish::{Tail, finish, join, rescale};
 use crate::kernels::tiles::{
@@ -51,11 +52,9 @@ pub struct Linear {
 /// Inputs that an f32 panel is deep: 32 KiB, two thirds of a first-level cache.
 const FLOAT_DEPTH: usize = 128;
 /// Rows of integer sums that are finished together.
-const ROWS_AT_ONCE: usize = 12;
+const ROWS_AT_ONCE: usize = 24;
 /// Most rows of a block.
 const MOST_ROWS: usize = 384;
-/// Up to this many rows, threads share the outputs instead.
-const FEW_ROWS: usize = 12;
 
 /// A panel of weights and what comes of some rows that meet it.
 #[derive(Default)]
@@ -71,12 +70,50 @@ thread_local! {
 }
 
 /// Bytes of scratch that a thread holds after products of `rows` rows with `k` inputs.
-pub fn scratch_bytes(threads: &Threads, rows: usize, k: usize, form: Activations) -> usize {
-    let block = threads.share(rows, 6, MOST_ROWS).min(rows);
+pub fn scratch_bytes(rows: usize, k: usize, form: Activations) -> usize {
+    let block = MOST_ROWS.min(rows);
     let width = MAX_GROUPS * GROUP;
     2 * match form {
         Activations::Int8 => width * (k + 8 * ROWS_AT_ONCE),
         _ => 4 * width * (FLOAT_DEPTH + block),
+    }
+}
+
+/// How the outputs of a layer are cut for the threads.
+struct Cut {
+    n: usize,
+    panels: Vec<(usize, usize)>,
+    parts: Vec<Range<usize>>,
+}
+
+impl Cut {
+    fn of(threads: &Threads, weights: &Weights, rows: usize) -> Cut {
+        let panels: Vec<(usize, usize)> = panels(weights.groups()).collect();
+        Cut {
+            n: weights.n(),
+            parts: parts(threads, panels.len(), rows.div_ceil(MOST_ROWS)),
+            panels,
+        }
+    }
+
+    /// Columns of a panel.
+    fn columns(&self, (first, count): (usize, usize)) -> Range<usize> {
+        first * GROUP..self.n.min((first + count) * GROUP)
+    }
+
+    /// Panels of a part and its first column.
+    fn part(&self, part: usize) -> (&[(usize, usize)], usize) {
+        let panels = &self.panels[self.parts[part].clone()];
+        (panels, panels.first().map_or(0, |panel| panel.0 * GROUP))
+    }
+
+    fn blocks<'a>(&self, out: &'a mut [f32]) -> Vec<Block<'a>> {
+        let width = |part: &Range<usize>| {
+            let panels = &self.panels[part.clone()];
+            panels.iter().map(|panel| self.columns(*panel).len()).sum()
+        };
+        let widths: Vec<usize> = self.parts.iter().map(width).collect();
+        blocks(out, &widths, (6, MOST_ROWS))
     }
 }
 
@@ -156,53 +193,39 @@ impl Linear {
         let (rows, n) = (x.rows(), self.outputs());
         assert_eq!(x.k(), self.inputs(), "{}: inputs", self.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", self.name);
-        let tail = |tile: &[f32], (first, count): (usize, usize), out: &mut [f32]| {
-            let columns = first * GROUP..n.min((first + count) * GROUP);
-            let tail = Tail {
-                bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
-                activation,
-                dest: match dest {
-                    Dest::AddScaled(scale) => Dest::AddScaled(&scale[columns.clone()]),
-                    other => other,
-                },
-            };
-            finish(tile, count * GROUP, tail, out, n, columns);
-        };
-        if threads.count() > 1 && rows <= FEW_ROWS {
-            // The panels side by side, one after the other.
-            let mut tiles = vec![0f32; rows * self.weights.groups() * GROUP];
-            let mut rest = &mut tiles[..];
-            let items = panels(self.weights.groups()).map(|panel| {
-                let (tile, other) = std::mem::take(&mut rest).split_at_mut(rows * panel.1 * GROUP);
-                rest = other;
-                (panel, tile)
-            });
-            threads.each(items, |(panel, to)| {
-                SCRATCH.with_borrow_mut(|[scratch, _]| {
-                    self.unpack(scratch, panel);
-                    self.product(scratch, x, 0..rows, panel);
-                    to.copy_from_slice(scratch.tile.view(to.len()));
-                });
-            });
-            let mut rest = &tiles[..];
-            for panel in panels(self.weights.groups()) {
-                let (tile, other) = rest.split_at(rows * panel.1 * GROUP);
-                rest = other;
-                tail(tile, panel, out);
-            }
-            return;
-        }
-        let block = threads.share(rows, 6, MOST_ROWS);
-        threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
+        let cut = Cut::of(threads, &self.weights, rows);
+        threads.each(cut.blocks(out).into_iter(), |block| {
+            let Block {
+                first,
+                part,
+                mut rows,
+            } = block;
             SCRATCH.with_borrow_mut(|[scratch, _]| {
-                for panel in panels(self.weights.groups()) {
-                    self.unpack(scratch, panel);
-                    let step = self.rows_at_once(out.len() / n);
-                    for (j, out) in out.chunks_mut(step * n).enumerate() {
-                        let first = i * block + j * step;
-                        let rows = first..first + out.len() / n;
-                        self.product(scratch, x, rows.clone(), panel);
-                        tail(scratch.tile.view(rows.len() * panel.1 * GROUP), panel, out);
+                let (panels, start) = cut.part(part);
+                for panel in panels {
+                    let columns = cut.columns(*panel);
+                    let tail = Tail {
+                        bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
+                        activation,
+                        dest: match dest {
+                            Dest::AddScaled(scale) => Dest::AddScaled(&scale[columns.clone()]),
+                            other => other,
+                        },
+                    };
+                    let here = columns.start - start..columns.end - start;
+                    self.unpack(scratch, *panel);
+                    let step = self.rows_at_once(rows.len());
+                    for (j, rows) in rows.chunks_mut(step).enumerate() {
+                        let range = first + j * step..first + j * step + rows.len();
+                        self.product(scratch, x, range, *panel);
+                        let width = panel.1 * GROUP;
+                        finish(
+                            scratch.tile.view(rows.len() * width),
+                            width,
+                            tail,
+                            rows,
+                            here.clone(),
+                        );
                     }
                 }
             });
@@ -222,25 +245,31 @@ impl Linear {
         let (rows, n) = (x.rows(), gate.outputs());
         assert_eq!(up.outputs(), n, "{}: outputs", up.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", gate.name);
-        let block = threads.share(rows, 6, MOST_ROWS);
-        threads.each(out.chunks_mut(block * n).enumerate(), |(i, out)| {
+        let cut = Cut::of(threads, &gate.weights, rows);
+        threads.each(cut.blocks(out).into_iter(), |block| {
+            let Block {
+                first,
+                part,
+                mut rows,
+            } = block;
             SCRATCH.with_borrow_mut(|[one, other]| {
-                for panel in panels(gate.weights.groups()) {
+                let (panels, start) = cut.part(part);
+                for panel in panels {
                     let width = panel.1 * GROUP;
-                    let columns = panel.0 * GROUP..n.min(panel.0 * GROUP + width);
-                    gate.unpack(one, panel);
-                    up.unpack(other, panel);
-                    let step = gate.rows_at_once(out.len() / n);
-                    for (j, out) in out.chunks_mut(step * n).enumerate() {
-                        let first = i * block + j * step;
-                        let rows = first..first + out.len() / n;
-                        gate.product(one, x, rows.clone(), panel);
-                        up.product(other, x, rows.clone(), panel);
-                        let (a, b) = (
+                    let columns = cut.columns(*panel);
+                    let here = columns.start - start..columns.end - start;
+                    gate.unpack(one, *panel);
+                    up.unpack(other, *panel);
+                    let step = gate.rows_at_once(rows.len());
+                    for (j, rows) in rows.chunks_mut(step).enumerate() {
+                        let range = first + j * step..first + j * step + rows.len();
+                        gate.product(one, x, range.clone(), *panel);
+                        up.product(other, x, range, *panel);
+                        let tiles = (
                             one.tile.view(rows.len() * width),
                             other.tile.view(rows.len() * width),
                         );
-                        join(a, b, width, how, out, n, columns.clone());
+                        join(tiles, width, how, rows, here.clone());
                     }
                 }
             });

@@ -48,12 +48,4 @@ impl Threads {
             }
         }
     }
-
-    /// Rows of one item when `rows` are shared out evenly, a multiple of `unit`, no more than `most`.
-    pub fn share(&self, rows: usize, unit: usize, most: usize) -> usize {
-        let rounds = rows.div_ceil(self.count() * most).max(1);
-        rows.div_ceil(self.count() * rounds)
-            .next_multiple_of(unit)
-            .max(unit)
-    }
 }

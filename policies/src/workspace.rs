@@ -38,7 +38,7 @@ impl Workspace {
         (rows, k, form): (usize, usize, Activations),
         (tokens, head): (usize, usize),
     ) {
-        let linear = linear::scratch_bytes(&self.threads, rows, k, form);
+        let linear = linear::scratch_bytes(rows, k, form);
         self.each = self
             .each
             .max(linear + attention::scratch_bytes(tokens, head));

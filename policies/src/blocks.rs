@@ -1,0 +1,109 @@
+//! Cuts a row-major matrix into blocks of rows and columns that threads fill independently. Cutting columns costs no
+//! work twice, so there are enough blocks for a thread that was held up to leave some to the others.
+
+use crate::threads::Threads;
+use std::ops::Range;
+
+/// Some rows, and of each some columns.
+pub struct Block<'a> {
+    /// Number of the first row.
+    pub first: usize,
+    /// Which of the column parts.
+    pub part: usize,
+    /// The rows, each from the first to the last column of the part.
+    pub rows: Vec<&'a mut [f32]>,
+}
+
+/// Blocks of at most `most` rows (a multiple of `unit`) and the column parts `widths`, which make up a whole row.
+pub fn blocks<'a>(
+    out: &'a mut [f32],
+    widths: &[usize],
+    (unit, most): (usize, usize),
+) -> Vec<Block<'a>> {
+    let n: usize = widths.iter().sum();
+    let count = out.len() / n.max(1);
+    let cuts = count.div_ceil(most).max(1);
+    let height = count.div_ceil(cuts).next_multiple_of(unit).max(unit);
+    let mut all = Vec::with_capacity(cuts * widths.len());
+    for (i, rows) in out.chunks_mut(height * n.max(1)).enumerate() {
+        let start = all.len();
+        all.extend((0..widths.len()).map(|part| Block {
+            first: i * height,
+            part,
+            rows: Vec::with_capacity(height),
+        }));
+        for mut row in rows.chunks_exact_mut(n.max(1)) {
+            for (block, width) in all[start..].iter_mut().zip(widths) {
+                let (piece, rest) = std::mem::take(&mut row).split_at_mut(*width);
+                block.rows.push(piece);
+                row = rest;
+            }
+        }
+    }
+    all
+}
+
+/// Cuts `items` into ranges, as even as can be, so that `rounds` of them for every thread come of `beside` rows of
+/// blocks; one range for one thread.
+pub fn parts(threads: &Threads, items: usize, beside: usize) -> Vec<Range<usize>> {
+    let wanted = match threads.count() {
+        1 => 1,
+        count => (ROUNDS * count).div_ceil(beside.max(1)),
+    };
+    let count = wanted.clamp(1, items.max(1));
+    (0..count)
+        .map(|i| i * items / count..(i + 1) * items / count)
+        .collect()
+}
+
+/// Blocks for every thread.
+const ROUNDS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: every element of the matrix is in exactly one block, where the block says it is.
+    use super::*;
+
+    #[test]
+    fn blocks_cover_the_matrix_once() {
+        for (rows, widths, most) in [
+            (7, vec![3, 5], 4),
+            (1, vec![2], 10),
+            (630, vec![64, 64, 16], 384),
+            (12, vec![4], 6),
+        ] {
+            let n: usize = widths.iter().sum();
+            let mut out = vec![0f32; rows * n];
+            for block in blocks(&mut out, &widths, (2, most)) {
+                let column: usize = widths[..block.part].iter().sum();
+                assert!(block.rows.len() <= most.next_multiple_of(2));
+                for (i, row) in block.rows.into_iter().enumerate() {
+                    for (j, v) in row.iter_mut().enumerate() {
+                        *v += ((block.first + i) * n + column + j) as f32 + 1.0;
+                    }
+                }
+            }
+            assert!(out.iter().enumerate().all(|(i, v)| *v == i as f32 + 1.0));
+        }
+    }
+
+    #[test]
+    fn parts_cover_all_items() {
+        for count in [1, 2, 5] {
+            let Ok(threads) = Threads::new(count) else {
+                continue;
+            };
+            for items in [1, 3, 40] {
+                let parts = parts(&threads, items, 2);
+                assert_eq!(parts[0].start, 0);
+                assert_eq!(parts[parts.len() - 1].end, items);
+                assert!(
+                    parts
+                        .windows(2)
+                        .all(|p| p[0].end == p[1].start && !p[1].is_empty())
+                );
+                assert!(count > 1 || parts.len() == 1);
+            }
+        }
+    }
+}
