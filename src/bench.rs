@@ -346,7 +346,7 @@ fn ms(time: Duration) -> f64 {
     1e3 * time.as_secs_f64()
 }
 
-/// Measures; `packed` is the file that [`prepare`] wrote, or the weights are made in memory. `progress` is told what
+/// Measures; `packed` is a packed file of synthetic weights, or the weights are made in memory. `progress` is told what
 /// is being done.
 ///
 /// # Errors
@@ -418,7 +418,7 @@ pub fn bench(
             None => plan.model.name().to_owned(),
         },
         policy: plan.format.name().to_owned(),
-        arithmetic: plan.format.arithmetic().to_owned(),
+        arithmetic: network.arithmetic(),
         weights: if plan.checkpoint.is_some() {
             "checkpoint"
         } else {

@@ -1,7 +1,8 @@
 //! Guarantees: the program lists what it has; bad input ends with code 2 and one line that names it;
 //! the rows of `episodes.csv` depend neither on the order of episodes nor on the number of workers;
 //! an interrupted run goes on and keeps what it had; a replay repeats every bit; neither pictures nor
-//! actions depend on the instruction set.
+//! actions depend on the instruction set; a packed file acts as the folder it was made of, with any number of
+//! threads, and the run says how the weights are multiplied and where the memory went.
 
 use assert_cmd::Command;
 use std::fs;
@@ -171,7 +172,7 @@ fn the_instruction_set_changes_no_byte() {
     let checkpoint = dir.path().join("checkpoint");
     bitvla_policies::testing::write_tiny_checkpoint(&checkpoint).expect("a checkpoint");
     let mut seen = Vec::new();
-    for isa in ["scalar", "avx2", "avx512vnni"] {
+    for isa in ["scalar", "avx2", "avxvnni", "avx512vnni"] {
         let out = dir.path().join(isa);
         let mut look = program();
         look.env("BITVLA_ISA", isa);
@@ -195,5 +196,82 @@ fn the_instruction_set_changes_no_byte() {
         seen.push((picture("agentview"), picture("wrist"), actions));
     }
     assert!(seen[0] == seen[1], "avx2 differs from scalar");
-    assert!(seen[0] == seen[2], "avx512vnni differs from scalar");
+    assert!(seen[0] == seen[2], "avxvnni differs from scalar");
+    assert!(seen[0] == seen[3], "avx512vnni differs from scalar");
+}
+
+#[test]
+fn a_packed_policy_acts_as_its_folder() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (folder, packed) = (
+        dir.path().join("checkpoint"),
+        dir.path().join("policy.packed"),
+    );
+    bitvla_policies::testing::write_tiny_checkpoint(&folder).expect("a checkpoint");
+    let mut pack = program();
+    pack.arg("pack")
+        .arg(&folder)
+        .arg(&packed)
+        .assert()
+        .success();
+    let mut seen = Vec::new();
+    for (name, checkpoint, threads) in [("folder", &folder, "1"), ("packed", &packed, "2")] {
+        let out = dir.path().join(name);
+        let mut run = program();
+        run.args(["--policy", "ternary", "--tasks", "1", "--episodes", "1"])
+            .args(["--threads", threads, "--checkpoint"])
+            .arg(checkpoint)
+            .arg("--out")
+            .arg(&out);
+        run.assert().success();
+        seen.push(rows(&out));
+        let card = fs::read_to_string(out.join("run.json")).expect("run.json");
+        let card: serde_json::Value = serde_json::from_str(&card).expect("JSON");
+        let memory = &card["memory"];
+        assert!(
+            memory["program_bytes"].as_u64() > Some(1_000_000),
+            "{memory}"
+        );
+        let linears = memory["weights"].as_array().expect("rows").iter();
+        let linears = linears.filter(|row| row["encoding"] == "ternary 2-bit");
+        let mapped: u64 = linears
+            .map(|row| row["mapped"].as_u64().expect("bytes"))
+            .sum();
+        assert_eq!(mapped > 0, name == "packed", "{memory}");
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0].contains(",native-packed,"), "{}", seen[0]);
+
+    let mut other = program();
+    other
+        .args([
+            "--policy",
+            "int8",
+            "--tasks",
+            "1",
+            "--episodes",
+            "1",
+            "--checkpoint",
+        ])
+        .arg(&packed)
+        .arg("--out")
+        .arg(dir.path().join("other"));
+    refused(other, &["policy.packed", "packed as ternary", "int8"]);
+    let bytes = fs::read(&packed).expect("the packed file");
+    fs::write(&packed, &bytes[..bytes.len() - 7]).expect("write");
+    let mut cut = program();
+    cut.args(["--policy", "ternary", "--checkpoint"])
+        .arg(&packed)
+        .arg("--out")
+        .arg(dir.path().join("cut"));
+    refused(cut, &["policy.packed"]);
+    let mut nowhere = program();
+    nowhere
+        .arg("pack")
+        .arg(&folder)
+        .arg(dir.path().join("no/such/out"));
+    refused(nowhere, &["no/such/out"]);
+    let mut robot = program();
+    robot.args(["bench", "--policy", "expert"]);
+    refused(robot, &["expert"]);
 }

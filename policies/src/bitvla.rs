@@ -222,6 +222,32 @@ impl BitVla {
         &self.architecture
     }
 
+    /// What is multiplied in the language model and, where that is another answer, in the vision towers: see
+    /// [`WeightFormat::arithmetic`].
+    pub fn arithmetic(&self) -> String {
+        let of = |wanted: &str| {
+            let found = self
+                .parts()
+                .into_iter()
+                .find_map(|(class, part)| match part {
+                    Part::Linear(linear) if class == wanted => Some(linear),
+                    _ => None,
+                });
+            found.map_or("dense", |l| {
+                match (l.activations(), l.weights().encoding()) {
+                    (Activations::Int8, _) => "native-packed",
+                    (Activations::Rounded, _) => "simulated",
+                    (Activations::Float, Encoding::F32 | Encoding::Bf16) => "dense",
+                    (Activations::Float, _) => "dequantised",
+                }
+            })
+        };
+        match (of("language linears"), of("vision linears")) {
+            (language, vision) if language == vision => language.into(),
+            (language, vision) => format!("{language}; vision {vision}"),
+        }
+    }
+
     /// Switches the mask of the language model.
     pub fn set_attention(&mut self, attention: Attention) {
         self.architecture.attention = attention;

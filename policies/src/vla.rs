@@ -24,6 +24,7 @@ pub struct VlaPolicy {
 /// What all workers share.
 struct Model {
     format: WeightFormat,
+    arithmetic: String,
     network: BitVla,
     prompter: Prompter,
     pipeline: ImagePipeline,
@@ -78,6 +79,7 @@ impl VlaPolicy {
         let processor = ProcessorConfig::read(folder)?;
         let model = Model {
             format,
+            arithmetic: network.arithmetic(),
             pipeline: ImagePipeline::named(
                 processor.image_pipeline.as_deref(),
                 &folder.place(PROCESSOR_FILE),
@@ -152,7 +154,7 @@ impl Policy for VlaPolicy {
     }
 
     fn arithmetic(&self) -> &str {
-        self.model.format.arithmetic()
+        &self.model.arithmetic
     }
 
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError> {

@@ -119,3 +119,29 @@ fn the_shipped_size_runs() {
         eprintln!("{:?}", policy.memory());
     }
 }
+
+#[test]
+fn a_policy_says_how_its_weights_are_multiplied() {
+    let dir = tempfile::tempdir().unwrap();
+    for (bits, wanted) in [
+        ((1, 8), "native-packed"),
+        ((32, 32), "native-packed; vision dense"),
+        ((32, 8), "native-packed; vision simulated"),
+        ((1, 32), "native-packed; vision dequantised"),
+    ] {
+        let mut config = testing::small_config(32, 32, 1, testing::WORDS.len() + 5);
+        config.vision_config.vit_weight_bits = bits.0;
+        config.vision_config.vit_act_bits = bits.1;
+        write_random_checkpoint(dir.path(), &config, 1).unwrap();
+        let arithmetic = |format| {
+            let policy = VlaPolicy::load(dir.path(), format).unwrap();
+            policy.arithmetic().to_string()
+        };
+        assert_eq!(arithmetic(WeightFormat::Ternary), wanted);
+        assert_eq!(arithmetic(WeightFormat::PtqTernary), "native-packed");
+        assert_eq!(arithmetic(WeightFormat::Int8), "native-packed");
+        assert_eq!(arithmetic(WeightFormat::Int4), "dequantised");
+        assert_eq!(arithmetic(WeightFormat::Nf4), "dequantised");
+        assert_eq!(arithmetic(WeightFormat::Full), "dense");
+    }
+}
