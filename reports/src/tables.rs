@@ -132,6 +132,12 @@ pub fn memory_table(memory: &Memory) -> String {
     if memory.program_bytes > 0 && !memory.weights.is_empty() {
         let name = "sum of the ledger".to_owned();
         rows.push((name, String::new(), words(memory.accounted_bytes())));
+        // In a run most of the process is not the policy.
+        let rest = memory
+            .peak_resident_bytes
+            .saturating_sub(memory.accounted_bytes());
+        let name = "rest: simulation, images, records".to_owned();
+        rows.push((name, String::new(), words(rest)));
     }
     rows.push(("peak resident set, process".to_owned(), String::new(), peak));
     let width = rows
