@@ -136,7 +136,7 @@ pub fn memory_table(memory: &Memory) -> String {
         let rest = memory
             .peak_resident_bytes
             .saturating_sub(memory.accounted_bytes());
-        let name = "rest: simulation, images, records".to_owned();
+        let name = "the rest of the process".to_owned();
         rows.push((name, String::new(), words(rest)));
     }
     rows.push(("peak resident set, process".to_owned(), String::new(), peak));
