@@ -62,6 +62,15 @@ pub struct BenchPlan {
     pub seed: u64,
 }
 
+impl BenchPlan {
+    fn source(&self) -> Synthetic {
+        Synthetic {
+            seed: self.seed,
+            stored: self.stored,
+        }
+    }
+}
+
 /// Time of one phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhaseRow {
@@ -114,8 +123,17 @@ pub struct BenchReport {
     pub machine: Machine,
 }
 
-/// Multiplications and additions of one query: in bytes, in f32.
-fn operations(network: &BitVla, tokens: usize) -> (f64, f64) {
+/// Multiplications and additions of one query.
+struct Operations {
+    /// Of linear layers, in bytes.
+    bytes: f64,
+    /// Of linear layers, in f32.
+    floats: f64,
+    /// Of attention, in f32.
+    attention: f64,
+}
+
+fn operations(network: &BitVla, tokens: usize) -> Operations {
     let a = network.architecture();
     let images = a.num_images;
     let (mut bytes, mut floats) = (0f64, 0f64);
@@ -139,18 +157,22 @@ fn operations(network: &BitVla, tokens: usize) -> (f64, f64) {
         }
     }
     // Scores and mixing: 2 * 2 * rows * keys * width.
-    floats += (4 * tokens * tokens * a.language.width * a.language.layers) as f64;
+    let mut attention = (4 * tokens * tokens * a.language.width * a.language.layers) as f64;
     for tower in &a.towers {
         let rows = tower.prefix + tower.patches();
-        floats += (4 * images * rows * rows * tower.width * tower.layers) as f64;
+        attention += (4 * images * rows * rows * tower.width * tower.layers) as f64;
     }
-    (bytes, floats)
+    Operations {
+        bytes,
+        floats,
+        attention,
+    }
 }
 
 /// What the products of a query would take at the measured peak, ms.
-pub fn floor_ms(network: &BitVla, tokens: usize, peak: Peak) -> f64 {
-    let (bytes, floats) = operations(network, tokens);
-    1e-6 * (bytes / peak.int8_gops + floats / peak.f32_gflops)
+fn floor_ms(network: &BitVla, tokens: usize, peak: Peak) -> f64 {
+    let o = operations(network, tokens);
+    1e-6 * (o.bytes / peak.int8_gops + (o.floats + o.attention) / peak.f32_gflops)
 }
 
 /// Resident memory that a model will take, bytes, about.
@@ -185,18 +207,12 @@ enum Subject {
     Policy(Box<VlaPolicy>),
 }
 
-/// Writes the packed file of a synthetic model where it is not there yet.
+/// Writes the packed file of a synthetic model.
 ///
 /// # Errors
 /// When it does not fit the memory or the disk.
 pub fn prepare(plan: &BenchPlan, path: &Path) -> Result<(), EvalError> {
-    if path.is_file() {
-        return Ok(());
-    }
-    let source = Synthetic {
-        seed: plan.seed,
-        stored: plan.stored,
-    };
+    let source = plan.source();
     let config = Config::bitvla_3b()?;
     let network = BitVla::of_config(&config, &source, plan.format, (true, true))?;
     let text = serde_json::to_vec(&config).map_err(|e| EvalError::Input(e.to_string()))?;
@@ -224,10 +240,7 @@ fn subject(plan: &BenchPlan, packed: Option<&Path>) -> Result<Subject, EvalError
                     there as f64 / 1e9
                 )));
             }
-            let source = Synthetic {
-                seed: plan.seed,
-                stored: plan.stored,
-            };
+            let source = plan.source();
             match model {
                 Model::BitVla3b => {
                     let config = Config::bitvla_3b()?;
@@ -407,11 +420,7 @@ pub fn bench(
         }),
     ];
     let network = subject.network();
-    let (bytes, floats) = operations(network, tokens);
-    let attention = {
-        let a = network.architecture();
-        (4 * tokens * tokens * a.language.width * a.language.layers) as f64
-    };
+    let o = operations(network, tokens);
     Ok(BenchReport {
         model: match &plan.checkpoint {
             Some(path) => path.display().to_string(),
@@ -432,7 +441,7 @@ pub fn bench(
         start_ms,
         first_ms: ms(first.total()),
         query_ms: row("query", &|i| times[i].total()).median_ms,
-        linear_gops: 1e-6 * (bytes + floats - attention) / kinds[0].median_ms,
+        linear_gops: 1e-6 * (o.bytes + o.floats) / kinds[0].median_ms,
         phases,
         work: kinds,
         peak,

@@ -18,7 +18,7 @@ mod replay;
 mod runner;
 mod video;
 
-pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table, floor_ms};
+pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table};
 pub use driver::{Driver, Garage, PolicyKind, PolicySpec, memory_of};
 pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
 pub use error::EvalError;

@@ -193,43 +193,24 @@ impl Linear {
         let (rows, n) = (x.rows(), self.outputs());
         assert_eq!(x.k(), self.inputs(), "{}: inputs", self.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", self.name);
-        let cut = Cut::of(threads, &self.weights, rows);
-        threads.each(cut.blocks(out).into_iter(), |block| {
-            let Block {
-                first,
-                part,
-                mut rows,
-            } = block;
-            SCRATCH.with_borrow_mut(|[scratch, _]| {
-                let (panels, start) = cut.part(part);
-                for panel in panels {
-                    let columns = cut.columns(*panel);
-                    let tail = Tail {
-                        bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
-                        activation,
-                        dest: match dest {
-                            Dest::AddScaled(scale) => Dest::AddScaled(&scale[columns.clone()]),
-                            other => other,
-                        },
-                    };
-                    let here = columns.start - start..columns.end - start;
-                    self.unpack(scratch, *panel);
-                    let step = self.rows_at_once(rows.len());
-                    for (j, rows) in rows.chunks_mut(step).enumerate() {
-                        let range = first + j * step..first + j * step + rows.len();
-                        self.product(scratch, x, range, *panel);
-                        let width = panel.1 * GROUP;
-                        finish(
-                            scratch.tile.view(rows.len() * width),
-                            width,
-                            tail,
-                            rows,
-                            here.clone(),
-                        );
-                    }
-                }
-            });
-        });
+        Linear::each_tile(
+            &[self],
+            threads,
+            x,
+            out,
+            |[done, _], width, columns, rows, here| {
+                let tail = Tail {
+                    bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
+                    activation,
+                    dest: match dest {
+                        Dest::AddScaled(scale) => Dest::AddScaled(&scale[columns]),
+                        other => other,
+                    },
+                };
+                let tile = done.tile.view(rows.len() * width);
+                finish(tile, width, tail, rows, here);
+            },
+        );
     }
 
     /// `gate(x W_gate^T, x W_up^T)`; both layers have no bias, `out` is rows x outputs.
@@ -245,31 +226,61 @@ impl Linear {
         let (rows, n) = (x.rows(), gate.outputs());
         assert_eq!(up.outputs(), n, "{}: outputs", up.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", gate.name);
-        let cut = Cut::of(threads, &gate.weights, rows);
+        Linear::each_tile(
+            &[gate, up],
+            threads,
+            x,
+            out,
+            |[one, other], width, _, rows, here| {
+                let size = rows.len() * width;
+                join(
+                    (one.tile.view(size), other.tile.view(size)),
+                    width,
+                    how,
+                    rows,
+                    here,
+                );
+            },
+        );
+    }
+
+    /// Computes one or two layers of the same size tile by tile: `done` gets the tiles, their width, the columns that they
+    /// are, and the rows with the columns in them where the outputs go.
+    fn each_tile(
+        layers: &[&Linear],
+        threads: &Threads,
+        x: &Staged,
+        out: &mut [f32],
+        done: impl Fn(&[Scratch; 2], usize, Range<usize>, &mut [&mut [f32]], Range<usize>) + Sync + Send,
+    ) {
+        let cut = Cut::of(threads, &layers[0].weights, x.rows());
         threads.each(cut.blocks(out).into_iter(), |block| {
             let Block {
                 first,
                 part,
                 mut rows,
             } = block;
-            SCRATCH.with_borrow_mut(|[one, other]| {
+            SCRATCH.with_borrow_mut(|scratch| {
                 let (panels, start) = cut.part(part);
                 for panel in panels {
-                    let width = panel.1 * GROUP;
                     let columns = cut.columns(*panel);
                     let here = columns.start - start..columns.end - start;
-                    gate.unpack(one, *panel);
-                    up.unpack(other, *panel);
-                    let step = gate.rows_at_once(rows.len());
+                    for (layer, scratch) in layers.iter().zip(scratch.iter_mut()) {
+                        layer.unpack(scratch, *panel);
+                    }
+                    let step = layers[0].rows_at_once(rows.len());
                     for (j, rows) in rows.chunks_mut(step).enumerate() {
                         let range = first + j * step..first + j * step + rows.len();
-                        gate.product(one, x, range.clone(), *panel);
-                        up.product(other, x, range, *panel);
-                        let tiles = (
-                            one.tile.view(rows.len() * width),
-                            other.tile.view(rows.len() * width),
+                        for (layer, scratch) in layers.iter().zip(scratch.iter_mut()) {
+                            layer.product(scratch, x, range.clone(), *panel);
+                        }
+                        done(
+                            scratch,
+                            panel.1 * GROUP,
+                            columns.clone(),
+                            rows,
+                            here.clone(),
                         );
-                        join(tiles, width, how, rows, here.clone());
                     }
                 }
             });

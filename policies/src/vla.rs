@@ -17,7 +17,7 @@ use std::time::Instant;
 /// A checkpoint that acts.
 pub struct VlaPolicy {
     model: Arc<Model>,
-    prompt: Option<(String, Vec<u32>)>,
+    tokens: usize,
     work: Workspace,
 }
 
@@ -90,7 +90,7 @@ impl VlaPolicy {
         };
         Ok(VlaPolicy {
             model: Arc::new(model),
-            prompt: None,
+            tokens: 0,
             work: Workspace::default(),
         })
     }
@@ -107,7 +107,7 @@ impl VlaPolicy {
     pub fn another(&self, threads: Threads) -> VlaPolicy {
         VlaPolicy {
             model: Arc::clone(&self.model),
-            prompt: None,
+            tokens: 0,
             work: Workspace::new(threads),
         }
     }
@@ -117,10 +117,9 @@ impl VlaPolicy {
         self.work.threads = threads;
     }
 
-    /// Tokens of the last query.
+    /// Tokens of the last query, those of the actions included.
     pub fn tokens(&self) -> usize {
-        let prompt = self.prompt.as_ref().map_or(0, |(_, ids)| ids.len());
-        prompt + self.model.network.architecture().placeholders() + 1
+        self.tokens
     }
 
     /// The network.
@@ -133,18 +132,6 @@ impl VlaPolicy {
             policy: self.model.format.name().into(),
             what,
         })
-    }
-
-    /// Token ids, remembered for the last instruction.
-    fn prompt(&mut self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
-        if let Some((text, ids)) = &self.prompt
-            && text == instruction
-        {
-            return Ok(ids.clone());
-        }
-        let ids = self.model.prompter.ids(instruction)?;
-        self.prompt = Some((instruction.into(), ids.clone()));
-        Ok(ids)
     }
 }
 
@@ -186,7 +173,8 @@ impl Policy for VlaPolicy {
             .take(config.num_images)
             .map(|frame| self.model.pipeline.apply(frame, size))
             .collect();
-        let prompt = self.prompt(observation.instruction)?;
+        let prompt = self.model.prompter.ids(observation.instruction)?;
+        self.tokens = prompt.len() + config.placeholders() + 1;
         let state = self
             .model
             .statistics

@@ -12,26 +12,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
+    let assets = || open_assets(cli);
     match &cli.command {
-        Some(Command::Bench(args)) => return super::measure::measure(args),
-        Some(Command::Pack { dir, out, policy }) => return pack(dir, out, *policy),
-        _ => {}
-    }
-    let assets = open_assets(cli)?;
-    match &cli.command {
-        None | Some(Command::Bench(_) | Command::Pack { .. }) => evaluate(&assets, &cli.run),
-        Some(Command::List) => list(&assets),
+        None => evaluate(&assets()?, &cli.run),
+        Some(Command::Bench(args)) => super::measure::measure(args),
+        Some(Command::Pack { dir, out, policy }) => pack(dir, out, *policy),
+        Some(Command::List) => list(&assets()?),
         Some(Command::Replay {
             run_dir,
             jobs,
             video,
-        }) => repeat(&assets, run_dir, *jobs, *video),
+        }) => repeat(&assets()?, run_dir, *jobs, *video),
         Some(Command::Render {
             suite,
             task,
             init,
             out,
-        }) => render(&assets, suite, (*task, *init), out),
+        }) => render(&assets()?, suite, (*task, *init), out),
     }
 }
 

@@ -170,24 +170,24 @@ impl TensorFile {
         self.tensors.get(name).map(|(_, place)| place.dtype)
     }
 
-    /// Where a tensor is: file, first byte, type.
-    pub(super) fn place(&self, name: &str) -> Result<(&Path, &TensorPlace), PolicyError> {
+    fn find(&self, name: &str) -> Result<(&(PathBuf, Mutex<File>), &TensorPlace), PolicyError> {
         match self.tensors.get(name) {
-            Some((file, place)) => Ok((&self.files[*file].0, place)),
+            Some((file, place)) => Ok((&self.files[*file], place)),
             None => Err(self.error(name, "missing".into())),
         }
     }
 
+    /// Where a tensor is: file, first byte, type.
+    pub(super) fn place(&self, name: &str) -> Result<(&Path, &TensorPlace), PolicyError> {
+        let ((path, _), place) = self.find(name)?;
+        Ok((path, place))
+    }
+
     /// Type and bytes of a tensor.
     fn bytes(&self, name: &str) -> Result<(FloatType, Vec<u8>), PolicyError> {
-        let Some((file, place)) = self.tensors.get(name) else {
-            return Err(self.error(name, "missing".into()));
-        };
+        let ((_, file), place) = self.find(name)?;
         let mut bytes = vec![0u8; place.range.len()];
-        let mut open = self.files[*file]
-            .1
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = file.lock().unwrap_or_else(PoisonError::into_inner);
         open.seek(SeekFrom::Start(place.range.start as u64))
             .and_then(|_| open.read_exact(&mut bytes))
             .map_err(|e| self.error(name, e.to_string()))?;
