@@ -57,6 +57,9 @@ pub struct PlacementDesc {
     /// Orientation of a freshly placed movable object, `[w, x, y, z]`, before any yaw of its region.
     #[serde(default = "identity_quat")]
     pub quat_wxyz: [f64; 4],
+    /// Further turn about the world's z drawn uniformly between these two, rad; zero for most.
+    #[serde(default)]
+    pub yaw_range: [f64; 2],
 }
 
 impl Default for PlacementDesc {
@@ -66,6 +69,7 @@ impl Default for PlacementDesc {
             top_offset: 0.0,
             horizontal_radius: 0.0,
             quat_wxyz: identity_quat(),
+            yaw_range: [0.0; 2],
         }
     }
 }
