@@ -34,6 +34,15 @@ const GRIPPER: [GripperPart; 5] = [
 impl Obstacles {
     /// All instances but those named by index.
     pub(super) fn new(world: &World, without: &[usize]) -> Obstacles {
+        Obstacles::of(world, &|i| !without.contains(&i))
+    }
+
+    /// One instance alone.
+    pub(super) fn only(world: &World, instance: usize) -> Obstacles {
+        Obstacles::of(world, &|i| i == instance)
+    }
+
+    fn of(world: &World, wanted: &dyn Fn(usize) -> bool) -> Obstacles {
         let scene: &SceneDesc = world.scene();
         let poses = world.visual_state().poses;
         let mut out = Obstacles {
@@ -44,7 +53,7 @@ impl Obstacles {
             let Owner::Instance(i) = row.owner else {
                 continue;
             };
-            if without.contains(&i) {
+            if !wanted(i) {
                 continue;
             }
             for c in &scene.model(row.owner).bodies[row.body].collision {
@@ -108,6 +117,64 @@ impl Obstacles {
             }
         }
         least
+    }
+
+    /// Way to a point `hover` above a grip: high while far away, down a slope when near, never above
+    /// the ceiling, m.
+    pub(super) fn way_above(
+        &self,
+        eef: Point3<f64>,
+        grip: Point3<f64>,
+        hover: f64,
+        ceiling: f64,
+    ) -> Point3<f64> {
+        let to = grip.xy() - eef.xy();
+        let flat = to.norm();
+        let over = hover + 0.5 * (flat - 0.06).max(0.0);
+        // Higher than what the open fingers pass over on the way.
+        let mut need = grip.z + over;
+        for i in 0..=3 {
+            let p = eef.xy() + to * (f64::from(i) / 3.0) * (0.10f64.min(flat) / flat.max(1e-9));
+            if flat > 0.03
+                && let Some(h) = self.height(p.x, p.y, 0.06)
+            {
+                need = need.max(h + 0.025);
+            }
+        }
+        let z = need.min(ceiling);
+        if eef.z < z - 0.03 && flat > 0.03 {
+            // First up, then across.
+            let slow = ((0.05 - (z - eef.z - 0.03)) / 0.05).clamp(0.0, 1.0);
+            return Point3::new(eef.x + to.x * slow, eef.y + to.y * slow, z);
+        }
+        Point3::new(grip.x, grip.y, z)
+    }
+
+    /// Highest point below `ceiling` within `radius` of a place, if any, m.
+    pub(super) fn floor(&self, x: f64, y: f64, radius: f64, ceiling: f64) -> Option<f64> {
+        self.tops
+            .iter()
+            .filter(|p| libm::hypot(p.x - x, p.y - y) < radius && p.z < ceiling)
+            .map(|p| p.z)
+            .reduce(f64::max)
+    }
+
+    /// Lowest and highest corner of the box around everything, m.
+    pub(super) fn corners(&self) -> (Point3<f64>, Point3<f64>) {
+        let mut low = Vector3::repeat(f64::INFINITY);
+        let mut high = -low;
+        for block in &self.blocks {
+            let r = block.pose.rotation.to_rotation_matrix();
+            let e = r.matrix().abs() * block.half;
+            low = low.inf(&(block.pose.translation.vector - e));
+            high = high.sup(&(block.pose.translation.vector + e));
+        }
+        (low.into(), high.into())
+    }
+
+    /// Whether a point is inside one of the boxes.
+    pub(super) fn inside(&self, p: Point3<f64>) -> bool {
+        self.blocks.iter().any(|block| block.distance(p) <= 0.0)
     }
 
     /// Highest point within `radius` of a place on the table, if any, m.

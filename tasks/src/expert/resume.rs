@@ -2,7 +2,8 @@
 //! be is read off the fingers, the contacts and where hand and object are. What cannot be seen (how
 //! long the expert has waited, which grips it tried) is estimated or forgotten.
 
-use super::{Expert, Phase, errand, origin, yaw_error};
+use super::{Expert, Skill};
+use super::rim::{HOVER, Phase, RimPlace, origin, yaw_error};
 use crate::{Task, TaskError};
 use bitvla_sim::panda::ARM;
 use bitvla_sim::{Owner, World};
@@ -44,7 +45,7 @@ impl RestingHeight {
     /// # Errors
     /// When the goal of the task is none that the expert knows.
     pub fn new(world: &World, task: &Task) -> Result<RestingHeight, TaskError> {
-        let (object, _) = errand(world, task)?;
+        let object = Expert::new(world, task)?.object();
         let z = origin(world, object).z;
         Ok(RestingHeight { object, z })
     }
@@ -147,12 +148,16 @@ impl Expert {
 
     fn taking_over(world: &World, task: &Task, rest_z: Option<f64>) -> Result<Expert, TaskError> {
         let mut expert = Expert::new(world, task)?;
-        let seen = Seen::new(world, expert.object, expert.target, rest_z);
-        expert.last_eef = seen.eef;
-        expert.infer(world, &seen);
+        if let Skill::Rim(rim) = &mut expert.skill {
+            let seen = Seen::new(world, rim.object, rim.target, rest_z);
+            rim.hand.last_eef = seen.eef;
+            rim.infer(world, &seen);
+        }
         Ok(expert)
     }
+}
 
+impl RimPlace {
     fn infer(&mut self, world: &World, seen: &Seen) {
         let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
         let above_grip = seen.eef.z - seen.object.z - self.grasp.offset.z;
@@ -199,7 +204,7 @@ impl Expert {
         let low = seen.object.z < seen.target.z + 0.035;
         if flat < 0.007 || (flat < 0.02 && low) {
             self.begin(Phase::Lower, 0, seen.eef);
-            self.still = still(world);
+            self.hand.still = still(world);
         } else if seen.supported
             && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
             && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
@@ -227,11 +232,11 @@ impl Expert {
         let above_grip = seen.eef.z - self.grip.z;
         let flat = (seen.eef.xy() - self.grip.xy()).norm();
         let turned = yaw_error(world, self.grasp.yaw).abs() < 0.1;
-        let planned = turned && flat < 0.015 && above_grip < super::HOVER - 0.004;
+        let planned = turned && flat < 0.015 && above_grip < HOVER - 0.004;
         if planned || (above_grip < COMMITTED && self.keep_near_grip(world, seen)) {
             let grip = self.grip;
             self.begin(Phase::Descend, 8, grip);
-            self.still = still(world);
+            self.hand.still = still(world);
         }
     }
 

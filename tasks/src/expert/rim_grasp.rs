@@ -1,6 +1,7 @@
 //! Where to pinch a rim: one finger inside the bowl, one outside, chosen for reach and for room
 //! around the gripper.
 
+use super::hand::stretch;
 use super::obstacles::{Obstacles, bounds};
 use bitvla_sim::{ModelDesc, isometry};
 use nalgebra::{Point3, Vector3};
@@ -51,6 +52,30 @@ pub(super) struct Rim {
 }
 
 impl Rim {
+    /// Whether a model is hollow and round about its origin: a bowl, but no mug with a handle.
+    pub(super) fn round(model: &ModelDesc) -> bool {
+        let mut low = Vector3::repeat(f64::INFINITY);
+        let mut high = -low;
+        let mut covered = false;
+        for c in model.bodies.iter().take(1).flat_map(|b| &b.collision) {
+            let Some((centre, half)) = bounds(&c.shape) else {
+                continue;
+            };
+            let pose = isometry(c.pos, c.quat_wxyz);
+            let extent = pose.rotation.to_rotation_matrix().matrix().abs() * half;
+            let middle = (pose * Point3::from(centre)).coords;
+            low = low.inf(&(middle - extent));
+            high = high.sup(&(middle + extent));
+            // Anything above the axis at half the height or more closes it.
+            let near = libm::hypot(middle.x, middle.y) < 0.5 * extent.xy().amax();
+            covered |= near && middle.z + extent.z > 0.02;
+        }
+        let round = (high.x + low.x).abs() < 0.004
+            && (high.y + low.y).abs() < 0.004
+            && (high.x - high.y).abs() < 0.004;
+        round && !covered && high.z - low.z > 0.03
+    }
+
     /// Measures the collision shapes of the root body.
     pub(super) fn of(model: &ModelDesc) -> Rim {
         let mut corners = Vec::new();
@@ -87,14 +112,6 @@ pub(super) struct Setting<'a> {
     pub obstacles: &'a Obstacles,
     /// Directions already tried in vain.
     pub failed: &'a [f64],
-}
-
-/// Distance from shoulder to wrist that holding the hand straight down at a point asks for, m; the
-/// arm is nearly stretched at 0.70.
-fn stretch(base: Point3<f64>, p: Point3<f64>) -> f64 {
-    let flat = libm::hypot(p.x - base.x, p.y - base.y) - 0.088;
-    let up = p.z + 0.2035 - (base.z + 0.333);
-    libm::hypot(flat, up)
 }
 
 /// The cheapest grasp.

@@ -1,0 +1,244 @@
+//! Opens a drawer by its handle, or pushes it closed. The hand comes from the front, tilted down and
+//! turned towards the robot's side, its fingers above and below the handle bar; for closing it comes
+//! with closed fingers.
+
+use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
+use super::obstacles::bounds;
+use bitvla_sim::{JointDesc, Owner, World, isometry};
+use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
+
+/// How far the hand points down, rad.
+const TILT: f64 = 0.45;
+/// How far it is turned away from the drawer's direction, rad.
+const SIDE: f64 = 0.35;
+/// Where it waits in front of the handle, m.
+const STANDOFF: f64 = 0.09;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Rise,
+    Align,
+    Advance,
+    Close,
+    Pull,
+    Open,
+    Retreat,
+}
+
+/// The memory of this errand.
+pub(super) struct Drawer {
+    instance: usize,
+    body: usize,
+    open: bool,
+    phase: Phase,
+    steps: usize,
+    hand: Hand,
+    turn: Rotation3<f64>,
+    approach: Vector3<f64>,
+    from: Point3<f64>,
+    tries: usize,
+}
+
+/// World pose of body `body` of instance `instance`.
+pub(super) fn body_pose(world: &World, instance: usize, body: usize) -> Isometry3<f64> {
+    let rows = world.scene().body_table();
+    let row = rows
+        .iter()
+        .position(|r| r.owner == Owner::Instance(instance) && r.body == body);
+    let poses = world.visual_state().poses;
+    row.and_then(|r| poses.get(r).copied())
+        .unwrap_or_else(Isometry3::identity)
+}
+
+/// The joint of a body.
+pub(super) fn joint_of(world: &World, instance: usize, body: usize) -> Option<&JointDesc> {
+    world.scene().instances[instance].model.bodies[body]
+        .joint
+        .as_ref()
+}
+
+/// Its position.
+pub(super) fn joint_at(world: &World, instance: usize, body: usize) -> f64 {
+    joint_of(world, instance, body)
+        .and_then(|j| world.joint_position(instance, &j.name))
+        .unwrap_or(0.0)
+}
+
+impl Drawer {
+    /// Plans to open or close the drawer that is body `body` of an instance.
+    pub(super) fn new(world: &World, instance: usize, body: usize, open: bool) -> Drawer {
+        let mut drawer = Drawer {
+            instance,
+            body,
+            open,
+            phase: Phase::Rise,
+            steps: 0,
+            hand: Hand::default(),
+            turn: Rotation3::identity(),
+            approach: -Vector3::z(),
+            from: Point3::origin(),
+            tries: 0,
+        };
+        drawer.plan(world);
+        drawer
+    }
+
+    /// Whether the drawer is where it should be and the hand has left it.
+    pub(super) fn done(&self) -> bool {
+        self.phase == Phase::Retreat && self.steps >= 14
+    }
+
+    /// One word for the current phase, for logs.
+    pub(super) fn phase(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+
+    /// Unit vector in the world along which the drawer opens.
+    fn outward(&self, world: &World) -> Vector3<f64> {
+        let Some(joint) = joint_of(world, self.instance, self.body) else {
+            return Vector3::x();
+        };
+        let sign = if joint.range[0].abs() > joint.range[1].abs() {
+            -1.0
+        } else {
+            1.0
+        };
+        body_pose(world, self.instance, self.body).rotation * Vector3::from(joint.axis) * sign
+    }
+
+    /// Middle of the handle: the wide shape that sticks out farthest.
+    fn handle(&self, world: &World) -> Point3<f64> {
+        let pose = body_pose(world, self.instance, self.body);
+        let out = self.outward(world);
+        let shapes = &world.scene().instances[self.instance].model.bodies[self.body].collision;
+        let mut best: Option<(f64, Point3<f64>)> = None;
+        for shape in shapes {
+            let Some((centre, half)) = bounds(&shape.shape) else {
+                continue;
+            };
+            let at = pose * isometry(shape.pos, shape.quat_wxyz);
+            let middle = at * Point3::from(centre);
+            let reach = (at.rotation.to_rotation_matrix().matrix().transpose() * out)
+                .abs()
+                .dot(&half)
+                + middle.coords.dot(&out);
+            if half.amax() > 0.02 && best.as_ref().is_none_or(|(r, _)| reach > *r) {
+                best = Some((reach, middle));
+            }
+        }
+        best.map_or(Point3::from(pose.translation.vector), |(_, p)| p)
+    }
+
+    fn plan(&mut self, world: &World) {
+        let out = self.outward(world);
+        // Away from the robot along the front.
+        let along = Vector3::z().cross(&out);
+        let away = if along.x < 0.0 { -along } else { along };
+        let flat = -out * libm::cos(SIDE) + away * libm::sin(SIDE);
+        self.approach = flat * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
+        self.turn = hand_along(world, self.approach, Vector3::z());
+        self.enter(Phase::Rise, world);
+    }
+
+    fn enter(&mut self, phase: Phase, world: &World) {
+        self.phase = phase;
+        self.steps = 0;
+        self.hand.rest();
+        self.from = Point3::from(world.eef_pose().translation.vector);
+    }
+
+    fn gripper(&self) -> f64 {
+        match (self.open, self.phase) {
+            (true, Phase::Close | Phase::Pull) | (false, _) => CLOSE,
+            _ => OPEN,
+        }
+    }
+
+    /// The action for the next control step.
+    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.hand.look(world);
+        self.steps += 1;
+        self.advance(world, eef);
+        let out = self.outward(world);
+        let handle = self.handle(world);
+        let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
+        let goal = match self.phase {
+            Phase::Rise => Point3::new(
+                self.from.x,
+                self.from.y,
+                self.from.z.max(wait.z + 0.10),
+            ),
+            Phase::Align => wait,
+            Phase::Advance if self.open => handle,
+            Phase::Advance => handle - self.approach * 0.01,
+            Phase::Close => self.from,
+            Phase::Pull if self.open => eef + out * 0.04,
+            Phase::Pull => eef - out * 0.03 + (handle - eef - out * out.dot(&(handle - eef))) * 0.5,
+            Phase::Open => self.from,
+            Phase::Retreat => self.from - self.approach * 0.08 + Vector3::z() * 0.08,
+        };
+        let mut a = self.hand.pull(eef, goal);
+        if self.phase == Phase::Pull && self.open {
+            // Straight out, at the height and place where the bar was taken.
+            let side = self.from - eef;
+            let side = side - out * out.dot(&side);
+            a = out * 0.6 + side / 0.05;
+        }
+        let turn = if self.phase == Phase::Rise {
+            Vector3::zeros()
+        } else {
+            turn_to(world, &self.turn)
+        };
+        Hand::action(a, turn, self.gripper())
+    }
+
+    fn advance(&mut self, world: &World, eef: Point3<f64>) {
+        let n = self.steps;
+        let q = joint_at(world, self.instance, self.body);
+        let handle = self.handle(world);
+        let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
+        match self.phase {
+            Phase::Rise => {
+                if eef.z > wait.z + 0.08 || n > 20 {
+                    self.enter(Phase::Align, world);
+                }
+            }
+            Phase::Align => {
+                let error = turn_to(world, &self.turn).norm();
+                if ((eef - wait).norm() < 0.012 && error < 0.06) || n > 70 {
+                    self.enter(Phase::Advance, world);
+                }
+            }
+            Phase::Advance => {
+                let left = (handle - eef).dot(&self.approach);
+                let there = left < if self.open { 0.003 } else { 0.016 };
+                if there || (self.hand.still >= 4 && n > 8) || n > 40 {
+                    self.enter(if self.open { Phase::Close } else { Phase::Pull }, world);
+                }
+            }
+            Phase::Close => {
+                if n > 12 {
+                    self.enter(Phase::Pull, world);
+                }
+            }
+            Phase::Pull => {
+                let arrived = if self.open { q < -0.154 } else { q > 0.004 };
+                let lost = self.open && (handle - eef).norm() > 0.03;
+                if arrived || lost || (self.hand.still >= 8 && n > 15) || n > 60 {
+                    self.tries += usize::from(lost);
+                    self.enter(Phase::Open, world);
+                }
+            }
+            Phase::Open => {
+                if n > if self.open { 7 } else { 1 } {
+                    self.enter(Phase::Retreat, world);
+                }
+            }
+            Phase::Retreat => {
+                if n > 14 {
+                    self.plan(world);
+                }
+            }
+        }
+    }
+}

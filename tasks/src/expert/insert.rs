@@ -1,0 +1,252 @@
+//! Puts an object into something that opens to the side (a microwave): the hand comes level, takes the
+//! object by what sticks out towards it (a handle), lifts it over the sill, pushes it in and lets go.
+
+use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
+use super::obstacles::Obstacles;
+use super::rim::origin;
+use bitvla_sim::World;
+use nalgebra::{Point3, Rotation3, Vector3};
+
+/// How far the hand points down, rad.
+const TILT: f64 = 0.35;
+/// Free height over the sill, m.
+const OVER: f64 = 0.018;
+/// How far inside the edge the near side of the object ends up, m.
+const INSIDE: f64 = 0.018;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Rise,
+    Align,
+    Advance,
+    Close,
+    Lift,
+    Before,
+    Into,
+    Lower,
+    Open,
+    Retreat,
+}
+
+/// The memory of this errand.
+pub(super) struct Insert {
+    object: usize,
+    phase: Phase,
+    steps: usize,
+    hand: Hand,
+    from: Point3<f64>,
+    inward: Vector3<f64>,
+    approach: Vector3<f64>,
+    turn: Rotation3<f64>,
+    /// Grip point from the object's origin, m.
+    grip: Vector3<f64>,
+    /// Lowest point and near side of the object from its origin, m.
+    below: f64,
+    near: f64,
+    rest_z: f64,
+    /// Middle of the opening at the height of its floor, on its near edge.
+    door: Point3<f64>,
+}
+
+impl Insert {
+    /// Plans to put instance `object` into the site of an instance.
+    pub(super) fn new(world: &World, object: usize, instance: usize, site: &str) -> Insert {
+        let (site, _) = world
+            .site_pose(instance, site)
+            .unwrap_or((world.instance_pose(instance), [0.0; 3]));
+        let centre = Point3::from(site.translation.vector);
+        let it = origin(world, object);
+        // Of the horizontal axes of the site the one that leads away from the object's side.
+        let y = site.rotation * Vector3::y();
+        let inward = if (centre - it).dot(&y) < 0.0 { -y } else { y };
+        let approach = inward * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
+        let mut insert = Insert {
+            object,
+            phase: Phase::Rise,
+            steps: 0,
+            hand: Hand::default(),
+            from: Point3::origin(),
+            inward,
+            approach,
+            turn: Rotation3::identity(),
+            grip: Vector3::zeros(),
+            below: 0.0,
+            near: 0.0,
+            rest_z: it.z,
+            door: opening(&Obstacles::only(world, instance), centre, inward),
+        };
+        insert.plan(world);
+        insert
+    }
+
+    /// Whether the object has been let go and the hand has left.
+    pub(super) fn done(&self) -> bool {
+        self.phase == Phase::Retreat && self.steps >= 14
+    }
+
+    /// One word for the current phase, for logs.
+    pub(super) fn phase(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+
+    fn plan(&mut self, world: &World) {
+        let it = origin(world, self.object);
+        let (low, high) = Obstacles::only(world, self.object).corners();
+        let middle = nalgebra::center(&low, &high);
+        let half = 0.5 * (high - low);
+        let reach = half.x * self.inward.x.abs() + half.y * self.inward.y.abs();
+        let near = middle - self.inward * reach;
+        let grip = Point3::new(near.x, near.y, middle.z + 0.004) + self.inward * 0.006;
+        self.grip = grip - it;
+        self.below = it.z - low.z;
+        self.near = (it - near).dot(&self.inward);
+        self.rest_z = it.z;
+        let across = Vector3::z().cross(&self.inward);
+        self.turn = hand_along(world, self.approach, across);
+        self.enter(Phase::Rise, world);
+    }
+
+    fn enter(&mut self, phase: Phase, world: &World) {
+        self.phase = phase;
+        self.steps = 0;
+        self.hand.rest();
+        self.from = Point3::from(world.eef_pose().translation.vector);
+    }
+
+    /// The action for the next control step.
+    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.hand.look(world);
+        self.steps += 1;
+        let object = origin(world, self.object);
+        self.advance(world, eef, object);
+        let grip = object + self.grip;
+        let wait = grip - self.approach * 0.09;
+        let z = self.door.z + self.below + OVER;
+        let across = Vector3::z().cross(&self.inward);
+        let line = (self.door - object).dot(&across);
+        let goal = match self.phase {
+            Phase::Rise => Point3::new(self.from.x, self.from.y, self.from.z.max(wait.z + 0.12)),
+            Phase::Align => wait,
+            Phase::Advance => grip,
+            Phase::Close | Phase::Open => self.from,
+            Phase::Lift => Point3::new(self.from.x, self.from.y, eef.z + z - object.z),
+            Phase::Before => eef + across * line + Vector3::z() * (z - object.z),
+            Phase::Into => {
+                let left = (self.door - object).dot(&self.inward) + self.near + INSIDE;
+                eef + across * line + Vector3::z() * (z - object.z) + self.inward * left.min(0.03)
+            }
+            Phase::Lower => eef - Vector3::z() * 0.015,
+            Phase::Retreat => self.from - self.inward * 0.16 + Vector3::z() * 0.02,
+        };
+        let gripper = match self.phase {
+            Phase::Close | Phase::Lift | Phase::Before | Phase::Into | Phase::Lower => CLOSE,
+            _ => OPEN,
+        };
+        let mut a = self.hand.pull(eef, goal);
+        if matches!(self.phase, Phase::Into | Phase::Lower | Phase::Lift) {
+            a = a.map(|v| v.clamp(-0.6, 0.6));
+        }
+        let turn = if self.phase == Phase::Rise {
+            Vector3::zeros()
+        } else {
+            turn_to(world, &self.turn)
+        };
+        Hand::action(a, turn, gripper)
+    }
+
+    fn advance(&mut self, world: &World, eef: Point3<f64>, object: Point3<f64>) {
+        let n = self.steps;
+        let grip = object + self.grip;
+        let wait = grip - self.approach * 0.09;
+        let z = self.door.z + self.below + OVER;
+        let across = Vector3::z().cross(&self.inward);
+        let error = turn_to(world, &self.turn).norm();
+        let lost = (grip - eef).norm() > 0.04;
+        match self.phase {
+            Phase::Rise => {
+                if eef.z > wait.z + 0.09 || n > 20 {
+                    self.enter(Phase::Align, world);
+                }
+            }
+            Phase::Align => {
+                if ((eef - wait).norm() < 0.010 && error < 0.06) || n > 70 {
+                    self.enter(Phase::Advance, world);
+                }
+            }
+            Phase::Advance => {
+                let there = (grip - eef).norm() < 0.005;
+                if there || (self.hand.still >= 4 && n > 8) || n > 40 {
+                    self.enter(Phase::Close, world);
+                }
+            }
+            Phase::Close => {
+                if n > 12 {
+                    self.enter(Phase::Lift, world);
+                }
+            }
+            Phase::Lift => {
+                let rise = eef.z - self.from.z;
+                if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
+                    self.enter(Phase::Open, world);
+                } else if object.z > z - 0.006 || n > 40 {
+                    self.enter(Phase::Before, world);
+                }
+            }
+            Phase::Before => {
+                let off = (self.door - object).dot(&across).abs();
+                if lost {
+                    self.enter(Phase::Open, world);
+                } else if off < 0.008 || n > 50 {
+                    self.enter(Phase::Into, world);
+                }
+            }
+            Phase::Into => {
+                let left = (self.door - object).dot(&self.inward) + self.near + INSIDE;
+                if lost {
+                    self.enter(Phase::Open, world);
+                } else if left < 0.004 || (self.hand.still >= 5 && n > 10) || n > 60 {
+                    self.enter(Phase::Lower, world);
+                }
+            }
+            Phase::Lower => {
+                let low = object.z < self.door.z + self.below + 0.003;
+                if low || (self.hand.still >= 3 && n > 4) || n > 20 {
+                    self.enter(Phase::Open, world);
+                }
+            }
+            Phase::Open => {
+                if n > 7 {
+                    self.enter(Phase::Retreat, world);
+                }
+            }
+            Phase::Retreat => {
+                if n > 16 {
+                    self.plan(world);
+                }
+            }
+        }
+    }
+}
+
+/// Middle of an opening at the height of the floor behind it: from a point inside downwards to the
+/// floor, to both side walls, and out to the edge of the floor.
+fn opening(walls: &Obstacles, inside: Point3<f64>, inward: Vector3<f64>) -> Point3<f64> {
+    let across = Vector3::z().cross(&inward);
+    let march = |from: Point3<f64>, step: Vector3<f64>, free: bool| {
+        let mut p = from;
+        for _ in 0..200 {
+            if walls.inside(p) == free {
+                break;
+            }
+            p += step;
+        }
+        p
+    };
+    let floor = march(inside, Vector3::z() * -0.002, true);
+    let left = march(inside, across * 0.002, true);
+    let right = march(inside, across * -0.002, true);
+    let middle = nalgebra::center(&left, &right);
+    let under = Point3::new(middle.x, middle.y, floor.z - 0.004);
+    let edge = march(under, inward * -0.002, false);
+    Point3::new(edge.x, edge.y, floor.z)
+}

@@ -1,0 +1,195 @@
+//! Turns a knob by pushing one end of its bar with closed fingers, from above.
+
+use super::drawer::{body_pose, joint_at, joint_of};
+use super::hand::{CLOSE, Hand, hand_down, turn_to};
+use super::obstacles::bounds;
+use bitvla_sim::{World, isometry};
+use nalgebra::{Point3, Vector3};
+
+/// How far behind the bar the fingers come down, m.
+const BEHIND: f64 = 0.035;
+/// How deep below the top of the bar the tips go, m.
+const DEPTH: f64 = 0.022;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Above,
+    Down,
+    Turn,
+    Up,
+}
+
+/// The memory of this errand.
+pub(super) struct Knob {
+    instance: usize,
+    body: usize,
+    on: bool,
+    phase: Phase,
+    steps: usize,
+    hand: Hand,
+    from: Point3<f64>,
+    /// Which end of the bar is pushed.
+    end: f64,
+}
+
+/// The bar of a knob now.
+struct Bar {
+    /// Joint axis at the height of the top, m.
+    centre: Point3<f64>,
+    /// Along the bar, horizontal unit vector.
+    along: Vector3<f64>,
+    half_length: f64,
+    half_width: f64,
+}
+
+impl Knob {
+    /// Plans to turn the knob that is body `body` of an instance.
+    pub(super) fn new(world: &World, instance: usize, body: usize, on: bool) -> Knob {
+        let mut knob = Knob {
+            instance,
+            body,
+            on,
+            phase: Phase::Above,
+            steps: 0,
+            hand: Hand::default(),
+            from: Point3::origin(),
+            end: 1.0,
+        };
+        // The end nearer to the robot is easier to reach behind.
+        let bar = knob.bar(world);
+        let base = Point3::from(world.scene().arena.robot_base_pos);
+        let toward = base - bar.centre;
+        knob.end = if bar.along.dot(&toward) < 0.0 { -1.0 } else { 1.0 };
+        knob.enter(Phase::Above, world);
+        knob
+    }
+
+    /// Whether the hand has left the knob.
+    pub(super) fn done(&self) -> bool {
+        self.phase == Phase::Up && self.steps >= 8
+    }
+
+    /// One word for the current phase, for logs.
+    pub(super) fn phase(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+
+    fn enter(&mut self, phase: Phase, world: &World) {
+        self.phase = phase;
+        self.steps = 0;
+        self.hand.rest();
+        self.from = Point3::from(world.eef_pose().translation.vector);
+    }
+
+    /// The tallest shape of the knob, taken as a bar.
+    fn bar(&self, world: &World) -> Bar {
+        let pose = body_pose(world, self.instance, self.body);
+        let mut bar = Bar {
+            centre: Point3::from(pose.translation.vector),
+            along: Vector3::x(),
+            half_length: 0.04,
+            half_width: 0.012,
+        };
+        let mut top = f64::NEG_INFINITY;
+        let bodies = &world.scene().instances[self.instance].model.bodies;
+        for shape in &bodies[self.body].collision {
+            let Some((centre, half)) = bounds(&shape.shape) else {
+                continue;
+            };
+            let at = pose * isometry(shape.pos, shape.quat_wxyz);
+            let r = at.rotation.to_rotation_matrix();
+            let middle = at * Point3::from(centre);
+            let height = middle.z + r.matrix().abs().row(2).transpose().dot(&half);
+            if height <= top {
+                continue;
+            }
+            top = height;
+            // The longest horizontal axis of the shape.
+            let mut axes: Vec<(f64, Vector3<f64>)> = (0..3)
+                .map(|i| (half[i], Vector3::from(r.matrix().column(i))))
+                .filter(|(_, axis)| axis.z.abs() < 0.7)
+                .collect();
+            axes.sort_by(|a, b| b.0.total_cmp(&a.0));
+            if let [long, short, ..] = axes[..] {
+                let along = Vector3::new(long.1.x, long.1.y, 0.0).normalize();
+                bar = Bar {
+                    centre: Point3::new(middle.x, middle.y, height),
+                    along,
+                    half_length: long.0,
+                    half_width: short.0,
+                };
+            }
+        }
+        bar
+    }
+
+    /// Where the finger tips push: behind the end of the bar, seen in the direction of turning, at a
+    /// distance from the face.
+    fn contact(&self, world: &World, behind: f64) -> (Point3<f64>, Vector3<f64>) {
+        let bar = self.bar(world);
+        let axis = joint_of(world, self.instance, self.body)
+            .map_or(1.0, |j| j.axis[2]);
+        let sense = if self.on { axis } else { -axis };
+        let arm = bar.along * self.end;
+        let push = Vector3::z().cross(&arm) * sense.signum();
+        let at = bar.centre + arm * (bar.half_length - 0.012)
+            - push * (bar.half_width + 0.010 + behind)
+            - Vector3::z() * (DEPTH - 0.0095);
+        (at, push)
+    }
+
+    /// The action for the next control step.
+    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.hand.look(world);
+        self.steps += 1;
+        let (wait, _) = self.contact(world, BEHIND - 0.01);
+        let q = joint_at(world, self.instance, self.body);
+        let n = self.steps;
+        match self.phase {
+            Phase::Above => {
+                let above = wait + Vector3::z() * 0.07;
+                if (eef - above).norm() < 0.012 && n > 8 || n > 70 {
+                    self.enter(Phase::Down, world);
+                }
+            }
+            Phase::Down => {
+                if (eef - wait).norm() < 0.006 || (self.hand.still >= 4 && n > 6) || n > 30 {
+                    self.enter(Phase::Turn, world);
+                }
+            }
+            Phase::Turn => {
+                let arrived = if self.on { q > 0.56 } else { q < -0.003 };
+                if arrived || n > 90 {
+                    self.enter(Phase::Up, world);
+                }
+            }
+            Phase::Up => {
+                if n > 10 {
+                    self.end = -self.end;
+                    self.enter(Phase::Above, world);
+                }
+            }
+        }
+        let goal = match self.phase {
+            Phase::Above => {
+                let above = wait + Vector3::z() * 0.07;
+                // Up first while far away.
+                if (eef.xy() - above.xy()).norm() > 0.05 && eef.z < above.z - 0.01 {
+                    eef + Vector3::z() * 0.05 + (above - eef) * 0.3
+                } else {
+                    above
+                }
+            }
+            Phase::Down => wait,
+            Phase::Turn => {
+                let (touch, push) = self.contact(world, 0.0);
+                touch + push * 0.05
+            }
+            Phase::Up => self.from + Vector3::z() * 0.08,
+        };
+        let bar = self.bar(world);
+        let yaw = libm::atan2(bar.along.y, bar.along.x);
+        let a = self.hand.pull(eef, goal);
+        Hand::action(a, turn_to(world, &hand_down(world, yaw)), CLOSE)
+    }
+}

@@ -1,0 +1,240 @@
+//! Where to take any object from above: lines along the opening axis are sent through its collision
+//! shapes; wherever they cross a piece that fits between the pads (a bottle, a wall, a handle, a knob)
+//! there is a grip. The cheapest one has room for the open fingers, lies near the centre of mass and
+//! within reach.
+
+use super::hand;
+use super::obstacles::{Obstacles, bounds};
+use bitvla_sim::{ShapeDesc, World, isometry};
+use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
+use std::f64::consts::{FRAC_PI_2, PI};
+
+/// Directions of the opening axis looked at, over half a turn.
+const DIRECTIONS: usize = 24;
+/// Step along the opening axis, m.
+const STEP: f64 = 0.001;
+/// Thickness that fits between the pads, m.
+const THICKNESS: [f64; 2] = [0.003, 0.068];
+/// How far below the grip point the finger tips reach, m.
+pub(super) const TIP: f64 = 0.0095;
+
+/// A grip from above.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pinch {
+    /// Grip point in the world, m.
+    pub at: Point3<f64>,
+    /// Direction in which the fingers open, rad.
+    pub yaw: f64,
+    /// What is between the pads, m.
+    pub thickness: f64,
+}
+
+/// A convex piece of an object.
+struct Solid {
+    pose: Isometry3<f64>,
+    kind: Kind,
+}
+
+enum Kind {
+    Box(Vector3<f64>),
+    Round { radius: f64, half_height: f64 },
+    Ball(f64),
+}
+
+impl Solid {
+    fn contains(&self, p: Point3<f64>) -> bool {
+        let q = self.pose.inverse_transform_point(&p);
+        match self.kind {
+            Kind::Box(half) => (0..3).all(|i| q[i].abs() <= half[i]),
+            Kind::Round {
+                radius,
+                half_height,
+            } => q.z.abs() <= half_height && q.x * q.x + q.y * q.y <= radius * radius,
+            Kind::Ball(radius) => q.coords.norm_squared() <= radius * radius,
+        }
+    }
+}
+
+/// The collision shapes of an instance where it is now; hulls count as boxes.
+fn solids(world: &World, instance: usize) -> Vec<Solid> {
+    let poses = world.visual_state().poses;
+    let scene = world.scene();
+    let mut out = Vec::new();
+    for (row, pose) in scene.body_table().iter().zip(&poses) {
+        if row.owner != bitvla_sim::Owner::Instance(instance) {
+            continue;
+        }
+        for c in &scene.model(row.owner).bodies[row.body].collision {
+            let at = pose * isometry(c.pos, c.quat_wxyz);
+            let (pose, kind) = match &c.shape {
+                ShapeDesc::Cylinder {
+                    radius,
+                    half_height,
+                } => (
+                    at,
+                    Kind::Round {
+                        radius: *radius,
+                        half_height: *half_height,
+                    },
+                ),
+                ShapeDesc::Sphere { radius } => (at, Kind::Ball(*radius)),
+                other => match bounds(other) {
+                    Some((centre, half)) => (
+                        at * nalgebra::Translation3::from(centre),
+                        Kind::Box(half),
+                    ),
+                    None => continue,
+                },
+            };
+            out.push(Solid { pose, kind });
+        }
+    }
+    out
+}
+
+/// What the choice is made from.
+pub(super) struct Wish<'a> {
+    pub world: &'a World,
+    /// Instance to be taken.
+    pub object: usize,
+    /// Where its origin is to go.
+    pub goal: Point3<f64>,
+    /// Everything else.
+    pub obstacles: &'a Obstacles,
+    /// Grips already tried in vain.
+    pub failed: &'a [Pinch],
+    /// A wanted opening direction in the world, rad, if any.
+    pub yaw: Option<f64>,
+}
+
+/// The cheapest grip, if there is any.
+pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
+    let world = wish.world;
+    let solids = solids(world, wish.object);
+    let own = Obstacles::only(world, wish.object);
+    let (low, high) = own.corners();
+    let middle = nalgebra::center(&low, &high);
+    let pose = world.instance_pose(wish.object);
+    let model = &world.scene().instances[wish.object].model;
+    let com = model
+        .bodies
+        .first()
+        .and_then(|b| b.inertia.as_ref())
+        .map_or(middle, |i| pose * Point3::from(i.com));
+    let base = Point3::from(world.scene().arena.robot_base_pos);
+    let first = own_direction(&pose.rotation.to_rotation_matrix());
+    let span = 0.5 * libm::hypot(high.x - low.x, high.y - low.y);
+    let across = libm::floor(span / 0.01) as i32;
+    let mut best: Option<(f64, Pinch)> = None;
+    for d in 0..DIRECTIONS {
+        let yaw = (first + PI * d as f64 / DIRECTIONS as f64).rem_euclid(PI);
+        if wish.yaw.is_some_and(|y| {
+            let off = (yaw - y).rem_euclid(PI);
+            off.min(PI - off) > 0.1
+        }) {
+            continue;
+        }
+        let u = Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0);
+        let v = Vector3::new(-u.y, u.x, 0.0);
+        for w in -across..=across {
+            for level in 0..8 {
+                let depth = 0.008 + 0.006 * f64::from(level);
+                let z = high.z - depth;
+                if z < low.z + TIP + 0.001 {
+                    continue;
+                }
+                let line = Point3::new(middle.x, middle.y, z) + v * (0.01 * f64::from(w));
+                for (from, to) in crossings(&solids, line, u, span) {
+                    let thickness = to - from;
+                    if !(THICKNESS[0]..=THICKNESS[1]).contains(&thickness) {
+                        continue;
+                    }
+                    let at = line + u * (0.5 * (from + to));
+                    let above = at + Vector3::z() * 0.006;
+                    let held = |p: Point3<f64>| solids.iter().any(|s| s.contains(p));
+                    let edge = u * (0.5 * thickness - 0.0025).max(0.0);
+                    if !held(above + edge) || !held(above - edge) {
+                        continue;
+                    }
+                    let cost = cost(wish, &own, at, yaw, com, depth, base);
+                    if best.as_ref().is_none_or(|(c, _)| cost < *c) {
+                        best = Some((cost, Pinch { at, yaw, thickness }));
+                    }
+                }
+            }
+        }
+    }
+    best.filter(|(c, _)| *c < 1.0).map(|(_, p)| p)
+}
+
+/// A horizontal direction that belongs to the object, rad: its x axis, or y where x stands upright.
+fn own_direction(r: &Rotation3<f64>) -> f64 {
+    let x = r * Vector3::x();
+    let axis = if x.z.abs() < 0.7 {
+        x
+    } else {
+        r * Vector3::y()
+    };
+    libm::atan2(axis.y, axis.x)
+}
+
+/// Stretches of a line inside the object.
+fn crossings(
+    solids: &[Solid],
+    line: Point3<f64>,
+    u: Vector3<f64>,
+    span: f64,
+) -> Vec<(f64, f64)> {
+    let n = libm::ceil((span + 0.01) / STEP) as i32;
+    let mut out = Vec::new();
+    let mut open: Option<f64> = None;
+    for i in -n..=n {
+        let s = STEP * f64::from(i);
+        let p = line + u * s;
+        let inside = solids.iter().any(|solid| solid.contains(p));
+        match (inside, open) {
+            (true, None) => open = Some(s),
+            (false, Some(from)) => {
+                out.push((from, s));
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn cost(
+    wish: &Wish,
+    own: &Obstacles,
+    at: Point3<f64>,
+    yaw: f64,
+    com: Point3<f64>,
+    depth: f64,
+    base: Point3<f64>,
+) -> f64 {
+    let room = [0.0, 0.03, 0.06]
+        .into_iter()
+        .map(|rise| {
+            let self_room = own.clearance(at, yaw, rise) + 0.003;
+            wish.obstacles.clearance(at, yaw, rise).min(self_room)
+        })
+        .fold(f64::INFINITY, f64::min);
+    let turn = (yaw - FRAC_PI_2).abs() / FRAC_PI_2;
+    let off = libm::hypot(at.x - com.x, at.y - com.y);
+    let origin = Point3::from(wish.world.instance_pose(wish.object).translation.vector);
+    let far = [at, wish.goal + (at - origin)]
+        .into_iter()
+        .map(|p| hand::stretch(base, p))
+        .fold(0.0, f64::max);
+    let again = wish.failed.iter().any(|f| {
+        let off = (f.yaw - yaw).rem_euclid(PI);
+        (f.at - at).norm() < 0.012 && off.min(PI - off) < 0.4
+    });
+    0.012 * turn
+        + 6.0 * (0.006 - room).max(0.0)
+        + (far - 0.672).max(0.0)
+        + 0.4 * off
+        + 0.3 * (depth - 0.022).abs()
+        + if again { 0.04 } else { 0.0 }
+}

@@ -1,0 +1,130 @@
+//! Pushes a flat object over the support with open fingers, one on each side of the line of push, so
+//! that it cannot turn away.
+
+use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
+use super::obstacles::Obstacles;
+use super::rim::origin;
+use bitvla_sim::World;
+use nalgebra::{Point3, Vector3};
+
+/// Height of the grip point above the support while pushing, m.
+const LOW: f64 = 0.014;
+/// Room between the fingers and the object when they come down, m.
+const GAP: f64 = 0.025;
+/// Distance at which the object counts as arrived, m.
+const ARRIVED: f64 = 0.012;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Above,
+    Down,
+    Push,
+    Up,
+}
+
+/// The memory of this errand.
+pub(super) struct Push {
+    object: usize,
+    to: Point3<f64>,
+    phase: Phase,
+    steps: usize,
+    hand: Hand,
+    from: Point3<f64>,
+    radius: f64,
+    around: Obstacles,
+    /// Direction of push, fixed when the fingers come down.
+    direction: Vector3<f64>,
+}
+
+impl Push {
+    /// Plans to push an instance until its origin is at a point of the support.
+    pub(super) fn new(world: &World, object: usize, to: Point3<f64>) -> Push {
+        let (low, high) = Obstacles::only(world, object).corners();
+        Push {
+            object,
+            to: Point3::new(to.x, to.y, low.z),
+            phase: Phase::Above,
+            steps: 0,
+            hand: Hand::default(),
+            from: Point3::origin(),
+            radius: 0.5 * (high.x - low.x).max(high.y - low.y),
+            around: Obstacles::new(world, &[object]),
+            direction: Vector3::x(),
+        }
+    }
+
+    /// Whether the hand has left the object.
+    pub(super) fn done(&self) -> bool {
+        self.phase == Phase::Up && self.steps >= 8
+    }
+
+    /// One word for the current phase, for logs.
+    pub(super) fn phase(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+
+    fn enter(&mut self, phase: Phase, eef: Point3<f64>) {
+        self.phase = phase;
+        self.steps = 0;
+        self.hand.rest();
+        self.from = eef;
+    }
+
+    /// The action for the next control step.
+    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.hand.look(world);
+        self.steps += 1;
+        let n = self.steps;
+        let object = origin(world, self.object);
+        let mut way = self.to - object;
+        way.z = 0.0;
+        if self.phase == Phase::Above && way.norm() > 1e-6 {
+            self.direction = way.normalize();
+        }
+        let behind = object - self.direction * (self.radius + GAP);
+        let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
+        match self.phase {
+            Phase::Above => {
+                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.09 || n > 80 {
+                    self.enter(Phase::Down, eef);
+                }
+            }
+            Phase::Down => {
+                if (eef.z - down.z).abs() < 0.006 || (self.hand.still >= 4 && n > 5) || n > 30 {
+                    self.enter(Phase::Push, eef);
+                }
+            }
+            Phase::Push => {
+                if way.norm() < ARRIVED || way.dot(&self.direction) < 0.0 || n > 120 {
+                    self.enter(Phase::Up, eef);
+                }
+            }
+            Phase::Up => {
+                if n > 12 {
+                    self.enter(Phase::Above, eef);
+                }
+            }
+        }
+        let goal = match self.phase {
+            Phase::Above => self.around.way_above(eef, down, 0.07, down.z + 0.25),
+            Phase::Down => down,
+            Phase::Push => {
+                // Behind the object on the line to the goal; the fingers follow the line as it turns.
+                let line = way.normalize();
+                let touch = object - line * (self.radius - 0.01);
+                let ahead = 0.03f64.min(way.norm() + 0.004);
+                let p = touch + line * ahead;
+                Point3::new(p.x, p.y, self.to.z + LOW)
+            }
+            Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
+        };
+        let yaw = libm::atan2(self.direction.y, self.direction.x) + std::f64::consts::FRAC_PI_2;
+        let mut a = self.hand.pull(eef, goal);
+        if self.phase == Phase::Push {
+            a.x = a.x.clamp(-0.7, 0.7);
+            a.y = a.y.clamp(-0.7, 0.7);
+        }
+        let gripper = if self.phase == Phase::Up { CLOSE } else { OPEN };
+        Hand::action(a, turn_to(world, &hand_down(world, yaw)), gripper)
+    }
+}

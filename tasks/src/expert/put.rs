@@ -1,0 +1,303 @@
+//! Takes an object from above wherever it can be pinched and puts it down at a spot: approach,
+//! descend, close, lift, carry as low as the things in between allow, lower, open, retreat. A grip
+//! that closed on nothing or an object that slipped sends it back to planning with that grip marked.
+
+use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
+use super::obstacles::Obstacles;
+use super::pinch::{Pinch, Wish, choose};
+use super::rim::origin;
+use super::spot::Spot;
+use bitvla_sim::World;
+use nalgebra::{Point3, Rotation3, Vector3};
+
+/// How far above the grip point the fingers wait before descending, m.
+const HOVER: f64 = 0.05;
+/// Free height between the bottom of a carried object and what it passes over, m.
+const MARGIN: f64 = 0.025;
+/// Room that the opening fingers need at the place of release, m.
+const ROOM: f64 = 0.004;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Approach,
+    Descend,
+    Close,
+    Lift,
+    Carry,
+    Lower,
+    Open,
+    Retreat,
+}
+
+/// The memory of this errand.
+pub(super) struct Put {
+    object: usize,
+    spot: Spot,
+    base: Point3<f64>,
+    phase: Phase,
+    steps: usize,
+    hand: Hand,
+    pinch: Option<Pinch>,
+    /// Grip point, later where the hand was when the phase began.
+    grip: Point3<f64>,
+    /// All but the object.
+    around: Obstacles,
+    /// Orientation of the hand in the frame of the object, and object origin minus grip point, just
+    /// after closing.
+    held: Rotation3<f64>,
+    held_at: Vector3<f64>,
+    rest_z: f64,
+    /// Height above the resting height at which the fingers have room to open, m.
+    release: f64,
+    failed: Vec<Pinch>,
+}
+
+impl Put {
+    /// Plans to put instance `object` at a spot.
+    pub(super) fn new(world: &World, object: usize, spot: Spot) -> Put {
+        let mut put = Put {
+            object,
+            spot,
+            base: Point3::from(world.scene().arena.robot_base_pos),
+            phase: Phase::Approach,
+            steps: 0,
+            hand: Hand::default(),
+            pinch: None,
+            grip: Point3::origin(),
+            around: Obstacles::new(world, &[object]),
+            held: Rotation3::identity(),
+            held_at: Vector3::zeros(),
+            rest_z: 0.0,
+            release: 0.0,
+            failed: Vec::new(),
+        };
+        put.plan(world);
+        put
+    }
+
+    /// The instance that is moved.
+    pub(super) fn object(&self) -> usize {
+        self.object
+    }
+
+    /// Whether the object has been let go and the hand has left it.
+    pub(super) fn done(&self) -> bool {
+        self.phase == Phase::Retreat && self.steps >= 10
+    }
+
+    /// One word for the current phase, for logs.
+    pub(super) fn phase(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+
+    /// The chosen grip in numbers, for logs.
+    pub(super) fn summary(&self) -> String {
+        let p = self.pinch.map_or((f64::NAN, f64::NAN), |p| {
+            (p.yaw.to_degrees(), p.thickness)
+        });
+        format!(
+            "[pinch yaw {:.0}, {:.3} m thick, try {}]",
+            p.0,
+            p.1,
+            self.failed.len()
+        )
+    }
+
+    fn plan(&mut self, world: &World) {
+        self.around = Obstacles::new(world, &[self.object]);
+        let goal = self.spot.goal(world, self.object, &self.around);
+        self.pinch = choose(&Wish {
+            world,
+            object: self.object,
+            goal,
+            obstacles: &self.around,
+            failed: &self.failed,
+            yaw: None,
+        });
+        let object = origin(world, self.object);
+        self.rest_z = object.z;
+        self.grip = self.pinch.map_or(object, |p| p.at);
+        self.enter(Phase::Approach);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.steps = 0;
+        self.hand.rest();
+    }
+
+    fn yaw(&self) -> f64 {
+        self.pinch.map_or(std::f64::consts::FRAC_PI_2, |p| p.yaw)
+    }
+
+    fn give_up_grip(&mut self, eef: Point3<f64>) {
+        self.failed.extend(self.pinch);
+        self.grip = eef;
+        self.enter(Phase::Open);
+    }
+
+    /// The orientation the hand should have now.
+    fn orientation(&self, world: &World) -> Rotation3<f64> {
+        match (self.phase, self.spot.turn()) {
+            (Phase::Carry | Phase::Lower | Phase::Open, Some(turn)) => turn * self.held,
+            (Phase::Retreat, Some(_)) => world.eef_pose().rotation.to_rotation_matrix(),
+            _ => hand_down(world, self.yaw()),
+        }
+    }
+
+    /// The action for the next control step.
+    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.hand.look(world);
+        self.steps += 1;
+        let goal = self.spot.goal(world, self.object, &self.around);
+        self.advance(world, eef, goal);
+        let object = origin(world, self.object);
+        let to = goal - object;
+        let (point, gripper) = match self.phase {
+            Phase::Approach => {
+                let ceiling = self.grip.z.max(self.base.z + 0.188) + 0.12;
+                let way = self.around.way_above(eef, self.grip, HOVER, ceiling);
+                (way, OPEN)
+            }
+            Phase::Descend => (self.grip, OPEN),
+            Phase::Close => (self.grip, CLOSE),
+            Phase::Lift => {
+                let z = eef.z + self.clear_height(world, object, goal) - object.z;
+                (Point3::new(self.grip.x, self.grip.y, z), CLOSE)
+            }
+            Phase::Carry => {
+                let z = eef.z + self.clear_height(world, object, goal) - object.z;
+                (Point3::new(eef.x + to.x, eef.y + to.y, z), CLOSE)
+            }
+            Phase::Lower => {
+                let down = (to.z + self.release).min(0.0).max(-0.02) - 0.004;
+                (Point3::new(eef.x + to.x, eef.y + to.y, eef.z + down), CLOSE)
+            }
+            Phase::Open => (self.grip, OPEN),
+            Phase::Retreat => {
+                let back = -(world.eef_pose().rotation * Vector3::z());
+                (self.grip + (back + Vector3::z()).normalize() * 0.12, OPEN)
+            }
+        };
+        let mut a = self.hand.pull(eef, point);
+        if self.phase == Phase::Lower || (self.phase == Phase::Lift && self.steps < 8) {
+            a.z = a.z.clamp(-0.4, 0.4);
+        }
+        Hand::action(a, turn_to(world, &self.orientation(world)), gripper)
+    }
+
+    /// Moves on to the next phase when the present one has done its work.
+    fn advance(&mut self, world: &World, eef: Point3<f64>, goal: Point3<f64>) {
+        let object = origin(world, self.object);
+        let n = self.steps;
+        let error = turn_to(world, &self.orientation(world)).norm();
+        match self.phase {
+            Phase::Approach => {
+                let flat = (eef.xy() - self.grip.xy()).norm();
+                let low = eef.z - self.grip.z < HOVER + 0.03;
+                if (flat < 0.006 && error < 0.06 && low) || n > 90 {
+                    self.enter(Phase::Descend);
+                }
+            }
+            Phase::Descend => {
+                let there = (eef - self.grip).norm() < 0.004;
+                if (there && n > 2) || (self.hand.still >= 4 && n > 8) || n > 30 {
+                    self.grip = eef;
+                    self.enter(Phase::Close);
+                }
+            }
+            Phase::Close => {
+                if n > 12 {
+                    self.held_at = object - eef;
+                    let hand = world.eef_pose().rotation.to_rotation_matrix();
+                    let it = world.instance_pose(self.object).rotation;
+                    self.held = it.to_rotation_matrix().inverse() * hand;
+                    self.enter(Phase::Lift);
+                }
+            }
+            Phase::Lift => {
+                let wanted = self.clear_height(world, object, goal);
+                let rise = eef.z - self.grip.z;
+                if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
+                    self.give_up_grip(eef);
+                } else if object.z > wanted - 0.012 || n > 40 {
+                    self.enter(Phase::Carry);
+                }
+            }
+            Phase::Carry => {
+                let flat = (object.xy() - goal.xy()).norm();
+                if self.dropped(object, eef) {
+                    self.give_up_grip(eef);
+                } else if (flat < 0.006 && n > 3 && error < 0.05)
+                    || (flat < 0.02 && self.hand.still >= 5)
+                {
+                    self.release = self.release_height(eef, object, goal);
+                    self.enter(Phase::Lower);
+                }
+            }
+            Phase::Lower => {
+                let low = object.z < goal.z + self.release + 0.002;
+                if self.dropped(object, eef) {
+                    self.give_up_grip(eef);
+                } else if (low && (self.release > 0.0 || n > 8))
+                    || (self.hand.still >= 3 && n > 5)
+                    || n > 40
+                {
+                    self.grip = eef;
+                    self.enter(Phase::Open);
+                }
+            }
+            Phase::Open => {
+                if n > 7 {
+                    self.enter(Phase::Retreat);
+                }
+            }
+            Phase::Retreat => {
+                if n > 10 {
+                    self.plan(world);
+                }
+            }
+        }
+    }
+
+    fn dropped(&self, object: Point3<f64>, eef: Point3<f64>) -> bool {
+        ((object - eef).norm() - self.held_at.norm()).abs() > 0.03
+    }
+
+    /// Least height above the resting height at which the opening hand touches nothing, m.
+    fn release_height(&self, eef: Point3<f64>, object: Point3<f64>, goal: Point3<f64>) -> f64 {
+        if self.spot.turn().is_some_and(|t| {
+            let up = t * self.held * Vector3::z();
+            up.z > -0.9
+        }) {
+            return 0.0;
+        }
+        let rest = eef + (goal - object);
+        let yaw = self.yaw();
+        for i in 0..40 {
+            let rise = 0.004 * f64::from(i);
+            if self.around.clearance(rest, yaw, rise) > ROOM {
+                return rise;
+            }
+        }
+        0.16
+    }
+
+    /// Height the origin of the carried object should have here, given what lies ahead, m.
+    fn clear_height(&self, world: &World, object: Point3<f64>, goal: Point3<f64>) -> f64 {
+        let (low, high) = Obstacles::only(world, self.object).corners();
+        let below = object.z - low.z;
+        let wide = 0.5 * libm::hypot(high.x - low.x, high.y - low.y);
+        let to = goal.xy() - object.xy();
+        let flat = to.norm();
+        let mut z = goal.z + 0.03;
+        for i in 0..=5 {
+            let ahead = (0.02 * f64::from(i)).min(flat);
+            let p = object.xy() + to * (ahead / flat.max(1e-9));
+            if let Some(h) = self.around.height(p.x, p.y, wide + 0.02) {
+                z = z.max(h + below + MARGIN);
+            }
+        }
+        z
+    }
+}
