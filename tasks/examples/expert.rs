@@ -1,4 +1,4 @@
-//! Runs the scripted expert: `cargo run --release -p bitvla-tasks --example expert -- --tasks 0,3
+//! Runs the scripted expert: `cargo run --release -p bitvla-tasks --example expert -- [--suite S] --tasks 0,3
 //! --episodes 5 [--seed S] [--verbose]`. Two threads; results are printed in task order. With
 //! `--seed S` states are drawn afresh instead of taken from the stored ones;
 //! `--grips` only plans and counts the grips chosen.
@@ -45,10 +45,10 @@ fn episode(
     }
     let line = |world: &bitvla_sim::World, expert: &Expert, step: usize| {
         let e = world.eef_pose().translation.vector;
-        let b = world.instance_pose(0).translation.vector;
+        let b = world.instance_pose(expert.object()).translation.vector;
         let g = world.observation().gripper_qpos;
         format!(
-            "  {step:3} {:9} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} yaw {:.0} fingers {:.4} {:.4} {}\n",
+            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} yaw {:.0} fingers {:.4} {:.4} {}\n",
             expert.phase(),
             e.x,
             e.y,
@@ -57,7 +57,7 @@ fn episode(
             b.y,
             b.z,
             world
-                .instance_pose(0)
+                .instance_pose(expert.object())
                 .rotation
                 .euler_angles()
                 .2
@@ -103,7 +103,8 @@ fn main() -> Result<(), TaskError> {
     };
     let verbose = args.iter().any(|a| a == "--verbose");
     let dir = Assets::default_dir();
-    let suite = Suite::load(&Assets::open(&dir)?, "spatial")?;
+    let name = value("--suite").unwrap_or_else(|| "spatial".to_owned());
+    let suite = Suite::load(&Assets::open(&dir)?, &name)?;
     let tasks: Vec<usize> = value("--tasks")
         .map(|t| t.split(',').filter_map(|x| x.parse().ok()).collect())
         .unwrap_or_else(|| (0..suite.tasks.len()).collect());

@@ -133,7 +133,7 @@ impl Expert {
     }
 
     /// The instance the present errand is about.
-    fn object(&self) -> usize {
+    pub fn object(&self) -> usize {
         errand::subject(&self.step.errand)
     }
 

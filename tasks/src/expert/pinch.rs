@@ -139,10 +139,12 @@ pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
         for w in -across..=across {
             for level in 0..8 {
                 let depth = 0.008 + 0.006 * f64::from(level);
-                let z = high.z - depth;
-                if z < low.z + TIP + 0.001 {
-                    continue;
+                // Not so deep that the tips touch what it stands on; once at that depth.
+                let lowest = low.z + TIP + 0.0005;
+                if high.z - depth < lowest - 0.006 {
+                    break;
                 }
+                let z = (high.z - depth).max(lowest);
                 let line = Point3::new(middle.x, middle.y, z) + v * (0.01 * f64::from(w));
                 for (from, to) in crossings(&solids, line, u, span) {
                     let thickness = to - from;
@@ -150,7 +152,7 @@ pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
                         continue;
                     }
                     let at = line + u * (0.5 * (from + to));
-                    let above = at + Vector3::z() * 0.006;
+                    let above = at + Vector3::z() * 0.006f64.min(high.z - z - 0.001);
                     let held = |p: Point3<f64>| solids.iter().any(|s| s.contains(p));
                     let edge = u * (0.5 * thickness - 0.0025).max(0.0);
                     if !held(above + edge) || !held(above - edge) {

@@ -166,8 +166,11 @@ impl Put {
                 (Point3::new(self.grip.x, self.grip.y, z), CLOSE)
             }
             Phase::Carry => {
-                let z = eef.z + self.clear_height(world, object, goal) - object.z;
-                (Point3::new(eef.x + to.x, eef.y + to.y, z), CLOSE)
+                let lack = self.clear_height(world, object, goal) - object.z;
+                // Up before across.
+                let slow = ((0.03 - lack) / 0.02).clamp(0.0, 1.0);
+                let flat = Vector3::new(to.x, to.y, 0.0) * slow;
+                (eef + flat + Vector3::z() * lack, CLOSE)
             }
             Phase::Lower => {
                 let down = (to.z + self.release).min(0.0).max(-0.02) - 0.004;
@@ -291,7 +294,7 @@ impl Put {
         let to = goal.xy() - object.xy();
         let flat = to.norm();
         let mut z = goal.z + 0.03;
-        for i in 0..=5 {
+        for i in 0..=6 {
             let ahead = (0.02 * f64::from(i)).min(flat);
             let p = object.xy() + to * (ahead / flat.max(1e-9));
             if let Some(h) = self.around.height(p.x, p.y, wide + 0.02) {
