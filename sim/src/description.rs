@@ -13,6 +13,10 @@ fn identity_quat() -> [f64; 4] {
     [1.0, 0.0, 0.0, 0.0]
 }
 
+fn on_pedestal() -> bool {
+    true
+}
+
 /// Builds an isometry from a translation (m) and a quaternion `[w, x, y, z]` (normalised here).
 pub fn isometry(pos: [f64; 3], quat_wxyz: [f64; 4]) -> Isometry3<f64> {
     let [w, x, y, z] = quat_wxyz;
@@ -41,6 +45,26 @@ pub struct ModelDesc {
     pub articulation: Option<ArticulationDesc>,
 }
 
+impl ModelDesc {
+    /// The model without a body and everything that hangs on it; the model itself if there is no such body.
+    pub fn without(&self, body: &str) -> ModelDesc {
+        let mut gone: Vec<&str> = Vec::new();
+        let mut kept = Vec::with_capacity(self.bodies.len());
+        for b in &self.bodies {
+            let parent = b.parent.as_deref().unwrap_or_default();
+            if b.name == body || gone.contains(&parent) {
+                gone.push(&b.name);
+            } else {
+                kept.push(b.clone());
+            }
+        }
+        ModelDesc {
+            bodies: kept,
+            ..self.clone()
+        }
+    }
+}
+
 /// Helper offsets of the placement samplers (fact sheet OBJECTS.md); not physical extents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +81,9 @@ pub struct PlacementDesc {
     /// Orientation of a freshly placed movable object, `[w, x, y, z]`, before any yaw of its region.
     #[serde(default = "identity_quat")]
     pub quat_wxyz: [f64; 4],
+    /// Further turn about the world's z drawn uniformly between these two, rad; zero for most.
+    #[serde(default)]
+    pub yaw_range: [f64; 2],
 }
 
 impl Default for PlacementDesc {
@@ -66,6 +93,7 @@ impl Default for PlacementDesc {
             top_offset: 0.0,
             horizontal_radius: 0.0,
             quat_wxyz: identity_quat(),
+            yaw_range: [0.0; 2],
         }
     }
 }
@@ -400,6 +428,9 @@ pub struct ArenaDesc {
     pub shrink_regions: bool,
     /// Robot base position, m.
     pub robot_base_pos: [f64; 3],
+    /// Whether the robot stands on its pedestal rather than on the ground (fact sheet section 2).
+    #[serde(default = "on_pedestal")]
+    pub robot_mount: bool,
     /// World cameras (`agentview` first) followed by cameras on robot bodies.
     pub cameras: Vec<CameraDesc>,
     /// Lights of the scene.

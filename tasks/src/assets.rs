@@ -74,6 +74,16 @@ impl Assets {
         self.read_model(path)
     }
 
+    /// The robot as it stands in an arena: without its pedestal where that has none.
+    pub fn robot_in(&self, arena: &ArenaDesc) -> Result<Arc<ModelDesc>, TaskError> {
+        let robot = self.robot()?;
+        Ok(if arena.robot_mount {
+            robot
+        } else {
+            Arc::new(robot.without("mount"))
+        })
+    }
+
     /// The model of a category, and whether it is a fixture (welded to the world).
     pub fn model(&self, category: &str) -> Result<(Arc<ModelDesc>, bool), TaskError> {
         if let Some(path) = self.find("objects", category) {

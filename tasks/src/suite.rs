@@ -53,8 +53,33 @@ struct TaskEntry {
 }
 
 impl Suite {
-    /// Reads a suite by name.
+    /// Names of the suites under `assets/suites`: the four of this repository first, then others in
+    /// alphabetical order.
+    pub fn names(assets: &Assets) -> Vec<String> {
+        const FIRST: [&str; 4] = ["spatial", "object", "goal", "long"];
+        let mut names: Vec<String> = std::fs::read_dir(assets.dir().join("suites"))
+            .into_iter()
+            .flat_map(|entries| entries.flatten())
+            .filter(|entry| entry.path().join("suite.toml").is_file())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort_by_key(|name| {
+            let place = FIRST.iter().position(|first| first == name);
+            (place.unwrap_or(FIRST.len()), name.clone())
+        });
+        names
+    }
+
+    /// Reads a suite by name; an unknown one is an error that lists what there is.
     pub fn load(assets: &Assets, name: &str) -> Result<Suite, TaskError> {
+        let known = Suite::names(assets);
+        if !known.iter().any(|k| k == name) {
+            return Err(TaskError::Unknown {
+                kind: "suite",
+                name: name.to_owned(),
+                known,
+            });
+        }
         Suite::read(&assets.dir().join("suites").join(name))
     }
 

@@ -136,6 +136,7 @@ impl Checker<'_> {
         let offsets = [p.bottom_offset, p.top_offset, p.horizontal_radius];
         self.finite(&top, "placement", &offsets)?;
         self.quat(&top, p.quat_wxyz)?;
+        self.finite(&top, "yaw_range", &p.yaw_range)?;
         for (name, material) in &model.materials {
             let place = Place::new(format!("material `{name}`"), 1);
             self.finite(&place, "rgb", &material.rgb)?;

@@ -98,6 +98,7 @@ pub fn table_scene(objects: Vec<(ModelDesc, [f64; 3])>) -> SceneDesc {
             region_site_z: 0.895,
             shrink_regions: true,
             robot_base_pos: [-0.66, 0.0, 0.912],
+            robot_mount: true,
             cameras: Vec::new(),
             lights: Vec::new(),
             headlight: [0.1, 0.4, 0.5],
