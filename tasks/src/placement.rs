@@ -146,7 +146,8 @@ fn settle(
             .filter_map(|j| Some((j.name.clone(), world.joint_position(i, &j.name)?)))
             .collect();
         let pushed = drawn.joints.get(&instance.name).is_some_and(|start| {
-            (start.iter()).any(|(name, q)| joints.get(name).is_none_or(|now| (now - q).abs() > 0.02))
+            (start.iter())
+                .any(|(name, q)| joints.get(name).is_none_or(|now| (now - q).abs() > 0.02))
         });
         if pushed {
             return Ok(None);
@@ -171,8 +172,8 @@ fn settle(
         out.objects.insert(instance.name.clone(), numbers_of(&pose));
     }
     for fact in &problem.goal.facts {
-        let stated = (problem.init.iter())
-            .any(|f| f.predicate == fact.predicate && f.args == fact.args);
+        let stated =
+            (problem.init.iter()).any(|f| f.predicate == fact.predicate && f.args == fact.args);
         if !stated && fact_holds(&world, problem, fact)? {
             return Ok(None);
         }
@@ -363,8 +364,8 @@ fn place(
         let x = rng.between([x0 + shrink, x1 - shrink]) + w[0];
         let y = rng.between([y0 + shrink, y1 - shrink]) + w[1];
         let quat_wxyz = turned(&model, rng);
-        let free = support_top(arena, x, y)
-            .map(|top| top + CLEARANCE - lowest_point(&model, quat_wxyz));
+        let free =
+            support_top(arena, x, y).map(|top| top + CLEARANCE - lowest_point(&model, quat_wxyz));
         let z = (w[2] + 0.01 - bottom).max(free.unwrap_or(f64::MIN));
         return Ok(Placed {
             xyz: [x, y, z],
