@@ -8,14 +8,17 @@
 //!
 //! Two habits of LIBERO are kept: on table and floor arenas the range of a movable object shrinks by
 //! its placement radius on each side (which may turn it inside out), and objects are dropped from a
-//! few centimetres. Fixture ranges do not shrink. The robot starts at its reset posture plus normal
-//! noise of 0.02 rad per joint, as LIBERO's stored states do.
+//! few centimetres, but never from inside the support. Fixture ranges do not shrink. An object whose
+//! model states a range of yaw (a book) takes one more number, after x and y. The robot starts at its
+//! reset posture plus normal noise of 0.02 rad per joint, as LIBERO's stored states do.
 
 use crate::bddl::{Fact, Predicate, Problem};
+use crate::extent::{lowest_point, support_top};
+use crate::predicates::fact_holds;
 use crate::{Assets, TaskError};
 use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::{InstanceDesc, ModelDesc, SceneDesc, World, isometry};
-use nalgebra::Isometry3;
+use nalgebra::{Isometry3, Quaternion};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,8 @@ pub const ROBOT_NOISE: f64 = 0.02;
 
 /// Control steps given to dropped objects.
 const SETTLE_STEPS: usize = 40;
+/// How far above its support an object starts at least, m.
+const CLEARANCE: f64 = 0.002;
 /// Draws of one object before the whole state is thrown away.
 const MAX_TRIES: usize = 5000;
 /// States thrown away before giving up.
@@ -80,8 +85,8 @@ pub fn scene(assets: &Assets, problem: &Problem, init: &InitState) -> Result<Sce
         });
     }
     Ok(SceneDesc {
+        robot: assets.robot_in(&arena)?,
         arena,
-        robot: assets.robot()?,
         instances,
     })
 }
@@ -114,7 +119,8 @@ pub fn sample_init_state(
     ))
 }
 
-/// Lets dropped objects land; `None` if one of them ended up somewhere else.
+/// Lets dropped objects land; `None` if one of them ended up somewhere else, fell over or still
+/// moves, if a joint was pushed, or if a part of the goal that `:init` does not state holds already.
 fn settle(
     assets: &Assets,
     problem: &Problem,
@@ -139,6 +145,13 @@ fn settle(
             .filter_map(|b| b.joint.as_ref())
             .filter_map(|j| Some((j.name.clone(), world.joint_position(i, &j.name)?)))
             .collect();
+        let pushed = drawn.joints.get(&instance.name).is_some_and(|start| {
+            (start.iter())
+                .any(|(name, q)| joints.get(name).is_none_or(|now| (now - q).abs() > 0.02))
+        });
+        if pushed {
+            return Ok(None);
+        }
         if !joints.is_empty() {
             out.joints.insert(instance.name.clone(), joints);
         }
@@ -157,6 +170,13 @@ fn settle(
             return Ok(None);
         }
         out.objects.insert(instance.name.clone(), numbers_of(&pose));
+    }
+    for fact in &problem.goal.facts {
+        let stated =
+            (problem.init.iter()).any(|f| f.predicate == fact.predicate && f.args == fact.args);
+        if !stated && fact_holds(&world, problem, fact)? {
+            return Ok(None);
+        }
     }
     Ok(Some(out))
 }
@@ -184,6 +204,7 @@ impl Uniform {
 /// A placed movable object, for overlaps and for objects put on it.
 struct Placed {
     xyz: [f64; 3],
+    quat_wxyz: [f64; 4],
     model: Arc<ModelDesc>,
     on_support: bool,
 }
@@ -252,7 +273,7 @@ fn draw(
                         > p.model.placement.horizontal_radius + radius
                 });
             if clear {
-                let q = one.model.placement.quat_wxyz;
+                let q = one.quat_wxyz;
                 let [x, y, z] = one.xyz;
                 state
                     .objects
@@ -330,6 +351,7 @@ fn place(
         let z = z + below.model.placement.top_offset - bottom + 0.01;
         return Ok(Placed {
             xyz: [x, y, z],
+            quat_wxyz: turned(&model, rng),
             model,
             on_support: false,
         });
@@ -341,8 +363,13 @@ fn place(
         let shrink = if arena.shrink_regions { radius } else { 0.0 };
         let x = rng.between([x0 + shrink, x1 - shrink]) + w[0];
         let y = rng.between([y0 + shrink, y1 - shrink]) + w[1];
+        let quat_wxyz = turned(&model, rng);
+        let free =
+            support_top(arena, x, y).map(|top| top + CLEARANCE - lowest_point(&model, quat_wxyz));
+        let z = (w[2] + 0.01 - bottom).max(free.unwrap_or(f64::MIN));
         return Ok(Placed {
-            xyz: [x, y, w[2] + 0.01 - bottom],
+            xyz: [x, y, z],
+            quat_wxyz,
             model,
             on_support: true,
         });
@@ -368,9 +395,23 @@ fn place(
     };
     Ok(Placed {
         xyz: [x, y, z],
+        quat_wxyz: turned(&model, rng),
         model,
         on_support: false,
     })
+}
+
+/// Orientation of a freshly placed object. A number is drawn only where the model states a range.
+fn turned(model: &ModelDesc, rng: &mut Uniform) -> [f64; 4] {
+    let placement = &model.placement;
+    if placement.yaw_range == [0.0; 2] {
+        return placement.quat_wxyz;
+    }
+    let half = 0.5 * rng.between(placement.yaw_range);
+    let turn = Quaternion::new(libm::cos(half), 0.0, 0.0, libm::sin(half));
+    let [w, x, y, z] = placement.quat_wxyz;
+    let q = turn * Quaternion::new(w, x, y, z);
+    [q.w, q.i, q.j, q.k]
 }
 
 /// Pose of a site in the root frame of its model, for given joint positions, and its half sizes.
