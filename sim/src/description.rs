@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+fn one() -> f64 {
+    1.0
+}
+
 fn identity_quat() -> [f64; 4] {
     [1.0, 0.0, 0.0, 0.0]
 }
@@ -225,6 +229,9 @@ pub enum ShapeDesc {
         profile: Vec<[f64; 2]>,
         /// Number of facets around the axis.
         segments: u32,
+        /// Factor on y, for flat bottles.
+        #[serde(default = "one")]
+        flatten: f64,
     },
     /// Triangle mesh. Drawn only.
     Mesh {
@@ -331,7 +338,7 @@ pub struct MaterialDesc {
 #[serde(deny_unknown_fields)]
 pub struct TextureDesc {
     /// Generator name: `wood`, `dark_wood`, `speckle`, `brushed`, `stripes`, `checker`, `label`, `rings`,
-    /// `plaster`, `tiles`, or `file`.
+    /// `plaster`, `tiles`, `weave`, `print` (a package, painted by the statements in `text`), or `file`.
     pub kind: String,
     /// Side length in pixels of a generated texture.
     #[serde(default)]
@@ -345,7 +352,7 @@ pub struct TextureDesc {
     /// Seed of the generator.
     #[serde(default)]
     pub seed: u64,
-    /// Words or file path.
+    /// Words, statements of a `print` or file path.
     #[serde(default)]
     pub text: Option<String>,
 }
