@@ -96,7 +96,14 @@ impl Insert {
         let half = 0.5 * (high - low);
         let reach = half.x * self.inward.x.abs() + half.y * self.inward.y.abs();
         let near = middle - self.inward * reach;
-        let grip = Point3::new(near.x, near.y, middle.z + 0.004) + self.inward * 0.006;
+        // The uppermost piece on the near side: a handle is held by its corner, which turns least.
+        let own = Obstacles::only(world, self.object);
+        let column = |z: f64| Point3::new(near.x, near.y, z) + self.inward * 0.006;
+        let mut z = high.z;
+        while z > middle.z && !own.inside(column(z)) {
+            z -= 0.002;
+        }
+        let grip = column(z - 0.012) + self.inward * 0.004;
         self.grip = grip - it;
         self.below = it.z - low.z;
         self.near = (it - near).dot(&self.inward);

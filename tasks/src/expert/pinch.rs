@@ -103,8 +103,6 @@ pub(super) struct Wish<'a> {
     pub obstacles: &'a Obstacles,
     /// Grips already tried in vain.
     pub failed: &'a [Pinch],
-    /// A wanted opening direction in the world, rad, if any.
-    pub yaw: Option<f64>,
 }
 
 /// The cheapest grip, if there is any.
@@ -128,12 +126,6 @@ pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
     let mut best: Option<(f64, Pinch)> = None;
     for d in 0..DIRECTIONS {
         let yaw = (first + PI * d as f64 / DIRECTIONS as f64).rem_euclid(PI);
-        if wish.yaw.is_some_and(|y| {
-            let off = (yaw - y).rem_euclid(PI);
-            off.min(PI - off) > 0.1
-        }) {
-            continue;
-        }
         let u = Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0);
         let v = Vector3::new(-u.y, u.x, 0.0);
         for w in -across..=across {

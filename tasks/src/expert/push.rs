@@ -1,7 +1,7 @@
 //! Pushes a flat object over the support with open fingers, one on each side of the line of push, so
-//! that it cannot turn away.
+//! that it cannot turn away. The hand leans forward over the object: behind it there may be furniture.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
+use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
 use bitvla_sim::World;
@@ -10,7 +10,9 @@ use nalgebra::{Point3, Vector3};
 /// Height of the grip point above the support while pushing, m.
 const LOW: f64 = 0.014;
 /// Room between the fingers and the object when they come down, m.
-const GAP: f64 = 0.025;
+const GAP: f64 = 0.016;
+/// How far the hand leans in the direction of the push, rad.
+const LEAN: f64 = 0.5;
 /// Distance at which the object counts as arrived, m.
 const ARRIVED: f64 = 0.012;
 
@@ -31,7 +33,6 @@ pub(super) struct Push {
     hand: Hand,
     from: Point3<f64>,
     radius: f64,
-    around: Obstacles,
     /// Direction of push, fixed when the fingers come down.
     direction: Vector3<f64>,
 }
@@ -48,7 +49,6 @@ impl Push {
             hand: Hand::default(),
             from: Point3::origin(),
             radius: 0.5 * (high.x - low.x).max(high.y - low.y),
-            around: Obstacles::new(world, &[object]),
             direction: Vector3::x(),
         }
     }
@@ -85,7 +85,7 @@ impl Push {
         let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
         match self.phase {
             Phase::Above => {
-                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.09 || n > 80 {
+                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.11 && n > 25 || n > 80 {
                     self.enter(Phase::Down, eef);
                 }
             }
@@ -106,25 +106,31 @@ impl Push {
             }
         }
         let goal = match self.phase {
-            Phase::Above => self.around.way_above(eef, down, 0.07, down.z + 0.25),
+            Phase::Above => {
+                let far = (eef.xy() - down.xy()).norm();
+                let z = down.z + 0.09 + 0.6 * (far - 0.05).clamp(0.0, 0.25);
+                Point3::new(down.x, down.y, z)
+            }
             Phase::Down => down,
             Phase::Push => {
                 // Behind the object on the line to the goal; the fingers follow the line as it turns.
                 let line = way.normalize();
-                let touch = object - line * (self.radius - 0.01);
+                let touch = object - line * (self.radius + 0.008);
                 let ahead = 0.03f64.min(way.norm() + 0.004);
                 let p = touch + line * ahead;
                 Point3::new(p.x, p.y, self.to.z + LOW)
             }
             Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
         };
-        let yaw = libm::atan2(self.direction.y, self.direction.x) + std::f64::consts::FRAC_PI_2;
+        let approach = -self.direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
+        let across = Vector3::z().cross(&self.direction);
+        let turn = turn_to(world, &hand_along(world, approach, across));
         let mut a = self.hand.pull(eef, goal);
         if self.phase == Phase::Push {
             a.x = a.x.clamp(-0.7, 0.7);
             a.y = a.y.clamp(-0.7, 0.7);
         }
         let gripper = if self.phase == Phase::Up { CLOSE } else { OPEN };
-        Hand::action(a, turn_to(world, &hand_down(world, yaw)), gripper)
+        Hand::action(a, turn, gripper)
     }
 }

@@ -6,6 +6,7 @@ use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
 use super::obstacles::Obstacles;
 use super::pinch::{Pinch, Wish, choose};
 use super::rim::origin;
+use super::rim_grasp::{self, Rim, Setting};
 use super::spot::Spot;
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
@@ -16,6 +17,8 @@ const HOVER: f64 = 0.05;
 const MARGIN: f64 = 0.025;
 /// Room that the opening fingers need at the place of release, m.
 const ROOM: f64 = 0.004;
+/// Largest vertical action component in the first 15 mm of a lift by a thin wall.
+const GENTLE: f64 = 0.2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -106,18 +109,42 @@ impl Put {
     fn plan(&mut self, world: &World) {
         self.around = Obstacles::new(world, &[self.object]);
         let goal = self.spot.goal(world, self.object, &self.around);
-        self.pinch = choose(&Wish {
-            world,
-            object: self.object,
-            goal,
-            obstacles: &self.around,
-            failed: &self.failed,
-            yaw: None,
-        });
         let object = origin(world, self.object);
+        let model = &world.scene().instances[self.object].model;
+        let upright = (world.instance_pose(self.object).rotation * Vector3::z()).z > 0.95;
+        self.pinch = if Rim::round(model) && upright {
+            Some(self.by_the_rim(Rim::of(model), object, goal))
+        } else {
+            choose(&Wish {
+                world,
+                object: self.object,
+                goal,
+                obstacles: &self.around,
+                failed: &self.failed,
+            })
+        };
         self.rest_z = object.z;
         self.grip = self.pinch.map_or(object, |p| p.at);
         self.enter(Phase::Approach);
+    }
+
+    /// A bowl is taken by its rim.
+    fn by_the_rim(&self, rim: Rim, object: Point3<f64>, goal: Point3<f64>) -> Pinch {
+        let angle = |p: &Pinch| libm::atan2(p.at.y - object.y, p.at.x - object.x);
+        let failed: Vec<f64> = self.failed.iter().map(angle).collect();
+        let grasp = rim_grasp::choose(&Setting {
+            rim,
+            object,
+            target: goal,
+            base: self.base,
+            obstacles: &self.around,
+            failed: &failed,
+        });
+        Pinch {
+            at: object + grasp.offset,
+            yaw: grasp.yaw,
+            thickness: 0.003,
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -183,7 +210,14 @@ impl Put {
             }
         };
         let mut a = self.hand.pull(eef, point);
-        if self.phase == Phase::Lower || (self.phase == Phase::Lift && self.steps < 8) {
+        let thin = self.pinch.is_some_and(|p| p.thickness < 0.01);
+        if self.phase == Phase::Lift && thin {
+            // Gently at first: a leaning wall turns until it lies flat between the pads.
+            let rise = (eef.z - self.grip.z).max(0.0);
+            let limit = GENTLE + ((rise - 0.015) / 0.02).clamp(0.0, 1.0) * (1.0 - GENTLE);
+            a.z = a.z.clamp(-limit, limit);
+        }
+        if self.phase == Phase::Lower {
             a.z = a.z.clamp(-0.4, 0.4);
         }
         Hand::action(a, turn_to(world, &self.orientation(world)), gripper)
