@@ -34,6 +34,7 @@ fn episode(
     let first = expert.plan_summary();
     let mut log = String::new();
     let mut phase = String::new();
+    let every = if std::env::args().any(|a| a == "--each") { 1 } else { 15 };
     if std::env::args().any(|a| a == "--grips") {
         return Ok(Outcome {
             success: true,
@@ -48,7 +49,7 @@ fn episode(
         let b = world.instance_pose(expert.object()).translation.vector;
         let g = world.observation().gripper_qpos;
         format!(
-            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} yaw {:.0} fingers {:.4} {:.4} {}\n",
+            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} rpy {:.0?} fingers {:.4} {:.4} {}\n",
             expert.phase(),
             e.x,
             e.y,
@@ -56,12 +57,10 @@ fn episode(
             b.x,
             b.y,
             b.z,
-            world
-                .instance_pose(expert.object())
-                .rotation
-                .euler_angles()
-                .2
-                .to_degrees(),
+            {
+                let (r, p, y) = world.instance_pose(expert.object()).rotation.euler_angles();
+                [r.to_degrees(), p.to_degrees(), y.to_degrees()]
+            },
             g[0],
             g[1],
             expert.plan_summary()
@@ -69,7 +68,7 @@ fn episode(
     };
     for step in 1..=suite.horizon {
         let action = expert.act(&world);
-        if phase != expert.phase() || step % 15 == 0 {
+        if phase != expert.phase() || step % every == 0 {
             log += &line(&world, &expert, step);
             phase = expert.phase();
         }

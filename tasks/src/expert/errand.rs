@@ -163,10 +163,12 @@ fn site_spot(
     let (pose, half) = world
         .site_pose(instance, site)
         .unwrap_or((nalgebra::Isometry3::identity(), [0.0; 3]));
+    // Half sizes along the axes of the world.
+    let extent = (pose.rotation.to_rotation_matrix().matrix().abs()) * Vector3::from(half);
     let mut shift = Vector3::zeros();
     if let (2, Some(k)) = (sharing.len(), sharing.iter().position(|f| *f == fact)) {
         // The farther place first.
-        let by = (half[0] - 0.029).min(0.05);
+        let by = (extent.x - 0.029).min(0.05);
         shift.x = if k == 0 { by } else { -by };
     }
     let now = world.instance_pose(object).rotation;
@@ -179,14 +181,14 @@ fn site_spot(
         // A bottle for a sloping shelf: it lies up the slope, beside the middle post.
         turn = Some(lying(&now.to_rotation_matrix(), normal));
         shift.x -= 0.05;
-    } else if fact.predicate == Predicate::In && half[0].min(half[1]) < 0.04 {
+    } else if fact.predicate == Predicate::In && extent.x.min(extent.y) < 0.04 {
         // A slot: along its narrow side, by the middle of the object.
-        let axis = if half[0] < half[1] {
+        let axis = if extent.x < extent.y {
             Vector3::x()
         } else {
             Vector3::y()
         };
-        turn = Some(aligned(&now, pose.rotation * axis));
+        turn = Some(aligned(&now, axis));
         middle = true;
     }
     Spot::Site {

@@ -113,11 +113,10 @@ impl Push {
             }
             Phase::Down => down,
             Phase::Push => {
-                // Behind the object on the line to the goal; the fingers follow the line as it turns.
-                let line = way.normalize();
-                let touch = object - line * (self.radius + 0.008);
-                let ahead = 0.03f64.min(way.norm() + 0.004);
-                let p = touch + line * ahead;
+                // Straight on to where the fingers stand when the object has arrived.
+                let end = self.to - self.direction * (self.radius + 0.008);
+                let left = (end - eef).dot(&self.direction);
+                let p = end - self.direction * (left - 0.03f64.min(left + 0.004));
                 Point3::new(p.x, p.y, self.to.z + LOW)
             }
             Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
