@@ -156,7 +156,7 @@ impl World {
         let mut parameters = IntegrationParameters {
             dt: PHYSICS_DT as f32,
             num_solver_iterations: 1,
-            num_internal_pgs_iterations: 2,
+            num_internal_pgs_iterations: 8,
             normalized_contact_recycle_distance: 0.001,
             normalized_prediction_distance: 0.005,
             normalized_allowed_linear_error: 0.0001,
