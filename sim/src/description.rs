@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+fn one() -> f64 {
+    1.0
+}
+
 fn identity_quat() -> [f64; 4] {
     [1.0, 0.0, 0.0, 0.0]
 }
@@ -249,6 +253,9 @@ pub enum ShapeDesc {
         profile: Vec<[f64; 2]>,
         /// Number of facets around the axis.
         segments: u32,
+        /// Factor on y, for flat bottles.
+        #[serde(default = "one")]
+        flatten: f64,
     },
     /// Triangle mesh. Drawn only.
     Mesh {
@@ -355,7 +362,7 @@ pub struct MaterialDesc {
 #[serde(deny_unknown_fields)]
 pub struct TextureDesc {
     /// Generator name: `wood`, `dark_wood`, `speckle`, `brushed`, `stripes`, `checker`, `label`, `rings`,
-    /// `plaster`, `tiles`, or `file`.
+    /// `plaster`, `tiles`, `weave`, `print` (a package, painted by the statements in `text`), or `file`.
     pub kind: String,
     /// Side length in pixels of a generated texture.
     #[serde(default)]
@@ -369,7 +376,7 @@ pub struct TextureDesc {
     /// Seed of the generator.
     #[serde(default)]
     pub seed: u64,
-    /// Words or file path.
+    /// Words, statements of a `print` or file path.
     #[serde(default)]
     pub text: Option<String>,
 }

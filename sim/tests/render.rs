@@ -120,6 +120,7 @@ fn closed_shapes_are_watertight_and_face_outwards() {
     let lathe = |profile| ShapeDesc::Lathe {
         profile,
         segments: 24,
+        flatten: 1.0,
     };
     let volumes = [
         (

@@ -276,7 +276,12 @@ impl Checker<'_> {
                 }
                 Ok(())
             }
-            ShapeDesc::Lathe { profile, segments } => {
+            ShapeDesc::Lathe {
+                profile,
+                segments,
+                flatten,
+            } => {
+                self.positive(place, "flatten", &[*flatten])?;
                 self.finite(place, "profile", profile.as_flattened())?;
                 if profile.len() < 2 || profile.iter().any(|p| p[0] < 0.0) {
                     let found = format!("profile {profile:?}");

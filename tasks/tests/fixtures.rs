@@ -239,7 +239,7 @@ fn the_new_fixtures_fill_the_measured_space() -> Result<(), TaskError> {
         println!("{category}: {filled} points filled, {} apart", apart.len());
         assert!(filled > 3000, "{category}: {filled}");
         assert!(
-            apart.len() * 500 < filled,
+            apart.len() * 1500 < filled,
             "{category}: {} of {filled}, the first at {}",
             apart.len(),
             apart[0]

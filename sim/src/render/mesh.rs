@@ -89,11 +89,21 @@ impl Mesh {
                 ))
             }
             ShapeDesc::Hull { points } => hull_mesh(points, metric),
-            ShapeDesc::Lathe { profile, segments } => {
+            ShapeDesc::Lathe {
+                profile,
+                segments,
+                flatten,
+            } => {
                 if profile.len() < 2 || *segments < 3 {
                     return Err(bad("lathe needs two profile points and three segments"));
                 }
-                Ok(lathe(profile, *segments, metric))
+                let flatten = positive(*flatten, "lathe: flatten")? as f32;
+                let mut mesh = lathe(profile, *segments, metric);
+                for (p, n) in mesh.positions.iter_mut().zip(&mut mesh.normals) {
+                    p[1] *= flatten;
+                    *n = unit([n[0], n[1] / flatten, n[2]]);
+                }
+                Ok(mesh)
             }
             ShapeDesc::Mesh {
                 vertices,

@@ -17,6 +17,7 @@ mod isa;
 mod light;
 mod math;
 mod mesh;
+mod print;
 mod raster;
 mod requests;
 mod shade;

@@ -3,6 +3,7 @@
 
 use super::font::glyph;
 use super::math::{LANES, xyz};
+use super::print::print;
 use super::simd::Wide;
 use crate::description::TextureDesc;
 use crate::error::SimError;
@@ -93,12 +94,28 @@ impl Texture {
             return Self::from_file(desc.text.as_deref().unwrap_or(""));
         }
         let size = desc.size.unwrap_or(256).clamp(8, 1024).next_power_of_two();
+        if desc.kind == "print" {
+            let colors: Vec<[f32; 3]> = desc.colors.iter().map(|c| c.map(|v| v as f32)).collect();
+            let colors = if colors.is_empty() {
+                vec![[1.0; 3]]
+            } else {
+                colors
+            };
+            let texels = print(desc.text.as_deref().unwrap_or(""), &colors, size)
+                .map_err(|what| SimError::Render(format!("texture `print`: {what}")))?;
+            return Ok(Self::with_mips(
+                size.trailing_zeros(),
+                size.trailing_zeros(),
+                texels,
+            ));
+        }
         let defaults: &[[f32; 3]] = match desc.kind.as_str() {
             "wood" => &[[0.86, 0.76, 0.65], [0.74, 0.62, 0.50]],
             "dark_wood" => &[[0.16, 0.12, 0.10], [0.08, 0.06, 0.05]],
             "speckle" | "brushed" => &[[0.62, 0.62, 0.62], [0.45, 0.45, 0.45]],
             "plaster" => &[[0.72, 0.72, 0.71], [0.64, 0.64, 0.63]],
             "tiles" => &[[0.75, 0.75, 0.74], [0.5, 0.5, 0.5]],
+            "weave" => &[[0.72, 0.53, 0.32], [0.36, 0.24, 0.12]],
             "label" => &[[0.8, 0.1, 0.1], [1.0, 1.0, 1.0]],
             "stripes" | "checker" | "rings" => &[[1.0; 3], [0.2; 3]],
             other => {
@@ -328,6 +345,17 @@ fn pattern(
                     0.15 * hash(i, j, seed) + 0.08 * noise(u, v, 32, 32, seed + 1),
                 )
             }
+        }
+        "weave" => {
+            // Strands over and under each other, darker towards their edges.
+            let (a, b) = (u * 8.0, v * 8.0);
+            let across = if (a as u32 + b as u32).is_multiple_of(2) {
+                b.fract()
+            } else {
+                a.fract()
+            };
+            let edge = (across - 0.5).abs() * 2.0;
+            mix(c[0], c[1], edge * edge * 0.9 + 0.25 * grain)
         }
         "stripes" => c[((u * c.len() as f32) as usize).min(c.len() - 1)],
         "checker" => c[(((u * 2.0) as usize) + ((v * 2.0) as usize)) % 2],
