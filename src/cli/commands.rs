@@ -53,22 +53,8 @@ fn open_assets(cli: &Cli) -> Result<Assets, EvalError> {
     Ok(Assets::open(&dir)?)
 }
 
-/// Names of the suites that ship, in order.
-fn suites(assets: &Assets) -> Result<Vec<String>, EvalError> {
-    let dir = assets.dir().join("suites");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&dir).map_err(EvalError::io(&dir))? {
-        let entry = entry.map_err(EvalError::io(&dir))?;
-        if entry.path().join("suite.toml").is_file() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 fn load_suite(assets: &Assets, name: &str) -> Result<Suite, EvalError> {
-    let known = suites(assets)?;
+    let known = Suite::names(assets);
     if known.iter().any(|k| k == name) {
         return Ok(Suite::load(assets, name)?);
     }
@@ -140,7 +126,7 @@ fn films(
 }
 
 fn list(assets: &Assets) -> Result<ExitCode, EvalError> {
-    for name in suites(assets)? {
+    for name in Suite::names(assets) {
         let suite = Suite::load(assets, &name)?;
         println!("suite {name}, horizon {} control steps", suite.horizon);
         for task in &suite.tasks {

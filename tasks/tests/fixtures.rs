@@ -6,7 +6,7 @@
 use bitvla_sim::{ModelDesc, ShapeDesc, isometry};
 use bitvla_tasks::extent::{lowest_point, support_top};
 use bitvla_tasks::{Assets, TaskError};
-use nalgebra::{Isometry3, Point3, UnitQuaternion};
+use nalgebra::{Isometry3, Point3};
 use serde_json::Value;
 use std::path::Path;
 
@@ -161,13 +161,9 @@ fn joints_regions_and_masses_are_the_measured_ones() -> Result<(), TaskError> {
                 close(&site.half, &numbers::<3>(&fact["size"]), 1e-4),
                 "{name}"
             );
-            let turn = |q: [f64; 4]| isometry([0.0; 3], q).rotation;
-            let angle =
-                UnitQuaternion::angle_to(&turn(site.quat_wxyz), &turn(numbers(&fact["quat_wxyz"])));
-            assert!(
-                angle < 1e-3 || angle > std::f64::consts::TAU - 1e-3,
-                "{name}: {angle}"
-            );
+            let turn = |q: [f64; 4]| isometry([0.0; 3], q).rotation.coords;
+            let cosine = turn(site.quat_wxyz).dot(&turn(numbers(&fact["quat_wxyz"])));
+            assert!(cosine.abs() > 1.0 - 1e-6, "{name}: {cosine}");
         }
         assert!(sites > 0, "{category}");
         let mass: f64 = (model.bodies.iter())
@@ -239,7 +235,7 @@ fn the_new_fixtures_fill_the_measured_space() -> Result<(), TaskError> {
         println!("{category}: {filled} points filled, {} apart", apart.len());
         assert!(filled > 3000, "{category}: {filled}");
         assert!(
-            apart.len() * 500 < filled,
+            apart.len() * 1500 < filled,
             "{category}: {} of {filled}, the first at {}",
             apart.len(),
             apart[0]

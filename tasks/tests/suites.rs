@@ -136,7 +136,7 @@ fn faults(assets: &Assets, task: &Task, state: usize) -> Result<Vec<String>, Tas
         if !instance.fixed && (moved > 0.002 || up < 0.9995) {
             out.push(format!("{} moved {:.1} mm", instance.name, moved * 1e3));
         }
-        let placed = isometry_z(instance);
+        let placed = uprightness(instance);
         if !instance.fixed && placed < 0.95 {
             out.push(format!("{} has fallen over: {placed:.3}", instance.name));
         }
@@ -161,7 +161,7 @@ fn faults(assets: &Assets, task: &Task, state: usize) -> Result<Vec<String>, Tas
 }
 
 /// How upright an object stands compared with its placement: 1 upright, 0 lying.
-fn isometry_z(instance: &bitvla_sim::InstanceDesc) -> f64 {
+fn uprightness(instance: &bitvla_sim::InstanceDesc) -> f64 {
     let placed = bitvla_sim::isometry([0.0; 3], instance.model.placement.quat_wxyz);
     ((instance.pose.rotation * placed.rotation.inverse()) * Vector3::z()).z
 }
