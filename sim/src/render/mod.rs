@@ -34,6 +34,7 @@ use math::{Rigid, V3, add, dot, scale, sub};
 use raster::{Projected, Raster};
 use requests::Requests;
 use shadow::Shadow;
+use std::sync::Arc;
 use texture::Texture;
 
 /// Colour where nothing is.
@@ -69,7 +70,7 @@ pub struct Renderer {
     uvs: Vec<[f32; 2]>,
     triangles: Vec<[u32; 3]>,
     materials: Vec<Material>,
-    textures: Vec<Texture>,
+    textures: Vec<Arc<Texture>>,
     lights: Lights,
     cameras: Vec<Camera>,
     bodies: usize,
@@ -85,6 +86,8 @@ pub struct Renderer {
     moved: Vec<Option<Rigid>>,
     /// Vertices of the current frame as the camera sees them.
     projected: Projected,
+    /// Colours of the vertices of the current frame, where they are made per vertex.
+    lit: Option<Vec<V3>>,
 }
 
 impl Renderer {
@@ -118,6 +121,7 @@ impl Renderer {
             world: Default::default(),
             moved: vec![None; table.len()],
             projected: Projected::default(),
+            lit: scene.arena.fixed_function.then(Vec::new),
         };
         let mut made: Vec<(&MaterialDesc, usize)> = Vec::new();
         for (index, b) in table.iter().enumerate() {
@@ -162,6 +166,9 @@ impl Renderer {
             axis.resize(r.positions.len(), 0.0);
         }
         r.projected.resize(r.positions.len());
+        if let Some(lit) = &mut r.lit {
+            lit.resize(r.positions.len(), [0.0; 3]);
+        }
         Ok(r)
     }
 
@@ -174,7 +181,7 @@ impl Renderer {
         let texture = match &desc.texture {
             None => None,
             Some(t) => {
-                self.textures.push(Texture::new(t)?);
+                self.textures.push(Texture::shared(t)?);
                 Some(self.textures.len() - 1)
             }
         };
@@ -252,11 +259,14 @@ impl Renderer {
         let (ty, tx) = (cam.tan_half, cam.tan_half * width as f32 / height as f32);
         let frames: Vec<Rigid> = state.poses.iter().map(Rigid::new).collect();
         self.place(&frames);
-        self.draw_shadow(state, &frames);
+        if self.lit.is_none() {
+            self.draw_shadow(state, &frames);
+        }
         self.draw_triangles(state, &frames, &eye, tx, ty, width, height);
         let view = shade::View {
             parts: &self.parts,
-            normals: &self.normals,
+            normals: self.lit.as_ref().unwrap_or(&self.normals),
+            per_vertex: self.lit.is_some(),
             uvs: &self.uvs,
             materials: &self.materials,
             textures: &self.textures,
@@ -373,7 +383,14 @@ impl Renderer {
             let half = [width as f32 * 0.5, height as f32 * 0.5];
             raster::project(&mut self.projected, &self.world, range, eye, [tx, ty], half);
             let triangles = &self.triangles[part.triangles.clone()];
-            raster::draw(&mut self.raster, &self.projected, triangles, index as u32);
+            let material = &self.materials[part.material];
+            let (raster, seen) = (&mut self.raster, &self.projected);
+            raster::draw(raster, seen, triangles, index as u32, material.mask);
+            if let Some(lit) = &mut self.lit {
+                let range = part.first_vertex..part.first_vertex + part.vertices;
+                let from = (&self.world, &self.normals[range.clone()]);
+                light::vertices(lit, range, from, f, material, &self.lights, eye);
+            }
         }
     }
 }

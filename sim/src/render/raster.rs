@@ -119,10 +119,16 @@ multiversion! {
 }
 
 multiversion! {
-    /// Draws the triangles of one part.
-    pub(crate) fn draw(raster: &mut Raster, vertices: &Projected, triangles: &[[u32; 3]], part: u32) {
+    /// Draws the triangles of one part into the samples of a mask (see [`mask`]).
+    pub(crate) fn draw(
+        raster: &mut Raster,
+        vertices: &Projected,
+        triangles: &[[u32; 3]],
+        part: u32,
+        mask: u32,
+    ) {
         for t in triangles {
-            raster.triangle(vertices, *t, part);
+            raster.triangle(vertices, *t, part, mask);
         }
     }
 }
@@ -186,6 +192,15 @@ const fn column(which: usize) -> [f32; TESTS] {
     out
 }
 
+/// Samples that a surface of some opacity covers, one bit for each test: as many of the four of a pixel
+/// as come nearest to it.
+pub(crate) fn mask(alpha: f32) -> u32 {
+    let covered = (alpha.clamp(0.0, 1.0) * SAMPLES.len() as f32 + 0.5) as usize;
+    (0..TESTS)
+        .filter(|i| i % SAMPLES.len() < covered)
+        .fold(0, |mask, i| mask | 1 << i)
+}
+
 /// Samples of a row that are drawn together.
 const CHUNK: usize = 16;
 
@@ -201,7 +216,7 @@ impl Raster {
     }
 
     #[inline(always)]
-    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32) {
+    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
         let at = v.map(|i| i as usize);
         let code = at.map(|i| p.code[i]);
         // Outside one border with all corners?
@@ -211,15 +226,15 @@ impl Raster {
         if (code[0] | code[1] | code[2]) & CUT == 0 {
             let bary = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
             let (x, y) = (at.map(|i| p.x[i]), at.map(|i| p.y[i]));
-            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part);
+            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part, mask);
         } else {
-            self.cut(p, v, part);
+            self.cut(p, v, part, mask);
         }
     }
 
     /// Draws a triangle that reaches behind the camera or far out of the image.
     #[inline(always)]
-    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32) {
+    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
         let corner = |k: usize| {
             let mut bary = [0.0; 3];
             bary[k] = 1.0;
@@ -270,10 +285,11 @@ impl Raster {
             let iw = c.map(|c| 1.0 / c.w);
             let x = [0, 1, 2].map(|k| hw + hw * (c[k].x * iw[k]));
             let y = [0, 1, 2].map(|k| hh - hh * (c[k].y * iw[k]));
-            self.fill(x, y, iw, &c.map(|c| c.bary), v, part);
+            self.fill(x, y, iw, &c.map(|c| c.bary), v, part, mask);
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     #[inline(always)]
     fn fill(
         &mut self,
@@ -283,6 +299,7 @@ impl Raster {
         bary: &[V3; 3],
         v: [u32; 3],
         part: u32,
+        mask: u32,
     ) {
         // Twice the area; y points down, so that a front face is negative.
         let area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]);
@@ -350,6 +367,7 @@ impl Raster {
             for i in 0..TESTS {
                 live |= u32::from(lo[i] <= hi[i]) << i;
             }
+            live &= mask;
             while live != 0 {
                 let i = live.trailing_zeros() as usize % TESTS;
                 live &= live - 1;

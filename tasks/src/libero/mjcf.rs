@@ -67,8 +67,17 @@ pub(crate) fn object(
     wanted: &Wanted,
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
-    let text = read_text(path)?;
-    let doc = xml::document(path, &text)?;
+    object_text(path, &read_text(path)?, wanted, notices)
+}
+
+/// [`object`] of a text that was read.
+pub(crate) fn object_text(
+    path: &Path,
+    text: &str,
+    wanted: &Wanted,
+    notices: &Notices,
+) -> Result<ModelDesc, TaskError> {
+    let doc = xml::document(path, text)?;
     let file = File::new(path, &doc)?;
     let root = file.root();
     let mut reader = Reader::new(&root, path, wanted, notices)?;

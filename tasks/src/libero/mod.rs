@@ -6,6 +6,8 @@
 
 mod arenas;
 mod asset;
+#[cfg(test)]
+mod fuzz;
 mod mesh;
 mod mjcf;
 mod models;
