@@ -324,6 +324,10 @@ pub struct MaterialDesc {
     /// Colour that is added whatever the light, 0..1.
     #[serde(default)]
     pub emission: f64,
+    /// How much the upper face of a flat shape mirrors, 0..1; only in fixed-function arenas, and only for
+    /// the first such shape of the scene, as in MuJoCo.
+    #[serde(default)]
+    pub reflectance: f64,
     /// Opacity, 0..1.
     #[serde(default = "opaque")]
     pub alpha: f64,

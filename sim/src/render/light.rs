@@ -142,7 +142,7 @@ impl Lights {
 
 multiversion! {
     /// Colours of the vertices of one part: of where they are in the world and their normals in the frame
-    /// of the body.
+    /// of the body; `eye` as in [`Lights::at_vertex`].
     pub(super) fn vertices(
         lit: &mut [V3],
         range: std::ops::Range<usize>,
@@ -150,12 +150,12 @@ multiversion! {
         frame: &Rigid,
         material: &Material,
         lights: &Lights,
-        eye: &Rigid,
+        eye: (V3, V3),
     ) {
         let (world, normals) = from;
         for (i, n) in range.zip(normals) {
             let p = [world[0][i], world[1][i], world[2][i]];
-            lit[i] = lights.at_vertex(material, frame.dir(*n), p, (eye.t, eye.z));
+            lit[i] = lights.at_vertex(material, frame.dir(*n), p, eye);
         }
     }
 }

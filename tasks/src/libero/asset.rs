@@ -59,6 +59,7 @@ pub(crate) struct Material {
     specular: f64,
     shininess: f64,
     emission: f64,
+    reflectance: f64,
     texture: Option<Texture>,
     /// Repeats of a flat texture.
     pub repeat: [f64; 2],
@@ -95,6 +96,7 @@ impl Default for Material {
             specular: 0.5,
             shininess: 0.5,
             emission: 0.0,
+            reflectance: 0.0,
             texture: None,
             repeat: [1.0, 1.0],
             uniform: false,
@@ -111,14 +113,22 @@ impl Material {
         }
     }
 
+    /// The same, mirroring nothing.
+    pub fn dull(&self) -> Material {
+        Material {
+            reflectance: 0.0,
+            ..self.clone()
+        }
+    }
+
     /// How the texture is laid, if a picture is.
     pub fn mapping(&self) -> Option<Mapping> {
         let texture = self.texture.as_ref()?;
         texture.picture.as_ref().map(|_| texture.mapping)
     }
 
-    /// What the renderer is told, for the colour of a geom.
-    pub fn desc(&self, rgba: [f64; 4]) -> MaterialDesc {
+    /// What the renderer is told, for the colour of a geom; only flat ones mirror.
+    pub fn desc(&self, rgba: [f64; 4], flat: bool) -> MaterialDesc {
         let tint = self.texture.as_ref().map_or([1.0; 3], |t| t.colour);
         let picture = self.texture.as_ref().and_then(|t| t.picture.as_ref());
         MaterialDesc {
@@ -126,6 +136,7 @@ impl Material {
             specular: self.specular,
             shininess: self.shininess,
             emission: self.emission,
+            reflectance: if flat { self.reflectance } else { 0.0 },
             alpha: rgba[3],
             texture: picture.map(|path| TextureDesc {
                 kind: "file".into(),
@@ -278,6 +289,7 @@ impl Assets {
             specular: el.number("specular", plain.specular)?,
             shininess: el.number("shininess", plain.shininess)?,
             emission: el.number("emission", plain.emission)?,
+            reflectance: el.number("reflectance", plain.reflectance)?,
             texture,
             repeat: el.vector::<2>("texrepeat")?.unwrap_or(plain.repeat),
             uniform: el.flag("texuniform")?.unwrap_or(plain.uniform),

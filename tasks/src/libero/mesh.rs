@@ -298,7 +298,7 @@ impl TriMesh {
     }
 
     /// Normals of the file; else of the faces around a vertex weighted by area, leaving out those that
-    /// turn away from the mean by more than 37 degrees, as MuJoCo makes them.
+    /// turn away from the mean by more than 37 degrees, as MuJoCo makes them; +z where all do.
     pub fn shading_normals(&self) -> Vec<[f32; 3]> {
         if !self.normals.is_empty() {
             return self.normals.clone();
@@ -314,26 +314,22 @@ impl TriMesh {
                 sums[*i as usize] += n;
             }
         }
-        let mut out = sums.clone();
+        // Summed in the same order, so that a corner whose faces all go has nothing left, not a rest.
+        let mut gone = vec![Vector3::zeros(); self.vertices.len()];
         for t in &self.triangles {
             let n = area(t);
             for i in t {
                 let mean: Vector3<f64> = sums[*i as usize];
                 if mean.dot(&n) < 0.8 * mean.norm() * n.norm() {
-                    out[*i as usize] -= n;
+                    gone[*i as usize] += n;
                 }
             }
         }
-        out.iter()
-            .zip(&sums)
-            .map(|(kept, all)| {
-                let n = if kept.norm() > 1e-9 * all.norm() && kept.norm() > 0.0 {
-                    kept.normalize()
-                } else if all.norm() > 0.0 {
-                    all.normalize()
-                } else {
-                    Vector3::z()
-                };
+        (sums.iter().zip(&gone))
+            .map(|(sum, gone)| {
+                let n = (sum - gone)
+                    .try_normalize(f64::MIN_POSITIVE)
+                    .unwrap_or(Vector3::z());
                 std::array::from_fn(|k| n[k] as f32)
             })
             .collect()

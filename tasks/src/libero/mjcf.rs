@@ -620,7 +620,7 @@ impl<'w> Reader<'w> {
         if let Some((_, None)) = geom.mesh {
             for other in all.iter().filter(|g| g.collides && g.group == MASS_GROUP) {
                 let plain = Geom {
-                    material: geom.material.clone(),
+                    material: geom.material.dull(),
                     rgba: geom.rgba,
                     ..other.clone()
                 };
@@ -635,7 +635,8 @@ impl<'w> Reader<'w> {
         let Some(shape) = visual::drawn(geom) else {
             return;
         };
-        let desc = geom.material.desc(geom.rgba);
+        let flat = matches!(geom.kind.as_str(), "box" | "plane");
+        let desc = geom.material.desc(geom.rgba, flat);
         let known = self.model.materials.iter().find(|(_, d)| **d == desc);
         let material = match known {
             Some((name, _)) => name.clone(),

@@ -12,6 +12,7 @@ use std::f64::consts::PI;
 
 /// Parts along an edge of a box face or plane, and around and along round shapes.
 const QUADS: u32 = 4;
+const PLANE_QUADS: f64 = 200.0;
 const SLICES: u32 = 28;
 const STACKS: u32 = 16;
 
@@ -117,9 +118,11 @@ pub(crate) fn drawn(geom: &Geom) -> Option<ShapeDesc> {
         }
         "plane" => {
             let half = [s[0], s[1]].map(|x| if x > 0.0 { x } else { 10.0 });
-            surface.grid(QUADS, QUADS, |i, j| {
-                let along = |k: u32| 2.0 * f64::from(k) / f64::from(QUADS) - 1.0;
-                let unit = [along(i), along(j), 0.0];
+            // The third size is the spacing of the grid.
+            let [n, m] = half.map(|h| (2.0 * h / s[2].max(0.01)).clamp(1.0, PLANE_QUADS).ceil());
+            surface.grid(n as u32, m as u32, |i, j| {
+                let along = |k: u32, n: f64| 2.0 * f64::from(k) / n - 1.0;
+                let unit = [along(i, n), along(j, m), 0.0];
                 let point = [unit[0] * half[0], unit[1] * half[1], 0.0];
                 (unit, point, [0.0, 0.0, 1.0])
             });
