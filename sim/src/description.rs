@@ -341,7 +341,7 @@ pub struct MaterialDesc {
 #[serde(deny_unknown_fields)]
 pub struct TextureDesc {
     /// Generator name: `wood`, `dark_wood`, `speckle`, `brushed`, `stripes`, `checker`, `label`, `rings`,
-    /// `plaster`, `tiles`, or `file`.
+    /// `plaster`, `tiles`, `flat` (the first colour), or `file`.
     pub kind: String,
     /// Side length in pixels of a generated texture.
     #[serde(default)]

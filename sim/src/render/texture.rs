@@ -112,13 +112,19 @@ impl Texture {
         if desc.kind == "file" {
             return Self::from_file(desc.text.as_deref().unwrap_or(""));
         }
-        let size = desc.size.unwrap_or(256).clamp(8, 1024).next_power_of_two();
+        let usual = if desc.kind == "flat" { 8 } else { 256 };
+        let size = desc
+            .size
+            .unwrap_or(usual)
+            .clamp(8, 1024)
+            .next_power_of_two();
         let defaults: &[[f32; 3]] = match desc.kind.as_str() {
             "wood" => &[[0.86, 0.76, 0.65], [0.74, 0.62, 0.50]],
             "dark_wood" => &[[0.16, 0.12, 0.10], [0.08, 0.06, 0.05]],
             "speckle" | "brushed" => &[[0.62, 0.62, 0.62], [0.45, 0.45, 0.45]],
             "plaster" => &[[0.72, 0.72, 0.71], [0.64, 0.64, 0.63]],
             "tiles" => &[[0.75, 0.75, 0.74], [0.5, 0.5, 0.5]],
+            "flat" => &[[0.6; 3]; 2],
             "label" => &[[0.8, 0.1, 0.1], [1.0, 1.0, 1.0]],
             "stripes" | "checker" | "rings" => &[[1.0; 3], [0.2; 3]],
             other => {
@@ -354,6 +360,7 @@ fn pattern(
                 )
             }
         }
+        "flat" => c[0],
         "stripes" => c[((u * c.len() as f32) as usize).min(c.len() - 1)],
         "checker" => c[(((u * 2.0) as usize) + ((v * 2.0) as usize)) % 2],
         "rings" => {

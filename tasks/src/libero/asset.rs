@@ -129,23 +129,27 @@ impl Material {
 
     /// What the renderer is told, for the colour of a geom; only flat ones mirror.
     pub fn desc(&self, rgba: [f64; 4], flat: bool) -> MaterialDesc {
-        let tint = self.texture.as_ref().map_or([1.0; 3], |t| t.colour);
-        let picture = self.texture.as_ref().and_then(|t| t.picture.as_ref());
+        let texture = self.texture.as_ref().map(|texture| TextureDesc {
+            kind: if texture.picture.is_some() {
+                "file"
+            } else {
+                "flat"
+            }
+            .into(),
+            size: None,
+            colors: vec![texture.colour],
+            repeat: None,
+            seed: 0,
+            text: (texture.picture.as_ref()).map(|path| path.to_string_lossy().into_owned()),
+        });
         MaterialDesc {
-            rgb: [0, 1, 2].map(|k| rgba[k] * tint[k]),
+            rgb: [rgba[0], rgba[1], rgba[2]],
             specular: self.specular,
             shininess: self.shininess,
             emission: self.emission,
             reflectance: if flat { self.reflectance } else { 0.0 },
             alpha: rgba[3],
-            texture: picture.map(|path| TextureDesc {
-                kind: "file".into(),
-                size: None,
-                colors: Vec::new(),
-                repeat: None,
-                seed: 0,
-                text: Some(path.to_string_lossy().into_owned()),
-            }),
+            texture,
         }
     }
 }

@@ -118,22 +118,17 @@ fn stl(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
             "a binary STL: 84 bytes and 50 per triangle",
         ));
     }
-    // Corners at the same place are one vertex, so that normals are smooth.
-    let mut mesh = TriMesh::default();
-    let mut known: BTreeMap<[u32; 3], u32> = BTreeMap::new();
-    for t in 0..count {
-        let corner = |k: usize| floats::<3>(bytes, 84 + 50 * t + 12 + 12 * k);
-        let ids = [corner(0), corner(1), corner(2)].map(|p| {
-            *known
-                .entry(p.map(|x| (x + 0.0).to_bits()))
-                .or_insert_with(|| {
-                    mesh.vertices.push(p);
-                    (mesh.vertices.len() - 1) as u32
-                })
-        });
-        mesh.triangles.push(ids);
-    }
-    Ok(mesh)
+    // Every triangle has corners of its own, so that its shading is flat, as MuJoCo has it.
+    let vertices = (0..3 * count)
+        .map(|i| floats(bytes, 84 + 50 * (i / 3) + 12 + 12 * (i % 3)))
+        .collect();
+    Ok(TriMesh {
+        vertices,
+        triangles: (0..count as u32)
+            .map(|t| [3 * t, 3 * t + 1, 3 * t + 2])
+            .collect(),
+        ..TriMesh::default()
+    })
 }
 
 fn msh(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
