@@ -224,7 +224,8 @@ proptest! {
         bytes.truncate(bytes.len().max(cut) - cut.min(bytes.len()) / 7);
         let result = mesh::parse(Path::new(name), &bytes);
         if let Ok(mesh) = &result {
-            assert_eq!(mesh.shading_normals().len(), mesh.vertices.len());
+            let shaded = mesh.shaded();
+            assert_eq!(shaded.normals.len(), shaded.vertices.len());
             let _ = mesh.solid();
         }
         placed(result);

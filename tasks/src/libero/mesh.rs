@@ -118,17 +118,22 @@ fn stl(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
             "a binary STL: 84 bytes and 50 per triangle",
         ));
     }
-    // Every triangle has corners of its own, so that its shading is flat, as MuJoCo has it.
-    let vertices = (0..3 * count)
-        .map(|i| floats(bytes, 84 + 50 * (i / 3) + 12 + 12 * (i % 3)))
-        .collect();
-    Ok(TriMesh {
-        vertices,
-        triangles: (0..count as u32)
-            .map(|t| [3 * t, 3 * t + 1, 3 * t + 2])
-            .collect(),
-        ..TriMesh::default()
-    })
+    // Corners at the same place are one vertex, so that normals are smooth.
+    let mut mesh = TriMesh::default();
+    let mut known: BTreeMap<[u32; 3], u32> = BTreeMap::new();
+    for t in 0..count {
+        let corner = |k: usize| floats::<3>(bytes, 84 + 50 * t + 12 + 12 * k);
+        let ids = [corner(0), corner(1), corner(2)].map(|p| {
+            *known
+                .entry(p.map(|x| (x + 0.0).to_bits()))
+                .or_insert_with(|| {
+                    mesh.vertices.push(p);
+                    (mesh.vertices.len() - 1) as u32
+                })
+        });
+        mesh.triangles.push(ids);
+    }
+    Ok(mesh)
 }
 
 fn msh(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
@@ -294,7 +299,7 @@ impl TriMesh {
 
     /// Normals of the file; else of the faces around a vertex weighted by area, leaving out those that
     /// turn away from the mean by more than 37 degrees, as MuJoCo makes them; +z where all do.
-    pub fn shading_normals(&self) -> Vec<[f32; 3]> {
+    fn shading_normals(&self) -> Vec<[f32; 3]> {
         if !self.normals.is_empty() {
             return self.normals.clone();
         }
@@ -328,6 +333,33 @@ impl TriMesh {
                 std::array::from_fn(|k| n[k] as f32)
             })
             .collect()
+    }
+
+    /// The mesh with the normals that MuJoCo draws it with: where there are no texture coordinates, a corner
+    /// whose normal turns away from its face by more than 37 degrees takes that of the face.
+    pub fn shaded(&self) -> TriMesh {
+        let mut mesh = TriMesh {
+            normals: self.shading_normals(),
+            ..self.clone()
+        };
+        if !self.uv.is_empty() {
+            return mesh;
+        }
+        for i in 0..mesh.triangles.len() {
+            let [a, b, c] = self.corners(mesh.triangles[i]);
+            let Some(face) = (b - a).cross(&(c - a)).try_normalize(f64::MIN_POSITIVE) else {
+                continue;
+            };
+            for k in 0..3 {
+                let corner = mesh.triangles[i][k] as usize;
+                if vector(mesh.normals[corner]).dot(&face) < 0.8 {
+                    mesh.triangles[i][k] = mesh.vertices.len() as u32;
+                    mesh.vertices.push(mesh.vertices[corner]);
+                    mesh.normals.push(std::array::from_fn(|j| face[j] as f32));
+                }
+            }
+        }
+        mesh
     }
 
     /// The solid that the surface encloses, from signed tetrahedra; `None` if it encloses nothing.

@@ -220,7 +220,8 @@ fn project(scale: [f64; 2], p: [f64; 3]) -> [f32; 2] {
 }
 
 fn of_mesh(geom: &Geom, mesh: &TriMesh) -> ShapeDesc {
-    let normals = mesh.shading_normals();
+    let mesh = &mesh.shaded();
+    let normals = &mesh.normals;
     let mut out = Out::default();
     let centre = mesh.solid().map_or([0.0; 3], |s| s.com.into());
     let from_centre = |i: usize| -> [f64; 3] {
