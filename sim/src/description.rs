@@ -21,6 +21,10 @@ fn on_pedestal() -> bool {
     true
 }
 
+fn opaque() -> f64 {
+    1.0
+}
+
 /// Builds an isometry from a translation (m) and a quaternion `[w, x, y, z]` (normalised here).
 pub fn isometry(pos: [f64; 3], quat_wxyz: [f64; 4]) -> Isometry3<f64> {
     let [w, x, y, z] = quat_wxyz;
@@ -266,6 +270,9 @@ pub enum ShapeDesc {
         /// Texture coordinates per vertex; empty for none.
         #[serde(default)]
         uv: Vec<[f32; 2]>,
+        /// Unit normals per vertex; empty for flat triangles.
+        #[serde(default)]
+        normals: Vec<[f32; 3]>,
     },
 }
 
@@ -352,6 +359,13 @@ pub struct MaterialDesc {
     /// Colour that is added whatever the light, 0..1.
     #[serde(default)]
     pub emission: f64,
+    /// How much the upper face of a flat shape mirrors, 0..1; only in fixed-function arenas, and only for
+    /// the first such shape of the scene, as in MuJoCo.
+    #[serde(default)]
+    pub reflectance: f64,
+    /// Opacity, 0..1.
+    #[serde(default = "opaque")]
+    pub alpha: f64,
     /// Texture.
     #[serde(default)]
     pub texture: Option<TextureDesc>,
@@ -362,7 +376,8 @@ pub struct MaterialDesc {
 #[serde(deny_unknown_fields)]
 pub struct TextureDesc {
     /// Generator name: `wood`, `dark_wood`, `speckle`, `brushed`, `stripes`, `checker`, `label`, `rings`,
-    /// `plaster`, `tiles`, `weave`, `print` (a package, painted by the statements in `text`), or `file`.
+    /// `plaster`, `tiles`, `weave`, `flat` (the first colour), `print` (a package, painted by the statements in
+    /// `text`), or `file`.
     pub kind: String,
     /// Side length in pixels of a generated texture.
     #[serde(default)]
@@ -444,6 +459,10 @@ pub struct ArenaDesc {
     pub lights: Vec<LightDesc>,
     /// Headlight at the camera: ambient, diffuse, specular strength.
     pub headlight: [f64; 3],
+    /// Shade as fixed-function OpenGL does in MuJoCo: light per vertex, cut to 0..1 before the texture, no
+    /// soft shadow, only front faces.
+    #[serde(default)]
+    pub fixed_function: bool,
 }
 
 /// A model placed in the world.

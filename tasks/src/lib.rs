@@ -6,6 +6,7 @@ pub mod bddl;
 mod error;
 mod expert;
 pub mod extent;
+pub mod libero;
 pub mod placement;
 pub mod predicates;
 pub mod suite;

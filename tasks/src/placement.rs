@@ -85,7 +85,7 @@ pub fn scene(assets: &Assets, problem: &Problem, init: &InitState) -> Result<Sce
         });
     }
     Ok(SceneDesc {
-        robot: assets.robot_in(&arena)?,
+        robot: assets.robot_in(name)?,
         arena,
         instances,
     })

@@ -280,7 +280,7 @@ fn arenas_are_the_measured_ones() -> Result<(), TaskError> {
         assert_eq!((arena.robot_mount, arena.shrink_regions), (mount, shrink));
         let here = support_top(&arena, x, y).unwrap();
         assert!((here - top).abs() < 2e-4, "{name}: {here}");
-        let robot = assets.robot_in(&arena)?;
+        let robot = assets.robot_in(name)?;
         let foot = lowest_point(&robot, [1.0, 0.0, 0.0, 0.0]) + arena.robot_base_pos[2];
         if mount {
             assert!(foot.abs() < 0.02, "{name}: the pedestal ends at {foot}");
