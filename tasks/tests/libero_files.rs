@@ -1,11 +1,13 @@
-//! Guarantees: every stored initial state of LIBERO is read exactly (compared with the decoded reference), its suites
-//! have LIBERO's tasks, order, instructions and horizons, and what is not such a file is refused with its place.
+//! Guarantees: every stored initial state of LIBERO is read exactly (compared with the decoded reference), fixtures
+//! stand where they stand in its evaluation, its suites have LIBERO's tasks, order, instructions and horizons, and what is not such a file is refused with its place.
 //! Needs LIBERO's files and the reference beside the repository; skipped with a loud line otherwise.
 
-use bitvla_tasks::TaskError;
+use bitvla_sim::PlacementDesc;
 use bitvla_tasks::bddl::Problem;
+use bitvla_tasks::libero::resets::{Workspace, fixture_poses_with};
 use bitvla_tasks::libero::suites::{SUITES, instruction};
-use bitvla_tasks::libero::{InitFile, LiberoSuite, LiberoSuites};
+use bitvla_tasks::libero::{FixturePoses, InitFile, LiberoSuite, LiberoSuites, PoseFile};
+use bitvla_tasks::{Assets, InitState, TaskError};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +116,67 @@ fn every_initial_state_is_the_decoded_one() {
     assert_eq!(tasks, 40);
 }
 
+/// Placement figures and workspaces of the reference.
+fn placement(objects: &Value, category: &str) -> PlacementDesc {
+    let name = category.replace("chefmate_8", "chefmate8");
+    let object = &objects[&name];
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{name}: {value}"));
+    PlacementDesc {
+        bottom_offset: number(&object["bottom_offset"][2]),
+        top_offset: number(&object["top_offset"][2]),
+        horizontal_radius: number(&object["horizontal_radius"]),
+        ..PlacementDesc::default()
+    }
+}
+
+fn workspace(arenas: &Value, name: &str) -> Workspace {
+    let arena = &arenas[name];
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{name}: {value}"));
+    Workspace {
+        offset: [0, 1, 2].map(|i| number(&arena["workspace_offset"][i])),
+        fixture_z_offset: number(&arena["fixture_z_offset"]),
+        shrink_regions: matches!(name, "table" | "floor"),
+    }
+}
+
+/// The reference has eight decimal places.
+#[test]
+fn drawn_fixture_poses_are_those_of_the_evaluation() {
+    let (Some(libero), Some(reference)) = (libero(), reference("init_states.json")) else {
+        return;
+    };
+    let data = shared("reference/libero/data").expect("present");
+    let (objects, arenas) = (
+        json(&data.join("objects.json")),
+        json(&data.join("arenas.json")),
+    );
+    let (mut poses, mut worst) = (0, 0f64);
+    for suite in SUITES.iter().filter(|s| s.tasks == 10) {
+        for task in libero.outline(suite).expect("a suite").tasks {
+            let workspace = workspace(&arenas["arenas"], task.problem.arena().expect("an arena"));
+            let drawn = fixture_poses_with(&task.problem, 50, workspace, &mut |category| {
+                Ok(placement(&objects["objects"], category))
+            });
+            let drawn = drawn.expect("poses");
+            let states = reference[suite.folder][task.id.to_string()]["states"].clone();
+            for (drawn, known) in drawn.iter().zip(states.as_array().expect("states")) {
+                let known = known["fixtures"].as_object().expect("fixtures");
+                assert_eq!(drawn.len(), known.len(), "{}", task.name);
+                for (name, pose) in known {
+                    for (found, expected) in drawn[name].iter().zip(pose.as_array().expect("pose"))
+                    {
+                        worst = worst.max((found - expected.as_f64().expect("a number")).abs());
+                    }
+                    poses += 1;
+                }
+                assert!(worst < 6e-9, "{}: {worst}", task.name);
+            }
+        }
+    }
+    println!("{poses} poses, largest difference {worst:.1e}");
+    assert_eq!(poses, 50 * (10 * 2 + 10 * 3 + 1 + 2 + 1 + 1 + 1));
+}
+
 #[test]
 fn all_130_files_are_read() {
     let Some(libero) = libero() else { return };
@@ -154,6 +217,96 @@ fn suites_have_the_tasks_of_libero() {
             assert_eq!(known["language"], task.instruction);
             assert_eq!(known["id"], task.id);
         }
+    }
+}
+
+#[test]
+fn a_suite_loads_with_models_and_poses_from_either_source() {
+    let Some(libero) = libero() else { return };
+    let Some(file) = shared("reference/libero/data/init_states.json") else {
+        return;
+    };
+    let assets =
+        Assets::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")).expect("assets");
+    let spatial = LiberoSuite::named("libero:spatial").expect("a suite");
+    let drawn = libero
+        .load(spatial, &assets, &FixturePoses::Drawn)
+        .expect("the suite");
+    let file = FixturePoses::File(PoseFile::read(&file).expect("poses"));
+    let given = libero.load(spatial, &assets, &file).expect("the suite");
+    for (drawn, given) in drawn.tasks.iter().zip(&given.tasks) {
+        assert_eq!(drawn.init_states.len(), 50);
+        for (a, b) in drawn.init_states.iter().zip(&given.init_states) {
+            assert_eq!((&a.objects, &a.joints), (&b.objects, &b.joints));
+            assert_eq!(a.fixtures.len(), 2);
+            for (name, pose) in &a.fixtures {
+                let differ = pose
+                    .iter()
+                    .zip(&b.fixtures[name])
+                    .map(|(x, y)| (x - y).abs());
+                assert!(differ.fold(0.0, f64::max) < 6e-9, "{}: {name}", drawn.name);
+            }
+        }
+        drawn
+            .scene(&assets, &drawn.init_states[49])
+            .expect("a scene");
+    }
+
+    let ninety = LiberoSuite::named("libero:90").expect("a suite");
+    let error = libero
+        .load(ninety, &assets, &file)
+        .expect_err("no poses, no models");
+    assert!(
+        error.to_string().contains("microwave") || error.to_string().contains("libero_90"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_pose_file_that_lacks_a_pose_is_refused() {
+    let Some(libero) = libero() else { return };
+    let goal = LiberoSuite::named("libero:goal").expect("a suite");
+    let task = libero.outline(goal).expect("a suite").tasks.remove(0);
+    let assets =
+        Assets::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")).expect("assets");
+    let place = |text: &str, states: usize| {
+        let file = PoseFile::parse(Path::new("poses.json"), text)?;
+        let mut states = vec![InitState::default(); states];
+        FixturePoses::File(file).place(&assets, goal, &task, &mut states)?;
+        Ok::<_, TaskError>(states)
+    };
+    let pose = "[0.1, 0.2, 0.9, 1, 0, 0, 0]";
+    let fixtures =
+        format!(r#"{{"wooden_cabinet_1": {pose}, "flat_stove_1": {pose}, "wine_rack_1": {pose}}}"#);
+    let good = format!(
+        r#"{{"suites": {{"libero_goal": {{"0": {{"states": [{{"fixtures": {fixtures}}}]}}}}}}}}"#
+    );
+    let states = place(&good, 1).expect("placed");
+    assert_eq!(
+        states[0].fixtures["wine_rack_1"],
+        [0.1, 0.2, 0.9, 1.0, 0.0, 0.0, 0.0]
+    );
+    for (text, count, words) in [
+        (good.clone(), 2, "row 1: found the end of the states"),
+        (
+            good.replace("wine_rack_1", "rack"),
+            1,
+            "row 0: found no pose of `wine_rack_1`",
+        ),
+        (good.replace("libero_goal", "goal"), 1, "no such task"),
+        (good.replace("0.9, 1,", "0.9, 2,"), 1, "as the pose of"),
+        (good.replace("0.9, 1,", "1,"), 1, "poses.json:1: "),
+        (
+            good.replace("suites", "sweets"),
+            1,
+            "missing field `suites`",
+        ),
+    ] {
+        let error = place(&text, count).expect_err("refused").to_string();
+        assert!(
+            error.contains("poses.json") && error.contains(words),
+            "`{words}`: {error}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the fixtures stand. LIBERO's initial states do not say: its evaluation resets the world before each episode
-//! and keeps what that reset drew (fact sheet section 8).
+//! and keeps what that reset drew (fact sheet section 8). [`super::resets`] draws the same again.
 //!
-//! Poses come from a file if one is given. It is JSON, by folder of the suite, number of the task and number of the
+//! Poses may come from a file instead. It is JSON, by folder of the suite, number of the task and number of the
 //! initial state; other fields are ignored, so the reference data of the fact sheet (`init_states.json`) is such a file:
 //!
 //! ```json
@@ -12,18 +12,19 @@
 //!
 //! A pose is x, y, z of the root body in the world, m, and its orientation as a quaternion w, x, y, z.
 
+use super::resets::{Poses, fixture_poses};
 use super::suites::LiberoSuite;
 use crate::{Assets, InitState, Task, TaskError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Fixtures of one state: x, y, z (m), quaternion w, x, y, z.
-type Poses = BTreeMap<String, [f64; 7]>;
-
 /// Where fixture poses come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum FixturePoses {
+    /// As LIBERO's evaluation draws them.
+    #[default]
+    Drawn,
     /// From a file.
     File(PoseFile),
 }
@@ -98,13 +99,24 @@ impl FixturePoses {
     /// When a pose is missing or is not one.
     pub fn place(
         &self,
-        _assets: &Assets,
+        assets: &Assets,
         suite: &LiberoSuite,
         task: &Task,
         states: &mut [InitState],
     ) -> Result<(), TaskError> {
-        let FixturePoses::File(file) = self;
-        place_from(file, suite, task, states)
+        if task.problem.model_fixtures().next().is_none() {
+            return Ok(());
+        }
+        match self {
+            FixturePoses::File(file) => place_from(file, suite, task, states),
+            FixturePoses::Drawn => {
+                let drawn = fixture_poses(assets, &task.problem, states.len())?;
+                for (state, poses) in states.iter_mut().zip(drawn) {
+                    state.fixtures = poses;
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -119,9 +131,6 @@ fn place_from(
         .model_fixtures()
         .map(|f| f.name.as_str())
         .collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
     let place = format!("{} task {}", suite.folder, task.id);
     let fail = |row: usize, found: String| TaskError::Row {
         path: file.path.clone(),

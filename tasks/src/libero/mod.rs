@@ -4,6 +4,7 @@
 pub mod fixtures;
 pub mod init;
 mod pickle;
+pub mod resets;
 pub mod suites;
 
 pub use fixtures::{FixturePoses, PoseFile};
