@@ -190,7 +190,7 @@ fn a_suite_of_libero_runs_and_its_files_are_on_the_card() {
     for words in [
         "suite libero:10, horizon 520",
         "9  put the wine bottle on the rack\n",
-        "89  pick up the yellow and white mug and place it to the right of the caddy",
+        "89  pick up the book on the right and place it under the cabinet shelf",
     ] {
         assert!(text.contains(words), "`{words}` is not in: {text}");
     }

@@ -282,8 +282,8 @@ fn fuzz(reader: &Reader, time: Option<Duration>) {
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let start = Instant::now();
+    let mut runner = TestRunner::new_with_rng(config.clone(), rng);
+    let (start, mut batches) = (Instant::now(), 0);
     loop {
         let outcome = runner.run(&strategy, |(which, edits)| {
             let mut file = which.get(corpus).clone();
@@ -305,12 +305,20 @@ fn fuzz(reader: &Reader, time: Option<Duration>) {
         if let Err(error) = outcome {
             panic!("{name}: {error}");
         }
+        batches += 1;
         if time.is_none_or(|time| start.elapsed() >= time) {
             break;
         }
+        // A runner is done after one batch; the next goes on with its random numbers.
+        runner = TestRunner::new_with_rng(config.clone(), runner.new_rng());
     }
     let (inputs, refused, most) = (inputs.get(), refused.get(), most.get());
     println!("{name}: {inputs} inputs, {refused} refused, at most {most} bytes allocated by one");
+    assert_eq!(
+        inputs,
+        batches * u64::from(CASES),
+        "{name}: batches are whole"
+    );
     assert!(refused > inputs / 20, "{name}: hardly anything was damaged");
 }
 
