@@ -4,6 +4,7 @@
 mod commands;
 mod measure;
 mod progress;
+mod sources;
 
 use crate::{EvalError, Model, PolicyKind};
 use clap::{Args, Parser, Subcommand};
@@ -25,12 +26,21 @@ struct Cli {
     /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
     #[arg(long, global = true, value_name = "DIR")]
     assets: Option<PathBuf>,
+    /// A LIBERO checkout, for suites named libero:spatial, libero:object, libero:goal, libero:10 and libero:90
+    #[arg(long, global = true, value_name = "DIR")]
+    libero: Option<PathBuf>,
+    /// A robosuite checkout or package, for the looks of the robot in LIBERO's suites
+    #[arg(long, global = true, value_name = "DIR")]
+    robosuite: Option<PathBuf>,
+    /// Fixture poses of LIBERO's suites (JSON) [default: as LIBERO's evaluation draws them]
+    #[arg(long, global = true, value_name = "FILE")]
+    fixtures: Option<PathBuf>,
 }
 
 /// Options of a run.
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Suite of tasks
+    /// Suite of tasks: spatial, object, goal, long, all four with `all`, or one of a LIBERO checkout
     #[arg(long, default_value = "spatial")]
     suite: String,
     /// Who drives the robot
@@ -51,7 +61,8 @@ struct RunArgs {
     /// Threads of one policy query; never changes a result
     #[arg(long, default_value_t = 1, value_parser = positive)]
     threads: usize,
-    /// Run folder; an interrupted run goes on when it is named again [default: runs/SUITE-POLICY]
+    /// Run folder; an interrupted run goes on when it is named again; holds one per suite with --suite all
+    /// [default: runs/SUITE-POLICY]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write films (GIF) of the first N episodes

@@ -28,7 +28,7 @@ pub use fingerprint::{
 pub use journal::{Entry, Journal};
 pub use observe::{Eyes, View, axis_angle, proprio};
 pub use pool::in_parallel;
-pub use protocol::{CHUNK_LENGTH, protocol};
+pub use protocol::{CHUNK_LENGTH, LiberoFiles, protocol};
 pub use replay::{Replayed, replay};
 pub use runner::{Progress, RunPlan, RunResult, run};
 pub use video::record_video;

@@ -5,12 +5,50 @@ use bitvla_policies::CAMERA_SIZE;
 use bitvla_reports::Protocol;
 use bitvla_tasks::{Assets, Suite};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Actions that a policy answers with and that are executed before it is asked again.
 pub const CHUNK_LENGTH: usize = 8;
 
-/// The protocol of a run of `policy` on `suite`.
+/// Files of LIBERO that a run depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiberoFiles {
+    /// Folder of the BDDL files of the suite.
+    pub bddl: PathBuf,
+    /// Folder of its initial states.
+    pub init: PathBuf,
+    /// Folder of the models.
+    pub assets: PathBuf,
+    /// Folder of robosuite, if the robot takes its looks from there.
+    pub robosuite: Option<PathBuf>,
+    /// File of fixture poses, if they are not drawn.
+    pub fixtures: Option<PathBuf>,
+}
+
+impl LiberoFiles {
+    /// sha256 of each part by name.
+    fn hashes(&self) -> Result<BTreeMap<String, String>, EvalError> {
+        let all = |_: &Path| false;
+        let mut hashes = BTreeMap::from([
+            ("assets".to_owned(), sha256_of_tree(&self.assets, &all)?),
+            ("bddl".to_owned(), sha256_of_tree(&self.bddl, &all)?),
+            ("init".to_owned(), sha256_of_tree(&self.init, &all)?),
+        ]);
+        if let Some(dir) = &self.robosuite {
+            // A checkout holds much else; what is drawn are the models.
+            let inside = ["robosuite/models/assets", "models/assets"].map(|part| dir.join(part));
+            let models = inside.into_iter().find(|models| models.is_dir());
+            let models = models.unwrap_or_else(|| dir.clone());
+            hashes.insert("robosuite".to_owned(), sha256_of_tree(&models, &all)?);
+        }
+        if let Some(file) = &self.fixtures {
+            hashes.insert("fixtures".to_owned(), sha256_of_file(file)?);
+        }
+        Ok(hashes)
+    }
+}
+
+/// The protocol of a run of `policy` on `suite`, which is one of LIBERO's if its files are given.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -19,6 +57,7 @@ pub fn protocol(
     suite: &Suite,
     policy: &PolicySpec,
     seed: u64,
+    libero: Option<&LiberoFiles>,
 ) -> Result<Protocol, EvalError> {
     let sees = policy.kind != PolicyKind::Expert;
     let when = |words: &str| if sees { words } else { "none" }.to_owned();
@@ -53,6 +92,10 @@ pub fn protocol(
         success_rule: "first control step after settling at which every goal predicate holds"
             .to_owned(),
         assets_sha256: sha256_of_tree(assets.dir(), &skip)?,
+        libero_sha256: match libero {
+            Some(files) => files.hashes()?,
+            None => BTreeMap::new(),
+        },
         weights_sha256: if sees {
             weights(&policy.checkpoint)?
         } else {

@@ -2,11 +2,12 @@
 //! the rows of `episodes.csv` depend neither on the order of episodes nor on the number of workers;
 //! an interrupted run goes on and keeps what it had; a replay repeats every bit; neither pictures nor
 //! actions depend on the instruction set; a packed file acts as the folder it was made of, with any number of
-//! threads, and the run says how the weights are multiplied and where the memory went.
+//! threads, and the run says how the weights are multiplied and where the memory went; `all` is four runs and one table; a
+//! suite of LIBERO runs from its own files, whose hashes are on the card.
 
 use assert_cmd::Command;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn program() -> Command {
     let mut command = Command::cargo_bin("bitvla-eval").expect("the program is built");
@@ -60,6 +61,23 @@ fn bad_input_is_refused_in_one_line() {
     unknown.args(["--suite", "lunar", "--policy", "expert"]);
     refused(unknown, &["lunar", "spatial"]);
 
+    let mut nowhere = program();
+    nowhere.args(["--suite", "libero:spatial", "--policy", "expert"]);
+    refused(nowhere, &["libero:spatial", "--libero DIR"]);
+    let mut poses = program();
+    poses.args(["--policy", "expert", "--fixtures", "poses.json"]);
+    refused(poses, &["--fixtures", "--libero DIR"]);
+    let mut empty = program();
+    empty.args([
+        "--suite",
+        "libero:goal",
+        "--policy",
+        "expert",
+        "--libero",
+        "no/such",
+    ]);
+    refused(empty, &["no/such", "bddl_files"]);
+
     let out = tempfile::tempdir().expect("a temporary folder");
     let mut task = program();
     task.args(["--policy", "expert", "--tasks", "99", "--out"])
@@ -76,6 +94,139 @@ fn bad_input_is_refused_in_one_line() {
     let mut replay = program();
     replay.args(["replay", "no/such/run"]);
     refused(replay, &["no/such/run", "run.json"]);
+}
+
+/// The asset folder with four suites that are all the spatial one.
+fn four_suites(dir: &Path) {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    for folder in ["arenas", "fixtures", "objects", "robots"] {
+        copy(&assets.join(folder), &dir.join(folder));
+    }
+    for name in ["spatial", "object", "goal", "long"] {
+        let suite = dir.join("suites").join(name);
+        copy(&assets.join("suites/spatial"), &suite);
+        let path = suite.join("suite.toml");
+        let text = fs::read_to_string(&path).expect("suite.toml");
+        let text = text.replace("\"spatial\"", &format!("\"{name}\""));
+        fs::write(path, text).expect("written");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn all_suites_run_one_after_the_other() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (assets, out) = (dir.path().join("assets"), dir.path().join("run"));
+    four_suites(&assets);
+    let mut all = program();
+    all.args(["--suite", "all", "--policy", "expert", "--tasks", "0"])
+        .args(["--episodes", "1", "--assets"])
+        .arg(&assets)
+        .arg("--out")
+        .arg(&out);
+    let output = all.output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(out.join("summary.txt")).expect("summary.txt");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&table));
+    for name in ["spatial", "object", "goal", "long"] {
+        assert!(out.join(name).join("run.json").is_file(), "{name}");
+        let rows = rows(&out.join(name));
+        assert!(rows.contains(&format!("\n{name},0,")), "{rows}");
+        let row = table.lines().find(|line| line.starts_with(name));
+        assert!(row.is_some_and(|row| row.contains("1/1")), "{table}");
+    }
+    assert!(
+        table
+            .lines()
+            .any(|line| line.starts_with("all suites") && line.contains("4/4"))
+    );
+
+    fs::remove_dir_all(assets.join("suites/goal")).expect("removed");
+    let mut three = program();
+    three
+        .args(["--suite", "all", "--policy", "expert", "--assets"])
+        .arg(&assets)
+        .arg("--out")
+        .arg(dir.path().join("three"));
+    refused(three, &["no suite `goal`", "spatial, object, long"]);
+    assert!(!dir.path().join("three").exists(), "nothing was started");
+}
+
+/// LIBERO's files lie beside the repository, or the test says that it is skipped.
+fn libero() -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    if dir.join("libero").is_dir() {
+        return Some(dir);
+    }
+    eprintln!("SKIPPED: {} is absent", dir.join("libero").display());
+    None
+}
+
+#[test]
+fn a_suite_of_libero_runs_and_its_files_are_on_the_card() {
+    let Some(shared) = libero() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let checkout = shared.join("libero");
+    let with = |command: &mut Command| {
+        command.arg("--libero").arg(&checkout);
+    };
+    let mut list = program();
+    list.arg("list");
+    with(&mut list);
+    let output = list.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for words in [
+        "suite libero:10, horizon 520",
+        "9  put the wine bottle on the rack\n",
+        "89  pick up the book on the right and place it under the cabinet shelf",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+
+    let poses = shared.join("reference/libero/data/init_states.json");
+    let mut cards = Vec::new();
+    for (name, file) in [("drawn", None), ("given", Some(&poses))] {
+        let out = dir.path().join(name);
+        let mut run = program();
+        run.args(["--suite", "libero:spatial", "--policy", "expert"])
+            .args(["--tasks", "4", "--episodes", "1", "--out"])
+            .arg(&out);
+        with(&mut run);
+        if let Some(file) = file {
+            run.arg("--fixtures").arg(file);
+        }
+        run.assert().success();
+        let card = fs::read_to_string(out.join("run.json")).expect("run.json");
+        let card: serde_json::Value = serde_json::from_str(&card).expect("JSON");
+        cards.push(card["protocol"]["libero_sha256"].clone());
+    }
+    for kind in ["assets", "bddl", "init"] {
+        assert_eq!(cards[0][kind].as_str().map(str::len), Some(64), "{kind}");
+        assert_eq!(cards[0][kind], cards[1][kind], "{kind}");
+    }
+    assert!(cards[0]["fixtures"].is_null(), "{}", cards[0]);
+    assert_eq!(cards[1]["fixtures"].as_str().map(str::len), Some(64));
+
+    let mut replay = program();
+    replay.arg("replay").arg(dir.path().join("drawn"));
+    with(&mut replay);
+    replay.assert().success();
+    let mut own = program();
+    own.args(["--policy", "expert", "--suite", "spatial"]);
+    with(&mut own);
+    refused(own, &["suite `spatial`", "libero:spatial"]);
 }
 
 #[test]

@@ -42,6 +42,10 @@ pub struct Protocol {
     pub success_rule: String,
     /// sha256 of the files of the suite and of everything else under `assets/` but checkpoints.
     pub assets_sha256: String,
+    /// sha256 of LIBERO's files by kind (`bddl`, `init`, `assets`; `robosuite` and `fixtures` if they were given); empty
+    /// for a suite that is not LIBERO's. Without `fixtures` their poses are those that LIBERO's evaluation draws.
+    #[serde(default)]
+    pub libero_sha256: BTreeMap<String, String>,
     /// sha256 of every file of the checkpoint, by file name; empty for the expert.
     pub weights_sha256: BTreeMap<String, String>,
     /// sha256 of the program.

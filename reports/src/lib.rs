@@ -25,4 +25,4 @@ pub use plots::{CurvePoint, CurveStage, Plot, write_plots, write_training_curves
 pub use record::{EpisodeRecord, QueryRecord};
 pub use stats::{Interval, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
-pub use tables::{bytes_in_words, latency_table, memory_table, success_table};
+pub use tables::{bytes_in_words, latency_table, memory_table, success_table, suites_table};

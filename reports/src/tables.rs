@@ -67,6 +67,21 @@ pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
     out
 }
 
+/// Success per suite and over all of them, columns as in [`success_table`].
+pub fn suites_table(suites: &[(String, Score)], all: &Score) -> String {
+    let names = suites.iter().map(|(name, _)| name.chars().count());
+    let width = names.chain(["all suites".len()]).max().unwrap_or(0);
+    let mut out = format!(
+        "{:width$}    success    rate   Wilson 95 %       median steps\n",
+        "suite"
+    );
+    for (name, score) in suites {
+        let _ = writeln!(out, "{name:width$}  {}", score_cells(score));
+    }
+    let _ = writeln!(out, "{:width$}  {}", "all suites", score_cells(all));
+    out
+}
+
 /// Median and 95th percentile of a query and of its phases.
 pub fn latency_table(latency: Option<&LatencySummary>) -> String {
     let Some(latency) = latency else {

@@ -1,34 +1,39 @@
 //! What each command does.
 
 use super::progress::Bar;
+use super::sources::{self, Opened, Sources};
 use super::{Cli, Command, RunArgs};
 use crate::{
     EvalError, Eyes, PolicyKind, PolicySpec, RunPlan, Stage, protocol, record_video, replay, run,
 };
-use bitvla_reports::{EpisodeActions, bytes_in_words, read_actions, read_card};
-use bitvla_tasks::{Assets, Suite};
+use bitvla_reports::{
+    EpisodeActions, EpisodeRecord, bytes_in_words, read_actions, read_card, suites_table,
+    summarise, write_text,
+};
+use bitvla_tasks::Suite;
+use bitvla_tasks::libero::suites::SUITES;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    let assets = || open_assets(cli);
+    let sources = || Sources::of(cli);
     match &cli.command {
-        None => evaluate(&assets()?, &cli.run),
+        None => evaluate(&sources()?, &cli.run),
         Some(Command::Bench(args)) => super::measure::measure(args),
         Some(Command::Pack { dir, out, policy }) => pack(dir, out, *policy),
-        Some(Command::List) => list(&assets()?),
+        Some(Command::List) => list(&sources()?),
         Some(Command::Replay {
             run_dir,
             jobs,
             video,
-        }) => repeat(&assets()?, run_dir, *jobs, *video),
+        }) => repeat(&sources()?, run_dir, *jobs, *video),
         Some(Command::Render {
             suite,
             task,
             init,
             out,
-        }) => render(&assets()?, suite, (*task, *init), out),
+        }) => render(&sources()?, suite, (*task, *init), out),
     }
 }
 
@@ -42,35 +47,38 @@ fn pack(dir: &Path, out: &Path, policy: PolicyKind) -> Result<ExitCode, EvalErro
     Ok(ExitCode::SUCCESS)
 }
 
-fn open_assets(cli: &Cli) -> Result<Assets, EvalError> {
-    let dir = cli.assets.clone().unwrap_or_else(Assets::default_dir);
-    if !dir.join("suites").is_dir() {
-        return Err(EvalError::Input(format!(
-            "{} is missing: name the folder of suites, models and checkpoints with --assets DIR",
-            dir.join("suites").display()
-        )));
-    }
-    Ok(Assets::open(&dir)?)
-}
-
-fn load_suite(assets: &Assets, name: &str) -> Result<Suite, EvalError> {
-    let known = Suite::names(assets);
-    if known.iter().any(|k| k == name) {
-        return Ok(Suite::load(assets, name)?);
-    }
-    Err(EvalError::Input(format!(
-        "there is no suite `{name}`; {} has: {}",
-        assets.dir().join("suites").display(),
-        known.join(", ")
-    )))
-}
-
 pub(super) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn evaluate(assets: &Assets, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    let suite = load_suite(assets, &args.suite)?;
+fn evaluate(sources: &Sources<'_>, args: &RunArgs) -> Result<ExitCode, EvalError> {
+    let suites = sources.open_all(&args.suite)?;
+    let whole = sources::file_name(&args.suite);
+    let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
+    let out = args.out.clone().unwrap_or_else(default_out);
+    if let [suite] = suites.as_slice() {
+        run_suite(suite, args, &out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = Vec::new();
+    let mut episodes = Vec::new();
+    for suite in &suites {
+        let result = run_suite(suite, args, &out.join(suite.file_name()))?;
+        rows.push((suite.suite.name.clone(), summarise(&result).1));
+        episodes.extend(result);
+    }
+    let title = format!("{}, {}", args.suite, args.policy.name());
+    let table = suites_table(&rows, &summarise(&episodes).1);
+    let summary = format!("{title}\n\n{table}");
+    write_text(&out.join("summary.txt"), &summary)?;
+    print!("\n{summary}");
+    println!("\n{}", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs one suite into a folder of its own.
+fn run_suite(opened: &Opened, args: &RunArgs, out: &Path) -> Result<Vec<EpisodeRecord>, EvalError> {
+    let (assets, suite) = (&opened.assets, &opened.suite);
     let mut policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
     policy.threads = args.threads;
     policy.instructions = suite
@@ -79,11 +87,6 @@ fn evaluate(assets: &Assets, args: &RunArgs) -> Result<ExitCode, EvalError> {
         .map(|task| task.instruction.clone())
         .collect();
     policy.check()?;
-    let stage = Stage {
-        assets,
-        suite: &suite,
-        seed: args.seed,
-    };
     let plan = RunPlan {
         tasks: match &args.tasks {
             Some(tasks) => tasks.clone(),
@@ -93,16 +96,16 @@ fn evaluate(assets: &Assets, args: &RunArgs) -> Result<ExitCode, EvalError> {
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
     };
-    let default_out = || PathBuf::from(format!("runs/{}-{}", args.suite, args.policy.name()));
-    let out = args.out.clone().unwrap_or_else(default_out);
-    let protocol = protocol(assets, &suite, &policy, args.seed)?;
+    sources::rehearse(opened, &plan.tasks)?;
+    let stage = opened.stage(args.seed);
+    let protocol = protocol(assets, suite, &policy, args.seed, opened.files.as_ref())?;
     let mut bar = Bar::new();
-    let result = run(stage, &policy, &plan, &protocol, &out, &mut |p| bar.show(p))?;
+    let result = run(stage, &policy, &plan, &protocol, out, &mut |p| bar.show(p))?;
     bar.finish();
     print!("\n{}", result.summary);
-    films(stage, &result.actions, args.video, &out)?;
+    films(stage, &result.actions, args.video, out)?;
     println!("\n{}", out.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(result.episodes)
 }
 
 /// Films the first `count` episodes into `out/video`.
@@ -125,18 +128,21 @@ fn films(
     Ok(())
 }
 
-fn list(assets: &Assets) -> Result<ExitCode, EvalError> {
-    for name in Suite::names(assets) {
-        let suite = Suite::load(assets, &name)?;
-        println!("suite {name}, horizon {} control steps", suite.horizon);
-        for task in &suite.tasks {
-            println!(
-                "  {:>2}  {}  ({} initial states)",
-                task.id,
-                task.instruction,
-                task.init_states.len()
-            );
+fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
+    let assets = sources.own()?;
+    for name in sources.own_names()? {
+        list_suite(&Suite::load(&assets, &name)?);
+    }
+    match sources.checkout()? {
+        Some(checkout) => {
+            for suite in &SUITES {
+                list_suite(&checkout.outline(suite)?);
+            }
         }
+        None => println!(
+            "with --libero DIR: {}",
+            SUITES.map(|suite| suite.name).join(", ")
+        ),
     }
     println!("policies");
     for kind in PolicyKind::value_variants() {
@@ -151,8 +157,22 @@ fn list(assets: &Assets) -> Result<ExitCode, EvalError> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn list_suite(suite: &Suite) {
+    println!(
+        "suite {}, horizon {} control steps",
+        suite.name, suite.horizon
+    );
+    for task in &suite.tasks {
+        let states = match task.init_states.len() {
+            0 => String::new(),
+            stored => format!("  ({stored} initial states)"),
+        };
+        println!("  {:>2}  {}{states}", task.id, task.instruction);
+    }
+}
+
 fn repeat(
-    assets: &Assets,
+    sources: &Sources<'_>,
     run_dir: &Path,
     jobs: Option<usize>,
     video: usize,
@@ -166,12 +186,9 @@ fn repeat(
     }
     let card = read_card(&card_path)?;
     let episodes = read_actions(&run_dir.join("actions.bin"))?;
-    let suite = load_suite(assets, &card.protocol.suite)?;
-    let stage = Stage {
-        assets,
-        suite: &suite,
-        seed: card.protocol.seed,
-    };
+    let opened = sources.open(&card.protocol.suite)?;
+    sources::rehearse(&opened, &card.tasks)?;
+    let stage = opened.stage(card.protocol.seed);
     let mut done = 0;
     let results = replay(
         stage,
@@ -205,22 +222,20 @@ fn repeat(
 }
 
 fn render(
-    assets: &Assets,
+    sources: &Sources<'_>,
     suite: &str,
     (task, init): (usize, usize),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
-    let suite = load_suite(assets, suite)?;
-    let stage = Stage {
-        assets,
-        suite: &suite,
-        seed: 0,
-    };
+    let opened = sources.open(suite)?;
+    sources::rehearse(&opened, &[task])?;
+    let stage = opened.stage(0);
     let world = stage.settled_world(task, init)?;
     let view = Eyes::new(world.scene())?.look(&world)?;
     std::fs::create_dir_all(out).map_err(EvalError::io(out))?;
     for (camera, frame) in [("agentview", &view.agentview), ("wrist", &view.wrist)] {
-        let name = format!("{}_task{task:02}_init{init:02}_{camera}.png", suite.name);
+        let name = opened.file_name();
+        let name = format!("{name}_task{task:02}_init{init:02}_{camera}.png");
         frame.write_png(&out.join(&name))?;
         println!("{}", out.join(&name).display());
     }

@@ -34,7 +34,11 @@ fn episode(
     let first = expert.plan_summary();
     let mut log = String::new();
     let mut phase = String::new();
-    let every = if std::env::args().any(|a| a == "--each") { 1 } else { 15 };
+    let every = if std::env::args().any(|a| a == "--each") {
+        1
+    } else {
+        15
+    };
     if std::env::args().any(|a| a == "--grips") {
         return Ok(Outcome {
             success: true,

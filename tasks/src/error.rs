@@ -26,6 +26,30 @@ pub enum TaskError {
         /// What should be there.
         expected: String,
     },
+    /// A binary file says something it must not.
+    #[error("{}: byte {byte}: found {found}, expected {expected}", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// Position in the file, bytes from 0.
+        byte: u64,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A row of a table of numbers does not fit what it describes.
+    #[error("{}: row {row}: found {found}, expected {expected}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Row, from 0.
+        row: usize,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// A BDDL file is not understood.
     #[error(transparent)]
     Bddl(#[from] crate::bddl::BddlError),

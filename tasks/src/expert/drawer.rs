@@ -163,11 +163,7 @@ impl Drawer {
         let handle = self.handle(world);
         let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
         let goal = match self.phase {
-            Phase::Rise => Point3::new(
-                self.from.x,
-                self.from.y,
-                self.from.z.max(wait.z + 0.10),
-            ),
+            Phase::Rise => Point3::new(self.from.x, self.from.y, self.from.z.max(wait.z + 0.10)),
             Phase::Align => wait,
             Phase::Advance if self.open => handle,
             Phase::Advance => handle - self.approach * 0.01,

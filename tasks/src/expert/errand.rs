@@ -249,8 +249,7 @@ fn articulate(world: &World, problem: &Problem, fact: &Fact) -> Result<Errand, T
     let body = bodies
         .iter()
         .position(|b| {
-            b.joint.is_some()
-                && region.is_none_or(|r| b.site.iter().any(|s| s.name == r.local))
+            b.joint.is_some() && region.is_none_or(|r| b.site.iter().any(|s| s.name == r.local))
         })
         .ok_or_else(|| refuse(problem, fact, "there is no joint to move"))?;
     let kind = bodies[body].joint.as_ref().map(|j| j.kind);

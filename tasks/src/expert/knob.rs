@@ -59,7 +59,11 @@ impl Knob {
         let bar = knob.bar(world);
         let base = Point3::from(world.scene().arena.robot_base_pos);
         let toward = base - bar.centre;
-        knob.end = if bar.along.dot(&toward) < 0.0 { -1.0 } else { 1.0 };
+        knob.end = if bar.along.dot(&toward) < 0.0 {
+            -1.0
+        } else {
+            1.0
+        };
         knob.enter(Phase::Above, world);
         knob
     }
@@ -127,8 +131,7 @@ impl Knob {
     /// distance from the face.
     fn contact(&self, world: &World, behind: f64) -> (Point3<f64>, Vector3<f64>) {
         let bar = self.bar(world);
-        let axis = joint_of(world, self.instance, self.body)
-            .map_or(1.0, |j| j.axis[2]);
+        let axis = joint_of(world, self.instance, self.body).map_or(1.0, |j| j.axis[2]);
         let sense = if self.on { axis } else { -axis };
         let arm = bar.along * self.end;
         let push = Vector3::z().cross(&arm) * sense.signum();

@@ -79,10 +79,9 @@ fn solids(world: &World, instance: usize) -> Vec<Solid> {
                 ),
                 ShapeDesc::Sphere { radius } => (at, Kind::Ball(*radius)),
                 other => match bounds(other) {
-                    Some((centre, half)) => (
-                        at * nalgebra::Translation3::from(centre),
-                        Kind::Box(half),
-                    ),
+                    Some((centre, half)) => {
+                        (at * nalgebra::Translation3::from(centre), Kind::Box(half))
+                    }
                     None => continue,
                 },
             };
@@ -164,21 +163,12 @@ pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
 /// A horizontal direction that belongs to the object, rad: its x axis, or y where x stands upright.
 fn own_direction(r: &Rotation3<f64>) -> f64 {
     let x = r * Vector3::x();
-    let axis = if x.z.abs() < 0.7 {
-        x
-    } else {
-        r * Vector3::y()
-    };
+    let axis = if x.z.abs() < 0.7 { x } else { r * Vector3::y() };
     libm::atan2(axis.y, axis.x)
 }
 
 /// Stretches of a line inside the object.
-fn crossings(
-    solids: &[Solid],
-    line: Point3<f64>,
-    u: Vector3<f64>,
-    span: f64,
-) -> Vec<(f64, f64)> {
+fn crossings(solids: &[Solid], line: Point3<f64>, u: Vector3<f64>, span: f64) -> Vec<(f64, f64)> {
     let n = libm::ceil((span + 0.01) / STEP) as i32;
     let mut out = Vec::new();
     let mut open: Option<f64> = None;

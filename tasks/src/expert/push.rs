@@ -85,7 +85,9 @@ impl Push {
         let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
         match self.phase {
             Phase::Above => {
-                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.11 && n > 25 || n > 80 {
+                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.11 && n > 25
+                    || n > 80
+                {
                     self.enter(Phase::Down, eef);
                 }
             }

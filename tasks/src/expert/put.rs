@@ -95,9 +95,9 @@ impl Put {
 
     /// The chosen grip in numbers, for logs.
     pub(super) fn summary(&self) -> String {
-        let p = self.pinch.map_or((f64::NAN, f64::NAN), |p| {
-            (p.yaw.to_degrees(), p.thickness)
-        });
+        let p = self
+            .pinch
+            .map_or((f64::NAN, f64::NAN), |p| (p.yaw.to_degrees(), p.thickness));
         format!(
             "[pinch yaw {:.0}, {:.3} m thick, try {}]",
             p.0,

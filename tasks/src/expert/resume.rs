@@ -2,8 +2,8 @@
 //! be is read off the fingers, the contacts and where hand and object are. What cannot be seen (how
 //! long the expert has waited, which grips it tried) is estimated or forgotten.
 
-use super::{Expert, Skill};
 use super::rim::{HOVER, Phase, RimPlace, origin, yaw_error};
+use super::{Expert, Skill};
 use crate::{Task, TaskError};
 use bitvla_sim::panda::ARM;
 use bitvla_sim::{Owner, World};

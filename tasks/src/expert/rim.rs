@@ -111,7 +111,7 @@ impl RimPlace {
                 let ceiling = self.grip.z.max(1.10) + 0.12;
                 let way = self.obstacles.way_above(eef, self.grip, HOVER, ceiling);
                 (way, OPEN)
-            },
+            }
             Phase::Descend => (self.grip, OPEN),
             Phase::Close => (self.grip, CLOSE),
             Phase::Lift => {

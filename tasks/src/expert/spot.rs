@@ -83,11 +83,7 @@ impl Spot {
 pub(super) fn aligned(now: &UnitQuaternion<f64>, axis: Vector3<f64>) -> Rotation3<f64> {
     let r = now.to_rotation_matrix();
     let x = r * Vector3::x();
-    let own = if x.z.abs() < 0.7 {
-        x
-    } else {
-        r * Vector3::y()
-    };
+    let own = if x.z.abs() < 0.7 { x } else { r * Vector3::y() };
     let from = libm::atan2(own.y, own.x);
     let to = libm::atan2(axis.y, axis.x);
     let mut by = (to - from).rem_euclid(std::f64::consts::PI);

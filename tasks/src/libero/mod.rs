@@ -6,17 +6,25 @@
 
 mod arenas;
 mod asset;
+pub mod fixtures;
 #[cfg(test)]
 mod fuzz;
+pub mod init;
 mod mesh;
 mod mjcf;
 mod models;
 mod notice;
+mod pickle;
+pub mod resets;
 mod robot;
+pub mod suites;
 mod visual;
 mod xml;
 
+pub use fixtures::{FixturePoses, PoseFile};
+pub use init::InitFile;
 pub use models::Turns;
+pub use suites::{LiberoSuite, LiberoSuites};
 
 use crate::error::TaskError;
 use bitvla_sim::{ArenaDesc, ModelDesc};

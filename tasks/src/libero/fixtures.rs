@@ -1,0 +1,158 @@
+//! Where the fixtures stand. LIBERO's initial states do not say: its evaluation resets the world before each episode
+//! and keeps what that reset drew (fact sheet section 8). [`super::resets`] draws the same again.
+//!
+//! Poses may come from a file instead. It is JSON, by folder of the suite, number of the task and number of the
+//! initial state; other fields are ignored, so the reference data of the fact sheet (`init_states.json`) is such a file:
+//!
+//! ```json
+//! {"suites": {"libero_goal": {"0": {"states": [
+//!     {"fixtures": {"wooden_cabinet_1": [0.03, -0.28, 0.905, 1.0, 0.0, 0.0, 0.0]}}
+//! ]}}}}
+//! ```
+//!
+//! A pose is x, y, z of the root body in the world, m, and its orientation as a quaternion w, x, y, z.
+
+use super::resets::{Poses, fixture_poses};
+use super::suites::LiberoSuite;
+use crate::{Assets, InitState, Task, TaskError};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where fixture poses come from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum FixturePoses {
+    /// As LIBERO's evaluation draws them.
+    #[default]
+    Drawn,
+    /// From a file.
+    File(PoseFile),
+}
+
+/// A file of fixture poses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoseFile {
+    path: PathBuf,
+    suites: BTreeMap<String, BTreeMap<String, TaskPoses>>,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    suites: BTreeMap<String, BTreeMap<String, TaskPoses>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct TaskPoses {
+    states: Vec<StatePoses>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct StatePoses {
+    fixtures: Poses,
+}
+
+impl PoseFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not of the form above.
+    pub fn read(path: &Path) -> Result<PoseFile, TaskError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TaskError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        PoseFile::parse(path, &text)
+    }
+
+    /// Reads a text; `path` names it in errors.
+    ///
+    /// # Errors
+    /// When it is not of the form above.
+    pub fn parse(path: &Path, text: &str) -> Result<PoseFile, TaskError> {
+        let root: Root = serde_json::from_str(text).map_err(|error| TaskError::Malformed {
+            path: path.to_owned(),
+            line: error.line(),
+            found: error.to_string(),
+            expected: "fixture poses by suite, task and state".into(),
+        })?;
+        Ok(PoseFile {
+            path: path.to_owned(),
+            suites: root.suites,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn poses(&self, suite: &LiberoSuite, task: usize) -> Option<&[StatePoses]> {
+        let tasks = self.suites.get(suite.folder)?;
+        Some(&tasks.get(&task.to_string())?.states)
+    }
+}
+
+impl FixturePoses {
+    /// Gives the fixtures of a task their poses in all its states.
+    ///
+    /// # Errors
+    /// When a pose is missing or is not one.
+    pub fn place(
+        &self,
+        assets: &Assets,
+        suite: &LiberoSuite,
+        task: &Task,
+        states: &mut [InitState],
+    ) -> Result<(), TaskError> {
+        if task.problem.model_fixtures().next().is_none() {
+            return Ok(());
+        }
+        match self {
+            FixturePoses::File(file) => place_from(file, suite, task, states),
+            FixturePoses::Drawn => {
+                let drawn = fixture_poses(assets, &task.problem, states.len())?;
+                for (state, poses) in states.iter_mut().zip(drawn) {
+                    state.fixtures = poses;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn place_from(
+    file: &PoseFile,
+    suite: &LiberoSuite,
+    task: &Task,
+    states: &mut [InitState],
+) -> Result<(), TaskError> {
+    let wanted: Vec<&str> = task
+        .problem
+        .model_fixtures()
+        .map(|f| f.name.as_str())
+        .collect();
+    let place = format!("{} task {}", suite.folder, task.id);
+    let fail = |row: usize, found: String| TaskError::Row {
+        path: file.path.clone(),
+        row,
+        found,
+        expected: format!("poses of {} in {place}", wanted.join(", ")),
+    };
+    let known = file.poses(suite, task.id);
+    let known = known.ok_or_else(|| fail(0, "no such task".into()))?;
+    if known.len() < states.len() {
+        return Err(fail(known.len(), "the end of the states".into()));
+    }
+    for (row, (state, known)) in states.iter_mut().zip(known).enumerate() {
+        for name in &wanted {
+            let pose = known.fixtures.get(*name);
+            let pose = pose.ok_or_else(|| fail(row, format!("no pose of `{name}`")))?;
+            let norm: f64 = pose[3..].iter().map(|q| q * q).sum();
+            if !pose.iter().all(|v| v.is_finite()) || (norm - 1.0).abs() > 1e-3 {
+                return Err(fail(row, format!("{pose:?} as the pose of `{name}`")));
+            }
+            state.fixtures.insert((*name).to_owned(), *pose);
+        }
+    }
+    Ok(())
+}

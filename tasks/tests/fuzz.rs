@@ -1,0 +1,333 @@
+//! Guarantee: whatever bytes a reader of foreign files is given, it answers with a value or with an error that names the
+//! file and the place in it; it never panics and never allocates more than 1 GB (all allocations of one call added up).
+//!
+//! Files are damaged by seeded edits of good ones. Normally that takes seconds and the same inputs every time;
+//! `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
+//! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`.
+//! A new reader is one more entry in [`readers`].
+
+use bitvla_tasks::bddl::Problem;
+use bitvla_tasks::libero::{InitFile, PoseFile};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use std::cell::Cell;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes that one call may allocate.
+const MAX_BYTES: usize = 1_000_000_000;
+/// Inputs per reader in a normal test run.
+const CASES: u32 = 16_384;
+/// Name of the damaged file in errors.
+const FILE: &str = "fuzz.file";
+
+/// A reader of foreign files.
+struct Reader {
+    name: &'static str,
+    /// Good files.
+    corpus: Vec<Vec<u8>>,
+    /// What such files are made of, to be inserted anywhere.
+    words: &'static [&'static [u8]],
+    /// Reads a file; the error is the message that a user would see.
+    read: fn(&[u8]) -> Result<(), String>,
+}
+
+fn readers() -> Vec<Reader> {
+    let states = states();
+    vec![
+        Reader {
+            name: "BDDL",
+            corpus: problems(),
+            words: &[
+                b"(", b")", b"-", b";", b"\n", b" ", b"(:init", b"(:goal (And", b"(:objects", b":ranges",
+                b"((0 0 1 1))", b"nan", b"1e400", b"-0", b"(On", b"(Open", b"table", b"\xff", b"\xf0\x9f\x92\xa5",
+            ],
+            read: |bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                Problem::parse(FILE, &text).map(drop).map_err(|e| e.to_string())
+            },
+        },
+        Reader {
+            name: "initial states, archive",
+            corpus: states.iter().map(|pickle| archive(pickle)).collect(),
+            words: &[
+                b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\xff\xff\xff\xff",
+                b"\0\0\0\0", b"\xff\xff", b"\x08\0", b"archive/data.pkl", b"\x01\0\x20\0", b"\x01",
+            ],
+            read: |bytes| read_states(bytes),
+        },
+        Reader {
+            name: "initial states, pickle",
+            corpus: states,
+            words: &[
+                b"cos\nsystem\n", b"cnumpy\ndtype\n", b"X\xff\xff\xff\xff", b"X\x00\x00\x00\x00", b"J\xff\xff\xff\x7f",
+                b"M\xff\xff", b"q\x00", b"h\x00", b"j\xff\xff\xff\xff", b"r\x00\x00\x00\x01", b"(", b"t", b"R", b"b",
+                b".", b"}", b"]", b"\x80\x05", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff", b"\xc3\xbf", b"\xe2\x82\xac",
+            ],
+            // Whole again after the damage, so that the checksum does not hide it.
+            read: |bytes| read_states(&archive(bytes)),
+        },
+        Reader {
+            name: "fixture poses",
+            corpus: vec![
+                br#"{"suites": {"libero_goal": {"0": {"states": [{"fixtures": {"a_1": [0.1, 0.2, 0.9, 1, 0, 0, 0]}}]}}}}"#
+                    .to_vec(),
+            ],
+            words: &[b"{", b"[", b"]", b"}", b"\"", b"1e999", b"null", b"[[[[[[[[", b"\\u0000", b"suites"],
+            read: |bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                let file = PoseFile::parse(Path::new(FILE), &text);
+                file.map(drop).map_err(|e| e.to_string())
+            },
+        },
+    ]
+}
+
+fn read_states(bytes: &[u8]) -> Result<(), String> {
+    let problem =
+        "(define (problem libero_floor_manipulation) (:fixtures floor - floor stove - flat_stove)
+        (:objects bowl - bowl) (:goal (Open stove)))";
+    let problem = Problem::parse("fuzz.bddl", problem).map_err(|e| e.to_string())?;
+    let file = InitFile::parse(Path::new(FILE), bytes).map_err(|e| e.to_string())?;
+    let states = file.states_with(&problem, &mut |_| Ok(vec!["button".to_owned()]));
+    states.map(drop).map_err(|e| e.to_string())
+}
+
+fn shared(what: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared")
+        .join(what);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!(
+        "SKIPPED: {} is absent, its files are not in the corpus",
+        path.display()
+    );
+    None
+}
+
+/// Our own problems, and some of LIBERO's.
+fn problems() -> Vec<Vec<u8>> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/suites/spatial")];
+    folders.extend(shared("libero/libero/libero/bddl_files/libero_10"));
+    let mut out = Vec::new();
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+        paths.sort();
+        paths.retain(|p| p.extension().is_some_and(|e| e == "bddl"));
+        out.extend(paths.iter().map(|p| std::fs::read(p).expect("readable")));
+    }
+    out
+}
+
+/// Pickles of numpy arrays: two rows for the problem above, and LIBERO's own.
+fn states() -> Vec<Vec<u8>> {
+    let mut row = vec![0.0; 1 + 9 + 7 + 1 + 9 + 6 + 1];
+    row[13] = 1.0;
+    row[1] = -0.25;
+    let mut out = vec![pickle(&[row.clone(), row])];
+    let name = "libero/libero/libero/init_files/libero_10/KITCHEN_SCENE8_put_both_moka_pots_on_the_stove.pruned_init";
+    if let Some(path) = shared(name) {
+        let bytes = std::fs::read(path).expect("readable");
+        let start = bytes
+            .windows(8)
+            .position(|w| w == b"\x80\x02cnumpy")
+            .expect("a pickle");
+        let end = bytes
+            .windows(5)
+            .rposition(|w| w == b"tq\x14b.")
+            .expect("its end")
+            + 5;
+        out.push(bytes[start..end].to_vec());
+    }
+    out
+}
+
+/// As numpy writes an array with protocol 2, without the memo that nothing refers to.
+fn pickle(rows: &[Vec<f64>]) -> Vec<u8> {
+    let text = |text: &str| {
+        let mut out = vec![b'X'];
+        out.extend((text.len() as u32).to_le_bytes());
+        out.extend(text.as_bytes());
+        out
+    };
+    let bytes = rows.iter().flatten().flat_map(|v| v.to_le_bytes());
+    let latin: String = bytes.map(char::from).collect();
+    let (height, width) = (rows.len() as u8, rows[0].len() as u8);
+    [
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85c_codecs\nencode\nq\x03".to_vec(),
+        text("b"),
+        text("latin1"),
+        b"q\x05\x86R\x87R(K\x01K".to_vec(),
+        vec![height, b'K', width],
+        b"\x86cnumpy\ndtype\n".to_vec(),
+        text("f8"),
+        b"\x89\x88\x87R(K\x03".to_vec(),
+        text("<"),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89h\x03".to_vec(),
+        text(&latin),
+        b"h\x05\x86Rtb.".to_vec(),
+    ]
+    .concat()
+}
+
+/// A stored archive as LIBERO's.
+fn archive(pickle: &[u8]) -> Vec<u8> {
+    let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("archive/data.pkl", pickle), ("archive/version", b"3\n")] {
+        out.start_file(name, options).expect("an entry");
+        out.write_all(bytes).expect("written");
+    }
+    out.finish().expect("an archive").into_inner()
+}
+
+/// One damage.
+#[derive(Debug, Clone)]
+enum Edit {
+    /// Overwrites, lengthening the file at its end.
+    Write(Index, Vec<u8>),
+    Insert(Index, Vec<u8>),
+    Word(Index, Index),
+    Remove(Index, Index),
+    /// Repeats a part up to so many times.
+    Repeat(Index, Index, u8),
+    Flip(Index, u8),
+    Cut(Index),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let bytes = proptest::collection::vec(any::<u8>(), 1..9);
+    prop_oneof![
+        (any::<Index>(), bytes.clone()).prop_map(|(at, b)| Edit::Write(at, b)),
+        (any::<Index>(), bytes).prop_map(|(at, b)| Edit::Insert(at, b)),
+        any::<(Index, Index)>().prop_map(|(at, w)| Edit::Word(at, w)),
+        any::<(Index, Index)>().prop_map(|(a, b)| Edit::Remove(a, b)),
+        any::<(Index, Index, u8)>().prop_map(|(a, b, n)| Edit::Repeat(a, b, n)),
+        (any::<Index>(), 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
+        any::<Index>().prop_map(Edit::Cut),
+    ]
+}
+
+impl Edit {
+    fn apply(&self, file: &mut Vec<u8>, words: &[&[u8]]) {
+        let place = |at: &Index, len: usize| at.index(len + 1);
+        let len = file.len();
+        let part = |a: &Index, b: &Index| {
+            let (a, b) = (place(a, len), place(b, len));
+            // Mostly short parts.
+            a.min(b)..a.max(b).min(a.min(b) + 1 + (a ^ b) % 64)
+        };
+        match self {
+            Edit::Write(at, bytes) => {
+                let at = place(at, len);
+                let end = (at + bytes.len()).min(len);
+                file.splice(at..end, bytes.iter().copied());
+            }
+            Edit::Insert(at, bytes) => {
+                let at = place(at, len);
+                file.splice(at..at, bytes.iter().copied());
+            }
+            Edit::Word(at, word) => {
+                let at = place(at, len);
+                file.splice(at..at, word.get(words).iter().copied());
+            }
+            Edit::Remove(a, b) => {
+                file.drain(part(a, b));
+            }
+            Edit::Repeat(a, b, times) => {
+                let part = part(a, b);
+                let copies = file[part.clone()].repeat(usize::from(*times));
+                file.splice(part.end..part.end, copies);
+            }
+            Edit::Flip(at, bit) => {
+                if len > 0 {
+                    file[at.index(len)] ^= 1 << bit;
+                }
+            }
+            Edit::Cut(at) => file.truncate(place(at, len)),
+        }
+    }
+}
+
+/// Whether an error begins with the name of the file and a number that is a place in it.
+fn names_its_place(error: &str) -> bool {
+    let rest = error
+        .strip_prefix(FILE)
+        .and_then(|rest| rest.strip_prefix(':'));
+    let word = rest.map(|rest| rest.trim_start_matches([' ', 'b', 'y', 't', 'e', 'r', 'o', 'w']));
+    word.is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn fuzz(reader: &Reader, time: Option<Duration>) {
+    let (name, corpus) = (reader.name, &reader.corpus);
+    for good in corpus.iter().take(1) {
+        assert_eq!((reader.read)(good), Ok(()), "{name}: the corpus is good");
+    }
+    let (refused, most, inputs) = (Cell::new(0u64), Cell::new(0usize), Cell::new(0u64));
+    let strategy = (any::<Index>(), proptest::collection::vec(edit(), 1..6));
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(config.clone(), rng);
+    let (start, mut batches) = (Instant::now(), 0);
+    loop {
+        let outcome = runner.run(&strategy, |(which, edits)| {
+            let mut file = which.get(corpus).clone();
+            for edit in &edits {
+                edit.apply(&mut file, reader.words);
+            }
+            let region = Region::new(ALLOCATOR);
+            let answer = (reader.read)(&file);
+            let bytes = region.change().bytes_allocated;
+            inputs.set(inputs.get() + 1);
+            most.set(most.get().max(bytes));
+            prop_assert!(bytes <= MAX_BYTES, "{bytes} bytes allocated");
+            if let Err(error) = answer {
+                refused.set(refused.get() + 1);
+                prop_assert!(names_its_place(&error), "no place in: {error}");
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            panic!("{name}: {error}");
+        }
+        batches += 1;
+        if time.is_none_or(|time| start.elapsed() >= time) {
+            break;
+        }
+        // A runner is done after one batch; the next goes on with its random numbers.
+        runner = TestRunner::new_with_rng(config.clone(), runner.new_rng());
+    }
+    let (inputs, refused, most) = (inputs.get(), refused.get(), most.get());
+    println!("{name}: {inputs} inputs, {refused} refused, at most {most} bytes allocated by one");
+    assert_eq!(
+        inputs,
+        batches * u64::from(CASES),
+        "{name}: batches are whole"
+    );
+    assert!(refused > inputs / 20, "{name}: hardly anything was damaged");
+}
+
+#[test]
+fn no_input_makes_a_reader_panic_or_take_the_memory() {
+    let time = std::env::var("BITVLA_FUZZ_SECS").ok();
+    let time = time.map(|secs| Duration::from_secs(secs.parse().expect("a number of seconds")));
+    // One after the other: the counter of allocations is the process's.
+    for reader in readers() {
+        fuzz(&reader, time);
+    }
+}
