@@ -66,7 +66,7 @@ const CUT: u32 = 32;
 /// The vertex lies on the hidden side of a mirror.
 const HIDDEN: u32 = 64;
 /// Borders beyond which nothing is seen.
-const BORDERS: u32 = CUT - 1 | HIDDEN;
+const BORDERS: u32 = (CUT - 1) | HIDDEN;
 
 impl Projected {
     pub(crate) fn resize(&mut self, n: usize) {

@@ -106,7 +106,7 @@ fn stl(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
     }
     let count = u32::from_le_bytes(words::<1>(bytes, 80)[0]) as usize;
     let room = (bytes.len() - 84) / 50;
-    if count != room || (bytes.len() - 84) % 50 != 0 {
+    if count != room || !(bytes.len() - 84).is_multiple_of(50) {
         let found = format!(
             "a count of {count} triangles at byte 80 in {} bytes",
             bytes.len()

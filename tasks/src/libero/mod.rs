@@ -10,12 +10,14 @@ pub mod fixtures;
 #[cfg(test)]
 mod fuzz;
 pub mod init;
+mod geom;
 mod mesh;
 mod mjcf;
 mod models;
 mod notice;
 mod pickle;
 pub mod resets;
+mod pose;
 mod robot;
 pub mod suites;
 mod visual;

@@ -5,8 +5,8 @@
 //! looked up in the direction from the centre of the unit object. Box faces are divided as MuJoCo does.
 
 use super::asset::Mapping;
+use super::geom::Geom;
 use super::mesh::TriMesh;
-use super::mjcf::Geom;
 use bitvla_sim::ShapeDesc;
 use std::f64::consts::PI;
 
@@ -20,7 +20,7 @@ const STACKS: u32 = 16;
 pub(crate) fn volume(shape: &ShapeDesc) -> Option<f64> {
     Some(match shape {
         ShapeDesc::Box { half: [x, y, z] } => 8.0 * x * y * z,
-        ShapeDesc::Sphere { radius } => 4.0 / 3.0 * PI * radius.powi(3),
+        ShapeDesc::Sphere { radius } => 4.0 / 3.0 * PI * radius * radius * radius,
         ShapeDesc::Cylinder {
             radius,
             half_height,
@@ -250,14 +250,14 @@ fn of_mesh(geom: &Geom, mesh: &TriMesh) -> ShapeDesc {
             let material = &geom.material;
             let scale =
                 [0, 1].map(|k| material.repeat[k] / if material.uniform { 1.0 } else { reach[k] });
-            for i in 0..mesh.vertices.len() {
-                out.vertex(mesh.vertices[i], normals[i], project(scale, from_centre(i)));
+            for (i, normal) in normals.iter().enumerate() {
+                out.vertex(mesh.vertices[i], *normal, project(scale, from_centre(i)));
             }
         }
         _ => {
-            for i in 0..mesh.vertices.len() {
+            for (i, normal) in normals.iter().enumerate() {
                 let uv = mesh.uv.get(i).copied().unwrap_or_default();
-                out.vertex(mesh.vertices[i], normals[i], uv);
+                out.vertex(mesh.vertices[i], *normal, uv);
             }
         }
     }
