@@ -284,7 +284,7 @@ mod tests {
         let first = [rng.unit(), rng.unit(), rng.unit()];
         let known = [
             0.548_813_503_927_324_8,
-            0.715_189_366_372_419_4,
+            0.715_189_366_372_419_5,
             0.602_763_376_071_643_9,
         ];
         assert_eq!(first, known);
