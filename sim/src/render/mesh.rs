@@ -99,9 +99,12 @@ impl Mesh {
                 }
                 let flatten = positive(*flatten, "lathe: flatten")? as f32;
                 let mut mesh = lathe(profile, *segments, metric);
-                for (p, n) in mesh.positions.iter_mut().zip(&mut mesh.normals) {
-                    p[1] *= flatten;
-                    *n = unit([n[0], n[1] / flatten, n[2]]);
+                // A round one stays as it is to the last bit.
+                if flatten != 1.0 {
+                    for (p, n) in mesh.positions.iter_mut().zip(&mut mesh.normals) {
+                        p[1] *= flatten;
+                        *n = unit([n[0], n[1] / flatten, n[2]]);
+                    }
                 }
                 Ok(mesh)
             }
