@@ -1,7 +1,6 @@
 //! From a goal to errands: what has to be done, in which order, for all its facts to hold.
 
 use super::obstacles::Obstacles;
-use super::rim::origin;
 use super::rim_grasp::Rim;
 use super::spot::{Spot, aligned};
 use crate::bddl::{Fact, Predicate, Problem};
@@ -280,9 +279,4 @@ pub(super) fn subject(errand: &Errand) -> usize {
         | Errand::Knob { instance, .. }
         | Errand::Door { instance, .. } => *instance,
     }
-}
-
-/// Where an instance stands, for logs.
-pub(super) fn place(world: &World, instance: usize) -> Point3<f64> {
-    origin(world, instance)
 }

@@ -79,9 +79,18 @@ pub(super) fn hand_along(
     approach: Vector3<f64>,
     opening: Vector3<f64>,
 ) -> Rotation3<f64> {
+    let now = world.eef_pose().rotation.to_rotation_matrix();
+    nearest(&now, approach, opening)
+}
+
+/// The same as seen from any orientation.
+pub(super) fn nearest(
+    now: &Rotation3<f64>,
+    approach: Vector3<f64>,
+    opening: Vector3<f64>,
+) -> Rotation3<f64> {
     let z = approach.normalize();
     let x = (opening - z * z.dot(&opening)).normalize();
-    let now = world.eef_pose().rotation.to_rotation_matrix();
     let one = |x: Vector3<f64>| {
         Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[x, z.cross(&x), z]))
     };

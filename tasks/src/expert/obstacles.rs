@@ -2,7 +2,7 @@
 //! tops for the height of a carry.
 
 use bitvla_sim::{Owner, SceneDesc, ShapeDesc, World, isometry};
-use nalgebra::{Isometry3, Point3, Vector3};
+use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
 /// An oriented box.
 #[derive(Debug, Clone)]
@@ -30,6 +30,9 @@ const GRIPPER: [GripperPart; 5] = [
     ([-0.0665, -0.0465], [-0.0105, 0.0105], [0.013, 0.045], 3),
     ([-0.102, 0.102], [-0.034, 0.034], [0.031, 0.110], 13),
 ];
+
+/// The last link and the flange behind the hand, in the same form.
+const WRIST: GripperPart = ([-0.055, 0.055], [-0.055, 0.055], [0.110, 0.230], 3);
 
 impl Obstacles {
     /// All instances but those named by index.
@@ -109,6 +112,31 @@ impl Obstacles {
                             grip.y + sin * a + cos * b,
                             grip.z + rise + c,
                         );
+                        for block in &near {
+                            least = least.min(block.distance(p));
+                        }
+                    }
+                }
+            }
+        }
+        least
+    }
+
+    /// The same for a hand of any orientation, wrist included, displaced from the grip point by `off`.
+    pub(super) fn room(&self, grip: Point3<f64>, hand: &Rotation3<f64>, off: Vector3<f64>) -> f64 {
+        let at = grip + off;
+        let near: Vec<&Block> = self
+            .blocks
+            .iter()
+            .filter(|b| (b.pose.translation.vector - at.coords).norm() < 0.27 + b.half.norm())
+            .collect();
+        let mut least = 0.05f64;
+        for (u, v, w, n) in GRIPPER.into_iter().chain([WRIST]) {
+            for i in 0..n {
+                let a = u[0] + (u[1] - u[0]) * i as f64 / (n - 1) as f64;
+                for b in [v[0], 0.0, v[1]] {
+                    for c in [w[0], 0.5 * (w[0] + w[1]), w[1]] {
+                        let p = at + hand * Vector3::new(a, b, -c);
                         for block in &near {
                             least = least.min(block.distance(p));
                         }

@@ -5,6 +5,7 @@
 
 use super::hand;
 use super::obstacles::{Obstacles, bounds};
+use super::rim_grasp::Rim;
 use bitvla_sim::{ShapeDesc, World, isometry};
 use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI};
@@ -25,9 +26,21 @@ pub(super) struct Pinch {
     pub at: Point3<f64>,
     /// Direction in which the fingers open, rad.
     pub yaw: f64,
+    /// Unit vector along which the hand points: down, or leaning about the opening axis.
+    pub approach: Vector3<f64>,
     /// What is between the pads, m.
     pub thickness: f64,
 }
+
+impl Pinch {
+    /// The axis along which the fingers open.
+    pub(super) fn opening(&self) -> Vector3<f64> {
+        Vector3::new(libm::cos(self.yaw), libm::sin(self.yaw), 0.0)
+    }
+}
+
+/// How far the hand may lean, rad: away from the robot's base if negative.
+const LEANS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
 
 /// A convex piece of an object.
 struct Solid {
@@ -102,62 +115,109 @@ pub(super) struct Wish<'a> {
     pub obstacles: &'a Obstacles,
     /// Grips already tried in vain.
     pub failed: &'a [Pinch],
+    /// Height from which the object may fall at no cost, m.
+    pub drop: f64,
 }
 
 /// The cheapest grip, if there is any.
 pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
     let world = wish.world;
-    let solids = solids(world, wish.object);
     let own = Obstacles::only(world, wish.object);
     let (low, high) = own.corners();
-    let middle = nalgebra::center(&low, &high);
     let pose = world.instance_pose(wish.object);
     let model = &world.scene().instances[wish.object].model;
     let com = model
         .bodies
         .first()
         .and_then(|b| b.inertia.as_ref())
-        .map_or(middle, |i| pose * Point3::from(i.com));
-    let base = Point3::from(world.scene().arena.robot_base_pos);
-    let first = own_direction(&pose.rotation.to_rotation_matrix());
+        .map_or(nalgebra::center(&low, &high), |i| {
+            pose * Point3::from(i.com)
+        });
+    let origin = Point3::from(pose.translation.vector);
+    let judge = Judge {
+        wish,
+        own,
+        com,
+        origin,
+        base: Point3::from(world.scene().arena.robot_base_pos),
+        hand: world.eef_pose().rotation.to_rotation_matrix(),
+    };
+    let mut best: Option<(f64, Pinch)> = None;
+    let mut look = |at: Point3<f64>, yaw: f64, thickness: f64, depth: f64, usual: f64| {
+        let start = judge.start(at, yaw, depth - usual);
+        for (k, lean) in LEANS.into_iter().enumerate() {
+            let least = start + 0.01 * lean.abs() / 0.35;
+            if best.as_ref().is_some_and(|(c, _)| least >= *c) {
+                continue;
+            }
+            let pinch = judge.leaning(at, yaw, thickness, lean);
+            let lack = judge.lack(&pinch, k == 0 || thickness >= 0.01);
+            let cost = least + lack;
+            if best.as_ref().is_none_or(|(c, _)| cost < *c) {
+                best = Some((cost, pinch));
+            }
+            if lack == 0.0 {
+                break;
+            }
+        }
+    };
+    let upright = (pose.rotation * Vector3::z()).z > 0.95;
+    if Rim::round(model) && upright {
+        // A bowl is taken by its rim.
+        for (angle, offset) in Rim::of(model).grips() {
+            look(origin + offset, angle.rem_euclid(PI), 0.003, 0.022, 0.022);
+        }
+    } else {
+        let pieces = solids(world, wish.object);
+        let first = own_direction(&pose.rotation.to_rotation_matrix());
+        for d in 0..DIRECTIONS {
+            let yaw = (first + PI * d as f64 / DIRECTIONS as f64).rem_euclid(PI);
+            scan(&pieces, (low, high), yaw, &mut |at, thickness, depth| {
+                look(at, yaw, thickness, depth, 0.022);
+            });
+        }
+    }
+    best.filter(|(c, _)| *c < 1.0).map(|(_, p)| p)
+}
+
+/// Sends lines along one opening direction through the pieces, at several heights and distances from
+/// the middle, and hands on every grip point with its thickness and its depth below the top.
+fn scan(
+    pieces: &[Solid],
+    (low, high): (Point3<f64>, Point3<f64>),
+    yaw: f64,
+    found: &mut dyn FnMut(Point3<f64>, f64, f64),
+) {
+    let middle = nalgebra::center(&low, &high);
     let span = 0.5 * libm::hypot(high.x - low.x, high.y - low.y);
     let across = libm::floor(span / 0.01) as i32;
-    let mut best: Option<(f64, Pinch)> = None;
-    for d in 0..DIRECTIONS {
-        let yaw = (first + PI * d as f64 / DIRECTIONS as f64).rem_euclid(PI);
-        let u = Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0);
-        let v = Vector3::new(-u.y, u.x, 0.0);
-        for w in -across..=across {
-            for level in 0..8 {
-                let depth = 0.008 + 0.006 * f64::from(level);
-                // Not so deep that the tips touch what it stands on; once at that depth.
-                let lowest = low.z + TIP + 0.0005;
-                if high.z - depth < lowest - 0.006 {
-                    break;
+    let u = Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0);
+    let v = Vector3::new(-u.y, u.x, 0.0);
+    for w in -across..=across {
+        for level in 0..8 {
+            let depth = 0.008 + 0.006 * f64::from(level);
+            // Not so deep that the tips touch what it stands on; once at that depth.
+            let lowest = low.z + TIP + 0.0005;
+            if high.z - depth < lowest - 0.006 {
+                break;
+            }
+            let z = (high.z - depth).max(lowest);
+            let line = Point3::new(middle.x, middle.y, z) + v * (0.01 * f64::from(w));
+            for (from, to) in crossings(pieces, line, u, span) {
+                let thickness = to - from;
+                if !(THICKNESS[0]..=THICKNESS[1]).contains(&thickness) {
+                    continue;
                 }
-                let z = (high.z - depth).max(lowest);
-                let line = Point3::new(middle.x, middle.y, z) + v * (0.01 * f64::from(w));
-                for (from, to) in crossings(&solids, line, u, span) {
-                    let thickness = to - from;
-                    if !(THICKNESS[0]..=THICKNESS[1]).contains(&thickness) {
-                        continue;
-                    }
-                    let at = line + u * (0.5 * (from + to));
-                    let above = at + Vector3::z() * 0.006f64.min(high.z - z - 0.001);
-                    let held = |p: Point3<f64>| solids.iter().any(|s| s.contains(p));
-                    let edge = u * (0.5 * thickness - 0.0025).max(0.0);
-                    if !held(above + edge) || !held(above - edge) {
-                        continue;
-                    }
-                    let cost = cost(wish, &own, at, yaw, com, depth, base);
-                    if best.as_ref().is_none_or(|(c, _)| cost < *c) {
-                        best = Some((cost, Pinch { at, yaw, thickness }));
-                    }
+                let at = line + u * (0.5 * (from + to));
+                let above = at + Vector3::z() * 0.006f64.min(high.z - z - 0.001);
+                let held = |p: Point3<f64>| pieces.iter().any(|s| s.contains(p));
+                let edge = u * (0.5 * thickness - 0.0025).max(0.0);
+                if held(above + edge) && held(above - edge) {
+                    found(at, thickness, depth);
                 }
             }
         }
     }
-    best.filter(|(c, _)| *c < 1.0).map(|(_, p)| p)
 }
 
 /// A horizontal direction that belongs to the object, rad: its x axis, or y where x stands upright.
@@ -188,37 +248,70 @@ fn crossings(solids: &[Solid], line: Point3<f64>, u: Vector3<f64>, span: f64) ->
     out
 }
 
-fn cost(
-    wish: &Wish,
-    own: &Obstacles,
-    at: Point3<f64>,
-    yaw: f64,
+/// What grips are judged by.
+struct Judge<'a> {
+    wish: &'a Wish<'a>,
+    own: Obstacles,
     com: Point3<f64>,
-    depth: f64,
+    origin: Point3<f64>,
     base: Point3<f64>,
-) -> f64 {
-    let room = [0.0, 0.03, 0.06]
-        .into_iter()
-        .map(|rise| {
-            let self_room = own.clearance(at, yaw, rise) + 0.003;
-            wish.obstacles.clearance(at, yaw, rise).min(self_room)
-        })
-        .fold(f64::INFINITY, f64::min);
-    let turn = (yaw - FRAC_PI_2).abs() / FRAC_PI_2;
-    let off = libm::hypot(at.x - com.x, at.y - com.y);
-    let origin = Point3::from(wish.world.instance_pose(wish.object).translation.vector);
-    let far = [at, wish.goal + (at - origin)]
-        .into_iter()
-        .map(|p| hand::stretch(base, p))
-        .fold(0.0, f64::max);
-    let again = wish.failed.iter().any(|f| {
-        let off = (f.yaw - yaw).rem_euclid(PI);
-        (f.at - at).norm() < 0.012 && off.min(PI - off) < 0.4
-    });
-    0.012 * turn
-        + 6.0 * (0.006 - room).max(0.0)
-        + (far - 0.672).max(0.0)
-        + 0.4 * off
-        + 0.3 * (depth - 0.022).abs()
-        + if again { 0.04 } else { 0.0 }
+    hand: Rotation3<f64>,
+}
+
+impl Judge<'_> {
+    /// What a grip costs before anybody has looked for room.
+    fn start(&self, at: Point3<f64>, yaw: f64, depth: f64) -> f64 {
+        let turn = (yaw - FRAC_PI_2).abs() / FRAC_PI_2;
+        let off = libm::hypot(at.x - self.com.x, at.y - self.com.y);
+        let far = [at, self.wish.goal + (at - self.origin)]
+            .into_iter()
+            .map(|p| hand::stretch(self.base, p))
+            .fold(0.0, f64::max);
+        let again = self.wish.failed.iter().any(|f| {
+            let off = (f.yaw - yaw).rem_euclid(PI);
+            (f.at - at).norm() < 0.012 && off.min(PI - off) < 0.4
+        });
+        0.012 * turn
+            + (far - 0.672).max(0.0)
+            + 0.4 * off
+            + 0.3 * depth.abs()
+            + if again { 0.04 } else { 0.0 }
+    }
+
+    fn leaning(&self, at: Point3<f64>, yaw: f64, thickness: f64, lean: f64) -> Pinch {
+        let u = Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0);
+        let n = Vector3::new(-u.y, u.x, 0.0);
+        // The body of the hand leans towards the base for a positive angle.
+        let away = if n.dot(&(at - self.base)) < 0.0 {
+            -n
+        } else {
+            n
+        };
+        Pinch {
+            at,
+            yaw,
+            approach: away * libm::sin(lean) - Vector3::z() * libm::cos(lean),
+            thickness,
+        }
+    }
+
+    /// What missing room costs, on the way to the grip and where the object is let go; `own` says whether
+    /// the object itself can be in the way.
+    fn lack(&self, pinch: &Pinch, own: bool) -> f64 {
+        let r = hand::nearest(&self.hand, pinch.approach, pinch.opening());
+        let up = |rise: f64| Vector3::z() * rise;
+        let mut room = 0.05f64;
+        for rise in [0.0, 0.03, 0.06, 0.10, 0.15] {
+            room = room.min(self.wish.obstacles.room(pinch.at, &r, up(rise)));
+            if own {
+                room = room.min(self.own.room(pinch.at, &r, up(rise)) + 0.003);
+            }
+        }
+        let there = self.wish.goal + (pinch.at - self.origin);
+        let drop = (0..8)
+            .map(|i| 0.02 * f64::from(i))
+            .find(|rise| self.wish.obstacles.room(there, &r, up(*rise)) > 0.004)
+            .unwrap_or(0.3);
+        6.0 * (0.006 - room).max(0.0) + 0.3 * (drop - self.wish.drop).max(0.0)
+    }
 }

@@ -2,11 +2,10 @@
 //! descend, close, lift, carry as low as the things in between allow, lower, open, retreat. A grip
 //! that closed on nothing or an object that slipped sends it back to planning with that grip marked.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
+use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::pinch::{Pinch, Wish, choose};
 use super::rim::origin;
-use super::rim_grasp::{self, Rim, Setting};
 use super::spot::Spot;
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
@@ -78,11 +77,6 @@ impl Put {
         put
     }
 
-    /// The instance that is moved.
-    pub(super) fn object(&self) -> usize {
-        self.object
-    }
-
     /// Whether the object has been let go and the hand has left it.
     pub(super) fn done(&self) -> bool {
         self.phase == Phase::Retreat && self.steps >= 10
@@ -110,41 +104,17 @@ impl Put {
         self.around = Obstacles::new(world, &[self.object]);
         let goal = self.spot.goal(world, self.object, &self.around);
         let object = origin(world, self.object);
-        let model = &world.scene().instances[self.object].model;
-        let upright = (world.instance_pose(self.object).rotation * Vector3::z()).z > 0.95;
-        self.pinch = if Rim::round(model) && upright {
-            Some(self.by_the_rim(Rim::of(model), object, goal))
-        } else {
-            choose(&Wish {
-                world,
-                object: self.object,
-                goal,
-                obstacles: &self.around,
-                failed: &self.failed,
-            })
-        };
+        self.pinch = choose(&Wish {
+            world,
+            object: self.object,
+            goal,
+            obstacles: &self.around,
+            failed: &self.failed,
+            drop: 0.06,
+        });
         self.rest_z = object.z;
         self.grip = self.pinch.map_or(object, |p| p.at);
         self.enter(Phase::Approach);
-    }
-
-    /// A bowl is taken by its rim.
-    fn by_the_rim(&self, rim: Rim, object: Point3<f64>, goal: Point3<f64>) -> Pinch {
-        let angle = |p: &Pinch| libm::atan2(p.at.y - object.y, p.at.x - object.x);
-        let failed: Vec<f64> = self.failed.iter().map(angle).collect();
-        let grasp = rim_grasp::choose(&Setting {
-            rim,
-            object,
-            target: goal,
-            base: self.base,
-            obstacles: &self.around,
-            failed: &failed,
-        });
-        Pinch {
-            at: object + grasp.offset,
-            yaw: grasp.yaw,
-            thickness: 0.003,
-        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -153,8 +123,12 @@ impl Put {
         self.hand.rest();
     }
 
-    fn yaw(&self) -> f64 {
-        self.pinch.map_or(std::f64::consts::FRAC_PI_2, |p| p.yaw)
+    /// The orientation of the hand that the grip asks for.
+    fn gripping(&self, world: &World) -> Rotation3<f64> {
+        self.pinch.map_or_else(
+            || hand_along(world, -Vector3::z(), Vector3::y()),
+            |p| hand_along(world, p.approach, p.opening()),
+        )
     }
 
     fn give_up_grip(&mut self, eef: Point3<f64>) {
@@ -168,7 +142,7 @@ impl Put {
         match (self.phase, self.spot.turn()) {
             (Phase::Carry | Phase::Lower | Phase::Open, Some(turn)) => turn * self.held,
             (Phase::Retreat, Some(_)) => world.eef_pose().rotation.to_rotation_matrix(),
-            _ => hand_down(world, self.yaw()),
+            _ => self.gripping(world),
         }
     }
 
@@ -268,7 +242,7 @@ impl Put {
                 } else if (flat < 0.006 && n > 3 && error < 0.05)
                     || (flat < 0.02 && self.hand.still >= 5)
                 {
-                    self.release = self.release_height(eef, object, goal);
+                    self.release = self.release_height(world, eef, object, goal);
                     self.enter(Phase::Lower);
                 }
             }
@@ -302,18 +276,24 @@ impl Put {
     }
 
     /// Least height above the resting height at which the opening hand touches nothing, m.
-    fn release_height(&self, eef: Point3<f64>, object: Point3<f64>, goal: Point3<f64>) -> f64 {
-        if self.spot.turn().is_some_and(|t| {
-            let up = t * self.held * Vector3::z();
-            up.z > -0.9
-        }) {
+    fn release_height(
+        &self,
+        world: &World,
+        eef: Point3<f64>,
+        object: Point3<f64>,
+        goal: Point3<f64>,
+    ) -> f64 {
+        let hand = match self.spot.turn() {
+            Some(turn) => turn * self.held,
+            None => self.gripping(world),
+        };
+        if (hand * Vector3::z()).z > -0.6 {
             return 0.0;
         }
         let rest = eef + (goal - object);
-        let yaw = self.yaw();
         for i in 0..40 {
             let rise = 0.004 * f64::from(i);
-            if self.around.clearance(rest, yaw, rise) > ROOM {
+            if self.around.room(rest, &hand, Vector3::z() * rise) > ROOM {
                 return rise;
             }
         }

@@ -100,6 +100,24 @@ impl Rim {
     }
 }
 
+impl Rim {
+    /// Grip points of a rim from the origin of its object, m, each with the direction from the axis, rad.
+    pub(super) fn grips(&self) -> impl Iterator<Item = (f64, Vector3<f64>)> {
+        let (radius, top) = (self.radius, self.top);
+        (0..DIRECTIONS).flat_map(move |i| {
+            let angle = TAU * i as f64 / DIRECTIONS as f64;
+            [0.0, 0.008, 0.014].into_iter().map(move |inward| {
+                let radial = radius - INSIDE_RIM - inward;
+                let (sin, cos) = (libm::sin(angle), libm::cos(angle));
+                (
+                    angle,
+                    Vector3::new(radial * cos, radial * sin, top - BELOW_RIM),
+                )
+            })
+        })
+    }
+}
+
 /// What the choice is made from.
 pub(super) struct Setting<'a> {
     pub rim: Rim,

@@ -9,15 +9,15 @@ mod asset;
 pub mod fixtures;
 #[cfg(test)]
 mod fuzz;
-pub mod init;
 mod geom;
+pub mod init;
 mod mesh;
 mod mjcf;
 mod models;
 mod notice;
 mod pickle;
-pub mod resets;
 mod pose;
+pub mod resets;
 mod robot;
 pub mod suites;
 mod visual;
