@@ -136,7 +136,13 @@ impl Drawer {
         let away = if along.x < 0.0 { -along } else { along };
         let flat = -out * libm::cos(SIDE) + away * libm::sin(SIDE);
         self.approach = flat * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
-        self.turn = hand_along(world, self.approach, Vector3::z());
+        // Fingers above and below the bar to pull it; a flat hand to push, for there may be little height.
+        let opening = if self.open {
+            Vector3::z()
+        } else {
+            Vector3::z().cross(&self.approach)
+        };
+        self.turn = hand_along(self.approach, opening);
         self.enter(Phase::Rise, world);
     }
 

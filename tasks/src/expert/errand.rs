@@ -199,12 +199,12 @@ fn site_spot(
     }
 }
 
-/// An upright object leant over until its axis lies along a slope, foot downhill; `normal` is a normal
+/// An upright object leant over until its axis lies along a slope, foot downhill; `normal` is the z axis
 /// of the site.
 fn lying(now: &Rotation3<f64>, normal: Vector3<f64>) -> Rotation3<f64> {
     let flat = Vector3::new(normal.x, normal.y, 0.0).normalize();
-    // Uphill is against the horizontal part of the upward normal of the shelf.
-    let up = if normal.z < 0.0 { flat } else { -flat };
+    // The site of the shelf has its z axis uphill.
+    let up = if normal.z < 0.0 { -flat } else { flat };
     let slope = 0.547; // rad above the horizontal
     let axis = up * libm::cos(slope) + Vector3::z() * libm::sin(slope);
     let lean = Rotation3::rotation_between(&Vector3::z(), &axis).unwrap_or_default();

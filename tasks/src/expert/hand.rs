@@ -72,31 +72,19 @@ impl Hand {
 }
 
 /// The orientation of a hand that points along `approach` and whose fingers open along `opening`
-/// (projected off the approach), one of the two with the opening axis either way: the one that takes
-/// the lesser turn from the present orientation.
-pub(super) fn hand_along(
-    world: &World,
-    approach: Vector3<f64>,
-    opening: Vector3<f64>,
-) -> Rotation3<f64> {
-    let now = world.eef_pose().rotation.to_rotation_matrix();
-    nearest(&now, approach, opening)
-}
-
-/// The same as seen from any orientation.
-pub(super) fn nearest(
-    now: &Rotation3<f64>,
-    approach: Vector3<f64>,
-    opening: Vector3<f64>,
-) -> Rotation3<f64> {
+/// (projected off the approach). Of the two with the opening axis either way it is the one nearer to the
+/// reset posture, where the hand points down and its x axis along y: the last joint reaches that one.
+pub(super) fn hand_along(approach: Vector3<f64>, opening: Vector3<f64>) -> Rotation3<f64> {
     let z = approach.normalize();
     let x = (opening - z * z.dot(&opening)).normalize();
-    let one = |x: Vector3<f64>| {
-        Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[x, z.cross(&x), z]))
-    };
-    let (a, b) = (one(x), one(-x));
-    let angle = |r: &Rotation3<f64>| (r * now.inverse()).angle();
+    let reset = of(Vector3::y(), -Vector3::z());
+    let (a, b) = (of(x, z), of(-x, z));
+    let angle = |r: &Rotation3<f64>| (r * reset.inverse()).angle();
     if angle(&b) < angle(&a) { b } else { a }
+}
+
+fn of(x: Vector3<f64>, z: Vector3<f64>) -> Rotation3<f64> {
+    Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[x, z.cross(&x), z]))
 }
 
 /// The hand pointing down, opening along the direction `yaw` (rad) or its opposite, whichever is
@@ -109,8 +97,7 @@ pub(super) fn hand_down(world: &World, yaw: f64) -> Rotation3<f64> {
     } else {
         x
     };
-    let z = -Vector3::z();
-    Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[x, z.cross(&x), z]))
+    of(x, -Vector3::z())
 }
 
 /// Rotation vector in the world frame from the present to the wanted hand orientation, rad.

@@ -1,6 +1,7 @@
 //! Puts an object into something that opens to the side (a microwave): the hand comes level, takes the
 //! object by what sticks out towards it (a handle), lifts it over the sill, pushes it in and lets go.
 
+use super::drawer::body_pose;
 use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
@@ -11,6 +12,8 @@ use nalgebra::{Point3, Rotation3, Vector3};
 const TILT: f64 = 0.35;
 /// Free height over the sill, m.
 const OVER: f64 = 0.018;
+/// How far the object is turned aside, rad.
+const ASIDE: f64 = 0.6;
 /// How far inside the edge the near side of the object ends up, m.
 const INSIDE: f64 = 0.018;
 
@@ -38,14 +41,15 @@ pub(super) struct Insert {
     inward: Vector3<f64>,
     approach: Vector3<f64>,
     turn: Rotation3<f64>,
-    /// Grip point from the object's origin, m.
+    /// Grip point in the frame of the object, m.
     grip: Vector3<f64>,
-    /// Lowest point and near side of the object from its origin, m.
+    /// Lowest point of the object from its origin, m.
     below: f64,
-    near: f64,
     rest_z: f64,
     /// Middle of the opening at the height of its floor, on its near edge.
     door: Point3<f64>,
+    /// How far the object is turned before it goes in, rad: away from an open door.
+    aside: f64,
 }
 
 impl Insert {
@@ -60,6 +64,13 @@ impl Insert {
         let y = site.rotation * Vector3::y();
         let inward = if (centre - it).dot(&y) < 0.0 { -y } else { y };
         let approach = inward * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
+        let door = opening(&Obstacles::only(world, instance), centre, inward);
+        let across = Vector3::z().cross(&inward);
+        let bodies = &world.scene().instances[instance].model.bodies;
+        let hinge = (0..bodies.len())
+            .find(|b| bodies[*b].joint.is_some())
+            .map(|b| body_pose(world, instance, b).translation.vector - door.coords);
+        let aside = hinge.map_or(0.0, |h| ASIDE.copysign(h.dot(&across)));
         let mut insert = Insert {
             object,
             phase: Phase::Rise,
@@ -71,9 +82,9 @@ impl Insert {
             turn: Rotation3::identity(),
             grip: Vector3::zeros(),
             below: 0.0,
-            near: 0.0,
             rest_z: it.z,
-            door: opening(&Obstacles::only(world, instance), centre, inward),
+            door,
+            aside,
         };
         insert.plan(world);
         insert
@@ -104,12 +115,11 @@ impl Insert {
             z -= 0.002;
         }
         let grip = column(z - 0.012) + self.inward * 0.004;
-        self.grip = grip - it;
+        self.grip = world.instance_pose(self.object).rotation.inverse() * (grip - it);
         self.below = it.z - low.z;
-        self.near = (it - near).dot(&self.inward);
         self.rest_z = it.z;
         let across = Vector3::z().cross(&self.inward);
-        self.turn = hand_along(world, self.approach, across);
+        self.turn = hand_along(self.approach, across);
         self.enter(Phase::Rise, world);
     }
 
@@ -120,13 +130,37 @@ impl Insert {
         self.from = Point3::from(world.eef_pose().translation.vector);
     }
 
+    /// Where the object is held now, m.
+    fn held(&self, world: &World) -> Point3<f64> {
+        let pose = world.instance_pose(self.object);
+        Point3::from(pose.translation.vector) + pose.rotation * self.grip
+    }
+
+    /// How far the object still has to go in, m.
+    fn left(&self, world: &World) -> f64 {
+        let (low, high) = Obstacles::only(world, self.object).corners();
+        let middle = nalgebra::center(&low, &high);
+        let half = 0.5 * (high - low);
+        let reach = half.x * self.inward.x.abs() + half.y * self.inward.y.abs();
+        (self.door - middle).dot(&self.inward) + reach + INSIDE
+    }
+
+    /// The orientation the hand should have now.
+    fn orientation(&self) -> Rotation3<f64> {
+        let aside = match self.phase {
+            Phase::Before | Phase::Into | Phase::Lower | Phase::Open | Phase::Retreat => self.aside,
+            _ => 0.0,
+        };
+        Rotation3::from_axis_angle(&Vector3::z_axis(), aside) * self.turn
+    }
+
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
         let eef = self.hand.look(world);
         self.steps += 1;
         let object = origin(world, self.object);
         self.advance(world, eef, object);
-        let grip = object + self.grip;
+        let grip = self.held(world);
         let wait = grip - self.approach * 0.09;
         let z = self.door.z + self.below + OVER;
         let across = Vector3::z().cross(&self.inward);
@@ -139,11 +173,15 @@ impl Insert {
             Phase::Lift => Point3::new(self.from.x, self.from.y, eef.z + z - object.z),
             Phase::Before => eef + across * line + Vector3::z() * (z - object.z),
             Phase::Into => {
-                let left = (self.door - object).dot(&self.inward) + self.near + INSIDE;
+                let left = self.left(world);
                 eef + across * line + Vector3::z() * (z - object.z) + self.inward * left.min(0.03)
             }
             Phase::Lower => eef - Vector3::z() * 0.015,
-            Phase::Retreat => self.from - self.inward * 0.16 + Vector3::z() * 0.02,
+            Phase::Retreat => {
+                let back = self.orientation() * Vector3::z();
+                let flat = Vector3::new(back.x, back.y, 0.0).normalize();
+                self.from - flat * 0.16 + Vector3::z() * 0.02
+            }
         };
         let gripper = match self.phase {
             Phase::Close | Phase::Lift | Phase::Before | Phase::Into | Phase::Lower => CLOSE,
@@ -156,18 +194,18 @@ impl Insert {
         let turn = if self.phase == Phase::Rise {
             Vector3::zeros()
         } else {
-            turn_to(world, &self.turn)
+            turn_to(world, &self.orientation())
         };
         Hand::action(a, turn, gripper)
     }
 
     fn advance(&mut self, world: &World, eef: Point3<f64>, object: Point3<f64>) {
         let n = self.steps;
-        let grip = object + self.grip;
+        let grip = self.held(world);
         let wait = grip - self.approach * 0.09;
         let z = self.door.z + self.below + OVER;
         let across = Vector3::z().cross(&self.inward);
-        let error = turn_to(world, &self.turn).norm();
+        let error = turn_to(world, &self.orientation()).norm();
         let lost = (grip - eef).norm() > 0.04;
         match self.phase {
             Phase::Rise => {
@@ -203,12 +241,12 @@ impl Insert {
                 let off = (self.door - object).dot(&across).abs();
                 if lost {
                     self.enter(Phase::Open, world);
-                } else if off < 0.008 || n > 50 {
+                } else if (off < 0.008 && error < 0.06) || n > 50 {
                     self.enter(Phase::Into, world);
                 }
             }
             Phase::Into => {
-                let left = (self.door - object).dot(&self.inward) + self.near + INSIDE;
+                let left = self.left(world);
                 if lost {
                     self.enter(Phase::Open, world);
                 } else if left < 0.004 || (self.hand.still >= 5 && n > 10) || n > 60 {

@@ -31,6 +31,9 @@ const GRIPPER: [GripperPart; 5] = [
     ([-0.102, 0.102], [-0.034, 0.034], [0.031, 0.110], 13),
 ];
 
+/// Distance to everything that counts as room, m.
+const ROOM: f64 = 0.004;
+
 /// The last link and the flange behind the hand, in the same form.
 const WRIST: GripperPart = ([-0.055, 0.055], [-0.055, 0.055], [0.110, 0.230], 3);
 
@@ -122,7 +125,8 @@ impl Obstacles {
         least
     }
 
-    /// The same for a hand of any orientation, wrist included, displaced from the grip point by `off`.
+    /// The same for a hand of any orientation, wrist included, displaced from the grip point by `off`; the
+    /// more of it is inside something, the more negative.
     pub(super) fn room(&self, grip: Point3<f64>, hand: &Rotation3<f64>, off: Vector3<f64>) -> f64 {
         let at = grip + off;
         let near: Vec<&Block> = self
@@ -131,20 +135,37 @@ impl Obstacles {
             .filter(|b| (b.pose.translation.vector - at.coords).norm() < 0.27 + b.half.norm())
             .collect();
         let mut least = 0.05f64;
+        let mut inside = 0usize;
         for (u, v, w, n) in GRIPPER.into_iter().chain([WRIST]) {
             for i in 0..n {
                 let a = u[0] + (u[1] - u[0]) * i as f64 / (n - 1) as f64;
                 for b in [v[0], 0.0, v[1]] {
                     for c in [w[0], 0.5 * (w[0] + w[1]), w[1]] {
                         let p = at + hand * Vector3::new(a, b, -c);
+                        let mut free = 0.05f64;
                         for block in &near {
-                            least = least.min(block.distance(p));
+                            free = free.min(block.distance(p));
                         }
+                        least = least.min(free);
+                        inside += usize::from(free < 0.0);
                     }
                 }
             }
         }
-        least
+        // The depth inside a thin board says little; how much of the hand is inside says more.
+        least - 0.002 * inside as f64
+    }
+
+    /// How low over a grip point an open hand can come straight down with room around it, in steps, m above
+    /// the point; 0.3 if there is no way.
+    pub(super) fn lowest(&self, grip: Point3<f64>, hand: &Rotation3<f64>, step: f64) -> f64 {
+        let mut low = 0.3;
+        let mut rise = 0.24;
+        while rise > -0.5 * step && self.room(grip, hand, Vector3::z() * rise) > ROOM {
+            low = rise.max(0.0);
+            rise -= step;
+        }
+        low
     }
 
     /// Way to a point `hover` above a grip: high while far away, down a slope when near, never above

@@ -140,13 +140,12 @@ pub(super) fn choose(wish: &Wish) -> Option<Pinch> {
         com,
         origin,
         base: Point3::from(world.scene().arena.robot_base_pos),
-        hand: world.eef_pose().rotation.to_rotation_matrix(),
     };
     let mut best: Option<(f64, Pinch)> = None;
     let mut look = |at: Point3<f64>, yaw: f64, thickness: f64, depth: f64, usual: f64| {
         let start = judge.start(at, yaw, depth - usual);
         for (k, lean) in LEANS.into_iter().enumerate() {
-            let least = start + 0.01 * lean.abs() / 0.35;
+            let least = start + 0.014 * lean.abs() / 0.35;
             if best.as_ref().is_some_and(|(c, _)| least >= *c) {
                 continue;
             }
@@ -255,7 +254,6 @@ struct Judge<'a> {
     com: Point3<f64>,
     origin: Point3<f64>,
     base: Point3<f64>,
-    hand: Rotation3<f64>,
 }
 
 impl Judge<'_> {
@@ -298,7 +296,7 @@ impl Judge<'_> {
     /// What missing room costs, on the way to the grip and where the object is let go; `own` says whether
     /// the object itself can be in the way.
     fn lack(&self, pinch: &Pinch, own: bool) -> f64 {
-        let r = hand::nearest(&self.hand, pinch.approach, pinch.opening());
+        let r = hand::hand_along(pinch.approach, pinch.opening());
         let up = |rise: f64| Vector3::z() * rise;
         let mut room = 0.05f64;
         for rise in [0.0, 0.03, 0.06, 0.10, 0.15] {
@@ -308,10 +306,7 @@ impl Judge<'_> {
             }
         }
         let there = self.wish.goal + (pinch.at - self.origin);
-        let drop = (0..8)
-            .map(|i| 0.02 * f64::from(i))
-            .find(|rise| self.wish.obstacles.room(there, &r, up(*rise)) > 0.004)
-            .unwrap_or(0.3);
+        let drop = self.wish.obstacles.lowest(there, &r, 0.02);
         6.0 * (0.006 - room).max(0.0) + 0.3 * (drop - self.wish.drop).max(0.0)
     }
 }

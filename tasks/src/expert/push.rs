@@ -125,7 +125,7 @@ impl Push {
         };
         let approach = -self.direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
         let across = Vector3::z().cross(&self.direction);
-        let turn = turn_to(world, &hand_along(world, approach, across));
+        let turn = turn_to(world, &hand_along(approach, across));
         let mut a = self.hand.pull(eef, goal);
         if self.phase == Phase::Push {
             a.x = a.x.clamp(-0.7, 0.7);

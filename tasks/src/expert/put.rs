@@ -14,8 +14,6 @@ use nalgebra::{Point3, Rotation3, Vector3};
 const HOVER: f64 = 0.05;
 /// Free height between the bottom of a carried object and what it passes over, m.
 const MARGIN: f64 = 0.025;
-/// Room that the opening fingers need at the place of release, m.
-const ROOM: f64 = 0.004;
 /// Largest vertical action component in the first 15 mm of a lift by a thin wall.
 const GENTLE: f64 = 0.2;
 
@@ -124,10 +122,10 @@ impl Put {
     }
 
     /// The orientation of the hand that the grip asks for.
-    fn gripping(&self, world: &World) -> Rotation3<f64> {
+    fn gripping(&self) -> Rotation3<f64> {
         self.pinch.map_or_else(
-            || hand_along(world, -Vector3::z(), Vector3::y()),
-            |p| hand_along(world, p.approach, p.opening()),
+            || hand_along(-Vector3::z(), Vector3::y()),
+            |p| hand_along(p.approach, p.opening()),
         )
     }
 
@@ -142,7 +140,7 @@ impl Put {
         match (self.phase, self.spot.turn()) {
             (Phase::Carry | Phase::Lower | Phase::Open, Some(turn)) => turn * self.held,
             (Phase::Retreat, Some(_)) => world.eef_pose().rotation.to_rotation_matrix(),
-            _ => self.gripping(world),
+            _ => self.gripping(),
         }
     }
 
@@ -206,8 +204,11 @@ impl Put {
             Phase::Approach => {
                 let flat = (eef.xy() - self.grip.xy()).norm();
                 let low = eef.z - self.grip.z < HOVER + 0.03;
-                if (flat < 0.006 && error < 0.06 && low) || n > 90 {
+                if flat < 0.006 && error < 0.06 && low {
                     self.enter(Phase::Descend);
+                } else if n > 80 || (self.hand.still >= 12 && n > 30) {
+                    // Something is in the way of this one.
+                    self.give_up_grip(eef);
                 }
             }
             Phase::Descend => {
@@ -285,19 +286,13 @@ impl Put {
     ) -> f64 {
         let hand = match self.spot.turn() {
             Some(turn) => turn * self.held,
-            None => self.gripping(world),
+            None => self.gripping(),
         };
         if (hand * Vector3::z()).z > -0.6 {
             return 0.0;
         }
         let rest = eef + (goal - object);
-        for i in 0..40 {
-            let rise = 0.004 * f64::from(i);
-            if self.around.room(rest, &hand, Vector3::z() * rise) > ROOM {
-                return rise;
-            }
-        }
-        0.16
+        self.around.lowest(rest, &hand, 0.004)
     }
 
     /// Height the origin of the carried object should have here, given what lies ahead, m.
