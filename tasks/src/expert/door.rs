@@ -1,7 +1,7 @@
 //! Pushes a hinged door shut with closed fingers that reach down behind its upper edge.
 
 use super::drawer::{body_pose, joint_at, joint_of};
-use super::hand::{CLOSE, Hand, hand_down, turn_to};
+use super::hand::{CLOSE, Hand, hand_along, turn_to};
 use super::obstacles::bounds;
 use bitvla_sim::{World, isometry};
 use nalgebra::{Point3, Vector3};
@@ -134,7 +134,7 @@ impl Door {
                 }
             }
             Phase::Across => {
-                let turned = turn_to(world, &hand_down(world, self.yaw(&panel))).norm() < 0.1;
+                let turned = turn_to(world, &hand_along(-Vector3::z(), panel.along)).norm() < 0.1;
                 if ((eef.xy() - wait.xy()).norm() < 0.012 && turned) || n > 80 {
                     self.enter(Phase::Down, world);
                 }
@@ -165,12 +165,7 @@ impl Door {
             Phase::Up => self.from + Vector3::z() * 0.09 - panel.push * 0.03,
         };
         let a = self.hand.pull(eef, goal);
-        let turn = turn_to(world, &hand_down(world, self.yaw(&panel)));
+        let turn = turn_to(world, &hand_along(-Vector3::z(), panel.along));
         Hand::action(a, turn, CLOSE)
-    }
-
-    /// The fingers open along the panel.
-    fn yaw(&self, panel: &Panel) -> f64 {
-        libm::atan2(panel.along.y, panel.along.x)
     }
 }

@@ -75,12 +75,17 @@ impl Hand {
 /// (projected off the approach). Of the two with the opening axis either way it is the one nearer to the
 /// reset posture, where the hand points down and its x axis along y: the last joint reaches that one.
 pub(super) fn hand_along(approach: Vector3<f64>, opening: Vector3<f64>) -> Rotation3<f64> {
-    let z = approach.normalize();
-    let x = (opening - z * z.dot(&opening)).normalize();
     let reset = of(Vector3::y(), -Vector3::z());
-    let (a, b) = (of(x, z), of(-x, z));
+    let (a, b) = (hand_of(approach, opening), hand_of(approach, -opening));
     let angle = |r: &Rotation3<f64>| (r * reset.inverse()).angle();
     if angle(&b) < angle(&a) { b } else { a }
+}
+
+/// The orientation of a hand that points along `approach` and whose x axis lies along `opening`, projected
+/// off the approach.
+pub(super) fn hand_of(approach: Vector3<f64>, opening: Vector3<f64>) -> Rotation3<f64> {
+    let z = approach.normalize();
+    of((opening - z * z.dot(&opening)).normalize(), z)
 }
 
 fn of(x: Vector3<f64>, z: Vector3<f64>) -> Rotation3<f64> {

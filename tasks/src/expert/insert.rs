@@ -2,7 +2,7 @@
 //! object by what sticks out towards it (a handle), lifts it over the sill, pushes it in and lets go.
 
 use super::drawer::body_pose;
-use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
+use super::hand::{CLOSE, Hand, OPEN, hand_of, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
 use bitvla_sim::World;
@@ -13,7 +13,7 @@ const TILT: f64 = 0.35;
 /// Free height over the sill, m.
 const OVER: f64 = 0.018;
 /// How far the object is turned aside, rad.
-const ASIDE: f64 = 0.6;
+const ASIDE: f64 = 0.5;
 /// How far inside the edge the near side of the object ends up, m.
 const INSIDE: f64 = 0.018;
 
@@ -119,7 +119,9 @@ impl Insert {
         self.below = it.z - low.z;
         self.rest_z = it.z;
         let across = Vector3::z().cross(&self.inward);
-        self.turn = hand_along(self.approach, across);
+        // The x axis of a level hand points away from the robot: the last joint stays near its middle.
+        let out = if across.x < 0.0 { -across } else { across };
+        self.turn = hand_of(self.approach, out);
         self.enter(Phase::Rise, world);
     }
 

@@ -1,7 +1,7 @@
 //! Turns a knob by pushing one end of its bar with closed fingers, from above.
 
 use super::drawer::{body_pose, joint_at, joint_of};
-use super::hand::{CLOSE, Hand, hand_down, turn_to};
+use super::hand::{CLOSE, Hand, hand_along, turn_to};
 use super::obstacles::bounds;
 use bitvla_sim::{World, isometry};
 use nalgebra::{Point3, Vector3};
@@ -191,8 +191,11 @@ impl Knob {
             Phase::Up => self.from + Vector3::z() * 0.08,
         };
         let bar = self.bar(world);
-        let yaw = libm::atan2(bar.along.y, bar.along.x);
         let a = self.hand.pull(eef, goal);
-        Hand::action(a, turn_to(world, &hand_down(world, yaw)), CLOSE)
+        Hand::action(
+            a,
+            turn_to(world, &hand_along(-Vector3::z(), bar.along)),
+            CLOSE,
+        )
     }
 }

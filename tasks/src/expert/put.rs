@@ -243,7 +243,7 @@ impl Put {
                 } else if (flat < 0.006 && n > 3 && error < 0.05)
                     || (flat < 0.02 && self.hand.still >= 5)
                 {
-                    self.release = self.release_height(world, eef, object, goal);
+                    self.release = self.release_height(eef, object, goal);
                     self.enter(Phase::Lower);
                 }
             }
@@ -277,13 +277,7 @@ impl Put {
     }
 
     /// Least height above the resting height at which the opening hand touches nothing, m.
-    fn release_height(
-        &self,
-        world: &World,
-        eef: Point3<f64>,
-        object: Point3<f64>,
-        goal: Point3<f64>,
-    ) -> f64 {
+    fn release_height(&self, eef: Point3<f64>, object: Point3<f64>, goal: Point3<f64>) -> f64 {
         let hand = match self.spot.turn() {
             Some(turn) => turn * self.held,
             None => self.gripping(),
