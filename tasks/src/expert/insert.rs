@@ -13,7 +13,7 @@ const TILT: f64 = 0.35;
 /// Free height over the sill, m.
 const OVER: f64 = 0.018;
 /// How far the object is turned aside, rad.
-const ASIDE: f64 = 0.5;
+const ASIDE: f64 = 0.25;
 /// How far inside the edge the near side of the object ends up, m.
 const INSIDE: f64 = 0.018;
 
@@ -256,8 +256,8 @@ impl Insert {
                 }
             }
             Phase::Lower => {
-                let low = object.z < self.door.z + self.below + 0.003;
-                if low || (self.hand.still >= 3 && n > 4) || n > 20 {
+                let low = object.z < self.door.z + self.below + 0.008;
+                if low || (self.hand.still >= 2 && n > 3) || n > 8 {
                     self.enter(Phase::Open, world);
                 }
             }
