@@ -7,6 +7,7 @@
 //! moves, and integrates.
 
 mod build;
+mod place;
 
 use crate::description::{Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;
