@@ -323,7 +323,7 @@ fn world_with_joints(
             }
         }
     }
-    if let (Some(q), Some(region)) = (
+    if let (Some([q]), Some(region)) = (
         sample.slide_q,
         record.predicate.get(2).and_then(|r| problem.region(r)),
     ) {

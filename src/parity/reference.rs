@@ -123,7 +123,6 @@ pub(super) struct SuitesFile {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SuiteEntry {
-    pub name: String,
     pub bddl_file: String,
 }
 
@@ -147,7 +146,6 @@ pub(super) struct GraspEpisode {
     pub action: Vec<[f64; 7]>,
     /// Grip site at the start of the last physics step of each control step.
     pub eef_pos: Vec<[f64; 3]>,
-    pub hand_quat_wxyz: Vec<[f64; 4]>,
     pub goal: Vec<Vec<u8>>,
     pub obj: BTreeMap<String, Vec<[f64; 7]>>,
     pub ok: bool,
@@ -191,8 +189,9 @@ pub(super) struct PredicateSample {
     pub site_pos: Option<[f64; 3]>,
     #[serde(default)]
     pub site_mat: Option<[f64; 9]>,
+    /// Position of the drawer that carries the region.
     #[serde(default)]
-    pub slide_q: Option<f64>,
+    pub slide_q: Option<[f64; 1]>,
     #[serde(default)]
     pub q: Option<f64>,
 }
