@@ -13,6 +13,10 @@ fn identity_quat() -> [f64; 4] {
     [1.0, 0.0, 0.0, 0.0]
 }
 
+fn opaque() -> f64 {
+    1.0
+}
+
 /// Builds an isometry from a translation (m) and a quaternion `[w, x, y, z]` (normalised here).
 pub fn isometry(pos: [f64; 3], quat_wxyz: [f64; 4]) -> Isometry3<f64> {
     let [w, x, y, z] = quat_wxyz;
@@ -231,6 +235,9 @@ pub enum ShapeDesc {
         /// Texture coordinates per vertex; empty for none.
         #[serde(default)]
         uv: Vec<[f32; 2]>,
+        /// Unit normals per vertex; empty for flat triangles.
+        #[serde(default)]
+        normals: Vec<[f32; 3]>,
     },
 }
 
@@ -317,6 +324,9 @@ pub struct MaterialDesc {
     /// Colour that is added whatever the light, 0..1.
     #[serde(default)]
     pub emission: f64,
+    /// Opacity, 0..1.
+    #[serde(default = "opaque")]
+    pub alpha: f64,
     /// Texture.
     #[serde(default)]
     pub texture: Option<TextureDesc>,
@@ -406,6 +416,10 @@ pub struct ArenaDesc {
     pub lights: Vec<LightDesc>,
     /// Headlight at the camera: ambient, diffuse, specular strength.
     pub headlight: [f64; 3],
+    /// Shade as fixed-function OpenGL does in MuJoCo: light per vertex, cut to 0..1 before the texture, no
+    /// soft shadow, only front faces.
+    #[serde(default)]
+    pub fixed_function: bool,
 }
 
 /// A model placed in the world.

@@ -5,6 +5,7 @@
 //! `fixtures/CATEGORY.toml` (welded to the world). Adding a model is adding a file.
 
 use crate::error::TaskError;
+use crate::libero::LiberoDir;
 use crate::validate::{self, Source};
 use bitvla_sim::{ArenaDesc, ModelDesc};
 use serde::de::DeserializeOwned;
@@ -12,10 +13,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An asset folder; every file is read once and shared.
+/// An asset folder, or a LIBERO checkout in its place; every file is read once and shared.
 #[derive(Debug)]
 pub struct Assets {
     dir: PathBuf,
+    libero: Option<LiberoDir>,
     models: Mutex<BTreeMap<PathBuf, Arc<ModelDesc>>>,
     arenas: Mutex<BTreeMap<PathBuf, Arc<ArenaDesc>>>,
 }
@@ -29,9 +31,28 @@ impl Assets {
         })?;
         Ok(Assets {
             dir: dir.to_path_buf(),
+            libero: None,
             models: Mutex::new(BTreeMap::new()),
             arenas: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Answers from a LIBERO checkout; the robot's physics, and its looks unless the checkout came with a
+    /// robosuite, are those of the asset folder `dir`.
+    pub fn libero(dir: &Path, libero: LiberoDir) -> Result<Assets, TaskError> {
+        let mut assets = Assets::open(dir)?;
+        assets.libero = Some(libero);
+        Ok(assets)
+    }
+
+    /// The LIBERO checkout behind these assets, if there is one.
+    pub fn libero_dir(&self) -> Option<&LiberoDir> {
+        self.libero.as_ref()
+    }
+
+    /// What was missing and replaced while reading, one sentence per file.
+    pub fn notices(&self) -> Vec<String> {
+        self.libero.as_ref().map_or(Vec::new(), LiberoDir::notices)
     }
 
     /// Where the assets are: `$BITVLA_ASSETS`, else `./assets`, else the folder this was built from.
@@ -56,6 +77,11 @@ impl Assets {
 
     /// The arena of a name, for example `table`.
     pub fn arena(&self, name: &str) -> Result<Arc<ArenaDesc>, TaskError> {
+        if let Some(libero) = &self.libero {
+            return kept(&self.arenas, &format!("arena/{name}"), || {
+                libero.arena(name)
+            });
+        }
         let Some(path) = self.find("arenas", name) else {
             return Err(self.unknown("arena", name, &["arenas"]));
         };
@@ -74,8 +100,26 @@ impl Assets {
         self.read_model(path)
     }
 
+    /// The robot as it stands in an arena: LIBERO's has no pedestal on the floor and on low tables.
+    pub fn robot_in(&self, arena: &str) -> Result<Arc<ModelDesc>, TaskError> {
+        let ours = self.robot()?;
+        match &self.libero {
+            None => Ok(ours),
+            Some(libero) => kept(&self.models, &format!("robot/{arena}"), || {
+                libero.robot(&ours, arena)
+            }),
+        }
+    }
+
     /// The model of a category, and whether it is a fixture (welded to the world).
     pub fn model(&self, category: &str) -> Result<(Arc<ModelDesc>, bool), TaskError> {
+        if let Some(libero) = &self.libero {
+            let fixed = libero.is_fixture(category)?;
+            let model = kept(&self.models, &format!("model/{category}"), || {
+                libero.model(category).map(|(model, _)| model)
+            })?;
+            return Ok((model, fixed));
+        }
         if let Some(path) = self.find("objects", category) {
             return Ok((self.read_model(path)?, false));
         }
@@ -87,7 +131,10 @@ impl Assets {
 
     /// Names of all object and fixture categories, sorted.
     pub fn categories(&self) -> Vec<String> {
-        self.names(&["objects", "fixtures"])
+        match &self.libero {
+            Some(libero) => libero.categories(),
+            None => self.names(&["objects", "fixtures"]),
+        }
     }
 
     fn read_model(&self, path: PathBuf) -> Result<Arc<ModelDesc>, TaskError> {
@@ -126,6 +173,22 @@ impl Assets {
             known: self.names(folders),
         }
     }
+}
+
+/// Makes a value once and keeps it under a name that no file has.
+fn kept<T>(
+    cache: &Mutex<BTreeMap<PathBuf, Arc<T>>>,
+    name: &str,
+    make: impl FnOnce() -> Result<T, TaskError>,
+) -> Result<Arc<T>, TaskError> {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = PathBuf::from(name);
+    if let Some(known) = cache.get(&key) {
+        return Ok(known.clone());
+    }
+    let value = Arc::new(make()?);
+    cache.insert(key, value.clone());
+    Ok(value)
 }
 
 fn cached<T>(

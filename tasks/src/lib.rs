@@ -5,6 +5,7 @@ mod assets;
 pub mod bddl;
 mod error;
 mod expert;
+pub mod libero;
 pub mod placement;
 pub mod predicates;
 pub mod suite;

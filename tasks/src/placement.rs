@@ -81,7 +81,7 @@ pub fn scene(assets: &Assets, problem: &Problem, init: &InitState) -> Result<Sce
     }
     Ok(SceneDesc {
         arena,
-        robot: assets.robot()?,
+        robot: assets.robot_in(name)?,
         instances,
     })
 }

@@ -139,7 +139,12 @@ impl Checker<'_> {
         for (name, material) in &model.materials {
             let place = Place::new(format!("material `{name}`"), 1);
             self.finite(&place, "rgb", &material.rgb)?;
-            let looks = [material.specular, material.shininess, material.emission];
+            let looks = [
+                material.specular,
+                material.shininess,
+                material.emission,
+                material.alpha,
+            ];
             self.finite(&place, "strength", &looks)?;
             if let Some(texture) = &material.texture {
                 self.finite(&place, "colors", texture.colors.as_flattened())?;
@@ -291,9 +296,11 @@ impl Checker<'_> {
                 vertices,
                 triangles,
                 uv,
+                normals,
             } => {
                 let finite = (vertices.as_flattened().iter())
                     .chain(uv.as_flattened())
+                    .chain(normals.as_flattened())
                     .all(|x| x.is_finite());
                 if !finite {
                     let found = "a vertex that is not finite".to_string();
@@ -301,6 +308,11 @@ impl Checker<'_> {
                 }
                 if !uv.is_empty() && uv.len() != vertices.len() {
                     let found = format!("{} texture coordinates", uv.len());
+                    let expected = format!("none or {}", vertices.len());
+                    return self.fail(place, found, &expected);
+                }
+                if !normals.is_empty() && normals.len() != vertices.len() {
+                    let found = format!("{} normals", normals.len());
                     let expected = format!("none or {}", vertices.len());
                     return self.fail(place, found, &expected);
                 }

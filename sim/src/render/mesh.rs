@@ -99,7 +99,9 @@ impl Mesh {
                 vertices,
                 triangles,
                 uv,
-            } => given(vertices, triangles, uv).ok_or_else(|| bad("mesh: index out of range")),
+                normals,
+            } => given(vertices, triangles, uv, normals)
+                .ok_or_else(|| bad("mesh: index out of range")),
         }
     }
 }
@@ -306,7 +308,29 @@ fn hull_mesh(points: &[[f64; 3]], metric: bool) -> Result<Mesh, SimError> {
     Ok(m)
 }
 
-fn given(vertices: &[[f32; 3]], triangles: &[[u32; 3]], uv: &[[f32; 2]]) -> Option<Mesh> {
+fn given(
+    vertices: &[[f32; 3]],
+    triangles: &[[u32; 3]],
+    uv: &[[f32; 2]],
+    normals: &[[f32; 3]],
+) -> Option<Mesh> {
+    if !normals.is_empty() {
+        let inside = |t: &[u32; 3]| t.iter().all(|i| (*i as usize) < vertices.len());
+        if normals.len() != vertices.len() || !triangles.iter().all(inside) {
+            return None;
+        }
+        let flat = |p: &V3| [p[0], -p[1]];
+        return Some(Mesh {
+            positions: vertices.to_vec(),
+            normals: normals.to_vec(),
+            uvs: if uv.len() == vertices.len() {
+                uv.to_vec()
+            } else {
+                vertices.iter().map(flat).collect()
+            },
+            triangles: triangles.to_vec(),
+        });
+    }
     let mut m = Mesh::default();
     for t in triangles {
         let p = [0, 1, 2].map(|k| vertices.get(t[k] as usize).copied());

@@ -101,6 +101,7 @@ pub fn table_scene(objects: Vec<(ModelDesc, [f64; 3])>) -> SceneDesc {
             cameras: Vec::new(),
             lights: Vec::new(),
             headlight: [0.1, 0.4, 0.5],
+            fixed_function: false,
         }),
         robot: Arc::new(panda_model()),
         instances: objects

@@ -1,0 +1,237 @@
+//! LIBERO's arenas: a scene file and what LIBERO sets in Python (fact sheet section 2): size and friction
+//! of the table, styles of floor and walls, cameras, where the robot stands, where regions count from.
+
+use super::asset::Instead;
+use super::mjcf::{self, Wanted};
+use super::notice::Notices;
+use crate::error::TaskError;
+use bitvla_sim::{ArenaDesc, CameraDesc, ModelDesc, ShapeDesc, VisualDesc};
+use std::path::Path;
+
+/// What LIBERO says of an arena outside its scene file.
+struct Arena {
+    name: &'static str,
+    scene: &'static str,
+    floor: &'static str,
+    wall: &'static str,
+    workspace: [f64; 3],
+    fixture_z: f64,
+    region_z: f64,
+    shrink: bool,
+    base: [f64; 3],
+    view_pos: [f64; 3],
+    view_quat: [f64; 4],
+    /// Friction of the table that is sized in Python; none where the scene file has the furniture.
+    table_friction: Option<f64>,
+}
+
+const HIGH: [f64; 4] = [
+    0.6380177736282349,
+    0.3048497438430786,
+    0.30484986305236816,
+    0.6380177736282349,
+];
+const LOW: [f64; 4] = [
+    0.6182166934013367,
+    0.3432307541370392,
+    0.3432314395904541,
+    0.6182177066802979,
+];
+const PLASTER: &str = "light-gray-plaster.png";
+const TILES: &str = "light-gray-floor-tile.png";
+
+const ARENAS: [Arena; 6] = [
+    Arena {
+        name: "coffee_table",
+        scene: "libero_coffee_table_base_style.xml",
+        floor: "seamless_wood_planks_floor.png",
+        wall: PLASTER,
+        workspace: [0.0, 0.0, 0.41],
+        fixture_z: -0.014,
+        region_z: 0.02,
+        shrink: false,
+        base: [-0.51, 0.0, 0.41],
+        view_pos: [1.5, 0.0, 0.9],
+        view_quat: [0.56, 0.43, 0.43, 0.56],
+        table_friction: None,
+    },
+    Arena {
+        name: "floor",
+        scene: "libero_floor_base_style.xml",
+        floor: TILES,
+        wall: PLASTER,
+        workspace: [0.0, 0.0, -0.035],
+        fixture_z: -0.025,
+        region_z: 0.02,
+        shrink: true,
+        base: [-0.6, 0.0, 0.0],
+        view_pos: [0.8965773716836134, 5.216182733499864e-07, 0.65],
+        view_quat: LOW,
+        table_friction: None,
+    },
+    Arena {
+        name: "kitchen",
+        scene: "libero_kitchen_tabletop_base_style.xml",
+        floor: "gray_ceramic_tile.png",
+        wall: "yellow_linen_wall_texture.png",
+        workspace: [0.0, 0.0, 0.90],
+        fixture_z: -0.04,
+        region_z: 0.875,
+        shrink: false,
+        base: [-0.66, 0.0, 0.912],
+        view_pos: [0.6586131746834771, 0.0, 1.6103500240372423],
+        view_quat: HIGH,
+        table_friction: Some(1.0),
+    },
+    Arena {
+        name: "living_room",
+        scene: "libero_living_room_tabletop_base_style.xml",
+        floor: "seamless_wood_planks_floor.png",
+        wall: PLASTER,
+        workspace: [0.0, 0.0, 0.41],
+        fixture_z: -0.014,
+        region_z: 0.41,
+        shrink: false,
+        base: [-0.51, 0.0, 0.42],
+        view_pos: [0.6065773716836134, 0.0, 0.96],
+        view_quat: LOW,
+        table_friction: None,
+    },
+    Arena {
+        name: "study",
+        scene: "libero_study_base_style.xml",
+        floor: TILES,
+        wall: PLASTER,
+        workspace: [-0.2, 0.0, 0.867],
+        fixture_z: -0.04,
+        region_z: 0.867,
+        shrink: false,
+        base: [-0.75, 0.0, 0.912],
+        view_pos: [0.4586131746834771, 0.0, 1.6103500240372423],
+        view_quat: HIGH,
+        table_friction: None,
+    },
+    Arena {
+        name: "table",
+        scene: "libero_tabletop_base_style.xml",
+        floor: TILES,
+        wall: PLASTER,
+        workspace: [0.0, 0.0, 0.90],
+        fixture_z: -0.04,
+        region_z: 0.895,
+        shrink: true,
+        base: [-0.66, 0.0, 0.912],
+        view_pos: [0.6586131746834771, 0.0, 1.6103500240372423],
+        view_quat: HIGH,
+        table_friction: Some(0.6),
+    },
+];
+
+/// Half sizes of the table that LIBERO sets in Python, m.
+const TABLE_HALF: [f64; 3] = [0.5, 0.6, 0.025];
+/// Distance of the legs from the edges, and their radius, m.
+const LEG_INSET: f64 = 0.1;
+const LEG_RADIUS: f64 = 0.025;
+
+/// Names of all arenas, sorted.
+pub(crate) fn names() -> Vec<String> {
+    ARENAS.iter().map(|a| a.name.to_owned()).collect()
+}
+
+/// Whether the robot stands on the ground or a low table instead of its pedestal.
+pub(crate) fn without_pedestal(name: &str) -> bool {
+    matches!(name, "coffee_table" | "floor" | "living_room")
+}
+
+/// Reads an arena; `None` for an unknown name.
+pub(crate) fn read(
+    assets: &Path,
+    name: &str,
+    notices: &Notices,
+) -> Option<Result<ArenaDesc, TaskError>> {
+    let arena = ARENAS.iter().find(|a| a.name == name)?;
+    Some(read_one(assets, arena, notices))
+}
+
+fn read_one(assets: &Path, arena: &Arena, notices: &Notices) -> Result<ArenaDesc, TaskError> {
+    let textures = assets.join("textures");
+    let wanted = Wanted {
+        name: arena.name.to_owned(),
+        instead: Instead::from([
+            ("texplane".to_owned(), textures.join(arena.floor)),
+            ("tex-wall".to_owned(), textures.join(arena.wall)),
+        ]),
+        shown_sites: Vec::new(),
+    };
+    let path = assets.join("scenes").join(arena.scene);
+    let (model, lights) = mjcf::scene(&path, &wanted, notices, |model| {
+        match arena.table_friction {
+            Some(friction) => size_table(model, arena.workspace, friction),
+            None => Ok(()),
+        }
+    })?;
+    Ok(ArenaDesc {
+        model,
+        workspace_offset: arena.workspace,
+        fixture_z_offset: arena.fixture_z,
+        region_site_z: arena.region_z,
+        shrink_regions: arena.shrink,
+        robot_base_pos: arena.base,
+        cameras: vec![
+            CameraDesc {
+                name: "agentview".into(),
+                body: None,
+                pos: arena.view_pos,
+                quat_wxyz: unit(arena.view_quat),
+                fovy_deg: 45.0,
+            },
+            CameraDesc {
+                name: "eye_in_hand".into(),
+                body: Some("right_hand".into()),
+                pos: [0.05, 0.0, 0.0],
+                quat_wxyz: unit([0.0, 0.707108, 0.707108, 0.0]),
+                fovy_deg: 75.0,
+            },
+        ],
+        lights,
+        headlight: [0.1, 0.4, 0.5],
+        fixed_function: true,
+    })
+}
+
+fn unit(q: [f64; 4]) -> [f64; 4] {
+    let length = q.iter().map(|x| x * x).sum::<f64>().sqrt();
+    q.map(|x| x / length)
+}
+
+/// Sizes the table and puts its legs under it, as LIBERO's arena class does.
+fn size_table(model: &mut ModelDesc, top: [f64; 3], friction: f64) -> Result<(), String> {
+    let table = (model.bodies.iter_mut().find(|b| b.name == "table")).ok_or("no body `table`")?;
+    let [hx, hy, hz] = TABLE_HALF;
+    table.pos = [top[0], top[1], top[2] - hz];
+    let collision = (table.collision.first_mut()).ok_or("no collision shape in body `table`")?;
+    collision.shape = ShapeDesc::Box { half: TABLE_HALF };
+    collision.friction = friction;
+    let drawn = &mut table.visual;
+    let slab = drawn.first_mut().ok_or("no drawn shape in body `table`")?;
+    stretch(slab, TABLE_HALF);
+    let half_leg = 0.5 * (top[2] - hz);
+    let corners = [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)];
+    for (leg, (x, y)) in drawn.iter_mut().skip(1).zip(corners) {
+        stretch(leg, [LEG_RADIUS, LEG_RADIUS, half_leg]);
+        leg.pos = [x * (hx - LEG_INSET), y * (hy - LEG_INSET), -half_leg];
+    }
+    Ok(())
+}
+
+/// Scales a drawn shape to half sizes; its texture coordinates belong to the unit object and stay.
+fn stretch(drawn: &mut VisualDesc, half: [f64; 3]) {
+    if let ShapeDesc::Mesh { vertices, .. } = &mut drawn.shape {
+        let reach = vertices
+            .iter()
+            .fold([0.0f32; 3], |r, p| [0, 1, 2].map(|k| r[k].max(p[k].abs())));
+        for p in vertices {
+            *p = [0, 1, 2].map(|k| (f64::from(p[k] / reach[k]) * half[k]) as f32);
+        }
+    }
+}
