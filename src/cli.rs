@@ -98,6 +98,15 @@ struct BenchArgs {
     packed: Option<PathBuf>,
 }
 
+/// Whose models of objects, fixtures and arenas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModelsOf {
+    /// The checkout's.
+    Libero,
+    /// Those that ship with this program; tasks that need others are left out.
+    Own,
+}
+
 /// Options of a comparison with MuJoCo.
 #[derive(Debug, Args)]
 struct ParityArgs {
@@ -110,6 +119,12 @@ struct ParityArgs {
     /// Folder of the recorded images [default: `images` beside the runs]
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// A robosuite checkout or package, for the looks of the robot
+    #[arg(long, value_name = "DIR")]
+    robosuite: Option<PathBuf>,
+    /// Whose models the scenes are made of
+    #[arg(long, value_enum, default_value = "libero")]
+    models: ModelsOf,
     /// Folder of the report
     #[arg(long, default_value = "runs/parity", value_name = "DIR")]
     out: PathBuf,

@@ -1,16 +1,24 @@
 //! `bitvla-eval parity`.
 
-use super::ParityArgs;
+use super::{ModelsOf, ParityArgs};
 use super::commands::all_cores;
 use crate::{EvalError, ParityPlan, ParityProgress, Section, parity};
 use bitvla_reports::figures_table;
 use bitvla_tasks::Assets;
+use bitvla_tasks::libero::LiberoDir;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
 pub(super) fn compare(assets: Assets, args: &ParityArgs) -> Result<ExitCode, EvalError> {
+    let assets = match args.models {
+        ModelsOf::Own => assets,
+        ModelsOf::Libero => {
+            let libero = LiberoDir::open(&args.libero, args.robosuite.as_deref())?;
+            Assets::libero(assets.dir(), libero)?
+        }
+    };
     let plan = ParityPlan {
         libero: args.libero.clone(),
         reference: args.reference.clone(),

@@ -303,6 +303,7 @@ pub fn parity(
         report.figures.extend(result.figures);
         report.notes.extend(result.notes);
     }
+    report.notes.extend(scenes.assets.notices());
     let notes: String = report.notes.iter().map(|n| format!("- {n}\n")).collect();
     report.text = format!(
         "our world against recorded MuJoCo runs\n\n{}\n{notes}{tables}",
