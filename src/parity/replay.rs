@@ -10,7 +10,7 @@ use super::scenes::{distance_mm, pose};
 use super::{Context, Section, SectionResult, at_least, plain};
 use crate::EvalError;
 use bitvla_reports::{Chart, Line, Table, quantile};
-use bitvla_sim::World;
+use bitvla_sim::{Owner, World};
 use bitvla_sim::panda::{Joints, Panda};
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::predicates::fact_holds;
@@ -73,6 +73,8 @@ struct Replayed {
     lost: Option<(usize, Phase, String)>,
     /// Truth of the goal's facts at the end.
     truth: Vec<bool>,
+    /// First thing the robot touches here, and when.
+    touched: Option<(usize, String)>,
     /// Distance of the moved objects from where the recording has them, mm, at its end.
     object_mm: f64,
 }
@@ -196,6 +198,8 @@ fn summarise(all: &[Replayed], notes: Vec<String>) -> SectionResult {
         "drift_end_mm",
         "drift_max_mm",
         "object_end_mm",
+        "touch_step",
+        "touches",
         "truth",
     ]);
     let mut drift = Table::new(&["suite", "task", "variant", "init", "step", "drift_mm"]);
@@ -218,6 +222,8 @@ fn summarise(all: &[Replayed], notes: Vec<String>) -> SectionResult {
             format!("{:.3}", r.drift_mm.last().copied().unwrap_or(0.0)),
             format!("{:.3}", r.drift_mm.iter().copied().fold(0.0, f64::max)),
             format!("{:.2}", r.object_mm),
+            r.touched.as_ref().map_or_else(dash, |t| t.0.to_string()),
+            r.touched.as_ref().map_or_else(dash, |t| t.1.clone()),
             r.truth.iter().map(|t| if *t { '1' } else { '0' }).collect(),
         ]));
         for (step, mm) in r.drift_mm.iter().enumerate() {
@@ -342,11 +348,15 @@ fn one(
         drift_mm: Vec::new(),
         lost: None,
         truth: Vec::new(),
+        touched: None,
         object_mm: 0.0,
     };
     for step in 0..steps + EXTRA_STEPS {
         let action = episode.action.get(step).unwrap_or(&crate::SETTLE_ACTION);
         world.step(action)?;
+        if r.touched.is_none() {
+            r.touched = touched(&world).map(|name| (step, name));
+        }
         if let Some(theirs) = episode.eef_pos.get(step) {
             let eef = late_grip_site(&world, &panda);
             let theirs = Vector3::from(*theirs);
@@ -387,6 +397,16 @@ fn one(
         .filter_map(|(k, since)| since.map(|step| (step, phases[k][step], moved[k].1.clone())))
         .min();
     Ok(r)
+}
+
+/// What the robot touches.
+fn touched(world: &World) -> Option<String> {
+    let instances = world.scene().instances.iter().enumerate();
+    instances
+        .map(|(i, instance)| (Owner::Instance(i), instance.name.as_str()))
+        .chain([(Owner::Arena, "arena")])
+        .find(|(owner, _)| world.in_contact(Owner::Robot, *owner))
+        .map(|(_, name)| name.to_owned())
 }
 
 fn truth(world: &World, problem: &Problem) -> Result<Vec<bool>, EvalError> {
