@@ -98,7 +98,12 @@ fn the_figures_of_a_small_comparison_hold() {
     let again = dir.path().join("again");
     let one = [&small[..], &["--jobs", "1"]].concat();
     parity(&shared, &again, &one).assert().success();
-    for file in ["parity.json", "parity.txt", "replay_drift.csv", "osc_steps.csv"] {
+    for file in [
+        "parity.json",
+        "parity.txt",
+        "replay_drift.csv",
+        "osc_steps.csv",
+    ] {
         let read = |dir: &Path| fs::read(dir.join(file)).expect(file);
         assert!(read(&out) == read(&again), "{file} depends on threads");
     }
@@ -133,5 +138,8 @@ fn a_missing_reference_is_refused_with_its_name() {
     let mut c = parity(dir.path(), &dir.path().join("out"), &["--models", "own"]);
     let output = c.assert().code(2).get_output().stderr.clone();
     let text = String::from_utf8_lossy(&output).into_owned();
-    assert!(text.contains("suites.json") && text.contains("--reference"), "{text}");
+    assert!(
+        text.contains("suites.json") && text.contains("--reference"),
+        "{text}"
+    );
 }

@@ -1,7 +1,7 @@
 //! `bitvla-eval parity`.
 
-use super::{ModelsOf, ParityArgs};
 use super::commands::all_cores;
+use super::{ModelsOf, ParityArgs};
 use crate::{EvalError, ParityPlan, ParityProgress, Section, parity};
 use bitvla_reports::figures_table;
 use bitvla_tasks::Assets;
