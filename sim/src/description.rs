@@ -324,6 +324,10 @@ pub struct MaterialDesc {
     /// Colour that is added whatever the light, 0..1.
     #[serde(default)]
     pub emission: f64,
+    /// How much the upper face of a flat shape mirrors, 0..1; only in fixed-function arenas, and only for
+    /// the first such shape of the scene, as in MuJoCo.
+    #[serde(default)]
+    pub reflectance: f64,
     /// Opacity, 0..1.
     #[serde(default = "opaque")]
     pub alpha: f64,
@@ -337,7 +341,7 @@ pub struct MaterialDesc {
 #[serde(deny_unknown_fields)]
 pub struct TextureDesc {
     /// Generator name: `wood`, `dark_wood`, `speckle`, `brushed`, `stripes`, `checker`, `label`, `rings`,
-    /// `plaster`, `tiles`, or `file`.
+    /// `plaster`, `tiles`, `flat` (the first colour), or `file`.
     pub kind: String,
     /// Side length in pixels of a generated texture.
     #[serde(default)]

@@ -144,6 +144,7 @@ impl Checker<'_> {
                 material.shininess,
                 material.emission,
                 material.alpha,
+                material.reflectance,
             ];
             self.finite(&place, "strength", &looks)?;
             if let Some(texture) = &material.texture {

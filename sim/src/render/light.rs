@@ -3,7 +3,9 @@
 //! highlight, spots fall off with the tenth power of the cosine inside their cone, and a headlight
 //! shines from the camera. All lights are grey, so a surface needs two numbers only.
 
-use super::math::{V3, add, dot, scale, splats, sub, unit, units};
+use super::isa::multiversion;
+use super::math::{Rigid, V3, add, dot, scale, splats, sub, unit, units};
+use super::raster::mask;
 use super::simd::Wide;
 use crate::description::{LightDesc, MaterialDesc};
 
@@ -16,6 +18,8 @@ pub(crate) struct Material {
     pub emission: f32,
     pub texture: Option<usize>,
     pub repeat: [f32; 2],
+    /// Samples of a pixel that the surface covers.
+    pub mask: u32,
 }
 
 impl Material {
@@ -28,6 +32,7 @@ impl Material {
             emission: desc.emission as f32,
             texture,
             repeat: repeat.map_or([1.0, 1.0], |r| r.map(|v| v as f32)),
+            mask: mask(desc.alpha as f32),
         }
     }
 }
@@ -98,6 +103,63 @@ impl Lights {
     }
 }
 
+impl Lights {
+    /// Colour of a vertex as fixed-function OpenGL makes it: all lights and the headlight added up and cut
+    /// to 0..1, to be mixed over the triangle and multiplied with the texture. `n` and `p` are in the
+    /// world, `eye` is the camera: its position and the direction from the scene to it.
+    #[inline(always)]
+    pub(super) fn at_vertex(&self, material: &Material, n: V3, p: V3, eye: (V3, V3)) -> V3 {
+        let n = unit(n);
+        let back = unit(sub(eye.0, p));
+        let (mut base, mut shine) = (material.emission, 0.0);
+        let mut add_light = |to: V3, power_of: f32, [ambient, diffuse, specular]: [f32; 3]| {
+            let lambert = dot(n, to);
+            base += power_of * ambient;
+            if lambert > 0.0 {
+                base += power_of * diffuse * lambert;
+                let half = dot(n, unit(add(to, back))).max(0.0);
+                shine += power_of * specular * raised(half, material.exponent);
+            }
+        };
+        add_light(eye.1, 1.0, self.head);
+        for l in &self.lamps {
+            let strengths = [l.ambient, l.diffuse, l.specular];
+            if l.directional {
+                add_light(scale(l.dir, -1.0), 1.0, strengths);
+                continue;
+            }
+            let to = unit(sub(l.pos, p));
+            let c = -dot(l.dir, to);
+            if c > 0.0 && c >= l.cos_cutoff {
+                let (c2, c4) = (c * c, c * c * c * c);
+                add_light(to, c4 * c4 * c2, strengths);
+            }
+        }
+        let shine = material.specular * shine;
+        material.rgb.map(|v| (v * base + shine).clamp(0.0, 1.0))
+    }
+}
+
+multiversion! {
+    /// Colours of the vertices of one part: of where they are in the world and their normals in the frame
+    /// of the body; `eye` as in [`Lights::at_vertex`].
+    pub(super) fn vertices(
+        lit: &mut [V3],
+        range: std::ops::Range<usize>,
+        from: (&[Vec<f32>; 3], &[V3]),
+        frame: &Rigid,
+        material: &Material,
+        lights: &Lights,
+        eye: (V3, V3),
+    ) {
+        let (world, normals) = from;
+        for (i, n) in range.zip(normals) {
+            let p = [world[0][i], world[1][i], world[2][i]];
+            lit[i] = lights.at_vertex(material, frame.dir(*n), p, eye);
+        }
+    }
+}
+
 /// Points to be lit, in the world; `back` points to the camera. Normals and `back` are unit vectors.
 pub(super) struct Surface<F> {
     pub normal: [F; 3],
@@ -121,6 +183,19 @@ fn power<F: Wide>(mut x: F, n: u32) -> F {
             y = y * x;
         }
         x = x * x;
+    }
+    y
+}
+
+/// [`power`] of one number.
+#[inline(always)]
+fn raised(mut x: f32, n: u32) -> f32 {
+    let mut y = 1.0;
+    for bit in 0..u32::BITS - n.leading_zeros() {
+        if n >> bit & 1 == 1 {
+            y *= x;
+        }
+        x *= x;
     }
     y
 }

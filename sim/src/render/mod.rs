@@ -17,6 +17,7 @@ mod isa;
 mod light;
 mod math;
 mod mesh;
+mod mirror;
 mod raster;
 mod requests;
 mod shade;
@@ -31,9 +32,11 @@ use crate::description::{CameraDesc, MaterialDesc, Owner, SceneDesc, VisualState
 use crate::error::SimError;
 use light::{Lights, Material};
 use math::{Rigid, V3, add, dot, scale, sub};
+use mirror::Mirror;
 use raster::{Projected, Raster};
 use requests::Requests;
 use shadow::Shadow;
+use std::sync::Arc;
 use texture::Texture;
 
 /// Colour where nothing is.
@@ -69,7 +72,7 @@ pub struct Renderer {
     uvs: Vec<[f32; 2]>,
     triangles: Vec<[u32; 3]>,
     materials: Vec<Material>,
-    textures: Vec<Texture>,
+    textures: Vec<Arc<Texture>>,
     lights: Lights,
     cameras: Vec<Camera>,
     bodies: usize,
@@ -85,6 +88,10 @@ pub struct Renderer {
     moved: Vec<Option<Rigid>>,
     /// Vertices of the current frame as the camera sees them.
     projected: Projected,
+    /// Colours of the vertices of the current frame, where they are made per vertex.
+    lit: Option<Vec<V3>>,
+    /// The one shape that mirrors.
+    mirror: Option<Mirror>,
 }
 
 impl Renderer {
@@ -118,6 +125,8 @@ impl Renderer {
             world: Default::default(),
             moved: vec![None; table.len()],
             projected: Projected::default(),
+            lit: scene.arena.fixed_function.then(Vec::new),
+            mirror: None,
         };
         let mut made: Vec<(&MaterialDesc, usize)> = Vec::new();
         for (index, b) in table.iter().enumerate() {
@@ -155,6 +164,9 @@ impl Renderer {
                     }
                 };
                 let frame = Rigid::new(&isometry(visual.pos, visual.quat_wxyz));
+                if r.lit.is_some() && r.mirror.is_none() && desc.reflectance > 0.0 {
+                    r.mirror = Some(Mirror::new(r.parts.len(), &mesh, &frame, desc));
+                }
                 r.add_part(index, material, &mesh, &frame, visible_when);
             }
         }
@@ -162,6 +174,9 @@ impl Renderer {
             axis.resize(r.positions.len(), 0.0);
         }
         r.projected.resize(r.positions.len());
+        if let Some(lit) = &mut r.lit {
+            lit.resize(r.positions.len(), [0.0; 3]);
+        }
         Ok(r)
     }
 
@@ -174,7 +189,7 @@ impl Renderer {
         let texture = match &desc.texture {
             None => None,
             Some(t) => {
-                self.textures.push(Texture::new(t)?);
+                self.textures.push(Texture::shared(t)?);
                 Some(self.textures.len() - 1)
             }
         };
@@ -252,22 +267,49 @@ impl Renderer {
         let (ty, tx) = (cam.tan_half, cam.tan_half * width as f32 / height as f32);
         let frames: Vec<Rigid> = state.poses.iter().map(Rigid::new).collect();
         self.place(&frames);
-        self.draw_shadow(state, &frames);
-        self.draw_triangles(state, &frames, &eye, tx, ty, width, height);
+        if self.lit.is_none() {
+            self.draw_shadow(state, &frames);
+        }
+        let sight = Sight {
+            eye,
+            tan: [tx, ty],
+            slopes: [[-tx, tx], [-ty, ty]],
+            size: [width, height],
+            head: eye.z,
+            mirror: None,
+        };
+        self.draw_triangles(state, &frames, &sight);
+        let mut rgb = self.shade(&frames, &sight);
+        if let Some(mirror) = self.mirror.clone() {
+            let faces = mirror.faces(&self.raster, &self.normals);
+            if let Some(sight) = mirror.sight(&sight, &frames[self.parts[mirror.part].body], &faces)
+            {
+                self.draw_triangles(state, &frames, &sight);
+                self.raster
+                    .keep_only(faces.iter().map(|f| mirror::across(f.0, width)));
+                let seen = self.shade(&frames, &sight);
+                mirror::add(&mut rgb, &faces, &seen, &self.raster);
+            }
+        }
+        Ok(Frame { width, height, rgb })
+    }
+
+    /// Colours of what was drawn.
+    fn shade(&mut self, frames: &[Rigid], sight: &Sight) -> Vec<u8> {
         let view = shade::View {
             parts: &self.parts,
-            normals: &self.normals,
+            normals: self.lit.as_ref().unwrap_or(&self.normals),
+            per_vertex: self.lit.is_some(),
             uvs: &self.uvs,
             materials: &self.materials,
             textures: &self.textures,
             lights: &self.lights,
             shadow: &self.shadow,
-            frames: &frames,
-            eye: &eye,
-            tan: [tx, ty],
+            frames,
+            eye: &sight.eye,
+            tan: sight.tan,
         };
-        let rgb = shade::image(&view, &self.raster, &mut self.requests);
-        Ok(Frame { width, height, rgb })
+        shade::image(&view, &self.raster, &mut self.requests)
     }
 
     fn shown(part: &Part, state: &VisualState) -> bool {
@@ -339,22 +381,21 @@ impl Renderer {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn draw_triangles(
-        &mut self,
-        state: &VisualState,
-        frames: &[Rigid],
-        eye: &Rigid,
-        tx: f32,
-        ty: f32,
-        width: usize,
-        height: usize,
-    ) {
-        self.raster.begin(width, height);
-        // Slopes of the four sides, to leave out what cannot be in the image.
-        let (lx, ly) = ((1.0 + tx * tx).sqrt(), (1.0 + ty * ty).sqrt());
+    fn draw_triangles(&mut self, state: &VisualState, frames: &[Rigid], sight: &Sight) {
+        let Sight {
+            eye,
+            tan,
+            size: [width, height],
+            slopes,
+            ..
+        } = sight;
+        self.raster.begin(*width, *height);
+        self.raster.mirror = sight.mirror.as_ref().map(|m| m.side);
+        // Lengths along the four sides, to leave out what cannot be in the image.
+        let length = slopes.map(|ends| ends.map(|t| (1.0 + t * t).sqrt()));
         for (index, part) in self.parts.iter().enumerate() {
-            if !Self::shown(part, state) {
+            let mirrors = sight.mirror.as_ref().is_some_and(|m| m.part == index);
+            if mirrors || !Self::shown(part, state) {
                 continue;
             }
             let f = &frames[part.body];
@@ -363,19 +404,46 @@ impl Renderer {
                 [dot(d, eye.x), dot(d, eye.y), -dot(d, eye.z)]
             };
             let c = view(part.centre);
-            if c[2] < -part.radius
-                || c[0].abs() - c[2] * tx > part.radius * lx
-                || c[1].abs() - c[2] * ty > part.radius * ly
-            {
+            let beyond = |k: usize| {
+                let ([low, high], [l_low, l_high]) = (slopes[k], length[k]);
+                c[k] - c[2] * high > part.radius * l_high || c[2] * low - c[k] > part.radius * l_low
+            };
+            if c[2] < -part.radius || beyond(0) || beyond(1) {
                 continue;
             }
             let range = part.first_vertex..part.first_vertex + part.vertices;
-            let half = [width as f32 * 0.5, height as f32 * 0.5];
-            raster::project(&mut self.projected, &self.world, range, eye, [tx, ty], half);
+            let half = [*width as f32 * 0.5, *height as f32 * 0.5];
+            let (raster, seen) = (&mut self.raster, &mut self.projected);
+            raster::project(seen, &self.world, range.clone(), eye, *tan, half);
+            let mut material = self.materials[part.material].clone();
+            if let Some(mirror) = &sight.mirror {
+                seen.hide(range.clone(), mirror.side);
+                material.rgb = scale(material.rgb, mirror.reflectance);
+            }
             let triangles = &self.triangles[part.triangles.clone()];
-            raster::draw(&mut self.raster, &self.projected, triangles, index as u32);
+            raster::draw(raster, seen, triangles, index as u32, material.mask);
+            if let Some(lit) = &mut self.lit {
+                let from = (&self.world, &self.normals[range.clone()]);
+                let eye = (eye.t, sight.head);
+                light::vertices(lit, range, from, f, &material, &self.lights, eye);
+            }
         }
     }
+}
+
+/// From where and how much is looked at.
+struct Sight {
+    eye: Rigid,
+    /// Half of the image's width and height at distance one.
+    tan: [f32; 2],
+    /// What is looked at: lowest and highest slope to the right and up.
+    slopes: [[f32; 2]; 2],
+    /// Pixels.
+    size: [usize; 2],
+    /// Direction from the scene to the headlight.
+    head: V3,
+    /// The mirror that is looked into.
+    mirror: Option<mirror::Glass>,
 }
 
 fn camera(scene: &SceneDesc, desc: &CameraDesc, robot_start: usize) -> Result<Camera, SimError> {

@@ -63,6 +63,10 @@ pub(crate) struct Projected {
 
 /// The vertex lies beyond the near plane or the guard band.
 const CUT: u32 = 32;
+/// The vertex lies on the hidden side of a mirror.
+const HIDDEN: u32 = 64;
+/// Borders beyond which nothing is seen.
+const BORDERS: u32 = (CUT - 1) | HIDDEN;
 
 impl Projected {
     pub(crate) fn resize(&mut self, n: usize) {
@@ -78,6 +82,22 @@ impl Projected {
         }
         code.resize(n, 0);
     }
+
+    /// Hides the vertices of a range on one side of a plane: of those with `side . (x, y, w, 1) < 0`.
+    pub(crate) fn hide(&mut self, range: std::ops::Range<usize>, side: [f32; 4]) {
+        for i in range {
+            let clip = [self.clip[0][i], self.clip[1][i], self.clip[2][i]];
+            if beside(side, clip) < 0.0 {
+                self.code[i] |= CUT | HIDDEN;
+            }
+        }
+    }
+}
+
+/// Distance from a plane in clip coordinates.
+#[inline(always)]
+fn beside(side: [f32; 4], clip: V3) -> f32 {
+    side[0] * clip[0] + side[1] * clip[1] + side[2] * clip[2] + side[3]
 }
 
 multiversion! {
@@ -119,10 +139,16 @@ multiversion! {
 }
 
 multiversion! {
-    /// Draws the triangles of one part.
-    pub(crate) fn draw(raster: &mut Raster, vertices: &Projected, triangles: &[[u32; 3]], part: u32) {
+    /// Draws the triangles of one part into the samples of a mask (see [`mask`]).
+    pub(crate) fn draw(
+        raster: &mut Raster,
+        vertices: &Projected,
+        triangles: &[[u32; 3]],
+        part: u32,
+        mask: u32,
+    ) {
         for t in triangles {
-            raster.triangle(vertices, *t, part);
+            raster.triangle(vertices, *t, part, mask);
         }
     }
 }
@@ -161,6 +187,8 @@ pub(crate) struct Raster {
     /// Triangle per sample, in the same layout.
     seen: Vec<u32>,
     pub tris: Vec<Tri>,
+    /// Plane in clip coordinates on whose negative side nothing is drawn.
+    pub mirror: Option<[f32; 4]>,
 }
 
 /// Rows whose samples are tested together.
@@ -186,6 +214,15 @@ const fn column(which: usize) -> [f32; TESTS] {
     out
 }
 
+/// Samples that a surface of some opacity covers, one bit for each test: as many of the four of a pixel
+/// as come nearest to it.
+pub(crate) fn mask(alpha: f32) -> u32 {
+    let covered = (alpha.clamp(0.0, 1.0) * SAMPLES.len() as f32 + 0.5) as usize;
+    (0..TESTS)
+        .filter(|i| i % SAMPLES.len() < covered)
+        .fold(0, |mask, i| mask | 1 << i)
+}
+
 /// Samples of a row that are drawn together.
 const CHUNK: usize = 16;
 
@@ -201,25 +238,25 @@ impl Raster {
     }
 
     #[inline(always)]
-    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32) {
+    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
         let at = v.map(|i| i as usize);
         let code = at.map(|i| p.code[i]);
         // Outside one border with all corners?
-        if code[0] & code[1] & code[2] & (CUT - 1) != 0 {
+        if code[0] & code[1] & code[2] & BORDERS != 0 {
             return;
         }
         if (code[0] | code[1] | code[2]) & CUT == 0 {
             let bary = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
             let (x, y) = (at.map(|i| p.x[i]), at.map(|i| p.y[i]));
-            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part);
+            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part, mask);
         } else {
-            self.cut(p, v, part);
+            self.cut(p, v, part, mask);
         }
     }
 
     /// Draws a triangle that reaches behind the camera or far out of the image.
     #[inline(always)]
-    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32) {
+    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
         let corner = |k: usize| {
             let mut bary = [0.0; 3];
             bary[k] = 1.0;
@@ -227,14 +264,17 @@ impl Raster {
             Corner { x, y, w, bary }
         };
         let mut poly: Vec<Corner> = vec![corner(0), corner(1), corner(2)];
-        let planes: [fn(&Corner) -> f32; 5] = [
-            |c| c.w - NEAR,
-            |c| GUARD * c.w - c.x,
-            |c| GUARD * c.w + c.x,
-            |c| GUARD * c.w - c.y,
-            |c| GUARD * c.w + c.y,
+        let mirror = self.mirror;
+        let hidden = |c: &Corner| mirror.map_or(0.0, |side| beside(side, [c.x, c.y, c.w]));
+        let planes: [&dyn Fn(&Corner) -> f32; 6] = [
+            &|c| c.w - NEAR,
+            &|c| GUARD * c.w - c.x,
+            &|c| GUARD * c.w + c.x,
+            &|c| GUARD * c.w - c.y,
+            &|c| GUARD * c.w + c.y,
+            &hidden,
         ];
-        for side in planes {
+        for side in planes.iter().take(if mirror.is_some() { 6 } else { 5 }) {
             let mut next = Vec::with_capacity(poly.len() + 1);
             for i in 0..poly.len() {
                 let (a, b) = (poly[i], poly[(i + 1) % poly.len()]);
@@ -270,10 +310,11 @@ impl Raster {
             let iw = c.map(|c| 1.0 / c.w);
             let x = [0, 1, 2].map(|k| hw + hw * (c[k].x * iw[k]));
             let y = [0, 1, 2].map(|k| hh - hh * (c[k].y * iw[k]));
-            self.fill(x, y, iw, &c.map(|c| c.bary), v, part);
+            self.fill(x, y, iw, &c.map(|c| c.bary), v, part, mask);
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     #[inline(always)]
     fn fill(
         &mut self,
@@ -283,6 +324,7 @@ impl Raster {
         bary: &[V3; 3],
         v: [u32; 3],
         part: u32,
+        mask: u32,
     ) {
         // Twice the area; y points down, so that a front face is negative.
         let area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]);
@@ -350,6 +392,7 @@ impl Raster {
             for i in 0..TESTS {
                 live |= u32::from(lo[i] <= hi[i]) << i;
             }
+            live &= mask;
             while live != 0 {
                 let i = live.trailing_zeros() as usize % TESTS;
                 live &= live - 1;
@@ -391,6 +434,18 @@ impl Raster {
                 b1: over(1),
                 origin: [x[0], y[0]],
             });
+        }
+    }
+
+    /// Forgets what all pixels but the given ones see.
+    pub(crate) fn keep_only(&mut self, pixels: impl Iterator<Item = usize>) {
+        let size = self.width * self.height;
+        let kept: Vec<(usize, [u32; 4])> = pixels.map(|p| (p, self.pixel(p))).collect();
+        self.seen.fill(NONE);
+        for (pixel, ids) in kept {
+            for (s, id) in ids.into_iter().enumerate() {
+                self.seen[s * size + pixel] = id;
+            }
         }
     }
 

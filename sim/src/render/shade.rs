@@ -12,14 +12,18 @@ use super::shadow::Shadow;
 use super::simd::Wide;
 use super::texture::Texture;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What shading looks at besides the image.
 pub(super) struct View<'a> {
     pub parts: &'a [Part],
+    /// Normals in the frames of the bodies; colours where they are made per vertex.
     pub normals: &'a [V3],
+    /// Colours are made per vertex.
+    pub per_vertex: bool,
     pub uvs: &'a [[f32; 2]],
     pub materials: &'a [Material],
-    pub textures: &'a [Texture],
+    pub textures: &'a [Arc<Texture>],
     pub lights: &'a Lights,
     pub shadow: &'a Shadow,
     pub frames: &'a [Rigid],
@@ -165,6 +169,14 @@ fn colours<F: Wide, C: Columns>(
     let depth = num(1.0) / F::pick(near.greater(least), near, least);
     let (b0, b1) = (col.plane(B0, to) * depth, col.plane(B1, to) * depth);
     let b = [b0, b1, num(1.0) - b0 - b1];
+    if view.per_vertex {
+        let mut colour = col.normal(b);
+        if let Some(t) = material.texture {
+            let tint = view.textures[t].sample(texel(material, col, depth, b));
+            colour = xyz!(k => colour[k] * tint[k]);
+        }
+        return xyz!(k => byte(colour[k]));
+    }
     let normal = units(view.frames[part.body].dir(col.normal(b)));
     let (w, h) = (num(raster.width as f32), num(raster.height as f32));
     let ray = eye.dir([

@@ -6,7 +6,10 @@ use super::math::{LANES, xyz};
 use super::simd::Wide;
 use crate::description::TextureDesc;
 use crate::error::SimError;
+use image::imageops::{FilterType, resize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most levels: those of the largest texture.
 const LEVELS: usize = 12;
@@ -86,19 +89,42 @@ fn inked(text: &str, u: f32, v: f32) -> bool {
             .is_some_and(|c| glyph(c)[row - 1] >> (4 - col) & 1 == 1)
 }
 
+/// Textures read from files, by path: scenes share them.
+static READ: Mutex<BTreeMap<String, Arc<Texture>>> = Mutex::new(BTreeMap::new());
+
 impl Texture {
+    /// Generates a texture, or reads a file unless it has been read before.
+    pub(crate) fn shared(desc: &TextureDesc) -> Result<Arc<Texture>, SimError> {
+        let Some(path) = desc.text.as_ref().filter(|_| desc.kind == "file") else {
+            return Ok(Arc::new(Texture::new(desc)?));
+        };
+        let known = |read: &BTreeMap<_, _>| read.get(path).cloned();
+        if let Some(known) = known(&READ.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(known);
+        }
+        let made = Arc::new(Texture::new(desc)?);
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(read.entry(path.clone()).or_insert(made).clone())
+    }
+
     /// Generates or reads a texture.
     pub(crate) fn new(desc: &TextureDesc) -> Result<Texture, SimError> {
         if desc.kind == "file" {
             return Self::from_file(desc.text.as_deref().unwrap_or(""));
         }
-        let size = desc.size.unwrap_or(256).clamp(8, 1024).next_power_of_two();
+        let usual = if desc.kind == "flat" { 8 } else { 256 };
+        let size = desc
+            .size
+            .unwrap_or(usual)
+            .clamp(8, 1024)
+            .next_power_of_two();
         let defaults: &[[f32; 3]] = match desc.kind.as_str() {
             "wood" => &[[0.86, 0.76, 0.65], [0.74, 0.62, 0.50]],
             "dark_wood" => &[[0.16, 0.12, 0.10], [0.08, 0.06, 0.05]],
             "speckle" | "brushed" => &[[0.62, 0.62, 0.62], [0.45, 0.45, 0.45]],
             "plaster" => &[[0.72, 0.72, 0.71], [0.64, 0.64, 0.63]],
             "tiles" => &[[0.75, 0.75, 0.74], [0.5, 0.5, 0.5]],
+            "flat" => &[[0.6; 3]; 2],
             "label" => &[[0.8, 0.1, 0.1], [1.0, 1.0, 1.0]],
             "stripes" | "checker" | "rings" => &[[1.0; 3], [0.2; 3]],
             other => {
@@ -139,15 +165,20 @@ impl Texture {
                 what: e.to_string(),
             })?
             .to_rgb8();
+        if img.width() == 0 || img.height() == 0 {
+            return Err(SimError::File {
+                path: PathBuf::from(path),
+                what: format!("an image of {} by {} pixels", img.width(), img.height()),
+            });
+        }
         let pow2 = |n: u32| n.clamp(1, 2048).next_power_of_two();
         let (w, h) = (pow2(img.width()), pow2(img.height()));
-        let mut texels = Vec::with_capacity((w * h) as usize);
-        for y in 0..h {
-            for x in 0..w {
-                let p = img.get_pixel(x * img.width() / w, y * img.height() / h).0;
-                texels.push([p[0], p[1], p[2], 255]);
-            }
-        }
+        let img = if (w, h) == img.dimensions() {
+            img
+        } else {
+            resize(&img, w, h, FilterType::CatmullRom)
+        };
+        let texels = img.pixels().map(|p| [p[0], p[1], p[2], 255]).collect();
         Ok(Self::with_mips(
             w.trailing_zeros(),
             h.trailing_zeros(),
@@ -329,6 +360,7 @@ fn pattern(
                 )
             }
         }
+        "flat" => c[0],
         "stripes" => c[((u * c.len() as f32) as usize).min(c.len() - 1)],
         "checker" => c[(((u * 2.0) as usize) + ((v * 2.0) as usize)) % 2],
         "rings" => {

@@ -59,6 +59,7 @@ pub(crate) struct Material {
     specular: f64,
     shininess: f64,
     emission: f64,
+    reflectance: f64,
     texture: Option<Texture>,
     /// Repeats of a flat texture.
     pub repeat: [f64; 2],
@@ -95,6 +96,7 @@ impl Default for Material {
             specular: 0.5,
             shininess: 0.5,
             emission: 0.0,
+            reflectance: 0.0,
             texture: None,
             repeat: [1.0, 1.0],
             uniform: false,
@@ -111,30 +113,43 @@ impl Material {
         }
     }
 
+    /// The same, mirroring nothing.
+    pub fn dull(&self) -> Material {
+        Material {
+            reflectance: 0.0,
+            ..self.clone()
+        }
+    }
+
     /// How the texture is laid, if a picture is.
     pub fn mapping(&self) -> Option<Mapping> {
         let texture = self.texture.as_ref()?;
         texture.picture.as_ref().map(|_| texture.mapping)
     }
 
-    /// What the renderer is told, for the colour of a geom.
-    pub fn desc(&self, rgba: [f64; 4]) -> MaterialDesc {
-        let tint = self.texture.as_ref().map_or([1.0; 3], |t| t.colour);
-        let picture = self.texture.as_ref().and_then(|t| t.picture.as_ref());
+    /// What the renderer is told, for the colour of a geom; only flat ones mirror.
+    pub fn desc(&self, rgba: [f64; 4], flat: bool) -> MaterialDesc {
+        let texture = self.texture.as_ref().map(|texture| TextureDesc {
+            kind: if texture.picture.is_some() {
+                "file"
+            } else {
+                "flat"
+            }
+            .into(),
+            size: None,
+            colors: vec![texture.colour],
+            repeat: None,
+            seed: 0,
+            text: (texture.picture.as_ref()).map(|path| path.to_string_lossy().into_owned()),
+        });
         MaterialDesc {
-            rgb: [0, 1, 2].map(|k| rgba[k] * tint[k]),
+            rgb: [rgba[0], rgba[1], rgba[2]],
             specular: self.specular,
             shininess: self.shininess,
             emission: self.emission,
+            reflectance: if flat { self.reflectance } else { 0.0 },
             alpha: rgba[3],
-            texture: picture.map(|path| TextureDesc {
-                kind: "file".into(),
-                size: None,
-                colors: Vec::new(),
-                repeat: None,
-                seed: 0,
-                text: Some(path.to_string_lossy().into_owned()),
-            }),
+            texture,
         }
     }
 }
@@ -278,6 +293,7 @@ impl Assets {
             specular: el.number("specular", plain.specular)?,
             shininess: el.number("shininess", plain.shininess)?,
             emission: el.number("emission", plain.emission)?,
+            reflectance: el.number("reflectance", plain.reflectance)?,
             texture,
             repeat: el.vector::<2>("texrepeat")?.unwrap_or(plain.repeat),
             uniform: el.flag("texuniform")?.unwrap_or(plain.uniform),

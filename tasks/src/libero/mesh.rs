@@ -106,7 +106,7 @@ fn stl(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
     }
     let count = u32::from_le_bytes(words::<1>(bytes, 80)[0]) as usize;
     let room = (bytes.len() - 84) / 50;
-    if count != room || (bytes.len() - 84) % 50 != 0 {
+    if count != room || !(bytes.len() - 84).is_multiple_of(50) {
         let found = format!(
             "a count of {count} triangles at byte 80 in {} bytes",
             bytes.len()
@@ -298,8 +298,8 @@ impl TriMesh {
     }
 
     /// Normals of the file; else of the faces around a vertex weighted by area, leaving out those that
-    /// turn away from the mean by more than 37 degrees, as MuJoCo makes them.
-    pub fn shading_normals(&self) -> Vec<[f32; 3]> {
+    /// turn away from the mean by more than 37 degrees, as MuJoCo makes them; +z where all do.
+    fn shading_normals(&self) -> Vec<[f32; 3]> {
         if !self.normals.is_empty() {
             return self.normals.clone();
         }
@@ -314,29 +314,52 @@ impl TriMesh {
                 sums[*i as usize] += n;
             }
         }
-        let mut out = sums.clone();
+        // Summed in the same order, so that a corner whose faces all go has nothing left, not a rest.
+        let mut gone = vec![Vector3::zeros(); self.vertices.len()];
         for t in &self.triangles {
             let n = area(t);
             for i in t {
                 let mean: Vector3<f64> = sums[*i as usize];
                 if mean.dot(&n) < 0.8 * mean.norm() * n.norm() {
-                    out[*i as usize] -= n;
+                    gone[*i as usize] += n;
                 }
             }
         }
-        out.iter()
-            .zip(&sums)
-            .map(|(kept, all)| {
-                let n = if kept.norm() > 1e-9 * all.norm() && kept.norm() > 0.0 {
-                    kept.normalize()
-                } else if all.norm() > 0.0 {
-                    all.normalize()
-                } else {
-                    Vector3::z()
-                };
+        (sums.iter().zip(&gone))
+            .map(|(sum, gone)| {
+                let n = (sum - gone)
+                    .try_normalize(f64::MIN_POSITIVE)
+                    .unwrap_or(Vector3::z());
                 std::array::from_fn(|k| n[k] as f32)
             })
             .collect()
+    }
+
+    /// The mesh with the normals that MuJoCo draws it with: where there are no texture coordinates, a corner
+    /// whose normal turns away from its face by more than 37 degrees takes that of the face.
+    pub fn shaded(&self) -> TriMesh {
+        let mut mesh = TriMesh {
+            normals: self.shading_normals(),
+            ..self.clone()
+        };
+        if !self.uv.is_empty() {
+            return mesh;
+        }
+        for i in 0..mesh.triangles.len() {
+            let [a, b, c] = self.corners(mesh.triangles[i]);
+            let Some(face) = (b - a).cross(&(c - a)).try_normalize(f64::MIN_POSITIVE) else {
+                continue;
+            };
+            for k in 0..3 {
+                let corner = mesh.triangles[i][k] as usize;
+                if vector(mesh.normals[corner]).dot(&face) < 0.8 {
+                    mesh.triangles[i][k] = mesh.vertices.len() as u32;
+                    mesh.vertices.push(mesh.vertices[corner]);
+                    mesh.normals.push(std::array::from_fn(|j| face[j] as f32));
+                }
+            }
+        }
+        mesh
     }
 
     /// The solid that the surface encloses, from signed tetrahedra; `None` if it encloses nothing.

@@ -4,27 +4,21 @@
 //! file says otherwise, mass comes from the geoms of group 0, a geom collides if its `contype` or
 //! `conaffinity` is set, geoms of group 1 are drawn. Mesh geoms keep the frame that the file gives them.
 
-use super::asset::{Assets, Instead, Mapping, Material};
-use super::mesh::TriMesh;
+use super::asset::{Assets, Instead, Material};
+use super::geom::Geom;
 use super::notice::Notices;
+use super::pose::{Angles, explicit, numbers};
 use super::visual;
 use super::xml::{self, El, File, MAX_DEPTH};
 use crate::error::TaskError;
 use bitvla_sim::{
-    BodyDesc, CollisionDesc, InertiaDesc, JointDesc, JointKind, ModelDesc, PlacementDesc,
-    ShapeDesc, SiteDesc, VisibleWhen, VisualDesc, isometry,
+    BodyDesc, CollisionDesc, InertiaDesc, JointDesc, JointKind, ModelDesc, PlacementDesc, SiteDesc,
+    VisibleWhen, VisualDesc, isometry,
 };
-use nalgebra::{Isometry3, Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Vector3};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
-/// Density of a geom that states none, kg/m^3.
-const DENSITY: f64 = 1000.0;
-/// Half the thickness of a plane, m.
-const PLANE_DEPTH: f64 = 0.1;
-/// Half sizes of a plane without end, m.
-const PLANE_REACH: f64 = 10.0;
 /// Positions of a joint without limits stay below this, rad or m.
 const FAR: f64 = 1e6;
 /// Groups of geoms: of these mass is made, and of those pictures.
@@ -40,13 +34,6 @@ pub(crate) struct Wanted<'w> {
     pub instead: Instead,
     /// Sites that are drawn while a joint is at or above a position: site, joint, position.
     pub shown_sites: Vec<(&'w str, &'w str, f64)>,
-}
-
-/// Numbers of `<compiler>` that orientations need.
-#[derive(Debug, Clone)]
-struct Angles {
-    degrees: bool,
-    sequence: String,
 }
 
 struct Reader<'w> {
@@ -67,8 +54,17 @@ pub(crate) fn object(
     wanted: &Wanted,
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
-    let text = read_text(path)?;
-    let doc = xml::document(path, &text)?;
+    object_text(path, &read_text(path)?, wanted, notices)
+}
+
+/// [`object`] of a text that was read.
+pub(crate) fn object_text(
+    path: &Path,
+    text: &str,
+    wanted: &Wanted,
+    notices: &Notices,
+) -> Result<ModelDesc, TaskError> {
+    let doc = xml::document(path, text)?;
     let file = File::new(path, &doc)?;
     let root = file.root();
     let mut reader = Reader::new(&root, path, wanted, notices)?;
@@ -169,31 +165,9 @@ impl<'w> Reader<'w> {
         wanted: &'w Wanted,
         notices: &'w Notices,
     ) -> Result<Self, TaskError> {
-        let mut angles = Angles {
-            degrees: false,
-            sequence: "xyz".into(),
-        };
-        for compiler in root.all("compiler") {
-            match compiler.own("angle") {
-                None => {}
-                Some("radian") => angles.degrees = false,
-                Some("degree") => angles.degrees = true,
-                Some(other) => {
-                    return Err(compiler.fail(format!("angle `{other}`"), "radian or degree"));
-                }
-            }
-            if let Some(sequence) = compiler.own("eulerseq") {
-                let good = sequence.len() == 3 && sequence.chars().all(|c| "xyzXYZ".contains(c));
-                if !good {
-                    let found = format!("eulerseq `{sequence}`");
-                    return Err(compiler.fail(found, "three of x, y, z, X, Y, Z"));
-                }
-                angles.sequence = sequence.to_owned();
-            }
-        }
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(Reader {
-            angles,
+            angles: Angles::read(root)?,
             assets: Assets::read(root, dir, &wanted.instead, notices)?,
             notices,
             wanted,
@@ -235,7 +209,7 @@ impl<'w> Reader<'w> {
         };
         if body.parent.is_some() {
             // The root stands where its instance is put.
-            let pose = self.pose(el)?;
+            let pose = self.angles.pose(el)?;
             (body.pos, body.quat_wxyz) = numbers(&pose);
         }
         let mut joints = el.children().filter(|c| c.tag() == "joint");
@@ -254,7 +228,7 @@ impl<'w> Reader<'w> {
         let index = self.model.bodies.len();
         self.model.bodies.push(body);
         let geoms: Vec<Geom> = (el.all("geom"))
-            .map(|g| self.geom(&g))
+            .map(|g| Geom::read(&g, &self.angles, &mut self.assets, self.notices))
             .collect::<Result<_, _>>()?;
         for (geom, el) in geoms.iter().zip(el.all("geom")) {
             self.add_collision(index, geom, &el)?;
@@ -269,70 +243,6 @@ impl<'w> Reader<'w> {
             self.add_body(&child, Some(name.clone()), None, depth + 1)?;
         }
         Ok(())
-    }
-
-    /// Pose of an element in its parent.
-    fn pose(&self, el: &El) -> Result<Isometry3<f64>, TaskError> {
-        let pos = el.vector::<3>("pos")?.unwrap_or_default();
-        let turn = self.orientation(el)?;
-        Ok(Isometry3::from_parts(Vector3::from(pos).into(), turn))
-    }
-
-    fn orientation(&self, el: &El) -> Result<UnitQuaternion<f64>, TaskError> {
-        let unit = if self.angles.degrees {
-            std::f64::consts::PI / 180.0
-        } else {
-            1.0
-        };
-        let direction = |v: [f64; 3], what: &str| -> Result<Vector3<f64>, TaskError> {
-            let v = Vector3::from(v);
-            if v.norm() < 1e-10 {
-                return Err(el.fail(format!("{what} of length 0"), "a direction"));
-            }
-            Ok(v.normalize())
-        };
-        if let Some(q) = el.vector::<4>("quat")? {
-            if q.iter().map(|x| x * x).sum::<f64>() < 1e-20 {
-                return Err(el.fail("quat of length 0", "a quaternion w x y z"));
-            }
-            return Ok(isometry([0.0; 3], q).rotation);
-        }
-        if let Some([x, y, z, angle]) = el.vector::<4>("axisangle")? {
-            let axis = direction([x, y, z], "axis")?;
-            return Ok(UnitQuaternion::from_scaled_axis(axis * (angle * unit)));
-        }
-        if let Some(euler) = el.vector::<3>("euler")? {
-            let mut turn = UnitQuaternion::identity();
-            for (which, angle) in self.angles.sequence.chars().zip(euler) {
-                let axis = match which.to_ascii_lowercase() {
-                    'x' => Vector3::x(),
-                    'y' => Vector3::y(),
-                    _ => Vector3::z(),
-                };
-                let step = UnitQuaternion::from_scaled_axis(axis * (angle * unit));
-                // Small letters turn with the body, capitals stay with the parent.
-                turn = if which.is_lowercase() {
-                    turn * step
-                } else {
-                    step * turn
-                };
-            }
-            return Ok(turn);
-        }
-        if let Some([a, b, c, d, e, f]) = el.vector::<6>("xyaxes")? {
-            let x = direction([a, b, c], "x axis")?;
-            let y = Vector3::new(d, e, f);
-            let y = y - x * x.dot(&y);
-            let y = direction(y.into(), "y axis")?;
-            let turn = Matrix3::from_columns(&[x, y, x.cross(&y)]);
-            return Ok(UnitQuaternion::from_rotation_matrix(
-                &Rotation3::from_matrix_unchecked(turn),
-            ));
-        }
-        if let Some(z) = el.vector::<3>("zaxis")? {
-            return Ok(from_z(direction(z, "z axis")?));
-        }
-        Ok(UnitQuaternion::identity())
     }
 
     /// Puts a joint on a body. A hinge beside the origin gets a body of its own at the hinge.
@@ -407,11 +317,11 @@ impl<'w> Reader<'w> {
     }
 
     fn inertial(&self, el: &El) -> Result<InertiaDesc, TaskError> {
-        let mass = el.number("mass", f64::NAN)?;
-        if !(mass >= 0.0) {
+        let mass = el.number("mass", -1.0)?;
+        if mass < 0.0 {
             return Err(el.fail("no mass of 0 or more", "a mass"));
         }
-        let pose = self.pose(el)?;
+        let pose = self.angles.pose(el)?;
         let (com, quat_wxyz) = numbers(&pose);
         if let Some([xx, yy, zz, xy, xz, yz]) = el.vector::<6>("fullinertia")? {
             let full = Matrix3::new(xx, xy, xz, xy, yy, yz, xz, yz, zz);
@@ -427,95 +337,6 @@ impl<'w> Reader<'w> {
             com,
             diagonal,
             quat_wxyz,
-        })
-    }
-
-    fn geom(&mut self, el: &El) -> Result<Geom, TaskError> {
-        let kind = el.get("type")?.unwrap_or("sphere").to_owned();
-        let size = el.numbers("size", 3)?.unwrap_or_default();
-        let mut pose = self.pose(el)?;
-        let mut size = [0, 1, 2].map(|k| size.get(k).copied().unwrap_or(0.0));
-        if let Some([a, b, c, d, e, f]) = el.vector::<6>("fromto")? {
-            let (from, to) = (Vector3::new(a, b, c), Vector3::new(d, e, f));
-            let along = to - from;
-            if along.norm() < 1e-10 {
-                return Err(el.fail("fromto of length 0", "two points"));
-            }
-            let half = 0.5 * along.norm();
-            // MuJoCo points z from the second end to the first.
-            pose =
-                Isometry3::from_parts(((from + to) * 0.5).into(), from_z((from - to).normalize()));
-            match kind.as_str() {
-                "capsule" | "cylinder" => size[1] = half,
-                "box" | "ellipsoid" => size = [size[0], size[0], half],
-                other => {
-                    return Err(el.fail(
-                        format!("fromto of a {other}"),
-                        "capsule, cylinder, box or ellipsoid",
-                    ));
-                }
-            }
-        }
-        let mesh = match kind.as_str() {
-            "mesh" => {
-                let name = el.need("mesh")?;
-                let asset = self.assets.mesh(el, name, self.notices)?;
-                Some((asset.path, asset.mesh))
-            }
-            _ => None,
-        };
-        let needed = match kind.as_str() {
-            "box" | "ellipsoid" => 3,
-            "capsule" | "cylinder" => 2,
-            "sphere" => 1,
-            "plane" | "mesh" => 0,
-            other => {
-                let known = "box, sphere, capsule, cylinder, ellipsoid, plane or mesh";
-                return Err(el.fail(format!("type `{other}`"), known));
-            }
-        };
-        if size[..needed].iter().any(|x| *x <= 0.0) {
-            let found = format!("size {size:?} of a {kind}");
-            return Err(el.fail(found, "sizes above 0"));
-        }
-        let material = match el.get("material")? {
-            None => None,
-            Some(name) => {
-                Some((self.assets.materials.get(name).cloned()).ok_or_else(|| {
-                    el.fail(format!("material `{name}`"), "a material of <asset>")
-                })?)
-            }
-        };
-        // A colour of its own wins over that of the material.
-        let own = el.vector::<4>("rgba")?;
-        let rgba = match (&material, own) {
-            (_, Some(rgba)) => rgba,
-            (Some(material), None) => material.rgba,
-            (None, None) => [0.5, 0.5, 0.5, 1.0],
-        };
-        let friction = el.numbers("friction", 3)?.and_then(|f| f.first().copied());
-        let density = el.number("density", DENSITY)?;
-        let mass = el.vector::<1>("mass")?.map(|m| m[0]);
-        let friction = friction.unwrap_or(1.0);
-        if friction < 0.0 || density < 0.0 || mass.is_some_and(|m| m < 0.0) {
-            return Err(el.fail(
-                "a negative friction, density or mass",
-                "numbers of 0 or more",
-            ));
-        }
-        Ok(Geom {
-            name: el.own("name").map(str::to_owned),
-            kind,
-            pose,
-            size,
-            mesh,
-            group: el.whole("group", 0)?,
-            collides: el.whole("contype", 1)? != 0 || el.whole("conaffinity", 1)? != 0,
-            friction,
-            density,
-            mass,
-            material: material.unwrap_or_else(|| Material::plain(rgba)),
-            rgba,
         })
     }
 
@@ -611,7 +432,7 @@ impl<'w> Reader<'w> {
         if let Some((_, None)) = geom.mesh {
             for other in all.iter().filter(|g| g.collides && g.group == MASS_GROUP) {
                 let plain = Geom {
-                    material: geom.material.clone(),
+                    material: geom.material.dull(),
                     rgba: geom.rgba,
                     ..other.clone()
                 };
@@ -626,7 +447,8 @@ impl<'w> Reader<'w> {
         let Some(shape) = visual::drawn(geom) else {
             return;
         };
-        let desc = geom.material.desc(geom.rgba);
+        let flat = matches!(geom.kind.as_str(), "box" | "plane");
+        let desc = geom.material.desc(geom.rgba, flat);
         let known = self.model.materials.iter().find(|(_, d)| **d == desc);
         let material = match known {
             Some((name, _)) => name.clone(),
@@ -647,7 +469,7 @@ impl<'w> Reader<'w> {
     }
 
     fn add_site(&mut self, index: usize, k: usize, el: &El) -> Result<(), TaskError> {
-        let pose = self.pose(el)?;
+        let pose = self.angles.pose(el)?;
         let (pos, quat_wxyz) = numbers(&pose);
         let given = el.numbers("size", 3)?.unwrap_or_default();
         let half = [0, 1, 2].map(|k| given.get(k).copied().unwrap_or(0.005));
@@ -695,78 +517,6 @@ impl<'w> Reader<'w> {
     }
 }
 
-/// A geom as read.
-#[derive(Debug, Clone)]
-pub(crate) struct Geom {
-    name: Option<String>,
-    /// MuJoCo's name of the type.
-    pub kind: String,
-    pose: Isometry3<f64>,
-    /// Sizes as MuJoCo means them for the type.
-    pub size: [f64; 3],
-    /// File, and mesh if the file is there.
-    pub mesh: Option<(std::path::PathBuf, Option<Arc<TriMesh>>)>,
-    group: i64,
-    collides: bool,
-    friction: f64,
-    density: f64,
-    mass: Option<f64>,
-    /// Surface.
-    pub material: Material,
-    rgba: [f64; 4],
-}
-
-impl Geom {
-    /// Shape for collisions and its pose in the frame of the geom; `None` if its mesh is missing.
-    fn shape(&self) -> Option<(ShapeDesc, Isometry3<f64>)> {
-        let here = Isometry3::identity();
-        let [a, b, c] = self.size;
-        Some(match self.kind.as_str() {
-            "box" => (ShapeDesc::Box { half: [a, b, c] }, here),
-            "sphere" => (ShapeDesc::Sphere { radius: a }, here),
-            "capsule" => (
-                ShapeDesc::Capsule {
-                    radius: a,
-                    half_height: b,
-                },
-                here,
-            ),
-            "cylinder" => (
-                ShapeDesc::Cylinder {
-                    radius: a,
-                    half_height: b,
-                },
-                here,
-            ),
-            "plane" => {
-                let reach = |x: f64| if x > 0.0 { x } else { PLANE_REACH };
-                (
-                    ShapeDesc::Box {
-                        half: [reach(a), reach(b), PLANE_DEPTH],
-                    },
-                    Isometry3::translation(0.0, 0.0, -PLANE_DEPTH),
-                )
-            }
-            "ellipsoid" => (
-                ShapeDesc::Hull {
-                    points: visual::ellipsoid_points([a, b, c]),
-                },
-                here,
-            ),
-            _ => {
-                let mesh = self.mesh.as_ref()?.1.as_ref()?;
-                let points = mesh.vertices.iter().map(|p| p.map(f64::from)).collect();
-                (ShapeDesc::Hull { points }, here)
-            }
-        })
-    }
-
-    /// How the texture lies, if there is one.
-    pub fn mapping(&self) -> Option<Mapping> {
-        self.material.mapping()
-    }
-}
-
 fn has_drawn(el: &El, depth: usize) -> Result<bool, TaskError> {
     if depth > MAX_DEPTH + 2 {
         return Err(el.fail("elements in elements", "fewer levels"));
@@ -790,31 +540,4 @@ fn unused(taken: &mut BTreeSet<String>, wished: String) -> String {
         k += 1;
     }
     name
-}
-
-/// Position and quaternion `[w, x, y, z]`.
-fn numbers(pose: &Isometry3<f64>) -> ([f64; 3], [f64; 4]) {
-    let q = pose.rotation;
-    (pose.translation.vector.into(), [q.w, q.i, q.j, q.k])
-}
-
-/// The least turn that takes z to a direction.
-fn from_z(z: Vector3<f64>) -> UnitQuaternion<f64> {
-    UnitQuaternion::rotation_between(&Vector3::z(), &z)
-        .unwrap_or_else(|| UnitQuaternion::from_scaled_axis(Vector3::x() * std::f64::consts::PI))
-}
-
-fn explicit(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> InertiaDesc {
-    let eigen = inertia.symmetric_eigen();
-    let mut axes = eigen.eigenvectors;
-    if axes.determinant() < 0.0 {
-        axes.column_mut(2).neg_mut();
-    }
-    let turn = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(axes));
-    InertiaDesc {
-        mass,
-        com: com.into(),
-        diagonal: eigen.eigenvalues.map(|x| x.max(0.0)).into(),
-        quat_wxyz: [turn.w, turn.i, turn.j, turn.k],
-    }
 }

@@ -6,10 +6,14 @@
 
 mod arenas;
 mod asset;
+#[cfg(test)]
+mod fuzz;
+mod geom;
 mod mesh;
 mod mjcf;
 mod models;
 mod notice;
+mod pose;
 mod robot;
 mod visual;
 mod xml;

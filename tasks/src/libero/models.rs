@@ -96,9 +96,8 @@ pub(crate) fn read(
 
 /// Joint thresholds and the ranges sampled at reset.
 fn articulation(category: &str) -> Option<ArticulationDesc> {
-    let drawers = |open: ArticulationDesc| Some(open);
     match category {
-        "wooden_cabinet" | "white_cabinet" => drawers(ArticulationDesc {
+        "wooden_cabinet" | "white_cabinet" => Some(ArticulationDesc {
             open: Some([-FAR, -0.14]),
             close: Some([0.0, FAR]),
             sample_open: Some([-0.16, -0.14]),

@@ -5,13 +5,14 @@
 //! looked up in the direction from the centre of the unit object. Box faces are divided as MuJoCo does.
 
 use super::asset::Mapping;
+use super::geom::Geom;
 use super::mesh::TriMesh;
-use super::mjcf::Geom;
 use bitvla_sim::ShapeDesc;
 use std::f64::consts::PI;
 
 /// Parts along an edge of a box face or plane, and around and along round shapes.
 const QUADS: u32 = 4;
+const PLANE_QUADS: f64 = 200.0;
 const SLICES: u32 = 28;
 const STACKS: u32 = 16;
 
@@ -19,7 +20,7 @@ const STACKS: u32 = 16;
 pub(crate) fn volume(shape: &ShapeDesc) -> Option<f64> {
     Some(match shape {
         ShapeDesc::Box { half: [x, y, z] } => 8.0 * x * y * z,
-        ShapeDesc::Sphere { radius } => 4.0 / 3.0 * PI * radius.powi(3),
+        ShapeDesc::Sphere { radius } => 4.0 / 3.0 * PI * radius * radius * radius,
         ShapeDesc::Cylinder {
             radius,
             half_height,
@@ -117,9 +118,11 @@ pub(crate) fn drawn(geom: &Geom) -> Option<ShapeDesc> {
         }
         "plane" => {
             let half = [s[0], s[1]].map(|x| if x > 0.0 { x } else { 10.0 });
-            surface.grid(QUADS, QUADS, |i, j| {
-                let along = |k: u32| 2.0 * f64::from(k) / f64::from(QUADS) - 1.0;
-                let unit = [along(i), along(j), 0.0];
+            // The third size is the spacing of the grid.
+            let [n, m] = half.map(|h| (2.0 * h / s[2].max(0.01)).clamp(1.0, PLANE_QUADS).ceil());
+            surface.grid(n as u32, m as u32, |i, j| {
+                let along = |k: u32, n: f64| 2.0 * f64::from(k) / n - 1.0;
+                let unit = [along(i, n), along(j, m), 0.0];
                 let point = [unit[0] * half[0], unit[1] * half[1], 0.0];
                 (unit, point, [0.0, 0.0, 1.0])
             });
@@ -217,7 +220,8 @@ fn project(scale: [f64; 2], p: [f64; 3]) -> [f32; 2] {
 }
 
 fn of_mesh(geom: &Geom, mesh: &TriMesh) -> ShapeDesc {
-    let normals = mesh.shading_normals();
+    let mesh = &mesh.shaded();
+    let normals = &mesh.normals;
     let mut out = Out::default();
     let centre = mesh.solid().map_or([0.0; 3], |s| s.com.into());
     let from_centre = |i: usize| -> [f64; 3] {
@@ -246,14 +250,14 @@ fn of_mesh(geom: &Geom, mesh: &TriMesh) -> ShapeDesc {
             let material = &geom.material;
             let scale =
                 [0, 1].map(|k| material.repeat[k] / if material.uniform { 1.0 } else { reach[k] });
-            for i in 0..mesh.vertices.len() {
-                out.vertex(mesh.vertices[i], normals[i], project(scale, from_centre(i)));
+            for (i, normal) in normals.iter().enumerate() {
+                out.vertex(mesh.vertices[i], *normal, project(scale, from_centre(i)));
             }
         }
         _ => {
-            for i in 0..mesh.vertices.len() {
+            for (i, normal) in normals.iter().enumerate() {
                 let uv = mesh.uv.get(i).copied().unwrap_or_default();
-                out.vertex(mesh.vertices[i], normals[i], uv);
+                out.vertex(mesh.vertices[i], *normal, uv);
             }
         }
     }

@@ -1,0 +1,135 @@
+//! Poses in MJCF: positions with any of the ways to write an orientation.
+
+use super::xml::El;
+use crate::error::TaskError;
+use bitvla_sim::{InertiaDesc, isometry};
+use nalgebra::{Isometry3, Matrix3, Rotation3, UnitQuaternion, Vector3};
+
+/// Numbers of `<compiler>` that orientations need.
+#[derive(Debug, Clone)]
+pub(crate) struct Angles {
+    /// Angles are degrees rather than radians.
+    pub degrees: bool,
+    sequence: String,
+}
+
+impl Angles {
+    /// Reads the compiler settings of a model; radians unless it says otherwise, as under LIBERO.
+    pub fn read(root: &El) -> Result<Angles, TaskError> {
+        let mut angles = Angles {
+            degrees: false,
+            sequence: "xyz".into(),
+        };
+        for compiler in root.all("compiler") {
+            match compiler.own("angle") {
+                None => {}
+                Some("radian") => angles.degrees = false,
+                Some("degree") => angles.degrees = true,
+                Some(other) => {
+                    return Err(compiler.fail(format!("angle `{other}`"), "radian or degree"));
+                }
+            }
+            if let Some(sequence) = compiler.own("eulerseq") {
+                let good = sequence.len() == 3 && sequence.chars().all(|c| "xyzXYZ".contains(c));
+                if !good {
+                    let found = format!("eulerseq `{sequence}`");
+                    return Err(compiler.fail(found, "three of x, y, z, X, Y, Z"));
+                }
+                angles.sequence = sequence.to_owned();
+            }
+        }
+        Ok(angles)
+    }
+
+    /// Pose of an element in its parent.
+    pub fn pose(&self, el: &El) -> Result<Isometry3<f64>, TaskError> {
+        let pos = el.vector::<3>("pos")?.unwrap_or_default();
+        let turn = self.orientation(el)?;
+        Ok(Isometry3::from_parts(Vector3::from(pos).into(), turn))
+    }
+
+    fn orientation(&self, el: &El) -> Result<UnitQuaternion<f64>, TaskError> {
+        let unit = if self.degrees {
+            std::f64::consts::PI / 180.0
+        } else {
+            1.0
+        };
+        let direction = |v: [f64; 3], what: &str| -> Result<Vector3<f64>, TaskError> {
+            let v = Vector3::from(v);
+            if v.norm() < 1e-10 {
+                return Err(el.fail(format!("{what} of length 0"), "a direction"));
+            }
+            Ok(v.normalize())
+        };
+        if let Some(q) = el.vector::<4>("quat")? {
+            if q.iter().map(|x| x * x).sum::<f64>() < 1e-20 {
+                return Err(el.fail("quat of length 0", "a quaternion w x y z"));
+            }
+            return Ok(isometry([0.0; 3], q).rotation);
+        }
+        if let Some([x, y, z, angle]) = el.vector::<4>("axisangle")? {
+            let axis = direction([x, y, z], "axis")?;
+            return Ok(UnitQuaternion::from_scaled_axis(axis * (angle * unit)));
+        }
+        if let Some(euler) = el.vector::<3>("euler")? {
+            let mut turn = UnitQuaternion::identity();
+            for (which, angle) in self.sequence.chars().zip(euler) {
+                let axis = match which.to_ascii_lowercase() {
+                    'x' => Vector3::x(),
+                    'y' => Vector3::y(),
+                    _ => Vector3::z(),
+                };
+                let step = UnitQuaternion::from_scaled_axis(axis * (angle * unit));
+                // Small letters turn with the body, capitals stay with the parent.
+                turn = if which.is_lowercase() {
+                    turn * step
+                } else {
+                    step * turn
+                };
+            }
+            return Ok(turn);
+        }
+        if let Some([a, b, c, d, e, f]) = el.vector::<6>("xyaxes")? {
+            let x = direction([a, b, c], "x axis")?;
+            let y = Vector3::new(d, e, f);
+            let y = y - x * x.dot(&y);
+            let y = direction(y.into(), "y axis")?;
+            let turn = Matrix3::from_columns(&[x, y, x.cross(&y)]);
+            return Ok(UnitQuaternion::from_rotation_matrix(
+                &Rotation3::from_matrix_unchecked(turn),
+            ));
+        }
+        if let Some(z) = el.vector::<3>("zaxis")? {
+            return Ok(from_z(direction(z, "z axis")?));
+        }
+        Ok(UnitQuaternion::identity())
+    }
+}
+
+/// Position and quaternion `[w, x, y, z]`.
+pub(crate) fn numbers(pose: &Isometry3<f64>) -> ([f64; 3], [f64; 4]) {
+    let q = pose.rotation;
+    (pose.translation.vector.into(), [q.w, q.i, q.j, q.k])
+}
+
+/// The least turn that takes z to a direction.
+pub(crate) fn from_z(z: Vector3<f64>) -> UnitQuaternion<f64> {
+    UnitQuaternion::rotation_between(&Vector3::z(), &z)
+        .unwrap_or_else(|| UnitQuaternion::from_scaled_axis(Vector3::x() * std::f64::consts::PI))
+}
+
+/// An inertia about the centre of mass in its principal axes.
+pub(crate) fn explicit(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> InertiaDesc {
+    let eigen = inertia.symmetric_eigen();
+    let mut axes = eigen.eigenvectors;
+    if axes.determinant() < 0.0 {
+        axes.column_mut(2).neg_mut();
+    }
+    let turn = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(axes));
+    InertiaDesc {
+        mass,
+        com: com.into(),
+        diagonal: eigen.eigenvalues.map(|x| x.max(0.0)).into(),
+        quat_wxyz: [turn.w, turn.i, turn.j, turn.k],
+    }
+}
