@@ -1,12 +1,13 @@
-//! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`. Bad input ends with code 2
+//! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`, `parity`. Bad input ends with code 2
 //! and one line, anything else that stops the program with code 1.
 
 mod commands;
 mod measure;
+mod parity;
 mod progress;
 mod sources;
 
-use crate::{EvalError, Model, PolicyKind};
+use crate::{EvalError, Model, PolicyKind, Section};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -108,6 +109,56 @@ struct BenchArgs {
     packed: Option<PathBuf>,
 }
 
+/// Whose models of objects, fixtures and arenas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModelsOf {
+    /// The checkout's.
+    Libero,
+    /// Those that ship with this program; tasks that need others are left out.
+    Own,
+}
+
+/// Options of a comparison with MuJoCo.
+#[derive(Debug, Args)]
+struct ParityArgs {
+    /// A LIBERO checkout: its BDDL files and models
+    #[arg(long, value_name = "DIR")]
+    libero: PathBuf,
+    /// Folder of the recorded MuJoCo runs (JSON)
+    #[arg(long, value_name = "DIR")]
+    reference: PathBuf,
+    /// Folder of the recorded images [default: `images` beside the runs]
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// A robosuite checkout or package, for the looks of the robot
+    #[arg(long, value_name = "DIR")]
+    robosuite: Option<PathBuf>,
+    /// Whose models the scenes are made of
+    #[arg(long, value_enum, default_value = "libero")]
+    models: ModelsOf,
+    /// Folder of the report
+    #[arg(long, default_value = "runs/parity", value_name = "DIR")]
+    out: PathBuf,
+    /// Quantities to compare [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "QUANTITY,...")]
+    only: Option<Vec<Section>>,
+    /// Suites to look at, for example libero_spatial [default: all four]
+    #[arg(long, value_delimiter = ',', value_name = "SUITE,...")]
+    suites: Option<Vec<String>>,
+    /// Episodes of each task at most [default: all that are recorded]
+    #[arg(long, value_parser = positive)]
+    episodes: Option<usize>,
+    /// Object categories whose pixels do not count in the comparison of images
+    #[arg(long, value_delimiter = ',', value_name = "CATEGORY,...")]
+    exclude: Vec<String>,
+    /// Also write our camera images
+    #[arg(long)]
+    frames: bool,
+    /// Worker threads; never changes a result [default: all cores]
+    #[arg(long, value_parser = positive)]
+    jobs: Option<usize>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Lists suites, tasks and policies
@@ -135,6 +186,8 @@ enum Command {
     },
     /// Measures latency and memory of one query at the size of a published model
     Bench(BenchArgs),
+    /// Compares our world with recorded MuJoCo runs, quantity by quantity
+    Parity(ParityArgs),
     /// Writes what both cameras see of a settled initial state as PNG
     Render {
         /// Suite of tasks

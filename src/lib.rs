@@ -12,6 +12,7 @@ mod error;
 mod fingerprint;
 mod journal;
 mod observe;
+mod parity;
 mod pool;
 mod protocol;
 mod replay;
@@ -27,6 +28,9 @@ pub use fingerprint::{
 };
 pub use journal::{Entry, Journal};
 pub use observe::{Eyes, View, axis_angle, proprio};
+pub use parity::{
+    ParityPlan, ParityProgress, ParityReport, SUITES as PARITY_SUITES, Section, parity,
+};
 pub use pool::in_parallel;
 pub use protocol::{CHUNK_LENGTH, LiberoFiles, protocol};
 pub use replay::{Replayed, replay};

@@ -9,6 +9,7 @@ mod actions;
 mod card;
 mod error;
 mod files;
+mod parity;
 mod plots;
 mod record;
 mod stats;
@@ -21,7 +22,10 @@ pub use error::ReportError;
 pub use files::{
     read_card, read_episodes, read_latency, write_card, write_episodes, write_latency, write_text,
 };
-pub use plots::{CurvePoint, CurveStage, Plot, write_plots, write_training_curves};
+pub use parity::{Figure, Table, Target, figures_table, number};
+pub use plots::{
+    Chart, CurvePoint, CurveStage, Line, Plot, write_chart, write_plots, write_training_curves,
+};
 pub use record::{EpisodeRecord, QueryRecord};
 pub use stats::{Interval, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};

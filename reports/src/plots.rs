@@ -3,11 +3,13 @@
 //! Each plot is drawn once per format by the same code on a [`canvas::Canvas`].
 
 mod canvas;
+mod chart;
 mod curves;
 mod latency;
 mod memory;
 mod success;
 
+pub use chart::{Chart, Line};
 pub use curves::{CurvePoint, CurveStage};
 
 use crate::{EpisodeRecord, Memory, QueryRecord, ReportError, summarise};
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// A plot that was written: its name and its two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plot {
-    /// `success`, `latency` or `memory`.
+    /// Name of its files, for example `success`.
     pub name: &'static str,
     /// Vector version.
     pub svg: PathBuf,
@@ -68,5 +70,21 @@ pub fn write_training_curves(
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
     canvas::both(dir, "losses", curves::SIZE, |c| {
         curves::draw(c, title, stages)
+    })
+}
+
+/// Draws one chart into `dir`.
+///
+/// # Errors
+/// When it cannot be drawn or a file not be written.
+pub fn write_chart(
+    dir: &Path,
+    name: &'static str,
+    (title, subtitle): (&str, &str),
+    chart: &Chart,
+) -> Result<Plot, ReportError> {
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    canvas::both(dir, name, chart::size(chart), |c| {
+        chart::draw(c, title, subtitle, chart)
     })
 }

@@ -38,12 +38,17 @@ pub fn in_site(a: Point3<f64>, site: &Isometry3<f64>, half: [f64; 3]) -> bool {
 }
 
 /// Whether a joint position satisfies a unary predicate; `None` if the model states no threshold.
+/// Compared in single precision, which is what the engine's joint positions have: a joint that was put
+/// on a threshold is on it.
 pub fn joint_state(predicate: Predicate, limits: &ArticulationDesc, q: f64) -> Option<bool> {
-    let inside = |b: [f64; 2]| b[0] < q && q < b[1];
+    let q = q as f32;
+    let single = |b: [f64; 2]| b.map(|v| v as f32);
+    let inside = |b: [f32; 2]| b[0] < q && q < b[1];
+    let inside = |b: [f64; 2]| inside(single(b));
     match predicate {
         Predicate::Open => limits.open.map(inside),
         Predicate::Close => limits.close.map(inside),
-        Predicate::TurnOn => limits.turn_on.map(|b| b[0] <= q && q < b[1]),
+        Predicate::TurnOn => limits.turn_on.map(single).map(|b| b[0] <= q && q < b[1]),
         Predicate::TurnOff => limits.turn_off.map(inside),
         Predicate::On | Predicate::In => None,
     }
