@@ -53,7 +53,7 @@ fn episode(
         let b = world.instance_pose(expert.object()).translation.vector;
         let g = world.observation().gripper_qpos;
         format!(
-            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} rpy {:.0?} fingers {:.4} {:.4} {}\n",
+            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} rpy {:.0?} fingers {:.4} {:.4} {} q {:.2?}\n",
             expert.phase(),
             e.x,
             e.y,
@@ -67,7 +67,8 @@ fn episode(
             },
             g[0],
             g[1],
-            expert.plan_summary()
+            expert.plan_summary(),
+            &world.robot_state().0.as_slice()[..7]
         )
     };
     for step in 1..=suite.horizon {

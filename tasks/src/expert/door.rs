@@ -166,6 +166,13 @@ impl Door {
         };
         let a = self.hand.pull(eef, goal);
         let turn = turn_to(world, &hand_along(-Vector3::z(), panel.along));
-        Hand::action(a, turn, CLOSE)
+        // A hand that comes level rises as it is and turns on the way back to the robot, slowly: the arm
+        // stretches otherwise.
+        let share = match self.phase {
+            Phase::Rise => 0.0,
+            Phase::Across => 0.2 / turn.amax().max(0.2),
+            _ => 1.0,
+        };
+        Hand::action(a, turn * share, CLOSE)
     }
 }

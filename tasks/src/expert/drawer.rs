@@ -14,6 +14,9 @@ const SIDE: f64 = 0.35;
 /// Where it waits in front of the handle, m.
 const STANDOFF: f64 = 0.09;
 
+/// Largest turn asked for at a time while the arm changes its posture, rad.
+const GENTLY: f64 = 0.25;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Rise,
@@ -186,10 +189,12 @@ impl Drawer {
             let side = side - out * out.dot(&side);
             a = out * 0.6 + side / 0.05;
         }
-        let turn = if self.phase == Phase::Rise {
-            Vector3::zeros()
-        } else {
-            turn_to(world, &self.turn)
+        let turn = turn_to(world, &self.turn);
+        // Slowly while the arm gets into its new posture: it stretches otherwise.
+        let turn = match self.phase {
+            Phase::Rise => Vector3::zeros(),
+            Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
+            _ => turn,
         };
         Hand::action(a, turn, self.gripper())
     }

@@ -73,9 +73,10 @@ impl Hand {
 
 /// The orientation of a hand that points along `approach` and whose fingers open along `opening`
 /// (projected off the approach). Of the two with the opening axis either way it is the one nearer to the
-/// reset posture, where the hand points down and its x axis along y: the last joint reaches that one.
+/// hand pointing down with the last joint in the middle of its range (x axis between -x and y of the
+/// world): the last joint has room for it.
 pub(super) fn hand_along(approach: Vector3<f64>, opening: Vector3<f64>) -> Rotation3<f64> {
-    let reset = of(Vector3::y(), -Vector3::z());
+    let reset = of(Vector3::new(-1.0, 1.0, 0.0).normalize(), -Vector3::z());
     let (a, b) = (hand_of(approach, opening), hand_of(approach, -opening));
     let angle = |r: &Rotation3<f64>| (r * reset.inverse()).angle();
     if angle(&b) < angle(&a) { b } else { a }

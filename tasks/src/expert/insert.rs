@@ -17,6 +17,9 @@ const ASIDE: f64 = 0.25;
 /// How far inside the edge the near side of the object ends up, m.
 const INSIDE: f64 = 0.018;
 
+/// Largest turn asked for at a time while the arm changes its posture, rad.
+const GENTLY: f64 = 0.25;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Rise,
@@ -193,10 +196,12 @@ impl Insert {
         if matches!(self.phase, Phase::Into | Phase::Lower | Phase::Lift) {
             a = a.map(|v| v.clamp(-0.6, 0.6));
         }
-        let turn = if self.phase == Phase::Rise {
-            Vector3::zeros()
-        } else {
-            turn_to(world, &self.orientation())
+        let turn = turn_to(world, &self.orientation());
+        // Slowly while the arm gets into its new posture: it stretches otherwise.
+        let turn = match self.phase {
+            Phase::Rise => Vector3::zeros(),
+            Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
+            _ => turn,
         };
         Hand::action(a, turn, gripper)
     }
