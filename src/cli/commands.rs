@@ -21,7 +21,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
     match &cli.command {
         None => evaluate(&sources()?, &cli.run),
         Some(Command::Bench(args)) => super::measure::measure(args),
-        Some(Command::Parity(args)) => super::parity::compare(assets()?, args),
+        Some(Command::Parity(args)) => super::parity::compare(sources()?.own()?, args),
         Some(Command::Pack { dir, out, policy }) => pack(dir, out, *policy),
         Some(Command::List) => list(&sources()?),
         Some(Command::Replay {
