@@ -300,6 +300,7 @@ fn differences(recorded: &str, now: &str) -> Vec<String> {
         found.push("the hashed things are not the recorded ones, or in another order".to_owned());
         return found;
     }
+    let short = |value: &str| value.get(..16).unwrap_or(value).to_owned();
     let mut told = BTreeSet::new();
     for (was, is) in recorded.iter().zip(&now) {
         let (name, was) = parts(was);
@@ -310,7 +311,7 @@ fn differences(recorded: &str, now: &str) -> Vec<String> {
         }
         let pairs = was.iter().zip(&is).filter(|(a, b)| a != b);
         let words: Vec<_> = pairs
-            .map(|((what, a), (_, b))| format!("{what} was {a}, is {b}"))
+            .map(|((what, a), (_, b))| format!("{what} was {}, is {}", short(a), short(b)))
             .collect();
         found.push(format!("{name}: {}", words.join("; ")));
     }
