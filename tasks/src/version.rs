@@ -15,5 +15,5 @@
 /// | version | world |
 /// |---|---|
 /// | 1 | the spatial suite alone, two contact sweeps; protocol cards do not name it |
-/// | 2 | four suites |
+/// | 2 | four suites, more contact sweeps |
 pub const WORLD_VERSION: u32 = 2;
