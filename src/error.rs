@@ -28,6 +28,19 @@ pub enum EvalError {
         /// What was found and what was expected.
         what: String,
     },
+    /// Results of another version of the world, which are not mixed or compared with those of this one.
+    #[error(
+        "{path}: made in world version {theirs}, this program has world version {ours}; results of different world \
+         versions are not comparable"
+    )]
+    World {
+        /// The run folder or file.
+        path: PathBuf,
+        /// World version of what was found.
+        theirs: u32,
+        /// World version of this program.
+        ours: u32,
+    },
     /// A policy answered with something the robot cannot do.
     #[error("policy `{policy}`, task {task}, initial state {init}, step {step}: {what}")]
     Action {

@@ -2,7 +2,7 @@
 //! was interrupted at any instant goes on where it stopped. The first line is the protocol; a folder
 //! never mixes two. A last line that was cut short is dropped.
 
-use crate::{EvalError, Outcome};
+use crate::{EvalError, Outcome, check_world};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, Protocol, QueryRecord, from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,7 +49,8 @@ impl Journal {
     /// Opens the journal of a folder, or begins one.
     ///
     /// # Errors
-    /// [`EvalError::Input`] when the folder holds episodes of another protocol, with the differences.
+    /// [`EvalError::World`] when the folder holds episodes of another world version, [`EvalError::Input`] when they are of
+    /// another protocol, with the differences.
     pub fn open(dir: &Path, protocol: &Protocol) -> Result<Journal, EvalError> {
         fs::create_dir_all(dir).map_err(EvalError::io(dir))?;
         let path = dir.join("journal.jsonl");
@@ -69,6 +70,7 @@ impl Journal {
         let header = lines.next();
         if let Some(header) = header {
             let theirs: Protocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
+            check_world(dir, &theirs)?;
             let differences = theirs.differences(protocol);
             if !differences.is_empty() {
                 return Err(EvalError::Input(format!(

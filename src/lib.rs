@@ -19,6 +19,8 @@ mod replay;
 mod runner;
 mod video;
 
+pub use bitvla_tasks::WORLD_VERSION;
+
 pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table};
 pub use driver::{Driver, Garage, PolicyKind, PolicySpec, memory_of};
 pub use episode::{Outcome, SETTLE_ACTION, Stage, run_episode};
@@ -32,7 +34,7 @@ pub use parity::{
     ParityPlan, ParityProgress, ParityReport, SUITES as PARITY_SUITES, Section, parity,
 };
 pub use pool::in_parallel;
-pub use protocol::{CHUNK_LENGTH, LiberoFiles, protocol};
+pub use protocol::{CHUNK_LENGTH, LiberoFiles, check_world, protocol};
 pub use replay::{Replayed, replay};
 pub use runner::{Progress, RunPlan, RunResult, run};
 pub use video::record_video;

@@ -3,7 +3,7 @@
 use crate::{EvalError, PolicyKind, PolicySpec, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
 use bitvla_policies::CAMERA_SIZE;
 use bitvla_reports::Protocol;
-use bitvla_tasks::{Assets, Suite};
+use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +69,7 @@ pub fn protocol(
     let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     Ok(Protocol {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        world_version: WORLD_VERSION,
         suite: suite.name.clone(),
         policy: policy.kind.name().to_owned(),
         seed,
@@ -102,6 +103,21 @@ pub fn protocol(
             BTreeMap::new()
         },
         binary_sha256: sha256_of_file(&binary)?,
+    })
+}
+
+/// Whether what `path` holds was made in the world of this program.
+///
+/// # Errors
+/// [`EvalError::World`] when it was not.
+pub fn check_world(path: &Path, theirs: &Protocol) -> Result<(), EvalError> {
+    if theirs.world_version == WORLD_VERSION {
+        return Ok(());
+    }
+    Err(EvalError::World {
+        path: path.to_owned(),
+        theirs: theirs.world_version,
+        ours: WORLD_VERSION,
     })
 }
 

@@ -203,7 +203,9 @@ fn card(
     out: &Path,
 ) -> RunCard {
     // An earlier call's card may know what this one did not measure.
-    let earlier = read_card(&out.join("run.json")).ok();
+    let earlier = read_card(&out.join("run.json"))
+        .ok()
+        .filter(|card| card.protocol.world_version == protocol.world_version);
     let ran = state.done > state.resumed;
     let mut memory = memory
         .or_else(|| earlier.as_ref().map(|card| card.memory.clone()))
@@ -251,7 +253,10 @@ fn write_folder(journal: &Journal, card: RunCard, out: &Path) -> Result<RunResul
         }
     }
     let protocol = &result.card.protocol;
-    let title = format!("{}, {}", protocol.suite, protocol.policy);
+    let title = format!(
+        "{}, {}, world version {}",
+        protocol.suite, protocol.policy, protocol.world_version
+    );
     let (tasks, all) = summarise(&result.episodes);
     let latency = summarise_latency(&result.queries);
     result.summary = format!(

@@ -1,6 +1,7 @@
 //! Guarantees: the program lists what it has; bad input ends with code 2 and one line that names it;
 //! the rows of `episodes.csv` depend neither on the order of episodes nor on the number of workers;
-//! an interrupted run goes on and keeps what it had; a replay repeats every bit; neither pictures nor
+//! an interrupted run goes on and keeps what it had; a run folder of another world version is neither continued nor
+//! replayed; a replay repeats every bit; neither pictures nor
 //! actions depend on the instruction set; a packed file acts as the folder it was made of, with any number of
 //! threads, and the run says how the weights are multiplied and where the memory went; `all` is four runs and one table; a
 //! suite of LIBERO runs from its own files, whose hashes are on the card.
@@ -46,6 +47,7 @@ fn list_names_tasks_and_policies() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for words in [
+        "world version ",
         "suite spatial",
         "pick up the black bowl",
         "ternary",
@@ -315,6 +317,48 @@ fn an_interrupted_run_keeps_what_it_had() {
     ]);
     other.arg(&out);
     refused(other, &["another protocol", "seed: 7 against 8"]);
+}
+
+#[test]
+fn results_of_two_worlds_are_never_mixed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("run");
+    let run = || {
+        let mut run = program();
+        run.args(["--policy", "expert", "--tasks", "2", "--episodes", "1"])
+            .arg("--out")
+            .arg(&out);
+        run
+    };
+    let replay = || {
+        let mut replay = program();
+        replay.arg("replay").arg(&out);
+        replay
+    };
+    run().assert().success();
+    replay().assert().success();
+    let ours = bitvla_eval::WORLD_VERSION;
+    let summary = fs::read_to_string(out.join("summary.txt")).expect("summary.txt");
+    let title = format!("spatial, expert, world version {ours}\n");
+    assert!(summary.starts_with(&title), "{summary}");
+
+    // As a program of another world would have left it, and one from before the version was written.
+    for (file, space) in [("run.json", " "), ("journal.jsonl", "")] {
+        let path = out.join(file);
+        let text = fs::read_to_string(&path).expect("a file of the run");
+        let field = format!("\"world_version\":{space}{ours},");
+        assert_eq!(text.matches(&field).count(), 1, "{file}: {text}");
+        let again = format!("world version {ours}");
+        for (other, theirs) in [
+            (format!("\"world_version\":{space}77,"), "world version 77"),
+            (String::new(), "world version 1,"),
+        ] {
+            fs::write(&path, text.replace(&field, &other)).expect("written");
+            let command = if file == "run.json" { replay() } else { run() };
+            refused(command, &["run: made in", theirs, &again]);
+        }
+        fs::write(&path, text).expect("written");
+    }
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 pub struct Protocol {
     /// Version of this program.
     pub version: String,
+    /// Version of the simulated world; cards from before it was written are of world version 1.
+    #[serde(default = "first_world")]
+    pub world_version: u32,
     /// Name of the suite.
     pub suite: String,
     /// Name of the policy.
@@ -50,6 +53,11 @@ pub struct Protocol {
     pub weights_sha256: BTreeMap<String, String>,
     /// sha256 of the program.
     pub binary_sha256: String,
+}
+
+/// The world of cards that do not name theirs.
+fn first_world() -> u32 {
+    1
 }
 
 impl Protocol {

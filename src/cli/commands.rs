@@ -4,7 +4,8 @@ use super::progress::Bar;
 use super::sources::{self, Opened, Sources};
 use super::{Cli, Command, RunArgs};
 use crate::{
-    EvalError, Eyes, PolicyKind, PolicySpec, RunPlan, Stage, protocol, record_video, replay, run,
+    EvalError, Eyes, PolicyKind, PolicySpec, RunPlan, Stage, WORLD_VERSION, check_world, protocol,
+    record_video, replay, run,
 };
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, bytes_in_words, read_actions, read_card, suites_table,
@@ -68,7 +69,11 @@ fn evaluate(sources: &Sources<'_>, args: &RunArgs) -> Result<ExitCode, EvalError
         rows.push((suite.suite.name.clone(), summarise(&result).1));
         episodes.extend(result);
     }
-    let title = format!("{}, {}", args.suite, args.policy.name());
+    let title = format!(
+        "{}, {}, world version {WORLD_VERSION}",
+        args.suite,
+        args.policy.name()
+    );
     let table = suites_table(&rows, &summarise(&episodes).1);
     let summary = format!("{title}\n\n{table}");
     write_text(&out.join("summary.txt"), &summary)?;
@@ -130,6 +135,7 @@ fn films(
 }
 
 fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
+    println!("world version {WORLD_VERSION}");
     let assets = sources.own()?;
     for name in sources.own_names()? {
         list_suite(&Suite::load(&assets, &name)?);
@@ -186,6 +192,7 @@ fn repeat(
         )));
     }
     let card = read_card(&card_path)?;
+    check_world(run_dir, &card.protocol)?;
     let episodes = read_actions(&run_dir.join("actions.bin"))?;
     let opened = sources.open(&card.protocol.suite)?;
     sources::rehearse(&opened, &card.tasks)?;

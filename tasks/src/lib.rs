@@ -11,9 +11,11 @@ pub mod placement;
 pub mod predicates;
 pub mod suite;
 mod validate;
+mod version;
 
 pub use assets::Assets;
 pub use error::TaskError;
 pub use expert::{Expert, RestingHeight};
 pub use placement::{InitState, sample_init_state};
 pub use suite::{Suite, Task};
+pub use version::WORLD_VERSION;

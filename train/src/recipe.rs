@@ -14,8 +14,8 @@ use crate::net::{Net, NetConfig, Quant};
 use crate::optim::Schedule;
 use crate::statistics::statistics;
 use crate::trainer::{self, train};
-use anyhow::{Context, Result};
-use bitvla_eval::{PolicyKind, PolicySpec};
+use anyhow::{Context, Result, ensure};
+use bitvla_eval::{PolicyKind, PolicySpec, WORLD_VERSION};
 use bitvla_policies::normalise::Statistics;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
@@ -187,11 +187,36 @@ impl Kitchen<'_> {
         self.out.join("checkpoints").join(name)
     }
 
+    /// Whether the folder was begun in this version of the world; frames of two versions are never trained on together. A
+    /// folder from before the version was written is of world version 1.
+    fn check_world(&self) -> Result<()> {
+        let path = self.out.join("world_version");
+        let theirs = if path.is_file() {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading {}", path.display()))?;
+            text.trim().to_owned()
+        } else if self.out.join("frames").is_dir() {
+            "1".to_owned()
+        } else {
+            std::fs::create_dir_all(self.out)
+                .with_context(|| format!("making {}", self.out.display()))?;
+            return write_whole(&path, format!("{WORLD_VERSION}\n").as_bytes());
+        };
+        ensure!(
+            theirs == WORLD_VERSION.to_string(),
+            "{} was begun in world version {theirs}, this program has world version {WORLD_VERSION}; choose another --out \
+             or remove it",
+            self.out.display()
+        );
+        Ok(())
+    }
+
     /// Does all stages, or those up to `until`; returns the names of the training stages done.
     ///
     /// # Errors
-    /// When a stage fails; what it has done so far is kept.
+    /// When the folder was begun in another version of the world, or a stage fails; what it has done so far is kept.
     pub fn run(&self, stages: &[Stage], until: Option<&str>) -> Result<Vec<&'static str>> {
+        self.check_world()?;
         let net = net_config(self.suite);
         let prompts = prompts(self.suite, &net, &self.out.join("tokenizer"))?;
         self.collect(stages, &VALIDATION, 0)?;
@@ -335,5 +360,48 @@ impl Cook<'_> {
         .with_context(|| format!("training stage {}", t.name))?;
         export(&out, k.suite, &self.net, &params, statistics, t.ternary)?;
         write_whole(&done, b"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_another_world_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let assets = Assets::open(&Assets::default_dir()).expect("assets");
+        let suite = Suite::load(&assets, "spatial").expect("a suite");
+        let refused = |out: &Path, theirs: &str| {
+            let kitchen = Kitchen {
+                assets: &assets,
+                suite: &suite,
+                out,
+                seed: 1,
+                jobs: 1,
+                scale: 0.01,
+            };
+            let words = kitchen.run(&STAGES, None).expect_err("refused").to_string();
+            let ours = format!("world version {WORLD_VERSION};");
+            assert!(words.contains(theirs) && words.contains(&ours), "{words}");
+        };
+        let old = dir.path().join("old");
+        std::fs::create_dir_all(old.join("frames")).expect("a folder");
+        refused(&old, "begun in world version 1,");
+
+        let begun = dir.path().join("begun");
+        let kitchen = Kitchen {
+            assets: &assets,
+            suite: &suite,
+            out: &begun,
+            seed: 1,
+            jobs: 1,
+            scale: 0.01,
+        };
+        kitchen.check_world().expect("begins");
+        std::fs::create_dir_all(begun.join("frames")).expect("a folder");
+        kitchen.check_world().expect("goes on");
+        std::fs::write(begun.join("world_version"), "77\n").expect("written");
+        refused(&begun, "begun in world version 77,");
     }
 }
