@@ -5,7 +5,7 @@ use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
 use bitvla_sim::World;
-use nalgebra::{Point3, Vector3};
+use nalgebra::{Point3, Rotation3, Vector3};
 
 /// Height of the grip point above the support while pushing, m.
 const LOW: f64 = 0.014;
@@ -63,6 +63,27 @@ impl Push {
         format!("{:?}", self.phase).to_lowercase()
     }
 
+    /// The direction of push nearest to the wanted one for which the fingers have room behind the object.
+    fn with_room(&self, world: &World, object: Point3<f64>, wanted: Vector3<f64>) -> Vector3<f64> {
+        let around = Obstacles::new(world, &[self.object]);
+        let turned = |k: i32| {
+            let by = 0.25 * f64::from(k);
+            Rotation3::from_axis_angle(&Vector3::z_axis(), by) * wanted
+        };
+        let room = |direction: Vector3<f64>| {
+            let behind = object - direction * (self.radius + GAP);
+            let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
+            let approach = -direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
+            let hand = hand_along(approach, Vector3::z().cross(&direction));
+            around.room(down, &hand, Vector3::zeros())
+        };
+        [0, 1, -1, 2, -2, 3, -3]
+            .map(turned)
+            .into_iter()
+            .find(|d| room(*d) > 0.001)
+            .unwrap_or(wanted)
+    }
+
     fn enter(&mut self, phase: Phase, eef: Point3<f64>) {
         self.phase = phase;
         self.steps = 0;
@@ -79,7 +100,7 @@ impl Push {
         let mut way = self.to - object;
         way.z = 0.0;
         if self.phase == Phase::Above && way.norm() > 1e-6 {
-            self.direction = way.normalize();
+            self.direction = self.with_room(world, object, way.normalize());
         }
         let behind = object - self.direction * (self.radius + GAP);
         let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
@@ -97,7 +118,7 @@ impl Push {
                 }
             }
             Phase::Push => {
-                if way.norm() < ARRIVED || way.dot(&self.direction) < 0.0 || n > 120 {
+                if way.norm() < ARRIVED || way.dot(&self.direction) < 0.004 || n > 60 {
                     self.enter(Phase::Up, eef);
                 }
             }
@@ -115,10 +136,10 @@ impl Push {
             }
             Phase::Down => down,
             Phase::Push => {
-                // Straight on to where the fingers stand when the object has arrived.
-                let end = self.to - self.direction * (self.radius + 0.008);
-                let left = (end - eef).dot(&self.direction);
-                let p = end - self.direction * (left - 0.03f64.min(left + 0.004));
+                // Straight on from where the fingers came down.
+                let off = eef - self.from;
+                let aside = off - self.direction * off.dot(&self.direction);
+                let p = eef + self.direction * 0.03 - aside;
                 Point3::new(p.x, p.y, self.to.z + LOW)
             }
             Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
