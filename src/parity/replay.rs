@@ -456,7 +456,7 @@ fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
             continue;
         }
         let mut phase = Phase::Grasp;
-        for s in close..t {
+        for (s, slot) in out.iter_mut().enumerate().take(t).skip(close) {
             let p = &poses[s.min(poses.len() - 1)];
             if phase == Phase::Grasp && p[2] > from[2] + RISEN {
                 phase = Phase::Lift;
@@ -464,7 +464,7 @@ fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
             if phase == Phase::Lift && libm::hypot(p[0] - from[0], p[1] - from[1]) > MOVED {
                 phase = Phase::Carry;
             }
-            out[s] = phase;
+            *slot = phase;
         }
         let again = (t..steps).any(closed);
         let end = if again {
