@@ -22,9 +22,9 @@ fn shared() -> Option<PathBuf> {
 
 fn parity(shared: &Path, out: &Path, more: &[&str]) -> Command {
     let mut c = Command::cargo_bin("bitvla-eval").expect("the program");
-    c.arg("--assets")
+    c.arg("parity")
+        .arg("--assets")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets"))
-        .arg("parity")
         .arg("--libero")
         .arg(shared.join("libero"))
         .arg("--reference")

@@ -1,12 +1,12 @@
-//! Images: structural similarity of both cameras for the first initial state of every task, after ten
-//! waiting steps, as the policy sees them (mirrored left to right, fact sheet section 9).
+//! Images: structural similarity of both cameras for the first initial state of every task, before any
+//! step (dropped objects are still in the air), as the policy sees them (mirrored left to right, fact sheet section 9).
 //!
 //! Objects whose visual files are missing can be left out: their pixels are found by drawing the scene
 //! a second time without them.
 
 use super::ssim;
 use super::{Context, Section, SectionResult, at_least, plain};
-use crate::{EvalError, Eyes, SETTLE_ACTION};
+use crate::{EvalError, Eyes};
 use bitvla_policies::CAMERA_SIZE;
 use bitvla_reports::{Chart, Table};
 use bitvla_sim::SceneDesc;
@@ -148,10 +148,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
 }
 
 fn one(ctx: &Context<'_>, dir: &Path, suite: &str, task: usize) -> Result<Row, EvalError> {
-    let mut world = ctx.scenes.world(suite, task, 0)?;
-    for _ in 0..10 {
-        world.step(&SETTLE_ACTION)?;
-    }
+    let world = ctx.scenes.world(suite, task, 0)?;
     let scene = world.scene().clone();
     let view = Eyes::new(&scene)?.look(&world)?.for_policy();
     let (bare, left_out) = without(ctx, &scene);

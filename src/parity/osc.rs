@@ -17,6 +17,10 @@ const SCENE: (&str, usize, usize) = ("libero_spatial", 0, 0);
 /// Control steps in which the dropped objects of the scene land and the count of contacts moves.
 const LANDING: usize = 10;
 
+/// Target in free motion.
+const FREE_MM: f64 = 3.0;
+const FREE_DEG: f64 = 0.5;
+
 /// Errors of one sequence.
 struct Errors {
     name: String,
@@ -76,7 +80,8 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
         free_deg.extend(&e.degrees[..free]);
         touch_mm.extend(&e.mm[free..]);
         touch_deg.extend(&e.degrees[free..]);
-        inside += usize::from(most(&e.mm[..free]) <= 3.0 && most(&e.degrees[..free]) <= 0.5);
+        inside +=
+            usize::from(most(&e.mm[..free]) <= FREE_MM && most(&e.degrees[..free]) <= FREE_DEG);
         summary.push([
             e.name.clone(),
             e.mm.len().to_string(),
@@ -107,6 +112,21 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             }
         }
     }
+    let outside = |e: &Errors| {
+        let free = e.contact.unwrap_or(e.mm.len());
+        let far = |i: &usize| e.mm[*i] > FREE_MM || e.degrees[*i] > FREE_DEG;
+        (0..free).find(far)
+    };
+    let notes = all
+        .iter()
+        .filter_map(|(_, e)| Some((e, outside(e)?)))
+        .map(|(e, step)| {
+            format!(
+                "osc: `{}` leaves {FREE_MM} mm or {FREE_DEG} degree at step {step}",
+                e.name
+            )
+        })
+        .collect();
     let s = Section::Osc;
     let over = format!("{} sequences, {} free steps", all.len(), free_mm.len());
     let mut figures = vec![
@@ -115,7 +135,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             "free motion, position, worst",
             most(&free_mm),
             "mm",
-            3.0,
+            FREE_MM,
             &over,
         ),
         at_most(
@@ -123,7 +143,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             "free motion, angle, worst",
             most(&free_deg),
             "degree",
-            0.5,
+            FREE_DEG,
             &over,
         ),
         plain(
@@ -189,16 +209,16 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
                 "osc_position",
                 "End effector against MuJoCo: position".to_owned(),
                 subtitle.clone(),
-                chart("distance, mm", mm_lines, 3.0),
+                chart("distance, mm", mm_lines, FREE_MM),
             ),
             (
                 "osc_angle",
                 "End effector against MuJoCo: orientation".to_owned(),
                 subtitle,
-                chart("angle, degrees", deg_lines, 0.5),
+                chart("angle, degrees", deg_lines, FREE_DEG),
             ),
         ],
-        notes: Vec::new(),
+        notes,
     })
 }
 
@@ -225,7 +245,10 @@ fn one(ctx: &Context<'_>, s: &Sequence) -> Result<Errors, EvalError> {
             s.obs_eef_quat_xyzw.get(i).copied(),
             s.obs_gripper_qpos.get(i),
         ) else {
-            break;
+            return Err(EvalError::Format {
+                path: ctx.data.join("osc_responses.json"),
+                what: format!("`{}` has no observation of step {i}", s.name),
+            });
         };
         world.step(action)?;
         let seen = world.observation();

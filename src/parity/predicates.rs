@@ -17,6 +17,7 @@ use bitvla_tasks::predicates::{
     above_site, fact_holds, in_site, joint_state, joints_state, on_object,
 };
 use nalgebra::{Isometry3, Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
+use std::collections::BTreeMap;
 
 /// How the truth was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +39,20 @@ impl How {
     }
 }
 
+impl How {
+    fn short(self) -> &'static str {
+        match self {
+            How::Definition => "definitions",
+            How::World => "hand-made states",
+            How::Episode => "episodes",
+        }
+    }
+}
+
 /// What came of one record or episode.
 struct Tally {
     order: usize,
+    suite: String,
     label: String,
     /// Per way: states compared, states that agree.
     counts: [[usize; 2]; 3],
@@ -100,11 +112,16 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
         "detail",
     ]);
     let mut by_label = Table::new(&["predicate", "states", "agree"]);
-    let mut bars: Vec<(String, f64, usize)> = Vec::new();
+    let mut by_suite: BTreeMap<(usize, &str), [usize; 2]> = BTreeMap::new();
     let mut sums: Vec<(String, [usize; 2])> = Vec::new();
     for t in &all {
         for row in &t.differing {
             differing.push(row.iter().cloned());
+        }
+        for (how, count) in t.counts.iter().enumerate() {
+            let sum = by_suite.entry((how, t.suite.as_str())).or_default();
+            sum[0] += count[0];
+            sum[1] += count[1];
         }
         let (n, agree) = t
             .counts
@@ -120,8 +137,15 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
     }
     for (label, [n, agree]) in sums {
         by_label.push([label.clone(), n.to_string(), agree.to_string()]);
-        bars.push((label, 100.0 * agree as f64 / n.max(1) as f64, 0));
     }
+    let bars = by_suite
+        .iter()
+        .filter(|(_, [n, _])| *n > 0)
+        .map(|((how, suite), [n, agree])| {
+            let label = format!("{suite}, {}", How::ALL[*how].short());
+            (label, 100.0 * *agree as f64 / *n as f64, *how)
+        })
+        .collect();
     let s = Section::Predicates;
     let mut figures = Vec::new();
     for (k, how) in How::ALL.iter().enumerate() {
@@ -171,6 +195,7 @@ fn one_record(
     let fact = fact_of(ctx, record)?;
     let mut t = Tally {
         order,
+        suite: record.suite.clone(),
         label: format!(
             "{} {} {}",
             record.suite,
@@ -402,6 +427,7 @@ fn one_episode(
     let mut world = ctx.scenes.world(&task.suite, task.task_id, episode.init)?;
     let mut t = Tally {
         order,
+        suite: task.suite.clone(),
         label: format!("{} {} episodes", task.suite, task.task_id),
         counts: [[0; 2]; 3],
         differing: Vec::new(),

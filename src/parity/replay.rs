@@ -338,6 +338,13 @@ fn one(
         .iter()
         .map(|(_, _, poses)| phases(episode, poses))
         .collect();
+    let phase_at = |k: usize, step: usize| {
+        let of_object: Option<&Vec<Phase>> = phases.get(k);
+        of_object
+            .and_then(|p| p.get(step))
+            .copied()
+            .unwrap_or(Phase::Release)
+    };
     // Per object: since when it has been away from where it should be.
     let mut away: Vec<Option<usize>> = vec![None; moved.len()];
     let steps = episode.action.len();
@@ -372,7 +379,7 @@ fn one(
                     pose(recorded).translation.vector,
                 );
                 r.object_mm = r.object_mm.max(distance_mm(&ours, &want));
-                let off = if phases[k][step].held() {
+                let off = if phase_at(k, step).held() {
                     let ours = ours - eef.translation.vector;
                     distance_mm(&ours, &(want - theirs))
                 } else {
@@ -394,7 +401,7 @@ fn one(
         }
     }
     r.lost = (away.iter().enumerate())
-        .filter_map(|(k, since)| since.map(|step| (step, phases[k][step], moved[k].1.clone())))
+        .filter_map(|(k, since)| since.map(|step| (step, phase_at(k, step), moved[k].1.clone())))
         .min();
     Ok(r)
 }
@@ -456,7 +463,7 @@ fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
             continue;
         }
         let mut phase = Phase::Grasp;
-        for s in close..t {
+        for (s, slot) in out.iter_mut().enumerate().take(t).skip(close) {
             let p = &poses[s.min(poses.len() - 1)];
             if phase == Phase::Grasp && p[2] > from[2] + RISEN {
                 phase = Phase::Lift;
@@ -464,7 +471,7 @@ fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
             if phase == Phase::Lift && libm::hypot(p[0] - from[0], p[1] - from[1]) > MOVED {
                 phase = Phase::Carry;
             }
-            out[s] = phase;
+            *slot = phase;
         }
         let again = (t..steps).any(closed);
         let end = if again {

@@ -179,6 +179,10 @@ fn one(
 ) -> Result<Vec<Row>, EvalError> {
     let problem = ctx.scenes.problem(suite, task)?;
     let mut world = ctx.scenes.world(suite, task, run.init)?;
+    let unknown = |name: &str| EvalError::Format {
+        path: ctx.data.join("settle.json"),
+        what: format!("{suite} {task}: nothing in the scene answers to `{name}`"),
+    };
     let mut rows = Vec::new();
     for step in 1..=100 {
         world.step(&SETTLE_ACTION)?;
@@ -201,7 +205,7 @@ fn one(
                 JointState::Pose(p) => {
                     let thing = name.strip_suffix("_joint0").unwrap_or(name);
                     let Some(i) = instances.iter().position(|i| i.name == thing) else {
-                        continue;
+                        return Err(unknown(name));
                     };
                     let (ours, theirs) = (world.instance_pose(i), pose(p));
                     let mm = distance_mm(&ours.translation.vector, &theirs.translation.vector);
@@ -212,18 +216,17 @@ fn one(
                     });
                 }
                 JointState::Scalar(q) => {
-                    let Some((instance, joint)) = split_joint(problem, name) else {
-                        continue;
+                    let found = split_joint(problem, name).and_then(|(instance, joint)| {
+                        let i = instances.iter().position(|i| i.name == instance)?;
+                        Some((i, world.joint_position(i, &joint)?))
+                    });
+                    let Some((i, ours)) = found else {
+                        return Err(unknown(name));
                     };
-                    let Some(i) = instances.iter().position(|i| i.name == instance) else {
-                        continue;
-                    };
-                    if let Some(ours) = world.joint_position(i, &joint) {
-                        rows.push(Row {
-                            joint: Some((ours - q).abs()),
-                            ..row(name, &instances[i].model.name)
-                        });
-                    }
+                    rows.push(Row {
+                        joint: Some((ours - q).abs()),
+                        ..row(name, &instances[i].model.name)
+                    });
                 }
             }
         }

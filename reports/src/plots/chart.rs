@@ -3,6 +3,7 @@
 
 use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, TRACK, tick_step};
 use super::success::clip;
+use plotters::style::RGBColor;
 
 /// One line of a chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,11 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, subtitle: &str, chart: &Char
     }
 }
 
+/// Colour number `i`: the palette, then grey.
+fn hue(i: usize) -> RGBColor {
+    PALETTE.get(i).copied().unwrap_or(GREY)
+}
+
 fn trim(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -120,7 +126,7 @@ fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)
             continue;
         }
         seen.push(label);
-        let color = PALETTE[color % PALETTE.len()];
+        let color = hue(color);
         c.bar((at, 76.0), (at + 12.0, 88.0), color)?;
         c.text((at + 18.0, 82.0), 12.0, Align::Left, INK, label)?;
         at += 34.0 + 6.9 * label.chars().count() as f64;
@@ -161,7 +167,7 @@ fn draw_lines(
     for line in lines {
         let path: Vec<(f64, f64)> = line.points.iter().map(|p| (px(p[0]), py(p[1]))).collect();
         if path.len() > 1 {
-            c.path(&path, 1.4, PALETTE[line.color % PALETTE.len()])?;
+            c.path(&path, 1.4, hue(line.color))?;
         }
     }
     if let Some(target) = target {
@@ -223,7 +229,7 @@ fn cumulative(
             path.push((x, py((k + 1) as f64 / n)));
         }
         path.push((RIGHT, py(1.0)));
-        c.path(&path, 1.8, PALETTE[i % PALETTE.len()])?;
+        c.path(&path, 1.8, hue(i))?;
     }
     if let Some(target) = target {
         c.line((px(target), TOP), (px(target), BOTTOM), 1.5, INK)?;
@@ -265,7 +271,7 @@ fn bars(
             INK,
             &clip(label, 46),
         )?;
-        let color = PALETTE[color % PALETTE.len()];
+        let color = hue(*color);
         c.bar(
             (BAR_LEFT, y - 7.0),
             (px(*value).max(BAR_LEFT + 1.0), y + 7.0),
@@ -298,11 +304,7 @@ fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) 
         let mut left = BAR_LEFT;
         for (kind, count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
             let right = left + width * *count as f64;
-            c.bar(
-                (left, y - 8.0),
-                (right - 1.0, y + 8.0),
-                PALETTE[kind % PALETTE.len()],
-            )?;
+            c.bar((left, y - 8.0), (right - 1.0, y + 8.0), hue(kind))?;
             left = right;
         }
         let words = format!("{}/{all}", counts.first().copied().unwrap_or(0));
