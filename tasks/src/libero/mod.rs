@@ -7,8 +7,6 @@
 mod arenas;
 mod asset;
 pub mod fixtures;
-#[cfg(test)]
-mod fuzz;
 mod geom;
 pub mod init;
 mod mesh;
@@ -17,6 +15,7 @@ mod models;
 mod notice;
 mod pickle;
 mod pose;
+pub mod raw;
 pub mod resets;
 mod robot;
 pub mod suites;

@@ -74,6 +74,17 @@ pub(crate) fn read(
     fixed: bool,
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
+    parse(path, &mjcf::read_text(path)?, category, fixed, notices)
+}
+
+/// [`read`] of a text that was read.
+pub(crate) fn parse(
+    path: &Path,
+    text: &str,
+    category: &str,
+    fixed: bool,
+    notices: &Notices,
+) -> Result<ModelDesc, TaskError> {
     let shown_sites = match category {
         "flat_stove" => vec![("burner", "button", 0.5)],
         _ => Vec::new(),
@@ -83,7 +94,7 @@ pub(crate) fn read(
         shown_sites,
         ..Wanted::default()
     };
-    let mut model = mjcf::object(path, &wanted, notices)?;
+    let mut model = mjcf::object(path, text, &wanted, notices)?;
     model.articulation = articulation(category);
     if !fixed {
         let turns: Vec<(char, f64)> = (turns(category, path).into_iter())
