@@ -329,7 +329,15 @@ fn instructions_come_from_file_names() {
 #[test]
 fn another_folder_is_refused() {
     let error = LiberoSuites::open(Path::new("no/such/folder")).expect_err("refused");
-    assert!(error.to_string().contains("bddl_files"), "{error}");
+    let words = "no/such/folder: found no such folder, expected a LIBERO checkout";
+    assert!(error.to_string().starts_with(words), "{error}");
+    let error = LiberoSuites::open(Path::new(env!("CARGO_MANIFEST_DIR"))).expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("no libero/libero/bddl_files in it"),
+        "{error}"
+    );
 }
 
 fn one_file() -> Option<(PathBuf, Vec<u8>)> {

@@ -7,6 +7,7 @@
 
 use super::fixtures::FixturePoses;
 use super::init::InitFile;
+use super::{CHECKOUT, not_one};
 use crate::bddl::Problem;
 use crate::{Assets, Suite, Task, TaskError};
 use std::path::{Path, PathBuf};
@@ -187,13 +188,7 @@ impl LiberoSuites {
             .find(|place| place.join("bddl_files").is_dir());
         match found {
             Some(root) => Ok(LiberoSuites { root: root.clone() }),
-            None => Err(TaskError::Read {
-                path: places[0].join("bddl_files"),
-                source: std::io::Error::new(
-                    std::io::ErrorKind::NotFound,
-                    "no such folder; expected a LIBERO checkout, or the folder in it that holds bddl_files",
-                ),
-            }),
+            None => Err(not_one(dir, "libero/libero/bddl_files", CHECKOUT)),
         }
     }
 
@@ -235,11 +230,10 @@ impl LiberoSuites {
         }
         names.sort_unstable();
         if names.len() != suite.tasks {
-            return Err(TaskError::Malformed {
+            return Err(TaskError::Folder {
                 path: dir,
-                line: 0,
                 found: format!("{} BDDL files", names.len()),
-                expected: suite.tasks.to_string(),
+                expected: format!("{}, as {} has tasks", suite.tasks, suite.name),
             });
         }
         Ok(names)
