@@ -163,6 +163,15 @@ fn short_files_that_ask_for_much_are_refused() {
         ),
         "drawn vertices in a file",
     );
+    // Found by fuzzing: forty finely divided planes took 831 MB.
+    let plane = "<geom type=\"plane\" size=\"9 9 .01\" group=\"1\"/>".repeat(40);
+    let planes = foreign::SCENE.replacen("<body", &format!("{plane}<body"), 1);
+    let error = raw::arena(&dir.join("thing.xml"), &planes, "table").expect_err("too much");
+    let message = error.to_string();
+    assert!(
+        message.contains("at most 1000000 drawn vertices"),
+        "{message}"
+    );
     // Missing meshes are drawn by the collision shapes of the body, but once.
     let missing =
         "<geom type=\"mesh\" mesh=\"vis\" group=\"1\" contype=\"0\" conaffinity=\"0\"/>".repeat(50);

@@ -22,8 +22,8 @@ use std::path::Path;
 
 /// Largest model file, bytes; LIBERO's have at most 20 thousand.
 const MAX_TEXT: u64 = 1 << 20;
-/// Most vertices that the shapes of a file are drawn with; LIBERO's models have some ten thousand.
-const MAX_DRAWN: usize = 4_000_000;
+/// Most vertices that the shapes of a file are drawn with; LIBERO's have at most some hundred thousand.
+const MAX_DRAWN: usize = 1_000_000;
 /// Positions of a joint without limits stay below this, rad or m.
 const FAR: f64 = 1e6;
 /// Groups of geoms: of these mass is made, and of those pictures.
