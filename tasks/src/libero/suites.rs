@@ -9,6 +9,7 @@ use super::fixtures::FixturePoses;
 use super::init::InitFile;
 use super::{CHECKOUT, not_one};
 use crate::bddl::Problem;
+use crate::placement::lift_out;
 use crate::{Assets, Suite, Task, TaskError};
 use std::path::{Path, PathBuf};
 
@@ -269,7 +270,8 @@ impl LiberoSuites {
         })
     }
 
-    /// The suite with its initial states; models (for joints and placement) come from `assets`.
+    /// The suite with its initial states; models (for joints and placement) come from `assets`. Objects that are
+    /// stored inside the table or floor are put onto it ([`lift_out`]).
     ///
     /// # Errors
     /// When a file is missing or not understood, or a category has no model.
@@ -286,6 +288,9 @@ impl LiberoSuites {
                 .join(format!("{}.pruned_init", task.name));
             let mut states = InitFile::read(&path)?.states(assets, &task.problem)?;
             fixtures.place(assets, suite, task, &mut states)?;
+            for state in &mut states {
+                lift_out(assets, &task.problem, state)?;
+            }
             task.init_states = states;
         }
         Ok(out)
