@@ -8,17 +8,15 @@ mod progress;
 mod sources;
 
 use crate::{EvalError, Model, PolicyKind, Section};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Does the 1-bit policy still do the job, how fast is it, and how much memory does it take?
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -213,9 +211,28 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads a command line. Options of a run say nothing to the other commands and are refused before their names; those
+/// that name folders may stand on either side.
+fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    if let Some(name) = matches.subcommand_name() {
+        let run = RunArgs::augment_args(clap::Command::new("run"));
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if let Some(option) = run.get_arguments().find(|a| given(a.get_id().as_str())) {
+            let option = option.get_long().unwrap_or_default();
+            let what = format!(
+                "`--{option}` before `{name}` belongs to a run: put options of `{name}` behind it"
+            );
+            return Err(command.error(ErrorKind::ArgumentConflict, what));
+        }
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
 /// Runs the program on its command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match commands::dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {

@@ -57,6 +57,18 @@ fn list_names_tasks_and_policies() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_of_the_list_is_no_error() {
+    let mut list = std::process::Command::new(assert_cmd::cargo::cargo_bin("bitvla-eval"));
+    list.current_dir(env!("CARGO_MANIFEST_DIR")).arg("list");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = list.stdout(writer).output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && text.is_empty(), "{text}");
+}
+
 #[test]
 fn bad_input_is_refused_in_one_line() {
     let mut unknown = program();
@@ -78,7 +90,14 @@ fn bad_input_is_refused_in_one_line() {
         "--libero",
         "no/such",
     ]);
-    refused(empty, &["no/such", "bddl_files"]);
+    refused(empty, &["no/such", "no such folder", "a LIBERO checkout"]);
+
+    let mut before = program();
+    before.args(["--tasks", "1", "render"]);
+    let output = before.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("`--tasks` before `render`"), "{text}");
 
     let out = tempfile::tempdir().expect("a temporary folder");
     let mut task = program();
@@ -164,6 +183,77 @@ fn all_suites_run_one_after_the_other() {
         .arg(dir.path().join("three"));
     refused(three, &["no suite `goal`", "spatial, object, long"]);
     assert!(!dir.path().join("three").exists(), "nothing was started");
+}
+
+/// A checkout of links to LIBERO's files, without some of them; `bad` is a file of its own, cut short.
+fn broken_checkout(from: &Path, to: &Path, gone: &[&str], cut: Option<&str>) {
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        fs::create_dir_all(to.join(&folder)).expect("a folder");
+        for entry in fs::read_dir(from.join(&folder)).expect("a folder") {
+            let inside = folder.join(entry.expect("an entry").file_name());
+            let (source, target) = (from.join(&inside), to.join(&inside));
+            let name = inside.to_string_lossy().into_owned();
+            if source.is_dir() {
+                folders.push(inside);
+            } else if cut.is_some_and(|end| name.ends_with(end)) {
+                let bytes = fs::read(&source).expect("readable");
+                fs::write(target, &bytes[..bytes.len() / 2]).expect("written");
+            } else if !gone.iter().any(|end| name.ends_with(end)) {
+                #[cfg(unix)]
+                std::os::unix::fs::symlink(source.canonicalize().expect("a path"), target)
+                    .expect("a link");
+                #[cfg(not(unix))]
+                fs::copy(source, target).map(drop).expect("a copy");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_checkout_with_missing_or_cut_files_is_refused_by_the_file_or_replaced_visibly() {
+    let Some(shared) = libero() else { return };
+    let from = shared.join("libero/libero/libero");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let state = "libero_goal/turn_on_the_stove.pruned_init";
+    let problem = "libero_goal/turn_on_the_stove.bddl";
+    let stove = "articulated_objects/flat_stove.xml";
+    let scene = "scenes/libero_tabletop_base_style.xml";
+    let cases = [
+        (&[state][..], None, &[state, "No such file"][..]),
+        (&[], Some(state), &[state, "byte", "no readable archive"]),
+        (&[problem], None, &[problem, "No such file"]),
+        (&[], Some(problem), &[problem, "is never closed"]),
+        (&[stove], None, &["no model of", stove]),
+        (&[], Some(stove), &["flat_stove.xml:", "well-formed XML"]),
+        (&[scene], None, &[scene, "No such file"]),
+    ];
+    for (k, (gone, cut, words)) in cases.into_iter().enumerate() {
+        let checkout = dir.path().join(k.to_string());
+        broken_checkout(&from, &checkout, gone, cut);
+        let mut render = program();
+        render.arg("--libero").arg(&checkout);
+        render.args(["render", "--suite", "libero:goal", "--task", "7", "--out"]);
+        render.arg(dir.path());
+        refused(render, words);
+    }
+    // Pictures, and meshes that are only drawn, are replaced; each is said once, although two textures name one.
+    let checkout = dir.path().join("pictures");
+    let missing = ["flat_stove/metal.png", "stove_burner/burnerplate.stl"];
+    broken_checkout(&from, &checkout, &missing, None);
+    let mut render = program();
+    render.args(["render", "--suite", "libero:goal", "--task", "7", "--out"]);
+    render.arg(dir.path()).arg("--libero").arg(&checkout);
+    let output = render.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    for file in missing {
+        let said: Vec<&str> = text.lines().filter(|line| line.contains(file)).collect();
+        assert_eq!(said.len(), 1, "{file}: {text}");
+        assert!(said[0].starts_with("warning: ") && said[0].contains("not there, "));
+    }
+    let picture = dir.path().join("libero-goal_task07_init00_agentview.png");
+    assert!(picture.is_file());
 }
 
 /// LIBERO's files lie beside the repository, or the test says that it is skipped.

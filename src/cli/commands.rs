@@ -14,6 +14,7 @@ use bitvla_reports::{
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::suites::SUITES;
 use clap::ValueEnum;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -137,21 +138,22 @@ fn films(
 fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
     println!("world version {WORLD_VERSION}");
     let assets = sources.own()?;
+    let mut text = String::new();
     for name in sources.own_names()? {
-        list_suite(&Suite::load(&assets, &name)?);
+        list_suite(&mut text, &Suite::load(&assets, &name)?);
     }
     match sources.checkout()? {
         Some(checkout) => {
             for suite in &SUITES {
-                list_suite(&checkout.outline(suite)?);
+                list_suite(&mut text, &checkout.outline(suite)?);
             }
         }
-        None => println!(
-            "with --libero DIR: {}",
-            SUITES.map(|suite| suite.name).join(", ")
-        ),
+        None => {
+            let names = SUITES.map(|suite| suite.name).join(", ");
+            text.push_str(&format!("with --libero DIR: {names}\n"));
+        }
     }
-    println!("policies");
+    text.push_str("policies\n");
     for kind in PolicyKind::value_variants() {
         let policy = PolicySpec::new(*kind, None, assets.dir());
         let state = match policy.check() {
@@ -159,22 +161,28 @@ fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
             Ok(()) => policy.checkpoint.display().to_string(),
             Err(_) => format!("no checkpoint at {}", policy.checkpoint.display()),
         };
-        println!("  {:11} {state}", kind.name());
+        text.push_str(&format!("  {:11} {state}\n", kind.name()));
     }
-    Ok(ExitCode::SUCCESS)
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(EvalError::io(Path::new("standard output"))(error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
-fn list_suite(suite: &Suite) {
-    println!(
-        "suite {}, horizon {} control steps",
+fn list_suite(text: &mut String, suite: &Suite) {
+    text.push_str(&format!(
+        "suite {}, horizon {} control steps\n",
         suite.name, suite.horizon
-    );
+    ));
     for task in &suite.tasks {
         let states = match task.init_states.len() {
             0 => String::new(),
             stored => format!("  ({stored} initial states)"),
         };
-        println!("  {:>2}  {}{states}", task.id, task.instruction);
+        text.push_str(&format!("  {:>2}  {}{states}\n", task.id, task.instruction));
     }
 }
 
@@ -236,9 +244,8 @@ fn render(
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
     let opened = sources.open(suite)?;
+    let world = opened.stage(0).settled_world(task, init)?;
     sources::rehearse(&opened, &[task])?;
-    let stage = opened.stage(0);
-    let world = stage.settled_world(task, init)?;
     let view = Eyes::new(world.scene())?.look(&world)?;
     std::fs::create_dir_all(out).map_err(EvalError::io(out))?;
     for (camera, frame) in [("agentview", &view.agentview), ("wrist", &view.wrist)] {

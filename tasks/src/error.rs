@@ -26,6 +26,16 @@ pub enum TaskError {
         /// What should be there.
         expected: String,
     },
+    /// A folder is not the one that was meant.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is there, or is not.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// A binary file says something it must not.
     #[error("{}: byte {byte}: found {found}, expected {expected}", path.display())]
     Binary {

@@ -27,37 +27,45 @@ fn reach_down(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
     }
 }
 
-/// z of the lowest point of the collision shapes below the root origin, m, with the root turned by
-/// `quat_wxyz` and joints at zero; zero for a model without shapes.
-pub fn lowest_point(model: &ModelDesc, quat_wxyz: [f64; 4]) -> f64 {
-    let root = isometry([0.0; 3], quat_wxyz);
+/// Collision shapes of a model with the poses of their frames, joints at zero.
+fn shapes(
+    model: &ModelDesc,
+    root: Isometry3<f64>,
+) -> impl Iterator<Item = (&ShapeDesc, Isometry3<f64>)> {
     let mut poses: Vec<Isometry3<f64>> = Vec::with_capacity(model.bodies.len());
-    let mut lowest = f64::MAX;
     for body in &model.bodies {
         let parent = (body.parent.as_ref())
             .and_then(|name| model.bodies.iter().position(|b| &b.name == name))
             .and_then(|i| poses.get(i).copied());
-        let pose = parent.map_or(root, |p| p * isometry(body.pos, body.quat_wxyz));
-        poses.push(pose);
-        for c in &body.collision {
-            let at = pose * isometry(c.pos, c.quat_wxyz);
-            lowest = lowest.min(at.translation.z - reach_down(&c.shape, &at));
-        }
+        poses.push(parent.map_or(root, |p| p * isometry(body.pos, body.quat_wxyz)));
     }
+    (model.bodies.iter().zip(poses)).flat_map(|(body, pose)| {
+        (body.collision.iter()).map(move |c| (&c.shape, pose * isometry(c.pos, c.quat_wxyz)))
+    })
+}
+
+/// z of the lowest point of the collision shapes below the root origin, m, with the root turned by
+/// `quat_wxyz` and joints at zero; zero for a model without shapes.
+pub fn lowest_point(model: &ModelDesc, quat_wxyz: [f64; 4]) -> f64 {
+    let lowest = shapes(model, isometry([0.0; 3], quat_wxyz))
+        .map(|(shape, at)| at.translation.z - reach_down(shape, &at))
+        .fold(f64::MAX, f64::min);
     if lowest == f64::MAX { 0.0 } else { lowest }
 }
 
-/// z of the highest upright box of the arena over which a point lies, m; `None` over nothing.
+/// z of the highest level box of the arena over which a point lies, m; `None` over nothing.
 pub fn support_top(arena: &ArenaDesc, x: f64, y: f64) -> Option<f64> {
-    (arena.model.bodies.iter())
-        .flat_map(|body| &body.collision)
-        .filter_map(|c| match &c.shape {
-            ShapeDesc::Box { half }
-                if (x - c.pos[0]).abs() <= half[0] && (y - c.pos[1]).abs() <= half[1] =>
-            {
-                Some(c.pos[2] + half[2])
-            }
-            _ => None,
+    shapes(&arena.model, Isometry3::identity())
+        .filter_map(|(shape, at)| {
+            let ShapeDesc::Box { half } = shape else {
+                return None;
+            };
+            let up = at.rotation.inverse() * Vector3::z();
+            let level = up.iter().any(|c| c.abs() > 1.0 - 1e-6);
+            let beside = Vector3::new(x - at.translation.x, y - at.translation.y, 0.0);
+            let beside = at.rotation.inverse() * beside;
+            let over = (0..3).all(|k| up[k].abs() > 0.5 || beside[k].abs() <= half[k]);
+            (level && over).then(|| at.translation.z + reach_down(shape, &at))
         })
         .reduce(f64::max)
 }

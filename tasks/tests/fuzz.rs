@@ -3,11 +3,15 @@
 //!
 //! Files are damaged by seeded edits of good ones. Normally that takes seconds and the same inputs every time;
 //! `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
-//! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`.
-//! A new reader is one more entry in [`readers`].
+//! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`; the name of a test behind it
+//! fuzzes one reader. A new reader is one more [`Reader`] and its test.
 
+#[path = "common/foreign.rs"]
+mod foreign;
+
+use bitvla_tasks::TaskError;
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::libero::{InitFile, PoseFile};
+use bitvla_tasks::libero::{InitFile, PoseFile, raw};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -16,6 +20,7 @@ use std::alloc::System;
 use std::cell::Cell;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -25,8 +30,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const MAX_BYTES: usize = 1_000_000_000;
 /// Inputs per reader in a normal test run.
 const CASES: u32 = 16_384;
-/// Name of the damaged file in errors.
-const FILE: &str = "fuzz.file";
+/// Folder and name of the damaged file in errors, but for its ending.
+const FILE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/fuzz");
 
 /// A reader of foreign files.
 struct Reader {
@@ -39,55 +44,275 @@ struct Reader {
     read: fn(&[u8]) -> Result<(), String>,
 }
 
-fn readers() -> Vec<Reader> {
-    let states = states();
-    vec![
-        Reader {
-            name: "BDDL",
-            corpus: problems(),
-            words: &[
-                b"(", b")", b"-", b";", b"\n", b" ", b"(:init", b"(:goal (And", b"(:objects", b":ranges",
-                b"((0 0 1 1))", b"nan", b"1e400", b"-0", b"(On", b"(Open", b"table", b"\xff", b"\xf0\x9f\x92\xa5",
-            ],
-            read: |bytes| {
-                let text = String::from_utf8_lossy(bytes);
-                Problem::parse(FILE, &text).map(drop).map_err(|e| e.to_string())
-            },
+/// The damaged file.
+fn file(ending: &str) -> PathBuf {
+    PathBuf::from(format!("{FILE}.{ending}"))
+}
+
+fn said<T>(answer: Result<T, TaskError>) -> Result<(), String> {
+    answer.map(drop).map_err(|e| e.to_string())
+}
+
+#[test]
+fn bddl() {
+    fuzz(&Reader {
+        name: "BDDL",
+        corpus: problems(),
+        words: &[
+            b"(",
+            b")",
+            b"-",
+            b";",
+            b"\n",
+            b" ",
+            b"(:init",
+            b"(:goal (And",
+            b"(:objects",
+            b":ranges",
+            b"((0 0 1 1))",
+            b"nan",
+            b"1e400",
+            b"-0",
+            b"(On",
+            b"(Open",
+            b"table",
+            b"\xff",
+            b"\xf0\x9f\x92\xa5",
+        ],
+        read: |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let problem = Problem::parse(&file("bddl").display().to_string(), &text);
+            problem.map(drop).map_err(|e| e.to_string())
         },
-        Reader {
-            name: "initial states, archive",
-            corpus: states.iter().map(|pickle| archive(pickle)).collect(),
-            words: &[
-                b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\xff\xff\xff\xff",
-                b"\0\0\0\0", b"\xff\xff", b"\x08\0", b"archive/data.pkl", b"\x01\0\x20\0", b"\x01",
-            ],
-            read: |bytes| read_states(bytes),
+    });
+}
+
+#[test]
+fn archives_of_initial_states() {
+    fuzz(&Reader {
+        name: "initial states, archive",
+        corpus: states().iter().map(|pickle| archive(pickle)).collect(),
+        words: &[
+            b"PK\x03\x04",
+            b"PK\x01\x02",
+            b"PK\x05\x06",
+            b"PK\x06\x06",
+            b"PK\x06\x07",
+            b"\xff\xff\xff\xff",
+            b"\0\0\0\0",
+            b"\xff\xff",
+            b"\x08\0",
+            b"archive/data.pkl",
+            b"\x01\0\x20\0",
+            b"\x01",
+        ],
+        read: |bytes| read_states(bytes),
+    });
+}
+
+#[test]
+fn pickles_of_initial_states() {
+    fuzz(&Reader {
+        name: "initial states, pickle",
+        corpus: states(),
+        words: &[
+            b"cos\nsystem\n",
+            b"cnumpy\ndtype\n",
+            b"X\xff\xff\xff\xff",
+            b"X\x00\x00\x00\x00",
+            b"J\xff\xff\xff\x7f",
+            b"M\xff\xff",
+            b"q\x00",
+            b"h\x00",
+            b"j\xff\xff\xff\xff",
+            b"r\x00\x00\x00\x01",
+            b"(",
+            b"t",
+            b"R",
+            b"b",
+            b".",
+            b"}",
+            b"]",
+            b"\x80\x05",
+            b"\x95\xff\xff\xff\xff\xff\xff\xff",
+            b"\xc3\xbf",
+            b"\xe2\x82\xac",
+        ],
+        // Whole again after the damage, so that the checksum does not hide it.
+        read: |bytes| read_states(&archive(bytes)),
+    });
+}
+
+#[test]
+fn fixture_poses() {
+    fuzz(&Reader {
+        name: "fixture poses",
+        corpus: vec![
+            br#"{"suites": {"libero_goal": {"0": {"states": [{"fixtures": {"a_1": [0.1, 0.2, 0.9, 1, 0, 0, 0]}}]}}}}"#
+                .to_vec(),
+        ],
+        words: &[b"{", b"[", b"]", b"}", b"\"", b"1e999", b"null", b"[[[[[[[[", b"\\u0000", b"suites"],
+        read: |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            said(PoseFile::parse(&file("json"), &text))
         },
-        Reader {
-            name: "initial states, pickle",
-            corpus: states,
-            words: &[
-                b"cos\nsystem\n", b"cnumpy\ndtype\n", b"X\xff\xff\xff\xff", b"X\x00\x00\x00\x00", b"J\xff\xff\xff\x7f",
-                b"M\xff\xff", b"q\x00", b"h\x00", b"j\xff\xff\xff\xff", b"r\x00\x00\x00\x01", b"(", b"t", b"R", b"b",
-                b".", b"}", b"]", b"\x80\x05", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff", b"\xc3\xbf", b"\xe2\x82\xac",
-            ],
-            // Whole again after the damage, so that the checksum does not hide it.
-            read: |bytes| read_states(&archive(bytes)),
+    });
+}
+
+/// What MJCF is made of.
+const MJCF: &[&[u8]] = &[
+    b"<body>",
+    b"</body>",
+    b"<body name=\"object\">",
+    b"<geom type=\"mesh\" mesh=\"vis\"/>",
+    b"<geom type=\"mesh\" mesh=\"hull\"/>",
+    b"<geom size=\"1e9 1e9 1e9\"/>",
+    b"<geom type=\"ellipsoid\" size=\"1 1 1\"/>",
+    b"type=\"plane\" ",
+    b"<joint name=\"j\"/>",
+    b" class=\"part\"",
+    b" childclass=\"part\"",
+    b"<default class=\"a\">",
+    b"</default>",
+    b" mass=\"0\"",
+    b" density=\"1e9\"",
+    b" fromto=\"0 0 0 1 1 1\"",
+    b" euler=\"1 2 3\"",
+    b" quat=\"0 0 0 0\"",
+    b" size=\"0 0 0\"",
+    b"<inertial mass=\"1\" pos=\"0 0 0\"/>",
+    b"1e308",
+    b"-1e308",
+    b"1e-308",
+    b"nan",
+    b"inf",
+    b"-",
+    b"0",
+    b"\"",
+    b"<",
+    b">",
+    b"/>",
+    b"&amp;",
+    b"&#0;",
+    b"<!--",
+    b"-->",
+    b"<![CDATA[",
+    b"<!DOCTYPE a [<!ENTITY b \"c\">]>",
+    b"&b;",
+    b"scale=\"1e9 1e9 1e9\" ",
+    b"file=\"fuzz.xml\" ",
+    b"file=\"..\" ",
+    b"\xff",
+    b"\xf0\x9f\x92\xa5",
+];
+
+/// Puts the mesh that the model names beside it, and gives LIBERO's files of a folder.
+fn models(folder: &str, ours: &str, names: &[&str]) -> Vec<Vec<u8>> {
+    let hull = file("xml").with_file_name("hull.stl");
+    // Written aside and moved: another reader's test may be reading it.
+    let aside = hull.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&aside, foreign::stl()).expect("written");
+    std::fs::rename(&aside, &hull).expect("moved");
+    let mut out = vec![ours.as_bytes().to_vec()];
+    if let Some(folder) = shared(&format!("libero/libero/libero/assets/{folder}")) {
+        let read = |name: &&str| std::fs::read(folder.join(name)).expect("readable");
+        out.extend(names.iter().map(read));
+    }
+    out
+}
+
+#[test]
+fn mjcf_of_objects() {
+    let names = ["flat_stove.xml", "microwave.xml", "wooden_cabinet.xml"];
+    fuzz(&Reader {
+        name: "MJCF, objects",
+        corpus: models("articulated_objects", foreign::MODEL, &names),
+        words: MJCF,
+        read: |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            said(raw::model(&file("xml"), &text, foreign::CATEGORY, true))
         },
-        Reader {
-            name: "fixture poses",
-            corpus: vec![
-                br#"{"suites": {"libero_goal": {"0": {"states": [{"fixtures": {"a_1": [0.1, 0.2, 0.9, 1, 0, 0, 0]}}]}}}}"#
-                    .to_vec(),
-            ],
-            words: &[b"{", b"[", b"]", b"}", b"\"", b"1e999", b"null", b"[[[[[[[[", b"\\u0000", b"suites"],
-            read: |bytes| {
-                let text = String::from_utf8_lossy(bytes);
-                let file = PoseFile::parse(Path::new(FILE), &text);
-                file.map(drop).map_err(|e| e.to_string())
-            },
+    });
+}
+
+#[test]
+fn mjcf_of_arenas() {
+    let names = [
+        "libero_tabletop_base_style.xml",
+        "libero_kitchen_tabletop_base_style.xml",
+    ];
+    fuzz(&Reader {
+        name: "MJCF, arenas",
+        corpus: models("scenes", foreign::SCENE, &names),
+        words: MJCF,
+        read: |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            said(raw::arena(&file("xml"), &text, "table"))
         },
-    ]
+    });
+}
+
+#[test]
+fn meshes_as_obj() {
+    fuzz(&Reader {
+        name: "meshes, OBJ",
+        corpus: vec![foreign::OBJ.as_bytes().to_vec()],
+        words: &[
+            b"v ",
+            b"vt ",
+            b"vn ",
+            b"f ",
+            b"/",
+            b"//",
+            b"\n",
+            b"-1",
+            b"0",
+            b"4294967296",
+            b"9223372036854775807",
+            b"-9223372036854775808",
+            b"1e39",
+            b"nan",
+            b"inf",
+            b"v 0 0 0\n",
+            b"f 1 2 3\n",
+            b"f 1 1 1 1\n",
+        ],
+        read: |bytes| said(raw::mesh(&file("obj"), bytes)),
+    });
+}
+
+#[test]
+fn meshes_as_stl() {
+    fuzz(&Reader {
+        name: "meshes, STL",
+        corpus: vec![foreign::stl()],
+        words: &[
+            b"\xff\xff\xff\xff",
+            b"\0\0\0\0",
+            b"\0\0\x80\x7f",
+            b"\0\0\xc0\x7f",
+            b"solid",
+            &[0; 50],
+        ],
+        read: |bytes| said(raw::mesh(&file("stl"), bytes)),
+    });
+}
+
+#[test]
+fn meshes_as_msh() {
+    fuzz(&Reader {
+        name: "meshes, MSH",
+        corpus: vec![foreign::msh()],
+        words: &[
+            b"\xff\xff\xff\xff",
+            b"\xff\xff\xff\x7f",
+            b"\0\0\0\0",
+            b"\0\0\x80\x7f",
+            b"\x03\0\0\0",
+            &[0; 12],
+        ],
+        read: |bytes| said(raw::mesh(&file("msh"), bytes)),
+    });
 }
 
 fn read_states(bytes: &[u8]) -> Result<(), String> {
@@ -95,9 +320,8 @@ fn read_states(bytes: &[u8]) -> Result<(), String> {
         "(define (problem libero_floor_manipulation) (:fixtures floor - floor stove - flat_stove)
         (:objects bowl - bowl) (:goal (Open stove)))";
     let problem = Problem::parse("fuzz.bddl", problem).map_err(|e| e.to_string())?;
-    let file = InitFile::parse(Path::new(FILE), bytes).map_err(|e| e.to_string())?;
-    let states = file.states_with(&problem, &mut |_| Ok(vec!["button".to_owned()]));
-    states.map(drop).map_err(|e| e.to_string())
+    let file = InitFile::parse(&file("pruned_init"), bytes).map_err(|e| e.to_string())?;
+    said(file.states_with(&problem, &mut |_| Ok(vec!["button".to_owned()])))
 }
 
 fn shared(what: &str) -> Option<PathBuf> {
@@ -260,20 +484,26 @@ impl Edit {
     }
 }
 
-/// Whether an error begins with the name of the file and a number that is a place in it.
+/// Whether an error begins with the name of the file, or of one beside it that it names, and a number that is a place
+/// in it.
 fn names_its_place(error: &str) -> bool {
     let rest = error
-        .strip_prefix(FILE)
-        .and_then(|rest| rest.strip_prefix(':'));
+        .strip_prefix(env!("CARGO_TARGET_TMPDIR"))
+        .and_then(|rest| rest.split_once(':'))
+        .map(|(_, rest)| rest);
     let word = rest.map(|rest| rest.trim_start_matches([' ', 'b', 'y', 't', 'e', 'r', 'o', 'w']));
     word.is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn fuzz(reader: &Reader, time: Option<Duration>) {
+fn fuzz(reader: &Reader) {
+    // One after the other: the counter of allocations is the process's.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let time = std::env::var("BITVLA_FUZZ_SECS").ok();
+    let time = time.map(|secs| Duration::from_secs(secs.parse().expect("a number of seconds")));
     let (name, corpus) = (reader.name, &reader.corpus);
-    for good in corpus.iter().take(1) {
-        assert_eq!((reader.read)(good), Ok(()), "{name}: the corpus is good");
-    }
+    let good = (reader.read)(&corpus[0]);
+    assert_eq!(good, Ok(()), "{name}: the corpus is good");
     let (refused, most, inputs) = (Cell::new(0u64), Cell::new(0usize), Cell::new(0u64));
     let strategy = (any::<Index>(), proptest::collection::vec(edit(), 1..6));
     let config = Config {
@@ -320,14 +550,4 @@ fn fuzz(reader: &Reader, time: Option<Duration>) {
         "{name}: batches are whole"
     );
     assert!(refused > inputs / 20, "{name}: hardly anything was damaged");
-}
-
-#[test]
-fn no_input_makes_a_reader_panic_or_take_the_memory() {
-    let time = std::env::var("BITVLA_FUZZ_SECS").ok();
-    let time = time.map(|secs| Duration::from_secs(secs.parse().expect("a number of seconds")));
-    // One after the other: the counter of allocations is the process's.
-    for reader in readers() {
-        fuzz(&reader, time);
-    }
 }

@@ -6,7 +6,9 @@ use bitvla_sim::PlacementDesc;
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::libero::resets::{Workspace, fixture_poses_with};
 use bitvla_tasks::libero::suites::{SUITES, instruction};
-use bitvla_tasks::libero::{FixturePoses, InitFile, LiberoSuite, LiberoSuites, PoseFile};
+use bitvla_tasks::libero::{
+    FixturePoses, InitFile, LiberoDir, LiberoSuite, LiberoSuites, PoseFile,
+};
 use bitvla_tasks::{Assets, InitState, TaskError};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -329,7 +331,15 @@ fn instructions_come_from_file_names() {
 #[test]
 fn another_folder_is_refused() {
     let error = LiberoSuites::open(Path::new("no/such/folder")).expect_err("refused");
-    assert!(error.to_string().contains("bddl_files"), "{error}");
+    let words = "no/such/folder: found no such folder, expected a LIBERO checkout";
+    assert!(error.to_string().starts_with(words), "{error}");
+    let error = LiberoSuites::open(Path::new(env!("CARGO_MANIFEST_DIR"))).expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("no libero/libero/bddl_files in it"),
+        "{error}"
+    );
 }
 
 fn one_file() -> Option<(PathBuf, Vec<u8>)> {
@@ -454,4 +464,48 @@ fn states_of_another_problem_are_refused() {
     let error = file.states_with(&problem, &mut |_| Ok(vec!["a".into(), "b".into()]));
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("found 47 numbers, expected 62"), "{error}");
+}
+
+/// They were thrown out and came to rest a centimetre aside, where MuJoCo's rise straight up.
+#[test]
+fn objects_stored_inside_the_floor_start_on_it() {
+    let Some(dir) = shared("libero") else { return };
+    let libero = LiberoDir::open(&dir, None).expect("a checkout");
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    let assets = Assets::libero(&assets, libero).expect("assets");
+    let suites = LiberoSuites::open(&dir).expect("a checkout");
+    let object = LiberoSuite::named("libero:object").expect("a suite");
+    let suite = suites
+        .load(object, &assets, &FixturePoses::Drawn)
+        .expect("a suite");
+    let task = &suite.tasks[0];
+    let file = suites
+        .init_dir(object)
+        .join(format!("{}.pruned_init", task.name));
+    let stored = InitFile::read(&file)
+        .expect("states")
+        .states(&assets, &task.problem);
+    for (loaded, stored) in task.init_states.iter().zip(stored.expect("states")) {
+        // Where they rest in the recorded runs of MuJoCo; the basket starts above the floor.
+        for (name, rest) in [("butter_1", 0.0087), ("cream_cheese_1", 0.0089)] {
+            let (now, before) = (loaded.objects[name], stored.objects[name]);
+            assert!(
+                before[2] < rest - 0.005 && (now[2] - rest).abs() < 1e-4,
+                "{name}: {now:?}"
+            );
+            assert_eq!((now[0], now[1]), (before[0], before[1]));
+        }
+        assert_eq!(loaded.objects["basket_1"], stored.objects["basket_1"]);
+    }
+    let mut world = task.world(&assets, &task.init_states[0]).expect("a world");
+    for _ in 0..10 {
+        world
+            .step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
+            .expect("a step");
+    }
+    for (i, instance) in world.scene().instances.iter().enumerate() {
+        let moved = world.instance_pose(i).translation.vector - instance.pose.translation.vector;
+        let aside = moved.x.hypot(moved.y);
+        assert!(aside < 1e-3, "{}: {aside} m aside", instance.name);
+    }
 }

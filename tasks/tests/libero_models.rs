@@ -6,6 +6,7 @@ use bitvla_sim::carriers::CarrierTree;
 use bitvla_sim::{BodyDesc, JointKind, ModelDesc, ShapeDesc, isometry};
 use bitvla_tasks::Assets;
 use bitvla_tasks::bddl::Problem;
+use bitvla_tasks::extent::support_top;
 use bitvla_tasks::libero::LiberoDir;
 use nalgebra::{Isometry3, Matrix3, Vector3};
 use serde_json::Value;
@@ -442,6 +443,23 @@ fn arenas_are_those_that_mujoco_compiled() {
         "{count} differences:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn tops_of_tables_count_the_pose_of_their_body() {
+    let Some(shared) = shared() else { return };
+    let libero = libero(&shared);
+    for (name, top) in [
+        ("table", 0.9),
+        ("kitchen", 0.9),
+        ("living_room", 0.43676),
+        ("study", 0.88513),
+        ("floor", 0.0),
+    ] {
+        let arena = libero.arena(name).unwrap_or_else(|e| panic!("{e}"));
+        let found = support_top(&arena, -0.2, 0.1).expect("a table");
+        assert!((found - top).abs() < 2e-5, "{name}: {found} and not {top}");
+    }
 }
 
 #[test]

@@ -150,11 +150,31 @@ pub(crate) fn read(
     notices: &Notices,
 ) -> Option<Result<ArenaDesc, TaskError>> {
     let arena = ARENAS.iter().find(|a| a.name == name)?;
-    Some(read_one(assets, arena, notices))
+    let path = assets.join("scenes").join(arena.scene);
+    let textures = assets.join("textures");
+    let text = mjcf::read_text(&path);
+    Some(text.and_then(|text| parse_one(&path, &text, &textures, arena, notices)))
 }
 
-fn read_one(assets: &Path, arena: &Arena, notices: &Notices) -> Result<ArenaDesc, TaskError> {
-    let textures = assets.join("textures");
+/// [`read`] of the text of a scene file; textures lie beside it.
+pub(crate) fn parse(
+    path: &Path,
+    text: &str,
+    name: &str,
+    notices: &Notices,
+) -> Option<Result<ArenaDesc, TaskError>> {
+    let arena = ARENAS.iter().find(|a| a.name == name)?;
+    let textures = path.parent().unwrap_or(Path::new("."));
+    Some(parse_one(path, text, textures, arena, notices))
+}
+
+fn parse_one(
+    path: &Path,
+    text: &str,
+    textures: &Path,
+    arena: &Arena,
+    notices: &Notices,
+) -> Result<ArenaDesc, TaskError> {
     let wanted = Wanted {
         name: arena.name.to_owned(),
         instead: Instead::from([
@@ -163,8 +183,7 @@ fn read_one(assets: &Path, arena: &Arena, notices: &Notices) -> Result<ArenaDesc
         ]),
         shown_sites: Vec::new(),
     };
-    let path = assets.join("scenes").join(arena.scene);
-    let (model, lights) = mjcf::scene(&path, &wanted, notices, |model| {
+    let (model, lights) = mjcf::scene(path, text, &wanted, notices, |model| {
         match arena.table_friction {
             Some(friction) => size_table(model, arena.workspace, friction),
             None => Ok(()),

@@ -213,7 +213,10 @@ impl Assets {
         let mesh = if path.is_file() {
             Some(Arc::new(mesh::read(path, *scale)?))
         } else {
-            notices.missing(path, "what it shows is drawn by its collision shapes");
+            notices.missing(
+                path,
+                "collision shapes of its body are drawn instead, if there are any",
+            );
             None
         };
         let asset = MeshAsset {

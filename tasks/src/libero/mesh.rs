@@ -5,10 +5,14 @@
 //! out with `v` running down the image, as MuJoCo hands them to the graphics card: as written in an MSH
 //! file, turned over from an OBJ file.
 
+use super::mjcf::read_bytes;
 use crate::error::TaskError;
 use nalgebra::{Matrix3, Vector3};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Largest mesh file, bytes; LIBERO's have at most 3 million.
+const MAX_FILE: u64 = 64 << 20;
 
 /// A mesh in the frame of its file, scaled.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,12 +40,9 @@ pub(crate) struct Solid {
 
 /// Reads a mesh file by its ending and scales it.
 pub(crate) fn read(path: &Path, scale: [f64; 3]) -> Result<TriMesh, TaskError> {
-    let bytes = std::fs::read(path).map_err(|source| TaskError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut mesh = parse(path, &bytes)?;
+    let mut mesh = parse(path, &read_bytes(path, MAX_FILE)?)?;
     mesh.scale(scale);
+    mesh.check(path, &format!("scaled by {scale:?}, "))?;
     Ok(mesh)
 }
 
@@ -62,13 +63,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
             "a mesh file: .stl, .obj or .msh",
         )),
     }?;
-    let numbers = (mesh.vertices.as_flattened().iter())
-        .chain(mesh.normals.as_flattened())
-        .chain(mesh.uv.as_flattened());
-    if let Some(at) = numbers.into_iter().position(|x| !x.is_finite()) {
-        let what = format!("number {at} of the mesh is not finite");
-        return Err(bad(path, 1, what, "finite coordinates"));
-    }
+    mesh.check(path, "")?;
     if mesh.triangles.is_empty() {
         return Err(bad(path, 1, "no triangles".into(), "a mesh"));
     }
@@ -275,6 +270,20 @@ fn vector(p: [f32; 3]) -> Vector3<f64> {
 }
 
 impl TriMesh {
+    /// Whether all numbers are finite; `how` they came about opens what was found.
+    fn check(&self, path: &Path, how: &str) -> Result<(), TaskError> {
+        let mut numbers = (self.vertices.as_flattened().iter())
+            .chain(self.normals.as_flattened())
+            .chain(self.uv.as_flattened());
+        match numbers.position(|x| !x.is_finite()) {
+            Some(at) => {
+                let what = format!("{how}number {at} of the mesh is not finite");
+                Err(bad(path, 1, what, "finite coordinates"))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn scale(&mut self, by: [f64; 3]) {
         for p in &mut self.vertices {
             *p = std::array::from_fn(|k| (f64::from(p[k]) * by[k]) as f32);

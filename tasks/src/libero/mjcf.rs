@@ -12,13 +12,18 @@ use super::visual;
 use super::xml::{self, El, File, MAX_DEPTH};
 use crate::error::TaskError;
 use bitvla_sim::{
-    BodyDesc, CollisionDesc, InertiaDesc, JointDesc, JointKind, ModelDesc, PlacementDesc, SiteDesc,
-    VisibleWhen, VisualDesc, isometry,
+    BodyDesc, CollisionDesc, InertiaDesc, JointDesc, JointKind, ModelDesc, PlacementDesc,
+    ShapeDesc, SiteDesc, VisibleWhen, VisualDesc, isometry,
 };
 use nalgebra::{Matrix3, Vector3};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 
+/// Largest model file, bytes; LIBERO's have at most 20 thousand.
+const MAX_TEXT: u64 = 1 << 20;
+/// Most vertices that the shapes of a file are drawn with; LIBERO's have at most some hundred thousand.
+const MAX_DRAWN: usize = 1_000_000;
 /// Positions of a joint without limits stay below this, rad or m.
 const FAR: f64 = 1e6;
 /// Groups of geoms: of these mass is made, and of those pictures.
@@ -46,19 +51,11 @@ struct Reader<'w> {
     bodies: BTreeSet<String>,
     /// Whether the file has geoms of the drawn group at all.
     draws: bool,
+    drawn_vertices: usize,
 }
 
 /// An object or fixture: the body `object` with its parts, renamed `main`, and the placement sites beside it.
 pub(crate) fn object(
-    path: &Path,
-    wanted: &Wanted,
-    notices: &Notices,
-) -> Result<ModelDesc, TaskError> {
-    object_text(path, &read_text(path)?, wanted, notices)
-}
-
-/// [`object`] of a text that was read.
-pub(crate) fn object_text(
     path: &Path,
     text: &str,
     wanted: &Wanted,
@@ -93,12 +90,12 @@ pub(crate) fn object_text(
 /// A scene: everything in `<worldbody>`, under one root body `world`.
 pub(crate) fn scene(
     path: &Path,
+    text: &str,
     wanted: &Wanted,
     notices: &Notices,
     change: impl Fn(&mut ModelDesc) -> Result<(), String>,
 ) -> Result<(ModelDesc, Vec<bitvla_sim::LightDesc>), TaskError> {
-    let text = read_text(path)?;
-    let doc = xml::document(path, &text)?;
+    let doc = xml::document(path, text)?;
     let file = File::new(path, &doc)?;
     let root = file.root();
     let mut reader = Reader::new(&root, path, wanted, notices)?;
@@ -129,11 +126,40 @@ pub(crate) fn pictures(path: &Path, name: &str, notices: &Notices) -> Result<Mod
     Ok(reader.model)
 }
 
-fn read_text(path: &Path) -> Result<String, TaskError> {
-    std::fs::read_to_string(path).map_err(|source| TaskError::Read {
+/// Text of a model file.
+pub(crate) fn read_text(path: &Path) -> Result<String, TaskError> {
+    let bytes = read_bytes(path, MAX_TEXT)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        TaskError::Malformed {
+            path: path.to_owned(),
+            line: 1 + good.iter().filter(|byte| **byte == b'\n').count(),
+            found: "bytes that are no UTF-8".into(),
+            expected: "a text".into(),
+        }
+    })
+}
+
+/// A whole file of at most so many bytes.
+pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, TaskError> {
+    let read = |source| TaskError::Read {
         path: path.to_owned(),
         source,
-    })
+    };
+    let file = std::fs::File::open(path).map_err(read)?;
+    let mut bytes = Vec::new();
+    (file.take(most + 1))
+        .read_to_end(&mut bytes)
+        .map_err(read)?;
+    if bytes.len() as u64 > most {
+        return Err(TaskError::Binary {
+            path: path.to_owned(),
+            byte: most,
+            found: "more bytes".into(),
+            expected: format!("a file of at most {most} bytes"),
+        });
+    }
+    Ok(bytes)
 }
 
 fn light(el: &El) -> Result<bitvla_sim::LightDesc, TaskError> {
@@ -181,6 +207,7 @@ impl<'w> Reader<'w> {
             sites: BTreeSet::new(),
             bodies: BTreeSet::new(),
             draws: has_drawn(root, 0)?,
+            drawn_vertices: 0,
         })
     }
 
@@ -233,8 +260,9 @@ impl<'w> Reader<'w> {
         for (geom, el) in geoms.iter().zip(el.all("geom")) {
             self.add_collision(index, geom, &el)?;
         }
-        for geom in &geoms {
-            self.add_picture(index, geom, &geoms);
+        let mut stand_in = true;
+        for (geom, el) in geoms.iter().zip(el.all("geom")) {
+            self.add_picture(index, geom, &geoms, &mut stand_in, &el)?;
         }
         for (k, site) in el.all("site").enumerate() {
             self.add_site(index, k, &site)?;
@@ -420,33 +448,51 @@ impl<'w> Reader<'w> {
     }
 
     /// Draws a geom; one whose mesh is missing is drawn by the collision shapes of its body.
-    fn add_picture(&mut self, index: usize, geom: &Geom, all: &[Geom]) {
+    fn add_picture(
+        &mut self,
+        index: usize,
+        geom: &Geom,
+        all: &[Geom],
+        stand_in: &mut bool,
+        el: &El,
+    ) -> Result<(), TaskError> {
         let shown = if self.draws {
             geom.group == DRAWN_GROUP
         } else {
             geom.collides
         };
         if !shown || geom.rgba[3] <= 0.0 {
-            return;
+            return Ok(());
         }
         if let Some((_, None)) = geom.mesh {
+            if !std::mem::take(stand_in) {
+                // Another missing mesh has brought these shapes already.
+                return Ok(());
+            }
             for other in all.iter().filter(|g| g.collides && g.group == MASS_GROUP) {
                 let plain = Geom {
                     material: geom.material.dull(),
                     rgba: geom.rgba,
                     ..other.clone()
                 };
-                self.push_picture(index, &plain);
+                self.push_picture(index, &plain, el)?;
             }
-            return;
+            return Ok(());
         }
-        self.push_picture(index, geom);
+        self.push_picture(index, geom, el)
     }
 
-    fn push_picture(&mut self, index: usize, geom: &Geom) {
+    fn push_picture(&mut self, index: usize, geom: &Geom, el: &El) -> Result<(), TaskError> {
         let Some(shape) = visual::drawn(geom) else {
-            return;
+            return Ok(());
         };
+        if let ShapeDesc::Mesh { vertices, .. } = &shape {
+            self.drawn_vertices += vertices.len();
+        }
+        if self.drawn_vertices > MAX_DRAWN {
+            let expected = format!("at most {MAX_DRAWN} drawn vertices in a file");
+            return Err(el.fail("another drawn shape", &expected));
+        }
         let flat = matches!(geom.kind.as_str(), "box" | "plane");
         let desc = geom.material.desc(geom.rgba, flat);
         let known = self.model.materials.iter().find(|(_, d)| **d == desc);
@@ -466,6 +512,7 @@ impl<'w> Reader<'w> {
             material,
             visible_when: None,
         });
+        Ok(())
     }
 
     fn add_site(&mut self, index: usize, k: usize, el: &El) -> Result<(), TaskError> {
@@ -499,7 +546,7 @@ impl<'w> Reader<'w> {
                 material: Material::plain(rgba),
                 rgba,
             };
-            self.push_picture(index, &geom);
+            self.push_picture(index, &geom, el)?;
             if let Some(picture) = self.model.bodies[index].visual.last_mut() {
                 picture.visible_when = Some(VisibleWhen {
                     joint: (*joint).to_owned(),

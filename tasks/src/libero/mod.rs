@@ -7,8 +7,6 @@
 mod arenas;
 mod asset;
 pub mod fixtures;
-#[cfg(test)]
-mod fuzz;
 mod geom;
 pub mod init;
 mod mesh;
@@ -17,6 +15,7 @@ mod models;
 mod notice;
 mod pickle;
 mod pose;
+pub mod raw;
 pub mod resets;
 mod robot;
 pub mod suites;
@@ -32,6 +31,22 @@ use crate::error::TaskError;
 use bitvla_sim::{ArenaDesc, ModelDesc};
 use notice::Notices;
 use std::path::{Path, PathBuf};
+
+/// What `--libero` takes.
+const CHECKOUT: &str = "a LIBERO checkout: the folder with libero/libero in it";
+
+/// The error of a folder without `part`, or of no folder.
+fn not_one(dir: &Path, part: &str, expected: &str) -> TaskError {
+    TaskError::Folder {
+        path: dir.to_owned(),
+        found: if dir.is_dir() {
+            format!("no {part} in it")
+        } else {
+            "no such folder".into()
+        },
+        expected: expected.into(),
+    }
+}
 
 /// A LIBERO checkout, and a robosuite beside it for the looks of the robot.
 #[derive(Debug)]
@@ -50,12 +65,7 @@ impl LiberoDir {
         let root = inside
             .iter()
             .find(|root| root.join("assets/scenes").is_dir())
-            .ok_or_else(|| TaskError::Malformed {
-                path: dir.to_owned(),
-                line: 0,
-                found: "no folder libero/libero/assets/scenes".into(),
-                expected: "a LIBERO checkout".into(),
-            })?;
+            .ok_or_else(|| not_one(dir, "libero/libero/assets/scenes", CHECKOUT))?;
         let robosuite = robosuite.map(robot::find).transpose()?;
         Ok(LiberoDir {
             root: root.clone(),
@@ -131,10 +141,10 @@ impl LiberoDir {
     }
 
     fn file_of(&self, category: &str) -> Result<(PathBuf, bool), TaskError> {
-        models::find(&self.assets, category).ok_or_else(|| TaskError::Unknown {
-            kind: "object category",
-            name: category.to_owned(),
-            known: self.categories(),
+        models::find(&self.assets, category).ok_or_else(|| TaskError::Folder {
+            path: self.assets.clone(),
+            found: format!("no model of the object category `{category}`"),
+            expected: models::places(category),
         })
     }
 }

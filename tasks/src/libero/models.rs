@@ -34,11 +34,7 @@ pub(crate) fn find(assets: &Path, category: &str) -> Option<(PathBuf, bool)> {
     if category.is_empty() || category.contains(['/', '\\', '.']) {
         return None;
     }
-    // The class name of this one has no underscore before the number.
-    let file = match category {
-        "chefmate8_frypan" => "chefmate_8_frypan",
-        other => other,
-    };
+    let file = file_of(category);
     for (folder, nested) in FOLDERS {
         let mut path = assets.join(folder);
         if nested {
@@ -51,6 +47,24 @@ pub(crate) fn find(assets: &Path, category: &str) -> Option<(PathBuf, bool)> {
         }
     }
     None
+}
+
+fn file_of(category: &str) -> &str {
+    match category {
+        // The class name of this one has no underscore before the number.
+        "chefmate8_frypan" => "chefmate_8_frypan",
+        other => other,
+    }
+}
+
+/// Where the file of a category may lie, in words.
+pub(crate) fn places(category: &str) -> String {
+    let file = file_of(category);
+    let place = |(folder, nested): (&str, bool)| match nested {
+        false => format!("{folder}/{file}.xml"),
+        true => format!("{folder}/{file}/{file}.xml"),
+    };
+    FOLDERS.map(place).join(" or ")
 }
 
 /// Names of all categories that have a file, sorted.
@@ -74,6 +88,17 @@ pub(crate) fn read(
     fixed: bool,
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
+    parse(path, &mjcf::read_text(path)?, category, fixed, notices)
+}
+
+/// [`read`] of a text that was read.
+pub(crate) fn parse(
+    path: &Path,
+    text: &str,
+    category: &str,
+    fixed: bool,
+    notices: &Notices,
+) -> Result<ModelDesc, TaskError> {
     let shown_sites = match category {
         "flat_stove" => vec![("burner", "button", 0.5)],
         _ => Vec::new(),
@@ -83,7 +108,7 @@ pub(crate) fn read(
         shown_sites,
         ..Wanted::default()
     };
-    let mut model = mjcf::object(path, &wanted, notices)?;
+    let mut model = mjcf::object(path, text, &wanted, notices)?;
     model.articulation = articulation(category);
     if !fixed {
         let turns: Vec<(char, f64)> = (turns(category, path).into_iter())

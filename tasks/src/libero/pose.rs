@@ -120,7 +120,9 @@ pub(crate) fn from_z(z: Vector3<f64>) -> UnitQuaternion<f64> {
 
 /// An inertia about the centre of mass in its principal axes.
 pub(crate) fn explicit(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> InertiaDesc {
-    let eigen = inertia.symmetric_eigen();
+    // Scaled, because the decomposition squares its numbers.
+    let largest = inertia.amax().max(f64::MIN_POSITIVE);
+    let eigen = (inertia / largest).symmetric_eigen();
     let mut axes = eigen.eigenvectors;
     if axes.determinant() < 0.0 {
         axes.column_mut(2).neg_mut();
@@ -129,7 +131,7 @@ pub(crate) fn explicit(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> I
     InertiaDesc {
         mass,
         com: com.into(),
-        diagonal: eigen.eigenvalues.map(|x| x.max(0.0)).into(),
+        diagonal: eigen.eigenvalues.map(|x| x.max(0.0) * largest).into(),
         quat_wxyz: [turn.w, turn.i, turn.j, turn.k],
     }
 }

@@ -18,11 +18,9 @@ pub(super) fn find(dir: &Path) -> Result<PathBuf, TaskError> {
     let inside = ["robosuite/models/assets", "models/assets", "."];
     (inside.iter().map(|part| dir.join(part)))
         .find(|assets| assets.join(ARM).is_file())
-        .ok_or_else(|| TaskError::Malformed {
-            path: dir.to_owned(),
-            line: 0,
-            found: format!("no file robosuite/models/assets/{ARM}"),
-            expected: "a robosuite checkout or package".into(),
+        .ok_or_else(|| {
+            let part = format!("robosuite/models/assets/{ARM}");
+            super::not_one(dir, &part, "a robosuite checkout or package")
         })
 }
 

@@ -7,7 +7,9 @@
 
 use super::fixtures::FixturePoses;
 use super::init::InitFile;
+use super::{CHECKOUT, not_one};
 use crate::bddl::Problem;
+use crate::placement::lift_out;
 use crate::{Assets, Suite, Task, TaskError};
 use std::path::{Path, PathBuf};
 
@@ -187,13 +189,7 @@ impl LiberoSuites {
             .find(|place| place.join("bddl_files").is_dir());
         match found {
             Some(root) => Ok(LiberoSuites { root: root.clone() }),
-            None => Err(TaskError::Read {
-                path: places[0].join("bddl_files"),
-                source: std::io::Error::new(
-                    std::io::ErrorKind::NotFound,
-                    "no such folder; expected a LIBERO checkout, or the folder in it that holds bddl_files",
-                ),
-            }),
+            None => Err(not_one(dir, "libero/libero/bddl_files", CHECKOUT)),
         }
     }
 
@@ -235,11 +231,10 @@ impl LiberoSuites {
         }
         names.sort_unstable();
         if names.len() != suite.tasks {
-            return Err(TaskError::Malformed {
+            return Err(TaskError::Folder {
                 path: dir,
-                line: 0,
                 found: format!("{} BDDL files", names.len()),
-                expected: suite.tasks.to_string(),
+                expected: format!("{}, as {} has tasks", suite.tasks, suite.name),
             });
         }
         Ok(names)
@@ -275,7 +270,8 @@ impl LiberoSuites {
         })
     }
 
-    /// The suite with its initial states; models (for joints and placement) come from `assets`.
+    /// The suite with its initial states; models (for joints and placement) come from `assets`. Objects that are
+    /// stored inside the table or floor are put onto it ([`lift_out`]).
     ///
     /// # Errors
     /// When a file is missing or not understood, or a category has no model.
@@ -292,6 +288,9 @@ impl LiberoSuites {
                 .join(format!("{}.pruned_init", task.name));
             let mut states = InitFile::read(&path)?.states(assets, &task.problem)?;
             fixtures.place(assets, suite, task, &mut states)?;
+            for state in &mut states {
+                lift_out(assets, &task.problem, state)?;
+            }
             task.init_states = states;
         }
         Ok(out)

@@ -30,6 +30,10 @@ pub(crate) struct El<'f, 'a> {
 const MAIN: &str = "main";
 /// Bodies and classes may lie in each other this deep.
 pub(crate) const MAX_DEPTH: usize = 64;
+/// Largest number: products of a few of them still are numbers.
+const LARGEST: f64 = 1e9;
+/// A file has at most this many default classes; each keeps what it inherits.
+const MAX_CLASSES: usize = 256;
 
 /// Parses a text. Document types are refused, so nothing is expanded.
 pub(crate) fn document<'a>(path: &Path, text: &'a str) -> Result<Document<'a>, TaskError> {
@@ -102,6 +106,10 @@ impl<'a> File<'a> {
             None => return Err(self.fail(node, "<default>".into(), "a `class` name")),
         };
         out.insert(name.to_owned(), class.clone());
+        if out.len() > MAX_CLASSES {
+            let expected = format!("at most {MAX_CLASSES} default classes");
+            return Err(self.fail(node, "another class".into(), &expected));
+        }
         for child in node.children().filter(|n| n.has_tag_name("default")) {
             self.read_class(child, &class, false, depth + 1, out)?;
         }
@@ -211,10 +219,10 @@ impl<'f, 'a> El<'f, 'a> {
         let mut out = Vec::new();
         for word in text.split_ascii_whitespace() {
             match word.parse::<f64>() {
-                Ok(x) if x.is_finite() && out.len() < most => out.push(x),
+                Ok(x) if x.abs() <= LARGEST && out.len() < most => out.push(x),
                 _ => {
                     let short: String = text.chars().take(60).collect();
-                    let expected = format!("at most {most} finite numbers");
+                    let expected = format!("at most {most} finite numbers up to 1e9");
                     return Err(self.fail(format!("{name}=\"{short}\""), &expected));
                 }
             }

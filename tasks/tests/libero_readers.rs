@@ -1,0 +1,200 @@
+//! Guarantee: the readers of model and mesh files take what is good as it is meant, and a mistake is reported with its file,
+//! its line and what was expected. What they do with any bytes is the matter of `fuzz.rs`.
+
+#[path = "common/foreign.rs"]
+mod foreign;
+
+use bitvla_sim::{ModelDesc, ShapeDesc};
+use bitvla_tasks::TaskError;
+use bitvla_tasks::libero::raw;
+use std::path::{Path, PathBuf};
+
+/// A folder of one test, with the mesh that the model names.
+fn folder(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    std::fs::create_dir_all(&dir).expect("a folder");
+    std::fs::write(dir.join("hull.stl"), foreign::stl()).expect("written");
+    dir
+}
+
+fn read(dir: &Path, text: &str) -> Result<ModelDesc, TaskError> {
+    raw::model(&dir.join("thing.xml"), text, foreign::CATEGORY, true)
+}
+
+#[test]
+fn good_files_are_read_as_they_are_meant() {
+    let dir = folder("good_files");
+    let model = read(&dir, foreign::MODEL).unwrap_or_else(|e| panic!("{e}"));
+    let names: Vec<&str> = model.bodies.iter().map(|b| b.name.as_str()).collect();
+    // The mass of the mesh and the hinge beside the origin of the door have bodies of their own.
+    assert_eq!(names, ["main", "main_weight", "door_button", "door"]);
+    let weight = model.bodies[1].inertia.as_ref().map_or(0.0, |i| i.mass);
+    assert!((weight - 100.0 * 1e-3 / 6.0).abs() < 1e-7, "{weight}");
+    assert_eq!(model.bodies[2].pos, [0.15000000000000002, 0.0, 0.0]);
+    assert_eq!(model.bodies[3].pos, [-0.05, 0.0, 0.0]);
+    let range = model.bodies[2].joint.as_ref().map(|j| j.range);
+    assert_eq!(range, Some([-std::f64::consts::FRAC_PI_2, 0.0]));
+    let arena = raw::arena(&dir.join("scene.xml"), foreign::SCENE, "table");
+    let arena = arena.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(arena.model.bodies.len(), 2);
+    let meshes = [
+        ("thing.stl", foreign::stl(), 4),
+        ("thing.msh", foreign::msh(), 1),
+        ("thing.obj", foreign::OBJ.as_bytes().to_vec(), 2),
+    ];
+    for (name, bytes, count) in meshes {
+        match raw::mesh(Path::new(name), &bytes) {
+            Ok(ShapeDesc::Mesh {
+                vertices,
+                triangles,
+                normals,
+                ..
+            }) => {
+                assert_eq!(triangles.len(), count, "{name}");
+                assert_eq!(normals.len(), vertices.len(), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn mistakes_name_line_and_expectation() {
+    let dir = folder("mistakes");
+    let collides = "contype=\"0\" conaffinity=\"0\" group=\"1\" material";
+    let cases = [
+        ("0.1 0.1 0.05", "0.1 -0.1 0.05", "sizes above 0"),
+        ("class=\"part\" size", "class=\"prat\" size", "main, part"),
+        ("mesh=\"vis\"", "mesh=\"viz\"", "a mesh of <asset>"),
+        (
+            "material=\"wood\"/>",
+            "material=\"wool\"/>",
+            "a material of <asset>",
+        ),
+        (collides, "material", "vis.msh"),
+        ("mass=\"0.3\"", "mass=\"heavy\"", "finite numbers"),
+        ("mass=\"0.3\"", "mass=\"1e10\"", "up to 1e9"),
+        ("range=\"-90 0\"", "range=\"0 -90\"", "low and high"),
+        (
+            "fromto=\"0 0 0 0 0 0.1\"",
+            "fromto=\"0 0 0 0 0 0\"",
+            "two points",
+        ),
+        ("type=\"capsule\"", "type=\"hfield\"", "capsule"),
+        ("eulerseq=\"zyx\"", "eulerseq=\"zy\"", "three of"),
+        (
+            "name=\"object\"",
+            "name=\"objekt\"",
+            "a body of that name inside",
+        ),
+    ];
+    for (good, bad, words) in cases {
+        let at = foreign::MODEL
+            .find(good)
+            .unwrap_or_else(|| panic!("{good}"));
+        // A body that is missed is missed in the one around it, on the line above.
+        let up = usize::from(bad.contains("objekt"));
+        let line = foreign::MODEL[..at].lines().count() - up;
+        let message = read(&dir, &foreign::MODEL.replacen(good, bad, 1))
+            .expect_err(bad)
+            .to_string();
+        let place = format!("thing.xml:{line}: ");
+        assert!(
+            message.contains(&place) && message.contains(words),
+            "{bad}: {message}"
+        );
+    }
+    // The end of a broken document is where its parser notices.
+    let message =
+        read(&dir, &foreign::MODEL.replacen("</asset>", "<asset>", 1)).expect_err("broken");
+    assert!(message.to_string().contains("well-formed XML"), "{message}");
+}
+
+#[test]
+fn counts_that_a_file_cannot_hold_are_refused() {
+    for (at, count) in [(0, i32::MAX), (12, i32::MAX), (4, -1), (0, i32::MIN)] {
+        let mut bad = foreign::msh();
+        bad[at..at + 4].copy_from_slice(&count.to_le_bytes());
+        let error = raw::mesh(Path::new("thing.msh"), &bad).expect_err("refused");
+        assert!(
+            error.to_string().starts_with("thing.msh:1: found counts"),
+            "{error}"
+        );
+    }
+    let mut bad = foreign::stl();
+    bad[80..84].copy_from_slice(&u32::MAX.to_le_bytes());
+    let error = raw::mesh(Path::new("thing.stl"), &bad).expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("a count of 4294967295 triangles"),
+        "{error}"
+    );
+}
+
+/// A short file could ask for the product of the numbers of its parts.
+#[test]
+fn short_files_that_ask_for_much_are_refused() {
+    let dir = folder("short_files");
+    let refused = |text: &str, words: &str| {
+        let message = read(&dir, text).expect_err(words).to_string();
+        assert!(
+            message.contains("thing.xml:") && message.contains(words),
+            "{message}"
+        );
+    };
+    let classes: String = (0..300)
+        .map(|i| format!("<default class=\"c{i}\"/>"))
+        .collect();
+    refused(
+        &foreign::MODEL.replacen(
+            "</default>\n  </default>",
+            &format!("</default>{classes}</default>"),
+            1,
+        ),
+        "at most 256 default classes",
+    );
+    let balls = "<geom type=\"ellipsoid\" size=\"1 1 1\" group=\"1\"/>".repeat(20_000);
+    refused(
+        &foreign::MODEL.replacen(
+            "<site name=\"burner\"",
+            &format!("{balls}<site name=\"burner\""),
+            1,
+        ),
+        "drawn vertices in a file",
+    );
+    // Found by fuzzing: forty finely divided planes took 831 MB.
+    let plane = "<geom type=\"plane\" size=\"9 9 .01\" group=\"1\"/>".repeat(40);
+    let planes = foreign::SCENE.replacen("<body", &format!("{plane}<body"), 1);
+    let error = raw::arena(&dir.join("thing.xml"), &planes, "table").expect_err("too much");
+    let message = error.to_string();
+    assert!(
+        message.contains("at most 1000000 drawn vertices"),
+        "{message}"
+    );
+    // Missing meshes are drawn by the collision shapes of the body, but once.
+    let missing =
+        "<geom type=\"mesh\" mesh=\"vis\" group=\"1\" contype=\"0\" conaffinity=\"0\"/>".repeat(50);
+    let many = foreign::MODEL.replacen(
+        "<site name=\"burner\"",
+        &format!("{missing}<site name=\"burner\""),
+        1,
+    );
+    let pictures = |text: &str| {
+        let model = read(&dir, text).unwrap_or_else(|e| panic!("{e}"));
+        model.bodies[0].visual.len()
+    };
+    assert_eq!(pictures(&many), pictures(foreign::MODEL));
+    let huge = foreign::MODEL.replacen("scale=\"0.1 0.1 0.1\"", "scale=\"1e9 1e9 1e9\"", 1);
+    let _ = read(&dir, &huge);
+    let dir_of_huge = folder("huge_mesh");
+    let mut bytes = foreign::stl();
+    for at in (96..84 + 50 * 4).step_by(50) {
+        bytes[at..at + 4].copy_from_slice(&1e30f32.to_le_bytes());
+    }
+    std::fs::write(dir_of_huge.join("hull.stl"), bytes).expect("written");
+    let message = read(&dir_of_huge, &huge)
+        .expect_err("too large")
+        .to_string();
+    assert!(message.contains("hull.stl:1: found scaled by"), "{message}");
+}
