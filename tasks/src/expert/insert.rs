@@ -9,7 +9,7 @@ use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
 /// How far the hand points down, rad.
-const TILT: f64 = 0.35;
+const TILT: f64 = 0.5;
 /// Free height over the sill, m.
 const OVER: f64 = 0.018;
 /// How far the object is turned aside, rad.
@@ -17,6 +17,8 @@ const ASIDE: f64 = 0.25;
 /// How far inside the edge the near side of the object ends up, m.
 const INSIDE: f64 = 0.018;
 
+/// How far in front of the base it turns into its posture, m.
+const NEAR: f64 = 0.43;
 /// Largest turn asked for at a time while the arm changes its posture, rad.
 const GENTLY: f64 = 0.25;
 
@@ -37,6 +39,7 @@ enum Phase {
 /// The memory of this errand.
 pub(super) struct Insert {
     object: usize,
+    base: Point3<f64>,
     phase: Phase,
     steps: usize,
     hand: Hand,
@@ -76,6 +79,7 @@ impl Insert {
         let aside = hinge.map_or(0.0, |h| ASIDE.copysign(h.dot(&across)));
         let mut insert = Insert {
             object,
+            base: Point3::from(world.scene().arena.robot_base_pos),
             phase: Phase::Rise,
             steps: 0,
             hand: Hand::default(),
@@ -171,7 +175,8 @@ impl Insert {
         let across = Vector3::z().cross(&self.inward);
         let line = (self.door - object).dot(&across);
         let goal = match self.phase {
-            Phase::Rise => Point3::new(self.from.x, self.from.y, self.from.z.max(wait.z + 0.12)),
+            // The hand turns near the robot, where the elbow is bent.
+            Phase::Rise => Point3::new(self.base.x + NEAR, 0.5 * wait.y, wait.z + 0.14),
             Phase::Align => wait,
             Phase::Advance => grip,
             Phase::Close | Phase::Open => self.from,
@@ -199,8 +204,7 @@ impl Insert {
         let turn = turn_to(world, &self.orientation());
         // Slowly while the arm gets into its new posture: it stretches otherwise.
         let turn = match self.phase {
-            Phase::Rise => Vector3::zeros(),
-            Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
+            Phase::Rise | Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
             _ => turn,
         };
         Hand::action(a, turn, gripper)
@@ -216,7 +220,7 @@ impl Insert {
         let lost = (grip - eef).norm() > 0.04;
         match self.phase {
             Phase::Rise => {
-                if eef.z > wait.z + 0.09 || n > 20 {
+                if (eef.x < self.base.x + NEAR + 0.05 && error < 0.2) || n > 60 {
                     self.enter(Phase::Align, world);
                 }
             }

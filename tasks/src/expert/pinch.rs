@@ -297,12 +297,12 @@ impl Judge<'_> {
     /// the object itself can be in the way.
     fn lack(&self, pinch: &Pinch, own: bool) -> f64 {
         let r = hand::hand_along(pinch.approach, pinch.opening());
-        let up = |rise: f64| Vector3::z() * rise;
         let mut room = 0.05f64;
-        for rise in [0.0, 0.03, 0.06, 0.10, 0.15] {
-            room = room.min(self.wish.obstacles.room(pinch.at, &r, up(rise)));
+        for way in [0.0, 0.03, 0.06, 0.10, 0.15, 0.20] {
+            let back = -pinch.approach * way;
+            room = room.min(self.wish.obstacles.room(pinch.at, &r, back));
             if own {
-                room = room.min(self.own.room(pinch.at, &r, up(rise)) + 0.003);
+                room = room.min(self.own.room(pinch.at, &r, back) + 0.003);
             }
         }
         let there = self.wish.goal + (pinch.at - self.origin);

@@ -12,6 +12,8 @@ use nalgebra::{Point3, Rotation3, Vector3};
 
 /// How far above the grip point the fingers wait before descending, m.
 const HOVER: f64 = 0.05;
+/// The same for a leaning hand, along its own direction, m: it comes and goes beside what it avoids.
+const LEANING_HOVER: f64 = 0.14;
 /// Free height between the bottom of a carried object and what it passes over, m.
 const MARGIN: f64 = 0.025;
 /// Largest vertical action component in the first 15 mm of a lift by a thin wall.
@@ -129,6 +131,14 @@ impl Put {
         )
     }
 
+    /// Where the hand waits before the grip and where it lifts to first, m; and whether it leans.
+    fn before(&self) -> (Point3<f64>, bool) {
+        let approach = self.pinch.map_or(-Vector3::z(), |p| p.approach);
+        let leans = approach.z > -0.98;
+        let hover = if leans { LEANING_HOVER } else { HOVER };
+        (self.grip - approach * hover, leans)
+    }
+
     fn give_up_grip(&mut self, eef: Point3<f64>) {
         self.failed.extend(self.pinch);
         self.grip = eef;
@@ -155,14 +165,23 @@ impl Put {
         let (point, gripper) = match self.phase {
             Phase::Approach => {
                 let ceiling = self.grip.z.max(self.base.z + 0.188) + 0.12;
-                let way = self.around.way_above(eef, self.grip, HOVER, ceiling);
-                (way, OPEN)
+                let wait = match self.before() {
+                    (wait, true) => self.around.way_above(eef, wait, 0.0, ceiling),
+                    (_, false) => self.around.way_above(eef, self.grip, HOVER, ceiling),
+                };
+                (wait, OPEN)
             }
             Phase::Descend => (self.grip, OPEN),
             Phase::Close => (self.grip, CLOSE),
             Phase::Lift => {
                 let z = eef.z + self.clear_height(world, object, goal) - object.z;
-                (Point3::new(self.grip.x, self.grip.y, z), CLOSE)
+                let (wait, leans) = self.before();
+                if leans && eef.z < wait.z - 0.01 {
+                    // Out the way it came.
+                    (eef + (wait - eef).normalize() * 0.05, CLOSE)
+                } else {
+                    (Point3::new(eef.x, eef.y, z), CLOSE)
+                }
             }
             Phase::Carry => {
                 let lack = self.clear_height(world, object, goal) - object.z;
@@ -172,7 +191,7 @@ impl Put {
                 (eef + flat + Vector3::z() * lack, CLOSE)
             }
             Phase::Lower => {
-                let down = (to.z + self.release).min(0.0).max(-0.02) - 0.004;
+                let down = (to.z + self.release).clamp(-0.02, 0.0) - 0.004;
                 (Point3::new(eef.x + to.x, eef.y + to.y, eef.z + down), CLOSE)
             }
             Phase::Open => (self.grip, OPEN),
@@ -202,8 +221,9 @@ impl Put {
         let error = turn_to(world, &self.orientation(world)).norm();
         match self.phase {
             Phase::Approach => {
-                let flat = (eef.xy() - self.grip.xy()).norm();
-                let low = eef.z - self.grip.z < HOVER + 0.03;
+                let (wait, _) = self.before();
+                let flat = (eef.xy() - wait.xy()).norm();
+                let low = eef.z - wait.z < 0.03;
                 if flat < 0.006 && error < 0.06 && low {
                     self.enter(Phase::Descend);
                 } else if n > 80 || (self.hand.still >= 12 && n > 30) {
