@@ -10,7 +10,7 @@ use nalgebra::{Point3, Rotation3, Vector3};
 /// Height of the grip point above the support while pushing, m.
 const LOW: f64 = 0.014;
 /// Room between the fingers and the object when they come down, m.
-const GAP: f64 = 0.016;
+const GAP: f64 = 0.018;
 /// How far the hand leans in the direction of the push, rad.
 const LEAN: f64 = 0.5;
 /// Distance at which the object counts as arrived, m.
@@ -75,13 +75,26 @@ impl Push {
             let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
             let approach = -direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
             let hand = hand_along(approach, Vector3::z().cross(&direction));
-            around.room(down, &hand, Vector3::zeros())
+            // On the way down along the hand, too.
+            [0.0, 0.03, 0.06]
+                .map(|back| around.room(down, &hand, -approach * back))
+                .into_iter()
+                .fold(f64::INFINITY, f64::min)
         };
         [0, 1, -1, 2, -2, 3, -3]
             .map(turned)
             .into_iter()
             .find(|d| room(*d) > 0.001)
             .unwrap_or(wanted)
+    }
+
+    /// The hand leans forward over the object.
+    fn approach(&self) -> Vector3<f64> {
+        -self.direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN)
+    }
+
+    fn orientation(&self) -> Rotation3<f64> {
+        hand_along(self.approach(), Vector3::z().cross(&self.direction))
     }
 
     fn enter(&mut self, phase: Phase, eef: Point3<f64>) {
@@ -104,16 +117,16 @@ impl Push {
         }
         let behind = object - self.direction * (self.radius + GAP);
         let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
+        let wait = down - self.approach() * 0.09;
         match self.phase {
             Phase::Above => {
-                if (eef.xy() - down.xy()).norm() < 0.008 && eef.z < down.z + 0.11 && n > 25
-                    || n > 80
-                {
+                let turned = turn_to(world, &self.orientation()).norm() < 0.08;
+                if ((eef - wait).norm() < 0.012 && turned) || n > 80 {
                     self.enter(Phase::Down, eef);
                 }
             }
             Phase::Down => {
-                if (eef.z - down.z).abs() < 0.006 || (self.hand.still >= 4 && n > 5) || n > 30 {
+                if (eef - down).norm() < 0.008 || (self.hand.still >= 4 && n > 5) || n > 30 {
                     self.enter(Phase::Push, eef);
                 }
             }
@@ -130,9 +143,9 @@ impl Push {
         }
         let goal = match self.phase {
             Phase::Above => {
-                let far = (eef.xy() - down.xy()).norm();
-                let z = down.z + 0.09 + 0.6 * (far - 0.05).clamp(0.0, 0.25);
-                Point3::new(down.x, down.y, z)
+                let far = (eef.xy() - wait.xy()).norm();
+                let z = wait.z + 0.6 * (far - 0.05).clamp(0.0, 0.25);
+                Point3::new(wait.x, wait.y, z)
             }
             Phase::Down => down,
             Phase::Push => {
@@ -144,9 +157,7 @@ impl Push {
             }
             Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
         };
-        let approach = -self.direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
-        let across = Vector3::z().cross(&self.direction);
-        let turn = turn_to(world, &hand_along(approach, across));
+        let turn = turn_to(world, &self.orientation());
         let mut a = self.hand.pull(eef, goal);
         if self.phase == Phase::Push {
             a.x = a.x.clamp(-0.7, 0.7);
