@@ -226,7 +226,7 @@ impl Put {
                 let low = eef.z - wait.z < 0.03;
                 if flat < 0.006 && error < 0.06 && low {
                     self.enter(Phase::Descend);
-                } else if n > 80 || (self.hand.still >= 6 && n > 14) {
+                } else if n > 80 || (self.hand.still >= 12 && n > 30) {
                     // Something is in the way of this one.
                     self.give_up_grip(eef);
                 }
