@@ -33,6 +33,8 @@ pub(super) struct Drawer {
     instance: usize,
     body: usize,
     open: bool,
+    /// How far it is pulled open, m.
+    far: f64,
     phase: Phase,
     steps: usize,
     hand: Hand,
@@ -68,12 +70,13 @@ pub(super) fn joint_at(world: &World, instance: usize, body: usize) -> f64 {
 }
 
 impl Drawer {
-    /// Plans to open or close the drawer that is body `body` of an instance.
-    pub(super) fn new(world: &World, instance: usize, body: usize, open: bool) -> Drawer {
+    /// Plans to open (`far` m) or close the drawer that is body `body` of an instance.
+    pub(super) fn new(world: &World, instance: usize, body: usize, open: bool, far: f64) -> Drawer {
         let mut drawer = Drawer {
             instance,
             body,
             open,
+            far,
             phase: Phase::Rise,
             steps: 0,
             hand: Hand::default(),
@@ -229,7 +232,7 @@ impl Drawer {
                 }
             }
             Phase::Pull => {
-                let arrived = if self.open { q < -0.154 } else { q > 0.004 };
+                let arrived = if self.open { q < -self.far } else { q > 0.004 };
                 let lost = self.open && (handle - eef).norm() > 0.03;
                 if arrived || lost || (self.hand.still >= 8 && n > 15) || n > 60 {
                     self.tries += usize::from(lost);

@@ -9,6 +9,11 @@ use crate::{TaskError, bddl};
 use bitvla_sim::{JointKind, World};
 use nalgebra::{Point3, Rotation3, Vector3};
 
+/// How far a drawer is pulled to count as open, m: beyond the threshold of the predicate.
+const OPEN: f64 = 0.154;
+/// How far it is pulled to put something in: wider, it stands in the way of the hand beside it, m.
+const FOR_PUTTING: f64 = 0.135;
+
 /// One thing to do.
 #[derive(Debug, Clone)]
 pub(super) enum Errand {
@@ -29,6 +34,8 @@ pub(super) enum Errand {
         instance: usize,
         body: usize,
         open: bool,
+        /// How far it is pulled open, m.
+        far: f64,
     },
     /// Turn a knob on or off.
     Knob {
@@ -134,6 +141,7 @@ fn errands(world: &World, problem: &Problem, fact: &Fact) -> Result<Vec<Errand>,
                 instance,
                 body,
                 open: true,
+                far: FOR_PUTTING,
             });
         }
     }
@@ -257,6 +265,7 @@ fn articulate(world: &World, problem: &Problem, fact: &Fact) -> Result<Errand, T
             instance,
             body,
             open: fact.predicate == Predicate::Open,
+            far: OPEN,
         }),
         (Predicate::TurnOn | Predicate::TurnOff, Some(JointKind::Hinge)) => Ok(Errand::Knob {
             instance,

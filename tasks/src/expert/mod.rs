@@ -67,7 +67,8 @@ impl Skill {
                 instance,
                 body,
                 open,
-            } => Skill::Drawer(Drawer::new(world, *instance, *body, *open)),
+                far,
+            } => Skill::Drawer(Drawer::new(world, *instance, *body, *open, *far)),
             Errand::Knob { instance, body, on } => {
                 Skill::Knob(Knob::new(world, *instance, *body, *on))
             }
