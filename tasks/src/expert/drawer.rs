@@ -4,7 +4,7 @@
 
 use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::bounds;
-use bitvla_sim::{JointDesc, Owner, World, isometry};
+use bitvla_sim::{JointDesc, JointKind, Owner, World, isometry};
 use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
 /// How far the hand points down, rad.
@@ -69,6 +69,15 @@ pub(super) fn joint_at(world: &World, instance: usize, body: usize) -> f64 {
         .unwrap_or(0.0)
 }
 
+/// Unit vector in the world along which the drawer that is body `body` of an instance opens; `None` if it
+/// does not slide.
+pub(super) fn outward(world: &World, instance: usize, body: usize) -> Option<Vector3<f64>> {
+    let joint = joint_of(world, instance, body).filter(|j| j.kind == JointKind::Slide)?;
+    let inwards = joint.range[0].abs() > joint.range[1].abs();
+    let sign = if inwards { -1.0 } else { 1.0 };
+    Some(body_pose(world, instance, body).rotation * Vector3::from(joint.axis) * sign)
+}
+
 impl Drawer {
     /// Plans to open (`far` m) or close the drawer that is body `body` of an instance.
     pub(super) fn new(world: &World, instance: usize, body: usize, open: bool, far: f64) -> Drawer {
@@ -99,17 +108,8 @@ impl Drawer {
         format!("{:?}", self.phase).to_lowercase()
     }
 
-    /// Unit vector in the world along which the drawer opens.
     fn outward(&self, world: &World) -> Vector3<f64> {
-        let Some(joint) = joint_of(world, self.instance, self.body) else {
-            return Vector3::x();
-        };
-        let sign = if joint.range[0].abs() > joint.range[1].abs() {
-            -1.0
-        } else {
-            1.0
-        };
-        body_pose(world, self.instance, self.body).rotation * Vector3::from(joint.axis) * sign
+        outward(world, self.instance, self.body).unwrap_or_else(Vector3::x)
     }
 
     /// Middle of the handle: the wide shape that sticks out farthest.

@@ -1,5 +1,6 @@
 //! From a goal to errands: what has to be done, in which order, for all its facts to hold.
 
+use super::drawer::outward;
 use super::obstacles::Obstacles;
 use super::rim_grasp::Rim;
 use super::spot::{Spot, aligned};
@@ -145,10 +146,23 @@ fn errands(world: &World, problem: &Problem, fact: &Fact) -> Result<Vec<Errand>,
             });
         }
     }
-    out.push(Errand::Put {
-        object,
-        spot: site_spot(world, problem, fact, (object, instance), &region.local),
-    });
+    let mut spot = site_spot(world, problem, fact, (object, instance), &region.local);
+    if let (Spot::Site { shift, .. }, Predicate::In) = (&mut spot, fact.predicate)
+        && let Some(outward) = outward(world, instance, body)
+    {
+        // By the front of the drawer: furniture overhangs its back.
+        let (low, high) = Obstacles::only(world, object).corners();
+        let half = 0.5 * (high - low).dot(&outward.abs());
+        let room = world
+            .site_pose(instance, &region.local)
+            .map_or(0.0, |(pose, size)| {
+                (pose.rotation * Vector3::from(size))
+                    .abs()
+                    .dot(&outward.abs())
+            });
+        *shift += outward * (room - half - 0.002).max(0.0);
+    }
+    out.push(Errand::Put { object, spot });
     Ok(out)
 }
 
