@@ -136,9 +136,8 @@ fn films(
 }
 
 fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
-    println!("world version {WORLD_VERSION}");
     let assets = sources.own()?;
-    let mut text = String::new();
+    let mut text = format!("world version {WORLD_VERSION}\n");
     for name in sources.own_names()? {
         list_suite(&mut text, &Suite::load(&assets, &name)?);
     }
