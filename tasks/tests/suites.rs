@@ -206,7 +206,8 @@ fn states_of_long_rest() -> Result<(), TaskError> {
 }
 
 /// The stored states are what the sampler draws with today's models (seed 1000 task + state), up to
-/// what another setting of the contact solver changes where things land. Spatial's are frozen:
+/// what another setting of the contact solver changes where things land: 1 cm, and 3 degrees (0.025 of
+/// a quaternion), for a bottle turns on landing. Spatial's are frozen:
 /// policies were trained beside them.
 #[test]
 fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
@@ -221,7 +222,10 @@ fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
             for ((a, x), (b, y)) in pairs {
                 assert_eq!(a, b);
                 assert!(
-                    x.iter().zip(y).all(|(x, y)| (x - y).abs() < 0.01),
+                    x.iter()
+                        .zip(y)
+                        .enumerate()
+                        .all(|(i, (x, y))| (x - y).abs() < if i < 3 { 0.01 } else { 0.025 }),
                     "{name} {}: `{a}` is stored at {y:?}, drawn at {x:?}; draw again with \
                      `cargo run --release -p bitvla-tasks --example draw_init_states {name}`",
                     task.id
