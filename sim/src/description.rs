@@ -532,6 +532,11 @@ impl SceneDesc {
             .collect()
     }
 
+    /// Index of the instance of a name.
+    pub fn instance(&self, name: &str) -> Option<usize> {
+        self.instances.iter().position(|i| i.name == name)
+    }
+
     /// The model an owner stands for.
     pub fn model(&self, owner: Owner) -> &ModelDesc {
         match owner {

@@ -138,7 +138,7 @@ fn films(
 fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
     let assets = sources.own()?;
     let mut text = format!("world version {WORLD_VERSION}\n");
-    for name in sources.own_names()? {
+    for name in Suite::names(&assets) {
         list_suite(&mut text, &Suite::load(&assets, &name)?);
     }
     match sources.checkout()? {

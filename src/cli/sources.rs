@@ -4,11 +4,9 @@ use super::Cli;
 use crate::{EvalError, LiberoFiles, Stage};
 use bitvla_tasks::libero::suites::SUITES;
 use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile};
+use bitvla_tasks::suite::OWN;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
-
-/// Our own suites in the order of `--suite all`.
-pub(super) const OWN: [&str; 4] = ["spatial", "object", "goal", "long"];
 
 /// What the global options name.
 pub(super) struct Sources<'a> {
@@ -80,23 +78,6 @@ impl<'a> Sources<'a> {
         Ok(Assets::open(&self.assets)?)
     }
 
-    /// Names of the suites in the asset folder: the four of this repository first.
-    pub(super) fn own_names(&self) -> Result<Vec<String>, EvalError> {
-        let dir = self.assets.join("suites");
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(EvalError::io(&dir))? {
-            let entry = entry.map_err(EvalError::io(&dir))?;
-            if entry.path().join("suite.toml").is_file() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        names.sort_by_key(|name| {
-            let place = OWN.iter().position(|own| own == name);
-            (place.unwrap_or(OWN.len()), name.clone())
-        });
-        Ok(names)
-    }
-
     /// The checkout, if one was named.
     pub(super) fn checkout(&self) -> Result<Option<LiberoSuites>, EvalError> {
         Ok(self.libero.map(LiberoSuites::open).transpose()?)
@@ -121,7 +102,8 @@ impl<'a> Sources<'a> {
         if let Some(suite) = LiberoSuite::named(name) {
             return self.open_libero(suite);
         }
-        let known = self.own_names()?;
+        let assets = self.own()?;
+        let known = Suite::names(&assets);
         if !known.iter().any(|own| own == name) {
             let libero = SUITES.map(|suite| suite.name).join(", ");
             return Err(EvalError::Input(format!(
@@ -138,7 +120,6 @@ impl<'a> Sources<'a> {
                 SUITES.map(|suite| suite.name).join(", ")
             )));
         }
-        let assets = self.own()?;
         let suite = Suite::load(&assets, name)?;
         Ok(Opened {
             assets,

@@ -379,10 +379,7 @@ fn arrange(
     record: &PredicateRecord,
     sample: &PredicateSample,
 ) -> f64 {
-    let find = |world: &World, name: &str| {
-        let instances = &world.scene().instances;
-        instances.iter().position(|i| i.name == name)
-    };
+    let find = |world: &World, name: &str| world.scene().instance(name);
     let mut site_mm = 0.0;
     let pair = |pos: Option<[f64; 3]>, quat: Option<[f64; 4]>| Some(isometry(pos?, quat?));
     if let (Some(at), Some(i)) = (
@@ -437,11 +434,7 @@ fn one_episode(
         .obj
         .iter()
         .filter_map(|(name, poses)| {
-            let i = world
-                .scene()
-                .instances
-                .iter()
-                .position(|i| &i.name == name)?;
+            let i = world.scene().instance(name)?;
             Some((i, poses))
         })
         .collect();

@@ -324,11 +324,7 @@ fn one(
         .obj
         .iter()
         .filter_map(|(name, poses)| {
-            let i = world
-                .scene()
-                .instances
-                .iter()
-                .position(|i| &i.name == name)?;
+            let i = world.scene().instance(name)?;
             let settled = poses.get(9)?;
             let went = poses.last().is_some_and(|p| far(p, settled) > MOVED);
             went.then_some((i, name, poses))

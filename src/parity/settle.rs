@@ -192,7 +192,7 @@ fn one(
             _ => continue,
         };
         for (name, state) in &recorded.obj {
-            let instances = &world.scene().instances;
+            let scene = world.scene();
             let row = |thing: &str, category: &str| Row {
                 key: (suite.to_owned(), task, run.init),
                 steps: step,
@@ -204,7 +204,7 @@ fn one(
             match state {
                 JointState::Pose(p) => {
                     let thing = name.strip_suffix("_joint0").unwrap_or(name);
-                    let Some(i) = instances.iter().position(|i| i.name == thing) else {
+                    let Some(i) = scene.instance(thing) else {
                         return Err(unknown(name));
                     };
                     let (ours, theirs) = (world.instance_pose(i), pose(p));
@@ -212,12 +212,12 @@ fn one(
                     let deg = angle_deg(&ours.rotation, &theirs.rotation);
                     rows.push(Row {
                         pose: Some((mm, deg)),
-                        ..row(thing, &instances[i].model.name)
+                        ..row(thing, &scene.instances[i].model.name)
                     });
                 }
                 JointState::Scalar(q) => {
                     let found = split_joint(problem, name).and_then(|(instance, joint)| {
-                        let i = instances.iter().position(|i| i.name == instance)?;
+                        let i = scene.instance(&instance)?;
                         Some((i, world.joint_position(i, &joint)?))
                     });
                     let Some((i, ours)) = found else {
@@ -225,7 +225,7 @@ fn one(
                     };
                     rows.push(Row {
                         joint: Some((ours - q).abs()),
-                        ..row(name, &instances[i].model.name)
+                        ..row(name, &scene.instances[i].model.name)
                     });
                 }
             }

@@ -164,9 +164,7 @@ fn arena_region(world: &World, ranges: &[[f64; 4]]) -> (Isometry3<f64>, [f64; 3]
 fn instance(world: &World, problem: &Problem, fact: &Fact, name: &str) -> Result<usize, TaskError> {
     world
         .scene()
-        .instances
-        .iter()
-        .position(|i| i.name == name)
+        .instance(name)
         .ok_or_else(|| bad(problem, fact, &format!("`{name}` is not in the scene")))
 }
 

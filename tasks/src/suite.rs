@@ -52,11 +52,13 @@ struct TaskEntry {
     instruction: String,
 }
 
+/// The suites of this repository, in order.
+pub const OWN: [&str; 4] = ["spatial", "object", "goal", "long"];
+
 impl Suite {
     /// Names of the suites under `assets/suites`: the four of this repository first, then others in
     /// alphabetical order.
     pub fn names(assets: &Assets) -> Vec<String> {
-        const FIRST: [&str; 4] = ["spatial", "object", "goal", "long"];
         let mut names: Vec<String> = std::fs::read_dir(assets.dir().join("suites"))
             .into_iter()
             .flat_map(|entries| entries.flatten())
@@ -64,8 +66,8 @@ impl Suite {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         names.sort_by_key(|name| {
-            let place = FIRST.iter().position(|first| first == name);
-            (place.unwrap_or(FIRST.len()), name.clone())
+            let place = OWN.iter().position(|own| own == name);
+            (place.unwrap_or(OWN.len()), name.clone())
         });
         names
     }

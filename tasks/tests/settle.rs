@@ -79,9 +79,7 @@ fn settle(label: &str, placed: &[Placed], rest: &[(&str, f64, f64)]) {
             frame.write_png(&path).unwrap_or_else(|e| panic!("{e}"));
         }
     }
-    let index = |name: &str| {
-        (scene.instances.iter().position(|i| i.name == name)).unwrap_or_else(|| panic!("{name}"))
-    };
+    let index = |name: &str| scene.instance(name).unwrap_or_else(|| panic!("{name}"));
     let mut problems = Vec::new();
     let before: Vec<_> = (rest.iter())
         .map(|(name, ..)| world.instance_pose(index(name)))

@@ -239,6 +239,19 @@ fn cumulative(
     Ok(())
 }
 
+/// Writes the label of a row of bars; gives the middle of the row.
+fn row_label(c: &mut dyn Canvas, row: usize, label: &str) -> Result<f64, String> {
+    let y = TOP + ROW * (row as f64 + 0.5);
+    c.text(
+        (BAR_LEFT - 12.0, y),
+        12.0,
+        Align::Right,
+        INK,
+        &clip(label, 46),
+    )?;
+    Ok(y)
+}
+
 fn bars(
     c: &mut dyn Canvas,
     top: f64,
@@ -263,14 +276,7 @@ fn bars(
         c.text((px(v), bottom + 15.0), 12.0, Align::Middle, GREY, &words)?;
     }
     for (i, (label, value, color)) in rows.iter().enumerate() {
-        let y = TOP + ROW * (i as f64 + 0.5);
-        c.text(
-            (BAR_LEFT - 12.0, y),
-            12.0,
-            Align::Right,
-            INK,
-            &clip(label, 46),
-        )?;
+        let y = row_label(c, i, label)?;
         let color = hue(*color);
         c.bar(
             (BAR_LEFT, y - 7.0),
@@ -291,14 +297,7 @@ fn bars(
 fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) -> Drawn {
     legend(c, kinds.iter().enumerate().map(|(i, k)| (k.as_str(), i)))?;
     for (i, (label, counts)) in rows.iter().enumerate() {
-        let y = TOP + ROW * (i as f64 + 0.5);
-        c.text(
-            (BAR_LEFT - 12.0, y),
-            12.0,
-            Align::Right,
-            INK,
-            &clip(label, 46),
-        )?;
+        let y = row_label(c, i, label)?;
         let all: usize = counts.iter().sum();
         let width = (BAR_RIGHT - BAR_LEFT) / all.max(1) as f64;
         let mut left = BAR_LEFT;

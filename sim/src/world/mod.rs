@@ -477,6 +477,11 @@ impl World {
         Some(self.joint_value(reference))
     }
 
+    /// World pose of body `body` of instance `i` as the cameras see it: after 23 of the 25 physics steps.
+    pub fn seen_pose(&self, i: usize, body: usize) -> Isometry3<f64> {
+        self.row_pose(&self.state.samples.camera_poses, self.first_row[i] + body)
+    }
+
     /// The configuration the cameras see: after 23 of the 25 physics steps.
     pub fn visual_state(&self) -> VisualState {
         let samples = &self.state.samples;

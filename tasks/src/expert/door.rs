@@ -1,9 +1,9 @@
 //! Pushes a hinged door shut with closed fingers that reach down behind its upper edge.
 
-use super::drawer::{body_pose, joint_at, joint_of};
-use super::hand::{CLOSE, Hand, hand_along, turn_to};
-use super::obstacles::bounds;
-use bitvla_sim::{World, isometry};
+use super::drawer::{joint_at, joint_of};
+use super::hand::{CLOSE, Course, Hand, hand_along, turn_to};
+use super::obstacles::boxes;
+use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
 /// How far the grip point is below the upper edge, m: the hand stays above it.
@@ -26,10 +26,7 @@ enum Phase {
 pub(super) struct Door {
     instance: usize,
     body: usize,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
-    from: Point3<f64>,
+    course: Course<Phase>,
 }
 
 /// The panel of a door now.
@@ -45,38 +42,26 @@ struct Panel {
 impl Door {
     /// Plans to shut the door that is body `body` of an instance.
     pub(super) fn new(world: &World, instance: usize, body: usize) -> Door {
-        let mut door = Door {
+        Door {
             instance,
             body,
-            phase: Phase::Rise,
-            steps: 0,
-            hand: Hand::default(),
-            from: Point3::origin(),
-        };
-        door.enter(Phase::Rise, world);
-        door
+            course: Course::new(world, Phase::Rise),
+        }
     }
 
     /// Whether the hand has left the door.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Up && self.steps >= 8
+        self.course.phase == Phase::Up && self.course.steps >= 8
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
-    }
-
-    fn enter(&mut self, phase: Phase, world: &World) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
-        self.from = Point3::from(world.eef_pose().translation.vector);
+        self.course.name()
     }
 
     /// The panel is the widest shape of the door.
     fn panel(&self, world: &World) -> Panel {
-        let pose = body_pose(world, self.instance, self.body);
+        let pose = world.seen_pose(self.instance, self.body);
         let hinge = Point3::from(pose.translation.vector);
         let mut panel = Panel {
             at: hinge,
@@ -84,18 +69,13 @@ impl Door {
             along: Vector3::x(),
         };
         let mut widest = 0.0;
-        let bodies = &world.scene().instances[self.instance].model.bodies;
-        for shape in &bodies[self.body].collision {
-            let Some((centre, half)) = bounds(&shape.shape) else {
-                continue;
-            };
+        for (at, half) in boxes(world, self.instance, self.body) {
             if half.amax() <= widest {
                 continue;
             }
             widest = half.amax();
-            let at = pose * isometry(shape.pos, shape.quat_wxyz);
             let r = at.rotation.to_rotation_matrix();
-            let middle = at * Point3::from(centre);
+            let middle = Point3::from(at.translation.vector);
             let top = middle.z + r.matrix().abs().row(2).transpose().dot(&half);
             let mut along = middle - hinge;
             along.z = 0.0;
@@ -119,56 +99,58 @@ impl Door {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
-        let n = self.steps;
+        let eef = self.course.look(world);
+        let n = self.course.steps;
         let panel = self.panel(world);
         let touch = panel.at - panel.push * TOUCH - Vector3::z() * DEPTH;
         let wait = touch - panel.push * 0.035;
         let over = panel.at.z + 0.07;
         let q = joint_at(world, self.instance, self.body);
-        match self.phase {
+        match self.course.phase {
             Phase::Rise => {
                 if eef.z > over - 0.01 || n > 40 {
-                    self.enter(Phase::Across, world);
+                    self.course.enter(Phase::Across, eef);
                 }
             }
             Phase::Across => {
                 let turned = turn_to(world, &hand_along(-Vector3::z(), panel.along)).norm() < 0.1;
                 if ((eef.xy() - wait.xy()).norm() < 0.012 && turned) || n > 80 {
-                    self.enter(Phase::Down, world);
+                    self.course.enter(Phase::Down, eef);
                 }
             }
             Phase::Down => {
-                if (eef.z - wait.z).abs() < 0.008 || (self.hand.still >= 4 && n > 6) || n > 30 {
-                    self.enter(Phase::Push, world);
+                if (eef.z - wait.z).abs() < 0.008
+                    || (self.course.hand.still >= 4 && n > 6)
+                    || n > 30
+                {
+                    self.course.enter(Phase::Push, eef);
                 }
             }
             Phase::Push => {
                 let shut = joint_of(world, self.instance, self.body)
                     .is_some_and(|j| q > j.range[1] - 0.003);
-                if shut || (self.hand.still >= 8 && n > 20) || n > 110 {
-                    self.enter(Phase::Up, world);
+                if shut || (self.course.hand.still >= 8 && n > 20) || n > 110 {
+                    self.course.enter(Phase::Up, eef);
                 }
             }
             Phase::Up => {
                 if n > 10 {
-                    self.enter(Phase::Rise, world);
+                    self.course.enter(Phase::Rise, eef);
                 }
             }
         }
-        let goal = match self.phase {
-            Phase::Rise => Point3::new(self.from.x, self.from.y, over + 0.01),
+        let goal = match self.course.phase {
+            Phase::Rise => Point3::new(self.course.from.x, self.course.from.y, over + 0.01),
             Phase::Across => Point3::new(wait.x, wait.y, over + 0.005),
             Phase::Down => wait,
             Phase::Push => touch + panel.push * 0.05,
-            Phase::Up => self.from + Vector3::z() * 0.09 - panel.push * 0.03,
+            Phase::Up => self.course.from + Vector3::z() * 0.09 - panel.push * 0.03,
         };
-        let a = self.hand.pull(eef, goal);
+        let a = self.course.hand.pull(eef, goal);
         let turn = turn_to(world, &hand_along(-Vector3::z(), panel.along));
         // A hand that comes level rises as it is and turns on the way back to the robot, slowly: the arm
         // stretches otherwise.
-        let share = match self.phase {
+        let share = match self.course.phase {
             Phase::Rise => 0.0,
             Phase::Across => 0.2 / turn.amax().max(0.2),
             _ => 1.0,

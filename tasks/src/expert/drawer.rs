@@ -2,10 +2,10 @@
 //! turned towards the robot's side, its fingers above and below the handle bar; for closing it comes
 //! with closed fingers.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
-use super::obstacles::bounds;
-use bitvla_sim::{JointDesc, JointKind, Owner, World, isometry};
-use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
+use super::hand::{CLOSE, Course, Hand, OPEN, grip_point, hand_along, turn_to};
+use super::obstacles::boxes;
+use bitvla_sim::{JointDesc, JointKind, World};
+use nalgebra::{Point3, Rotation3, Vector3};
 
 /// How far the hand points down, rad.
 const TILT: f64 = 0.45;
@@ -35,24 +35,9 @@ pub(super) struct Drawer {
     open: bool,
     /// How far it is pulled open, m.
     far: f64,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
+    course: Course<Phase>,
     turn: Rotation3<f64>,
     approach: Vector3<f64>,
-    from: Point3<f64>,
-    tries: usize,
-}
-
-/// World pose of body `body` of instance `instance`.
-pub(super) fn body_pose(world: &World, instance: usize, body: usize) -> Isometry3<f64> {
-    let rows = world.scene().body_table();
-    let row = rows
-        .iter()
-        .position(|r| r.owner == Owner::Instance(instance) && r.body == body);
-    let poses = world.visual_state().poses;
-    row.and_then(|r| poses.get(r).copied())
-        .unwrap_or_else(Isometry3::identity)
 }
 
 /// The joint of a body.
@@ -75,7 +60,7 @@ pub(super) fn outward(world: &World, instance: usize, body: usize) -> Option<Vec
     let joint = joint_of(world, instance, body).filter(|j| j.kind == JointKind::Slide)?;
     let inwards = joint.range[0].abs() > joint.range[1].abs();
     let sign = if inwards { -1.0 } else { 1.0 };
-    Some(body_pose(world, instance, body).rotation * Vector3::from(joint.axis) * sign)
+    Some(world.seen_pose(instance, body).rotation * Vector3::from(joint.axis) * sign)
 }
 
 impl Drawer {
@@ -86,13 +71,9 @@ impl Drawer {
             body,
             open,
             far,
-            phase: Phase::Rise,
-            steps: 0,
-            hand: Hand::default(),
+            course: Course::new(world, Phase::Rise),
             turn: Rotation3::identity(),
             approach: -Vector3::z(),
-            from: Point3::origin(),
-            tries: 0,
         };
         drawer.plan(world);
         drawer
@@ -100,12 +81,12 @@ impl Drawer {
 
     /// Whether the drawer is where it should be and the hand has left it.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Retreat && self.steps >= 14
+        self.course.phase == Phase::Retreat && self.course.steps >= 14
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
+        self.course.name()
     }
 
     fn outward(&self, world: &World) -> Vector3<f64> {
@@ -114,25 +95,20 @@ impl Drawer {
 
     /// Middle of the handle: the wide shape that sticks out farthest.
     fn handle(&self, world: &World) -> Point3<f64> {
-        let pose = body_pose(world, self.instance, self.body);
         let out = self.outward(world);
-        let shapes = &world.scene().instances[self.instance].model.bodies[self.body].collision;
         let mut best: Option<(f64, Point3<f64>)> = None;
-        for shape in shapes {
-            let Some((centre, half)) = bounds(&shape.shape) else {
-                continue;
-            };
-            let at = pose * isometry(shape.pos, shape.quat_wxyz);
-            let middle = at * Point3::from(centre);
+        for (at, half) in boxes(world, self.instance, self.body) {
+            let middle = at.translation.vector;
             let reach = (at.rotation.to_rotation_matrix().matrix().transpose() * out)
                 .abs()
                 .dot(&half)
-                + middle.coords.dot(&out);
+                + middle.dot(&out);
             if half.amax() > 0.02 && best.as_ref().is_none_or(|(r, _)| reach > *r) {
-                best = Some((reach, middle));
+                best = Some((reach, middle.into()));
             }
         }
-        best.map_or(Point3::from(pose.translation.vector), |(_, p)| p)
+        let body = world.seen_pose(self.instance, self.body);
+        best.map_or(Point3::from(body.translation.vector), |(_, p)| p)
     }
 
     fn plan(&mut self, world: &World) {
@@ -149,18 +125,11 @@ impl Drawer {
             Vector3::z().cross(&self.approach)
         };
         self.turn = hand_along(self.approach, opening);
-        self.enter(Phase::Rise, world);
-    }
-
-    fn enter(&mut self, phase: Phase, world: &World) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
-        self.from = Point3::from(world.eef_pose().translation.vector);
+        self.course.enter(Phase::Rise, grip_point(world));
     }
 
     fn gripper(&self) -> f64 {
-        match (self.open, self.phase) {
+        match (self.open, self.course.phase) {
             (true, Phase::Close | Phase::Pull) | (false, _) => CLOSE,
             _ => OPEN,
         }
@@ -168,33 +137,36 @@ impl Drawer {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
+        let eef = self.course.look(world);
         self.advance(world, eef);
         let out = self.outward(world);
         let handle = self.handle(world);
         let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
-        let goal = match self.phase {
-            Phase::Rise => Point3::new(self.from.x, self.from.y, self.from.z.max(wait.z + 0.10)),
+        let goal = match self.course.phase {
+            Phase::Rise => Point3::new(
+                self.course.from.x,
+                self.course.from.y,
+                self.course.from.z.max(wait.z + 0.10),
+            ),
             Phase::Align => wait,
             Phase::Advance if self.open => handle,
             Phase::Advance => handle - self.approach * 0.01,
-            Phase::Close => self.from,
+            Phase::Close => self.course.from,
             Phase::Pull if self.open => eef + out * 0.04,
             Phase::Pull => eef - out * 0.03 + (handle - eef - out * out.dot(&(handle - eef))) * 0.5,
-            Phase::Open => self.from,
-            Phase::Retreat => self.from - self.approach * 0.08 + Vector3::z() * 0.08,
+            Phase::Open => self.course.from,
+            Phase::Retreat => self.course.from - self.approach * 0.08 + Vector3::z() * 0.08,
         };
-        let mut a = self.hand.pull(eef, goal);
-        if self.phase == Phase::Pull && self.open {
+        let mut a = self.course.hand.pull(eef, goal);
+        if self.course.phase == Phase::Pull && self.open {
             // Straight out, at the height and place where the bar was taken.
-            let side = self.from - eef;
+            let side = self.course.from - eef;
             let side = side - out * out.dot(&side);
             a = out * 0.6 + side / 0.05;
         }
         let turn = turn_to(world, &self.turn);
         // Slowly while the arm gets into its new posture: it stretches otherwise.
-        let turn = match self.phase {
+        let turn = match self.course.phase {
             Phase::Rise => Vector3::zeros(),
             Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
             _ => turn,
@@ -203,45 +175,45 @@ impl Drawer {
     }
 
     fn advance(&mut self, world: &World, eef: Point3<f64>) {
-        let n = self.steps;
+        let n = self.course.steps;
         let q = joint_at(world, self.instance, self.body);
         let handle = self.handle(world);
         let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
-        match self.phase {
+        match self.course.phase {
             Phase::Rise => {
                 if eef.z > wait.z + 0.08 || n > 20 {
-                    self.enter(Phase::Align, world);
+                    self.course.enter(Phase::Align, eef);
                 }
             }
             Phase::Align => {
                 let error = turn_to(world, &self.turn).norm();
                 if ((eef - wait).norm() < 0.012 && error < 0.06) || n > 70 {
-                    self.enter(Phase::Advance, world);
+                    self.course.enter(Phase::Advance, eef);
                 }
             }
             Phase::Advance => {
                 let left = (handle - eef).dot(&self.approach);
                 let there = left < if self.open { 0.003 } else { 0.016 };
-                if there || (self.hand.still >= 4 && n > 8) || n > 40 {
-                    self.enter(if self.open { Phase::Close } else { Phase::Pull }, world);
+                if there || (self.course.hand.still >= 4 && n > 8) || n > 40 {
+                    self.course
+                        .enter(if self.open { Phase::Close } else { Phase::Pull }, eef);
                 }
             }
             Phase::Close => {
                 if n > 12 {
-                    self.enter(Phase::Pull, world);
+                    self.course.enter(Phase::Pull, eef);
                 }
             }
             Phase::Pull => {
                 let arrived = if self.open { q < -self.far } else { q > 0.004 };
                 let lost = self.open && (handle - eef).norm() > 0.03;
-                if arrived || lost || (self.hand.still >= 8 && n > 15) || n > 60 {
-                    self.tries += usize::from(lost);
-                    self.enter(Phase::Open, world);
+                if arrived || lost || (self.course.hand.still >= 8 && n > 15) || n > 60 {
+                    self.course.enter(Phase::Open, eef);
                 }
             }
             Phase::Open => {
                 if n > if self.open { 7 } else { 1 } {
-                    self.enter(Phase::Retreat, world);
+                    self.course.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {

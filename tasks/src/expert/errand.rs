@@ -95,7 +95,7 @@ pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<Step>, TaskEr
 }
 
 fn errands(world: &World, problem: &Problem, fact: &Fact) -> Result<Vec<Errand>, TaskError> {
-    let index = |name: &str| world.scene().instances.iter().position(|i| i.name == name);
+    let index = |name: &str| world.scene().instance(name);
     let name = |i: usize| fact.args.get(i).map(String::as_str).unwrap_or_default();
     if fact.predicate.arity() == 1 {
         return articulate(world, problem, fact).map(|e| vec![e]);
@@ -262,9 +262,7 @@ fn articulate(world: &World, problem: &Problem, fact: &Fact) -> Result<Errand, T
     let owner = region.map_or(first, |r| r.target.as_str());
     let instance = world
         .scene()
-        .instances
-        .iter()
-        .position(|i| i.name == owner)
+        .instance(owner)
         .ok_or_else(|| refuse(problem, fact, "there is no such fixture"))?;
     let bodies = &world.scene().instances[instance].model.bodies;
     let body = bodies

@@ -8,6 +8,8 @@ use nalgebra::{Matrix3, Point3, Rotation3, Vector3};
 const METRES: f64 = 0.05;
 /// Radians of an action component of 1.
 const RADIANS: f64 = 0.5;
+/// Largest vertical action component in the first 15 mm of a lift by a thin wall.
+const GENTLE: f64 = 0.2;
 /// Gripper component that opens.
 pub(super) const OPEN: f64 = -1.0;
 /// Gripper component that closes.
@@ -35,7 +37,7 @@ impl Default for Hand {
 impl Hand {
     /// Where the grip point is; counts the steps without motion.
     pub(super) fn look(&mut self, world: &World) -> Point3<f64> {
-        let eef = Point3::from(world.eef_pose().translation.vector);
+        let eef = grip_point(world);
         let moved = (eef - self.last_eef).norm();
         self.still = if moved < 0.0008 { self.still + 1 } else { 0 };
         self.last_eef = eef;
@@ -69,6 +71,59 @@ impl Hand {
         let turn = turn / turn.amax().max(1.0);
         [a.x, a.y, a.z, turn.x, turn.y, turn.z, gripper]
     }
+}
+
+/// How far an errand has come: its phase, how long that has lasted, where it began, and the hand.
+#[derive(Debug, Clone)]
+pub(super) struct Course<P> {
+    pub phase: P,
+    /// Control steps in this phase, the present one included.
+    pub steps: usize,
+    /// Where the grip point was when the phase began, m.
+    pub from: Point3<f64>,
+    pub hand: Hand,
+}
+
+impl<P: Copy + std::fmt::Debug> Course<P> {
+    pub(super) fn new(world: &World, phase: P) -> Course<P> {
+        Course {
+            phase,
+            steps: 0,
+            from: grip_point(world),
+            hand: Hand::default(),
+        }
+    }
+
+    /// Begins a control step: where the grip point is.
+    pub(super) fn look(&mut self, world: &World) -> Point3<f64> {
+        self.steps += 1;
+        self.hand.look(world)
+    }
+
+    /// Begins a phase with the grip point where it is now.
+    pub(super) fn enter(&mut self, phase: P, eef: Point3<f64>) {
+        self.phase = phase;
+        self.steps = 0;
+        self.from = eef;
+        self.hand.rest();
+    }
+
+    /// One word for the phase, for logs.
+    pub(super) fn name(&self) -> String {
+        format!("{:?}", self.phase).to_lowercase()
+    }
+}
+
+/// Where the grip point is, m.
+pub(super) fn grip_point(world: &World) -> Point3<f64> {
+    Point3::from(world.eef_pose().translation.vector)
+}
+
+/// The vertical action component of a lift by a thin wall that has risen so far, m: gently at first, while
+/// the leaning wall turns until it lies flat between the pads.
+pub(super) fn gentle_lift(z: f64, rise: f64) -> f64 {
+    let limit = GENTLE + ((rise.max(0.0) - 0.015) / 0.02).clamp(0.0, 1.0) * (1.0 - GENTLE);
+    z.clamp(-limit, limit)
 }
 
 /// The orientation of a hand that points along `approach` and whose fingers open along `opening`

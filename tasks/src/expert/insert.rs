@@ -1,8 +1,7 @@
 //! Puts an object into something that opens to the side (a microwave): the hand comes level, takes the
 //! object by what sticks out towards it (a handle), lifts it over the sill, pushes it in and lets go.
 
-use super::drawer::body_pose;
-use super::hand::{CLOSE, Hand, OPEN, hand_of, turn_to};
+use super::hand::{CLOSE, Course, Hand, OPEN, grip_point, hand_of, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
 use bitvla_sim::World;
@@ -40,10 +39,7 @@ enum Phase {
 pub(super) struct Insert {
     object: usize,
     base: Point3<f64>,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
-    from: Point3<f64>,
+    course: Course<Phase>,
     inward: Vector3<f64>,
     approach: Vector3<f64>,
     turn: Rotation3<f64>,
@@ -75,15 +71,12 @@ impl Insert {
         let bodies = &world.scene().instances[instance].model.bodies;
         let hinge = (0..bodies.len())
             .find(|b| bodies[*b].joint.is_some())
-            .map(|b| body_pose(world, instance, b).translation.vector - door.coords);
+            .map(|b| world.seen_pose(instance, b).translation.vector - door.coords);
         let aside = hinge.map_or(0.0, |h| ASIDE.copysign(h.dot(&across)));
         let mut insert = Insert {
             object,
             base: Point3::from(world.scene().arena.robot_base_pos),
-            phase: Phase::Rise,
-            steps: 0,
-            hand: Hand::default(),
-            from: Point3::origin(),
+            course: Course::new(world, Phase::Rise),
             inward,
             approach,
             turn: Rotation3::identity(),
@@ -99,12 +92,12 @@ impl Insert {
 
     /// Whether the object has been let go and the hand has left.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Retreat && self.steps >= 14
+        self.course.phase == Phase::Retreat && self.course.steps >= 14
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
+        self.course.name()
     }
 
     fn plan(&mut self, world: &World) {
@@ -129,14 +122,7 @@ impl Insert {
         // The x axis of a level hand points away from the robot: the last joint stays near its middle.
         let out = if across.x < 0.0 { -across } else { across };
         self.turn = hand_of(self.approach, out);
-        self.enter(Phase::Rise, world);
-    }
-
-    fn enter(&mut self, phase: Phase, world: &World) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
-        self.from = Point3::from(world.eef_pose().translation.vector);
+        self.course.enter(Phase::Rise, grip_point(world));
     }
 
     /// Where the object is held now, m.
@@ -156,7 +142,7 @@ impl Insert {
 
     /// The orientation the hand should have now.
     fn orientation(&self) -> Rotation3<f64> {
-        let aside = match self.phase {
+        let aside = match self.course.phase {
             Phase::Before | Phase::Into | Phase::Lower | Phase::Open | Phase::Retreat => self.aside,
             _ => 0.0,
         };
@@ -165,8 +151,7 @@ impl Insert {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
+        let eef = self.course.look(world);
         let object = origin(world, self.object);
         self.advance(world, eef, object);
         let grip = self.held(world);
@@ -174,13 +159,15 @@ impl Insert {
         let z = self.door.z + self.below + OVER;
         let across = Vector3::z().cross(&self.inward);
         let line = (self.door - object).dot(&across);
-        let goal = match self.phase {
+        let goal = match self.course.phase {
             // The hand turns near the robot, where the elbow is bent.
             Phase::Rise => Point3::new(self.base.x + NEAR, 0.5 * wait.y, wait.z + 0.14),
             Phase::Align => wait,
             Phase::Advance => grip,
-            Phase::Close | Phase::Open => self.from,
-            Phase::Lift => Point3::new(self.from.x, self.from.y, eef.z + z - object.z),
+            Phase::Close | Phase::Open => self.course.from,
+            Phase::Lift => {
+                Point3::new(self.course.from.x, self.course.from.y, eef.z + z - object.z)
+            }
             Phase::Before => eef + across * line + Vector3::z() * (z - object.z),
             Phase::Into => {
                 let left = self.left(world);
@@ -190,20 +177,20 @@ impl Insert {
             Phase::Retreat => {
                 let back = self.orientation() * Vector3::z();
                 let flat = Vector3::new(back.x, back.y, 0.0).normalize();
-                self.from - flat * 0.16 + Vector3::z() * 0.02
+                self.course.from - flat * 0.16 + Vector3::z() * 0.02
             }
         };
-        let gripper = match self.phase {
+        let gripper = match self.course.phase {
             Phase::Close | Phase::Lift | Phase::Before | Phase::Into | Phase::Lower => CLOSE,
             _ => OPEN,
         };
-        let mut a = self.hand.pull(eef, goal);
-        if matches!(self.phase, Phase::Into | Phase::Lower | Phase::Lift) {
+        let mut a = self.course.hand.pull(eef, goal);
+        if matches!(self.course.phase, Phase::Into | Phase::Lower | Phase::Lift) {
             a = a.map(|v| v.clamp(-0.6, 0.6));
         }
         let turn = turn_to(world, &self.orientation());
         // Slowly while the arm gets into its new posture: it stretches otherwise.
-        let turn = match self.phase {
+        let turn = match self.course.phase {
             Phase::Rise | Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
             _ => turn,
         };
@@ -211,68 +198,68 @@ impl Insert {
     }
 
     fn advance(&mut self, world: &World, eef: Point3<f64>, object: Point3<f64>) {
-        let n = self.steps;
+        let n = self.course.steps;
         let grip = self.held(world);
         let wait = grip - self.approach * 0.09;
         let z = self.door.z + self.below + OVER;
         let across = Vector3::z().cross(&self.inward);
         let error = turn_to(world, &self.orientation()).norm();
         let lost = (grip - eef).norm() > 0.04;
-        match self.phase {
+        match self.course.phase {
             Phase::Rise => {
                 if (eef.x < self.base.x + NEAR + 0.05 && error < 0.2) || n > 60 {
-                    self.enter(Phase::Align, world);
+                    self.course.enter(Phase::Align, eef);
                 }
             }
             Phase::Align => {
                 if ((eef - wait).norm() < 0.010 && error < 0.06) || n > 70 {
-                    self.enter(Phase::Advance, world);
+                    self.course.enter(Phase::Advance, eef);
                 }
             }
             Phase::Advance => {
                 let there = (grip - eef).norm() < 0.005;
-                if there || (self.hand.still >= 4 && n > 8) || n > 40 {
-                    self.enter(Phase::Close, world);
+                if there || (self.course.hand.still >= 4 && n > 8) || n > 40 {
+                    self.course.enter(Phase::Close, eef);
                 }
             }
             Phase::Close => {
                 if n > 12 {
-                    self.enter(Phase::Lift, world);
+                    self.course.enter(Phase::Lift, eef);
                 }
             }
             Phase::Lift => {
-                let rise = eef.z - self.from.z;
+                let rise = eef.z - self.course.from.z;
                 if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
-                    self.enter(Phase::Open, world);
+                    self.course.enter(Phase::Open, eef);
                 } else if object.z > z - 0.006 || n > 40 {
-                    self.enter(Phase::Before, world);
+                    self.course.enter(Phase::Before, eef);
                 }
             }
             Phase::Before => {
                 let off = (self.door - object).dot(&across).abs();
                 if lost {
-                    self.enter(Phase::Open, world);
+                    self.course.enter(Phase::Open, eef);
                 } else if (off < 0.008 && error < 0.06) || n > 50 {
-                    self.enter(Phase::Into, world);
+                    self.course.enter(Phase::Into, eef);
                 }
             }
             Phase::Into => {
                 let left = self.left(world);
                 if lost {
-                    self.enter(Phase::Open, world);
-                } else if left < 0.004 || (self.hand.still >= 5 && n > 10) || n > 60 {
-                    self.enter(Phase::Lower, world);
+                    self.course.enter(Phase::Open, eef);
+                } else if left < 0.004 || (self.course.hand.still >= 5 && n > 10) || n > 60 {
+                    self.course.enter(Phase::Lower, eef);
                 }
             }
             Phase::Lower => {
                 let low = object.z < self.door.z + self.below + 0.008;
-                if low || (self.hand.still >= 2 && n > 3) || n > 8 {
-                    self.enter(Phase::Open, world);
+                if low || (self.course.hand.still >= 2 && n > 3) || n > 8 {
+                    self.course.enter(Phase::Open, eef);
                 }
             }
             Phase::Open => {
                 if n > 7 {
-                    self.enter(Phase::Retreat, world);
+                    self.course.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {

@@ -1,9 +1,9 @@
 //! Turns a knob by pushing one end of its bar with closed fingers, from above.
 
-use super::drawer::{body_pose, joint_at, joint_of};
-use super::hand::{CLOSE, Hand, hand_along, turn_to};
-use super::obstacles::bounds;
-use bitvla_sim::{World, isometry};
+use super::drawer::{joint_at, joint_of};
+use super::hand::{CLOSE, Course, Hand, hand_along, turn_to};
+use super::obstacles::boxes;
+use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
 /// How far behind the bar the fingers come down, m.
@@ -24,10 +24,7 @@ pub(super) struct Knob {
     instance: usize,
     body: usize,
     on: bool,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
-    from: Point3<f64>,
+    course: Course<Phase>,
     /// Which end of the bar is pushed.
     end: f64,
 }
@@ -49,10 +46,7 @@ impl Knob {
             instance,
             body,
             on,
-            phase: Phase::Above,
-            steps: 0,
-            hand: Hand::default(),
-            from: Point3::origin(),
+            course: Course::new(world, Phase::Above),
             end: 1.0,
         };
         // The end nearer to the robot is easier to reach behind.
@@ -64,30 +58,22 @@ impl Knob {
         } else {
             1.0
         };
-        knob.enter(Phase::Above, world);
         knob
     }
 
     /// Whether the hand has left the knob.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Up && self.steps >= 8
+        self.course.phase == Phase::Up && self.course.steps >= 8
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
-    }
-
-    fn enter(&mut self, phase: Phase, world: &World) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
-        self.from = Point3::from(world.eef_pose().translation.vector);
+        self.course.name()
     }
 
     /// The tallest shape of the knob, taken as a bar.
     fn bar(&self, world: &World) -> Bar {
-        let pose = body_pose(world, self.instance, self.body);
+        let pose = world.seen_pose(self.instance, self.body);
         let mut bar = Bar {
             centre: Point3::from(pose.translation.vector),
             along: Vector3::x(),
@@ -95,14 +81,9 @@ impl Knob {
             half_width: 0.012,
         };
         let mut top = f64::NEG_INFINITY;
-        let bodies = &world.scene().instances[self.instance].model.bodies;
-        for shape in &bodies[self.body].collision {
-            let Some((centre, half)) = bounds(&shape.shape) else {
-                continue;
-            };
-            let at = pose * isometry(shape.pos, shape.quat_wxyz);
+        for (at, half) in boxes(world, self.instance, self.body) {
             let r = at.rotation.to_rotation_matrix();
-            let middle = at * Point3::from(centre);
+            let middle = Point3::from(at.translation.vector);
             let height = middle.z + r.matrix().abs().row(2).transpose().dot(&half);
             if height <= top {
                 continue;
@@ -143,37 +124,36 @@ impl Knob {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
+        let eef = self.course.look(world);
         let (wait, _) = self.contact(world, BEHIND - 0.01);
         let q = joint_at(world, self.instance, self.body);
-        let n = self.steps;
-        match self.phase {
+        let n = self.course.steps;
+        match self.course.phase {
             Phase::Above => {
                 let above = wait + Vector3::z() * 0.07;
                 if (eef - above).norm() < 0.012 && n > 8 || n > 70 {
-                    self.enter(Phase::Down, world);
+                    self.course.enter(Phase::Down, eef);
                 }
             }
             Phase::Down => {
-                if (eef - wait).norm() < 0.006 || (self.hand.still >= 4 && n > 6) || n > 30 {
-                    self.enter(Phase::Turn, world);
+                if (eef - wait).norm() < 0.006 || (self.course.hand.still >= 4 && n > 6) || n > 30 {
+                    self.course.enter(Phase::Turn, eef);
                 }
             }
             Phase::Turn => {
                 let arrived = if self.on { q > 0.56 } else { q < -0.003 };
                 if arrived || n > 90 {
-                    self.enter(Phase::Up, world);
+                    self.course.enter(Phase::Up, eef);
                 }
             }
             Phase::Up => {
                 if n > 10 {
                     self.end = -self.end;
-                    self.enter(Phase::Above, world);
+                    self.course.enter(Phase::Above, eef);
                 }
             }
         }
-        let goal = match self.phase {
+        let goal = match self.course.phase {
             Phase::Above => {
                 let above = wait + Vector3::z() * 0.07;
                 // Up first while far away.
@@ -188,10 +168,10 @@ impl Knob {
                 let (touch, push) = self.contact(world, 0.0);
                 touch + push * 0.05
             }
-            Phase::Up => self.from + Vector3::z() * 0.08,
+            Phase::Up => self.course.from + Vector3::z() * 0.08,
         };
         let bar = self.bar(world);
-        let a = self.hand.pull(eef, goal);
+        let a = self.course.hand.pull(eef, goal);
         Hand::action(
             a,
             turn_to(world, &hand_along(-Vector3::z(), bar.along)),

@@ -1,7 +1,7 @@
 //! What stands around the object to be grasped: oriented boxes for clearances, and points on their
 //! tops for the height of a carry.
 
-use bitvla_sim::{Owner, SceneDesc, ShapeDesc, World, isometry};
+use bitvla_sim::{ShapeDesc, World, isometry};
 use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
 /// An oriented box.
@@ -49,30 +49,20 @@ impl Obstacles {
     }
 
     fn of(world: &World, wanted: &dyn Fn(usize) -> bool) -> Obstacles {
-        let scene: &SceneDesc = world.scene();
-        let poses = world.visual_state().poses;
         let mut out = Obstacles {
             blocks: Vec::new(),
             tops: Vec::new(),
         };
-        for (row, pose) in scene.body_table().iter().zip(&poses) {
-            let Owner::Instance(i) = row.owner else {
-                continue;
-            };
+        for (i, instance) in world.scene().instances.iter().enumerate() {
             if !wanted(i) {
                 continue;
             }
-            for c in &scene.model(row.owner).bodies[row.body].collision {
-                let Some((centre, half)) = bounds(&c.shape) else {
-                    continue;
-                };
-                let at = pose * isometry(c.pos, c.quat_wxyz);
-                let block = Block {
-                    pose: at * nalgebra::Translation3::from(centre),
-                    half,
-                };
-                out.add_tops(&block);
-                out.blocks.push(block);
+            for body in 0..instance.model.bodies.len() {
+                for (pose, half) in boxes(world, i, body) {
+                    let block = Block { pose, half };
+                    out.add_tops(&block);
+                    out.blocks.push(block);
+                }
             }
         }
         out
@@ -242,6 +232,22 @@ impl Block {
         let outside = q.map(|v| v.max(0.0)).norm();
         outside + q.max().min(0.0)
     }
+}
+
+/// The boxes around the collision shapes of a body of an instance, where the body is now: pose of the middle in
+/// the world, half sizes, m.
+pub(super) fn boxes(
+    world: &World,
+    instance: usize,
+    body: usize,
+) -> impl Iterator<Item = (Isometry3<f64>, Vector3<f64>)> {
+    let pose = world.seen_pose(instance, body);
+    let shapes = &world.scene().instances[instance].model.bodies[body].collision;
+    shapes.iter().filter_map(move |c| {
+        let (centre, half) = bounds(&c.shape)?;
+        let at = pose * isometry(c.pos, c.quat_wxyz) * nalgebra::Translation3::from(centre);
+        Some((at, half))
+    })
 }
 
 /// Centre and half sizes of the box around a shape; `None` for shapes that are only drawn.

@@ -70,14 +70,15 @@ impl Solid {
 
 /// The collision shapes of an instance where it is now; hulls count as boxes.
 fn solids(world: &World, instance: usize) -> Vec<Solid> {
-    let poses = world.visual_state().poses;
-    let scene = world.scene();
     let mut out = Vec::new();
-    for (row, pose) in scene.body_table().iter().zip(&poses) {
-        if row.owner != bitvla_sim::Owner::Instance(instance) {
-            continue;
-        }
-        for c in &scene.model(row.owner).bodies[row.body].collision {
+    for (b, body) in world.scene().instances[instance]
+        .model
+        .bodies
+        .iter()
+        .enumerate()
+    {
+        let pose = world.seen_pose(instance, b);
+        for c in &body.collision {
             let at = pose * isometry(c.pos, c.quat_wxyz);
             let (pose, kind) = match &c.shape {
                 ShapeDesc::Cylinder {

@@ -1,7 +1,7 @@
 //! Pushes a flat object over the support with open fingers, one on each side of the line of push, so
 //! that it cannot turn away. The hand leans forward over the object: behind it there may be furniture.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
+use super::hand::{CLOSE, Course, Hand, OPEN, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::rim::origin;
 use bitvla_sim::World;
@@ -28,10 +28,7 @@ enum Phase {
 pub(super) struct Push {
     object: usize,
     to: Point3<f64>,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
-    from: Point3<f64>,
+    course: Course<Phase>,
     radius: f64,
     /// Direction of push, fixed when the fingers come down.
     direction: Vector3<f64>,
@@ -44,10 +41,7 @@ impl Push {
         Push {
             object,
             to: Point3::new(to.x, to.y, low.z),
-            phase: Phase::Above,
-            steps: 0,
-            hand: Hand::default(),
-            from: Point3::origin(),
+            course: Course::new(world, Phase::Above),
             radius: 0.5 * (high.x - low.x).max(high.y - low.y),
             direction: Vector3::x(),
         }
@@ -55,12 +49,12 @@ impl Push {
 
     /// Whether the hand has left the object.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Up && self.steps >= 8
+        self.course.phase == Phase::Up && self.course.steps >= 8
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
+        self.course.name()
     }
 
     /// The direction of push nearest to the wanted one for which the fingers have room behind the object.
@@ -97,51 +91,43 @@ impl Push {
         hand_along(self.approach(), Vector3::z().cross(&self.direction))
     }
 
-    fn enter(&mut self, phase: Phase, eef: Point3<f64>) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
-        self.from = eef;
-    }
-
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
-        let n = self.steps;
+        let eef = self.course.look(world);
+        let n = self.course.steps;
         let object = origin(world, self.object);
         let mut way = self.to - object;
         way.z = 0.0;
-        if self.phase == Phase::Above && way.norm() > 1e-6 {
+        if self.course.phase == Phase::Above && way.norm() > 1e-6 {
             self.direction = self.with_room(world, object, way.normalize());
         }
         let behind = object - self.direction * (self.radius + GAP);
         let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
         let wait = down - self.approach() * 0.09;
-        match self.phase {
+        match self.course.phase {
             Phase::Above => {
                 let turned = turn_to(world, &self.orientation()).norm() < 0.08;
                 if ((eef - wait).norm() < 0.012 && turned) || n > 80 {
-                    self.enter(Phase::Down, eef);
+                    self.course.enter(Phase::Down, eef);
                 }
             }
             Phase::Down => {
-                if (eef - down).norm() < 0.008 || (self.hand.still >= 4 && n > 5) || n > 30 {
-                    self.enter(Phase::Push, eef);
+                if (eef - down).norm() < 0.008 || (self.course.hand.still >= 4 && n > 5) || n > 30 {
+                    self.course.enter(Phase::Push, eef);
                 }
             }
             Phase::Push => {
                 if way.norm() < ARRIVED || way.dot(&self.direction) < 0.004 || n > 60 {
-                    self.enter(Phase::Up, eef);
+                    self.course.enter(Phase::Up, eef);
                 }
             }
             Phase::Up => {
                 if n > 12 {
-                    self.enter(Phase::Above, eef);
+                    self.course.enter(Phase::Above, eef);
                 }
             }
         }
-        let goal = match self.phase {
+        let goal = match self.course.phase {
             Phase::Above => {
                 let far = (eef.xy() - wait.xy()).norm();
                 let z = wait.z + 0.6 * (far - 0.05).clamp(0.0, 0.25);
@@ -150,20 +136,24 @@ impl Push {
             Phase::Down => down,
             Phase::Push => {
                 // Straight on from where the fingers came down.
-                let off = eef - self.from;
+                let off = eef - self.course.from;
                 let aside = off - self.direction * off.dot(&self.direction);
                 let p = eef + self.direction * 0.03 - aside;
                 Point3::new(p.x, p.y, self.to.z + LOW)
             }
-            Phase::Up => self.from + Vector3::z() * 0.10 - self.direction * 0.02,
+            Phase::Up => self.course.from + Vector3::z() * 0.10 - self.direction * 0.02,
         };
         let turn = turn_to(world, &self.orientation());
-        let mut a = self.hand.pull(eef, goal);
-        if self.phase == Phase::Push {
+        let mut a = self.course.hand.pull(eef, goal);
+        if self.course.phase == Phase::Push {
             a.x = a.x.clamp(-0.7, 0.7);
             a.y = a.y.clamp(-0.7, 0.7);
         }
-        let gripper = if self.phase == Phase::Up { CLOSE } else { OPEN };
+        let gripper = if self.course.phase == Phase::Up {
+            CLOSE
+        } else {
+            OPEN
+        };
         Hand::action(a, turn, gripper)
     }
 }

@@ -2,7 +2,7 @@
 //! descend, close, lift, carry as low as the things in between allow, lower, open, retreat. A grip
 //! that closed on nothing or an object that slipped sends it back to planning with that grip marked.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_along, turn_to};
+use super::hand::{CLOSE, Course, Hand, OPEN, gentle_lift, grip_point, hand_along, turn_to};
 use super::obstacles::Obstacles;
 use super::pinch::{Pinch, Wish, choose};
 use super::rim::origin;
@@ -16,8 +16,6 @@ const HOVER: f64 = 0.05;
 const LEANING_HOVER: f64 = 0.14;
 /// Free height between the bottom of a carried object and what it passes over, m.
 const MARGIN: f64 = 0.025;
-/// Largest vertical action component in the first 15 mm of a lift by a thin wall.
-const GENTLE: f64 = 0.2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -36,9 +34,7 @@ pub(super) struct Put {
     object: usize,
     spot: Spot,
     base: Point3<f64>,
-    phase: Phase,
-    steps: usize,
-    hand: Hand,
+    course: Course<Phase>,
     pinch: Option<Pinch>,
     /// Grip point, later where the hand was when the phase began.
     grip: Point3<f64>,
@@ -61,9 +57,7 @@ impl Put {
             object,
             spot,
             base: Point3::from(world.scene().arena.robot_base_pos),
-            phase: Phase::Approach,
-            steps: 0,
-            hand: Hand::default(),
+            course: Course::new(world, Phase::Approach),
             pinch: None,
             grip: Point3::origin(),
             around: Obstacles::new(world, &[object]),
@@ -79,12 +73,12 @@ impl Put {
 
     /// Whether the object has been let go and the hand has left it.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Retreat && self.steps >= 10
+        self.course.phase == Phase::Retreat && self.course.steps >= 10
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
+        self.course.name()
     }
 
     /// The chosen grip in numbers, for logs.
@@ -114,13 +108,7 @@ impl Put {
         });
         self.rest_z = object.z;
         self.grip = self.pinch.map_or(object, |p| p.at);
-        self.enter(Phase::Approach);
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.steps = 0;
-        self.hand.rest();
+        self.course.enter(Phase::Approach, grip_point(world));
     }
 
     /// The orientation of the hand that the grip asks for.
@@ -142,12 +130,12 @@ impl Put {
     fn give_up_grip(&mut self, eef: Point3<f64>) {
         self.failed.extend(self.pinch);
         self.grip = eef;
-        self.enter(Phase::Open);
+        self.course.enter(Phase::Open, eef);
     }
 
     /// The orientation the hand should have now.
     fn orientation(&self, world: &World) -> Rotation3<f64> {
-        match (self.phase, self.spot.turn()) {
+        match (self.course.phase, self.spot.turn()) {
             (Phase::Carry | Phase::Lower | Phase::Open, Some(turn)) => turn * self.held,
             (Phase::Retreat, Some(_)) => world.eef_pose().rotation.to_rotation_matrix(),
             _ => self.gripping(),
@@ -156,13 +144,12 @@ impl Put {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps += 1;
+        let eef = self.course.look(world);
         let goal = self.spot.goal(world, self.object, &self.around);
         self.advance(world, eef, goal);
         let object = origin(world, self.object);
         let to = goal - object;
-        let (point, gripper) = match self.phase {
+        let (point, gripper) = match self.course.phase {
             Phase::Approach => {
                 let ceiling = self.grip.z.max(self.base.z + 0.188) + 0.12;
                 let wait = match self.before() {
@@ -200,15 +187,12 @@ impl Put {
                 (self.grip + (back + Vector3::z()).normalize() * 0.12, OPEN)
             }
         };
-        let mut a = self.hand.pull(eef, point);
+        let mut a = self.course.hand.pull(eef, point);
         let thin = self.pinch.is_some_and(|p| p.thickness < 0.01);
-        if self.phase == Phase::Lift && thin {
-            // Gently at first: a leaning wall turns until it lies flat between the pads.
-            let rise = (eef.z - self.grip.z).max(0.0);
-            let limit = GENTLE + ((rise - 0.015) / 0.02).clamp(0.0, 1.0) * (1.0 - GENTLE);
-            a.z = a.z.clamp(-limit, limit);
+        if self.course.phase == Phase::Lift && thin {
+            a.z = gentle_lift(a.z, eef.z - self.grip.z);
         }
-        if self.phase == Phase::Lower {
+        if self.course.phase == Phase::Lower {
             a.z = a.z.clamp(-0.4, 0.4);
         }
         Hand::action(a, turn_to(world, &self.orientation(world)), gripper)
@@ -217,25 +201,25 @@ impl Put {
     /// Moves on to the next phase when the present one has done its work.
     fn advance(&mut self, world: &World, eef: Point3<f64>, goal: Point3<f64>) {
         let object = origin(world, self.object);
-        let n = self.steps;
+        let n = self.course.steps;
         let error = turn_to(world, &self.orientation(world)).norm();
-        match self.phase {
+        match self.course.phase {
             Phase::Approach => {
                 let (wait, _) = self.before();
                 let flat = (eef.xy() - wait.xy()).norm();
                 let low = eef.z - wait.z < 0.03;
                 if flat < 0.006 && error < 0.06 && low {
-                    self.enter(Phase::Descend);
-                } else if n > 80 || (self.hand.still >= 12 && n > 30) {
+                    self.course.enter(Phase::Descend, eef);
+                } else if n > 80 || (self.course.hand.still >= 12 && n > 30) {
                     // Something is in the way of this one.
                     self.give_up_grip(eef);
                 }
             }
             Phase::Descend => {
                 let there = (eef - self.grip).norm() < 0.004;
-                if (there && n > 2) || (self.hand.still >= 4 && n > 8) || n > 30 {
+                if (there && n > 2) || (self.course.hand.still >= 4 && n > 8) || n > 30 {
                     self.grip = eef;
-                    self.enter(Phase::Close);
+                    self.course.enter(Phase::Close, eef);
                 }
             }
             Phase::Close => {
@@ -244,7 +228,7 @@ impl Put {
                     let hand = world.eef_pose().rotation.to_rotation_matrix();
                     let it = world.instance_pose(self.object).rotation;
                     self.held = it.to_rotation_matrix().inverse() * hand;
-                    self.enter(Phase::Lift);
+                    self.course.enter(Phase::Lift, eef);
                 }
             }
             Phase::Lift => {
@@ -253,7 +237,7 @@ impl Put {
                 if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
                     self.give_up_grip(eef);
                 } else if object.z > wanted - 0.012 || n > 40 {
-                    self.enter(Phase::Carry);
+                    self.course.enter(Phase::Carry, eef);
                 }
             }
             Phase::Carry => {
@@ -261,10 +245,10 @@ impl Put {
                 if self.dropped(object, eef) {
                     self.give_up_grip(eef);
                 } else if (flat < 0.006 && n > 3 && error < 0.05)
-                    || (flat < 0.02 && self.hand.still >= 5)
+                    || (flat < 0.02 && self.course.hand.still >= 5)
                 {
                     self.release = self.release_height(eef, object, goal);
-                    self.enter(Phase::Lower);
+                    self.course.enter(Phase::Lower, eef);
                 }
             }
             Phase::Lower => {
@@ -272,16 +256,16 @@ impl Put {
                 if self.dropped(object, eef) {
                     self.give_up_grip(eef);
                 } else if (low && (self.release > 0.0 || n > 8))
-                    || (self.hand.still >= 3 && n > 5)
+                    || (self.course.hand.still >= 3 && n > 5)
                     || n > 40
                 {
                     self.grip = eef;
-                    self.enter(Phase::Open);
+                    self.course.enter(Phase::Open, eef);
                 }
             }
             Phase::Open => {
                 if n > 7 {
-                    self.enter(Phase::Retreat);
+                    self.course.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {

@@ -150,7 +150,7 @@ impl Expert {
         let mut expert = Expert::new(world, task)?;
         if let Skill::Rim(rim) = &mut expert.skill {
             let seen = Seen::new(world, rim.object, rim.target, rest_z);
-            rim.hand.last_eef = seen.eef;
+            rim.course.hand.last_eef = seen.eef;
             rim.infer(world, &seen);
         }
         Ok(expert)
@@ -185,8 +185,8 @@ impl RimPlace {
     }
 
     fn begin(&mut self, phase: Phase, steps: usize, grip: Point3<f64>) {
-        self.enter(phase);
-        self.steps_in_phase = steps;
+        self.course.enter(phase, grip);
+        self.course.steps = steps;
         self.grip = grip;
     }
 
@@ -204,7 +204,7 @@ impl RimPlace {
         let low = seen.object.z < seen.target.z + 0.035;
         if flat < 0.007 || (flat < 0.02 && low) {
             self.begin(Phase::Lower, 0, seen.eef);
-            self.hand.still = still(world);
+            self.course.hand.still = still(world);
         } else if seen.supported
             && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
             && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
@@ -236,7 +236,7 @@ impl RimPlace {
         if planned || (above_grip < COMMITTED && self.keep_near_grip(world, seen)) {
             let grip = self.grip;
             self.begin(Phase::Descend, 8, grip);
-            self.hand.still = still(world);
+            self.course.hand.still = still(world);
         }
     }
 

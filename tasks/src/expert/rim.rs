@@ -6,7 +6,7 @@
 //! sends it back to planning with that side of the rim marked as tried. It has no random numbers: the
 //! same worlds give the same actions.
 
-use super::hand::{CLOSE, Hand, OPEN, hand_down, turn_to};
+use super::hand::{CLOSE, Course, Hand, OPEN, gentle_lift, grip_point, hand_down, turn_to};
 use super::obstacles::Obstacles;
 use super::rim_grasp::{Grasp, Rim, Setting, choose};
 use bitvla_sim::World;
@@ -16,8 +16,6 @@ use nalgebra::{Point3, Vector3};
 pub(super) const HOVER: f64 = 0.05;
 /// Free height between the bottom of a carried object and what it passes over, m.
 const CARRY_MARGIN: f64 = 0.03;
-/// Largest vertical action component in the first 15 mm of a lift.
-const GENTLE: f64 = 0.2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -37,8 +35,7 @@ pub(super) struct RimPlace {
     pub(super) target: usize,
     pub(super) rim: Rim,
     pub(super) base: Point3<f64>,
-    pub(super) phase: Phase,
-    pub(super) steps_in_phase: usize,
+    pub(super) course: Course<Phase>,
     pub(super) grasp: Grasp,
     /// Grip point in the world, fixed when the descent begins.
     pub(super) grip: Point3<f64>,
@@ -48,7 +45,6 @@ pub(super) struct RimPlace {
     /// Height of the object before it was lifted, m.
     pub(super) rest_z: f64,
     pub(super) failed: Vec<f64>,
-    pub(super) hand: Hand,
 }
 
 impl RimPlace {
@@ -60,8 +56,7 @@ impl RimPlace {
             target,
             rim: Rim::of(&world.scene().instances[object].model),
             base,
-            phase: Phase::Approach,
-            steps_in_phase: 0,
+            course: Course::new(world, Phase::Approach),
             grasp: Grasp {
                 angle: 0.0,
                 yaw: 0.0,
@@ -72,7 +67,6 @@ impl RimPlace {
             held: Vector3::zeros(),
             rest_z: 0.0,
             failed: Vec::new(),
-            hand: Hand::default(),
         };
         errand.plan(world);
         errand
@@ -80,12 +74,12 @@ impl RimPlace {
 
     /// Whether the object has been let go and the hand has left it.
     pub(super) fn done(&self) -> bool {
-        self.phase == Phase::Retreat && self.steps_in_phase >= 10
+        self.course.phase == Phase::Retreat && self.course.steps >= 10
     }
 
     /// One word for the current phase, for logs.
     pub(super) fn phase(&self) -> String {
-        format!("{:?}", self.phase).to_lowercase()
+        self.course.name()
     }
 
     /// The chosen grip in numbers, for logs.
@@ -101,12 +95,11 @@ impl RimPlace {
 
     /// The action for the next control step.
     pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.hand.look(world);
-        self.steps_in_phase += 1;
+        let eef = self.course.look(world);
         self.advance(world, eef);
         let object = origin(world, self.object);
         let target = origin(world, self.target);
-        let (goal, gripper) = match self.phase {
+        let (goal, gripper) = match self.course.phase {
             Phase::Approach => {
                 let ceiling = self.grip.z.max(1.10) + 0.12;
                 let way = self.obstacles.way_above(eef, self.grip, HOVER, ceiling);
@@ -147,47 +140,41 @@ impl RimPlace {
         });
         self.rest_z = object.z;
         self.grip = object + self.grasp.offset;
-        self.enter(Phase::Approach);
-    }
-
-    pub(super) fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.steps_in_phase = 0;
-        self.hand.rest();
+        self.course.enter(Phase::Approach, grip_point(world));
     }
 
     fn give_up_grip(&mut self, eef: Point3<f64>) {
         self.failed.push(self.grasp.angle);
         self.grip = eef;
-        self.enter(Phase::Open);
+        self.course.enter(Phase::Open, eef);
     }
 
     /// Moves on to the next phase when the present one has done its work.
     fn advance(&mut self, world: &World, eef: Point3<f64>) {
         let object = origin(world, self.object);
         let target = origin(world, self.target);
-        let n = self.steps_in_phase;
-        match self.phase {
+        let n = self.course.steps;
+        match self.course.phase {
             Phase::Approach => {
                 let flat = (eef.xy() - self.grip.xy()).norm();
                 let turned = yaw_error(world, self.grasp.yaw).abs() < 0.06;
                 let low = eef.z - self.grip.z < HOVER + 0.03;
                 if (flat < 0.006 && turned && low) || n > 90 {
                     self.grip = object + self.grasp.offset;
-                    self.enter(Phase::Descend);
+                    self.course.enter(Phase::Descend, eef);
                 }
             }
             Phase::Descend => {
                 let there = (eef - self.grip).norm() < 0.004;
-                if (there && n > 2) || (self.hand.still >= 4 && n > 8) || n > 30 {
+                if (there && n > 2) || (self.course.hand.still >= 4 && n > 8) || n > 30 {
                     self.grip = eef;
-                    self.enter(Phase::Close);
+                    self.course.enter(Phase::Close, eef);
                 }
             }
             Phase::Close => {
                 if n > 13 {
                     self.held = object - eef;
-                    self.enter(Phase::Lift);
+                    self.course.enter(Phase::Lift, eef);
                 }
             }
             Phase::Lift => {
@@ -196,28 +183,28 @@ impl RimPlace {
                 if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
                     self.give_up_grip(eef);
                 } else if object.z > wanted - 0.012 || n > 40 {
-                    self.enter(Phase::Carry);
+                    self.course.enter(Phase::Carry, eef);
                 }
             }
             Phase::Carry => {
                 let flat = (object.xy() - target.xy()).norm();
                 if self.dropped(object, eef) {
                     self.give_up_grip(eef);
-                } else if (flat < 0.006 && n > 3) || (flat < 0.02 && self.hand.still >= 3) {
-                    self.enter(Phase::Lower);
+                } else if (flat < 0.006 && n > 3) || (flat < 0.02 && self.course.hand.still >= 3) {
+                    self.course.enter(Phase::Lower, eef);
                 }
             }
             Phase::Lower => {
                 if self.dropped(object, eef) {
                     self.give_up_grip(eef);
-                } else if (self.hand.still >= 3 && n > 5) || n > 25 {
+                } else if (self.course.hand.still >= 3 && n > 5) || n > 25 {
                     self.grip = eef;
-                    self.enter(Phase::Open);
+                    self.course.enter(Phase::Open, eef);
                 }
             }
             Phase::Open => {
                 if n > 7 {
-                    self.enter(Phase::Retreat);
+                    self.course.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {
@@ -257,14 +244,11 @@ impl RimPlace {
         goal: Point3<f64>,
         gripper: f64,
     ) -> [f64; 7] {
-        let mut a = self.hand.pull(eef, goal);
-        if self.phase == Phase::Lift {
-            // Gently at first: the leaning wall turns until it lies flat between the pads.
-            let rise = (eef.z - self.grip.z).max(0.0);
-            let limit = GENTLE + ((rise - 0.015) / 0.02).clamp(0.0, 1.0) * (1.0 - GENTLE);
-            a.z = a.z.clamp(-limit, limit);
+        let mut a = self.course.hand.pull(eef, goal);
+        if self.course.phase == Phase::Lift {
+            a.z = gentle_lift(a.z, eef.z - self.grip.z);
         }
-        if self.phase == Phase::Lower {
+        if self.course.phase == Phase::Lower {
             a.z = a.z.clamp(-0.5, 0.5);
         }
         Hand::action(a, rotation_error(world, self.grasp.yaw), gripper)
