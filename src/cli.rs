@@ -5,9 +5,9 @@ mod commands;
 mod measure;
 mod parity;
 mod progress;
-mod sources;
+mod view;
 
-use crate::{EvalError, Model, PolicyKind, Section};
+use crate::{EvalError, Model, PolicyKind, Section, SourceArgs};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -22,18 +22,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: RunArgs,
-    /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
-    #[arg(long, global = true, value_name = "DIR")]
-    assets: Option<PathBuf>,
-    /// A LIBERO checkout, for suites named libero:spatial, libero:object, libero:goal, libero:10 and libero:90
-    #[arg(long, global = true, value_name = "DIR")]
-    libero: Option<PathBuf>,
-    /// A robosuite checkout or package, for the looks of the robot in LIBERO's suites
-    #[arg(long, global = true, value_name = "DIR")]
-    robosuite: Option<PathBuf>,
-    /// Fixture poses of LIBERO's suites (JSON) [default: as LIBERO's evaluation draws them]
-    #[arg(long, global = true, value_name = "FILE")]
-    fixtures: Option<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
 }
 
 /// Options of a run.
@@ -73,6 +63,9 @@ struct RunArgs {
     /// Run the last episode first; never changes a result
     #[arg(long)]
     backwards: bool,
+    /// Open the window on the first of these tasks instead of running them
+    #[arg(long)]
+    view: bool,
 }
 
 /// Options of a measurement.
@@ -171,6 +164,9 @@ enum Command {
         /// Write films (GIF) of the first N episodes
         #[arg(long, default_value_t = 0, value_name = "N")]
         video: usize,
+        /// Open the window on the run instead
+        #[arg(long)]
+        view: bool,
     },
     /// Writes a checkpoint folder as one packed file, which starts at once
     Pack {

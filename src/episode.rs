@@ -1,14 +1,10 @@
 //! One episode: settle, then act until the goal holds or the horizon is reached (LIBERO fact sheet,
 //! section 9).
 
-use crate::observe::{Eyes, proprio};
-use crate::{Driver, EvalError};
-use bitvla_policies::{Observation, Policy};
+use crate::{Driver, EvalError, Indecision, Mind};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Expert, Suite, Task};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use bitvla_tasks::{Assets, Suite, Task};
 
 /// What the robot is told while things settle: stay, gripper open.
 pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
@@ -117,30 +113,30 @@ pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driv
 }
 
 fn play(stage: Stage<'_>, driver: &mut Driver, outcome: &mut Outcome) -> Result<(), EvalError> {
-    let (task, init) = (outcome.record.task, outcome.record.init);
-    let mut world = stage.settled_world(task, init)?;
-    let task = stage.task(task)?;
-    let mut mind = match driver {
-        Driver::Expert => Mind::Expert(Box::new(Expert::new(&world, task)?)),
-        Driver::Model(policy) => Mind::Model {
-            policy: policy.as_mut(),
-            eyes: Box::new(Eyes::new(world.scene())?),
-            chunk: VecDeque::new(),
-        },
-    };
+    let (id, init) = (outcome.record.task, outcome.record.init);
+    let mut world = stage.settled_world(id, init)?;
+    let task = stage.task(id)?;
+    let mut mind = Mind::new(driver, &world, task)?;
+    let mut eyes = None;
     for step in 0..stage.suite.horizon {
-        let action = mind.next(&world, task, outcome)?;
-        if let Some(number) = action.iter().find(|v| !v.is_finite()) {
-            return Err(EvalError::Action {
+        let decision = mind.decide(driver, &mut eyes, &world, task);
+        let decision = decision.map_err(|why| match why {
+            Indecision::Eyes(error) => error,
+            Indecision::Policy(error) => error.into(),
+            Indecision::Action(what) => EvalError::Action {
                 policy: outcome.record.policy.clone(),
-                task: task.id,
+                task: id,
                 init,
                 step,
-                what: format!("action {action:?} contains {number}, which is not finite"),
-            });
+                what,
+            },
+        })?;
+        if let Some(query) = &decision.query {
+            let number = outcome.queries.len();
+            outcome.queries.push(query.record((id, init), number));
         }
-        outcome.actions.actions.push(action);
-        world.step(&action)?;
+        outcome.actions.actions.push(decision.action);
+        world.step(&decision.action)?;
         if task.goal().holds(&world, task)? {
             outcome.record.success = true;
             break;
@@ -149,64 +145,4 @@ fn play(stage: Stage<'_>, driver: &mut Driver, outcome: &mut Outcome) -> Result<
     outcome.actions.state_hash = world.state_hash();
     outcome.record.state_hash = format!("{:016x}", outcome.actions.state_hash);
     Ok(())
-}
-
-/// Who decides during one episode.
-enum Mind<'a> {
-    Expert(Box<Expert>),
-    Model {
-        policy: &'a mut dyn Policy,
-        eyes: Box<Eyes>,
-        chunk: VecDeque<[f64; 7]>,
-    },
-}
-
-impl Mind<'_> {
-    /// The action of this control step; a policy is asked when its last chunk is used up.
-    fn next(
-        &mut self,
-        world: &World,
-        task: &Task,
-        outcome: &mut Outcome,
-    ) -> Result<[f64; 7], EvalError> {
-        let (policy, eyes, chunk) = match self {
-            Mind::Expert(expert) => return Ok(expert.act(world)),
-            Mind::Model {
-                policy,
-                eyes,
-                chunk,
-            } => (policy, eyes, chunk),
-        };
-        if let Some(action) = chunk.pop_front() {
-            return Ok(action);
-        }
-        let start = Instant::now();
-        let view = eyes.look(world)?.for_policy();
-        let render = start.elapsed();
-        let answer = policy.query(&Observation {
-            agentview: &view.agentview.rgb,
-            wrist: &view.wrist.rgb,
-            proprio: proprio(&world.observation()),
-            instruction: &task.instruction,
-        })?;
-        let ms = |d: Duration| d.as_secs_f64() * 1e3;
-        outcome.queries.push(QueryRecord {
-            task: task.id,
-            init: outcome.record.init,
-            query: outcome.queries.len(),
-            render_ms: ms(render),
-            preprocessing_ms: ms(answer.times.preprocessing),
-            vision_ms: ms(answer.times.vision),
-            language_ms: ms(answer.times.language),
-            head_ms: ms(answer.times.head),
-        });
-        chunk.extend(answer.actions);
-        chunk.pop_front().ok_or_else(|| EvalError::Action {
-            policy: outcome.record.policy.clone(),
-            task: task.id,
-            init: outcome.record.init,
-            step: outcome.actions.actions.len(),
-            what: "answered a query with no action at all".to_owned(),
-        })
-    }
 }

@@ -11,12 +11,15 @@ mod episode;
 mod error;
 mod fingerprint;
 mod journal;
+mod mind;
 mod observe;
 mod parity;
 mod pool;
 mod protocol;
 mod replay;
+mod run_folder;
 mod runner;
+mod sources;
 mod video;
 
 pub use bitvla_tasks::WORLD_VERSION;
@@ -29,6 +32,7 @@ pub use fingerprint::{
     machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
 pub use journal::{Entry, Journal};
+pub use mind::{Decision, Indecision, Mind, Query};
 pub use observe::{Eyes, View, axis_angle, proprio};
 pub use parity::{
     ParityPlan, ParityProgress, ParityReport, SUITES as PARITY_SUITES, Section, parity,
@@ -36,5 +40,7 @@ pub use parity::{
 pub use pool::in_parallel;
 pub use protocol::{CHUNK_LENGTH, LiberoFiles, check_world, protocol};
 pub use replay::{Replayed, replay};
+pub use run_folder::RunFolder;
 pub use runner::{Progress, RunPlan, RunResult, run};
+pub use sources::{Opened, SourceArgs, Sources};
 pub use video::record_video;

@@ -4,7 +4,7 @@
 use crate::EvalError;
 use bitvla_policies::CAMERA_SIZE;
 use bitvla_sim::render::{Frame, Renderer};
-use bitvla_sim::{RobotObservation, SceneDesc, World};
+use bitvla_sim::{RobotObservation, SceneDesc, VisualState, World};
 
 /// Axis-angle of a quaternion `[x, y, z, w]`: `xyz * 2 acos(w) / sqrt(1 - w²)`, angle in [0, 2 pi],
 /// the zero vector for no rotation. The sign of the quaternion is kept as it is.
@@ -90,10 +90,17 @@ impl Eyes {
     /// # Errors
     /// When the renderer refuses the state.
     pub fn look(&mut self, world: &World) -> Result<View, EvalError> {
-        let state = world.visual_state();
+        self.look_at(&world.visual_state())
+    }
+
+    /// Renders what both cameras saw in a state that was kept.
+    ///
+    /// # Errors
+    /// When the renderer refuses the state.
+    pub fn look_at(&mut self, state: &VisualState) -> Result<View, EvalError> {
         let mut one = |camera: &str| {
             self.renderer
-                .render(&state, camera, CAMERA_SIZE, CAMERA_SIZE)
+                .render(state, camera, CAMERA_SIZE, CAMERA_SIZE)
         };
         Ok(View {
             agentview: one(&self.agentview)?,

@@ -560,3 +560,45 @@ fn a_packed_policy_acts_as_its_folder() {
     robot.args(["bench", "--policy", "expert"]);
     refused(robot, &["expert"]);
 }
+
+/// The window is a program of its own: without it `--view` says in one line how to get it; with it, it is started with
+/// the same suite, policy and folders, and its exit code is handed on.
+#[test]
+fn view_hands_over_to_the_window_or_says_how_to_get_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let alone = dir.path().join("bitvla-eval");
+    std::fs::copy(assert_cmd::cargo::cargo_bin("bitvla-eval"), &alone).expect("a copy");
+    let start = |words: &[&str]| {
+        let mut command = Command::new(&alone);
+        command.args(words).current_dir(dir.path());
+        command
+    };
+    refused(
+        start(&["--suite", "goal", "--view"]),
+        &[
+            "bitvla-view",
+            "is not built",
+            "cargo build --release -p bitvla-viewer",
+        ],
+    );
+    refused(start(&["replay", "some/run", "--view"]), &["is not built"]);
+
+    let window = dir.path().join("bitvla-view");
+    std::fs::write(&window, "#!/bin/sh\necho \"$@\"\nexit 7\n").expect("a script");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&window, std::fs::Permissions::from_mode(0o755)).expect("rights");
+        let mut live = start(&[
+            "--suite", "goal", "--tasks", "3,4", "--policy", "full", "--view",
+        ]);
+        live.assert()
+            .code(7)
+            .stdout("--suite goal --policy full --threads 1 --task 3\n");
+        let mut recorded = start(&["--assets", "there", "replay", "some/run", "--view"]);
+        recorded
+            .assert()
+            .code(7)
+            .stdout("some/run --assets there\n");
+    }
+}

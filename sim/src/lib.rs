@@ -14,4 +14,4 @@ pub mod world;
 
 pub use description::*;
 pub use error::SimError;
-pub use world::{RobotObservation, Snapshot, World};
+pub use world::{Contact, Grab, Pull, RobotObservation, Snapshot, World};

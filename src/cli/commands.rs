@@ -1,15 +1,14 @@
 //! What each command does.
 
 use super::progress::Bar;
-use super::sources::{self, Opened, Sources};
-use super::{Cli, Command, RunArgs};
+use super::{Cli, Command, RunArgs, view};
+use crate::sources::{self, Opened, Sources};
 use crate::{
-    EvalError, Eyes, PolicyKind, PolicySpec, RunPlan, Stage, WORLD_VERSION, check_world, protocol,
+    EvalError, Eyes, PolicyKind, PolicySpec, RunFolder, RunPlan, Stage, WORLD_VERSION, protocol,
     record_video, replay, run,
 };
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, bytes_in_words, read_actions, read_card, suites_table,
-    summarise, write_text,
+    EpisodeActions, EpisodeRecord, bytes_in_words, suites_table, summarise, write_text,
 };
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::suites::SUITES;
@@ -19,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    let sources = || Sources::of(cli);
+    let sources = || Sources::new(&cli.sources);
     match &cli.command {
+        None if cli.run.view => view::live(&cli.sources, &cli.run),
         None => evaluate(&sources()?, &cli.run),
         Some(Command::Bench(args)) => super::measure::measure(args),
         Some(Command::Parity(args)) => super::parity::compare(sources()?.own()?, args),
@@ -28,8 +28,14 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Command::List) => list(&sources()?),
         Some(Command::Replay {
             run_dir,
+            view: true,
+            ..
+        }) => view::recorded(&cli.sources, run_dir),
+        Some(Command::Replay {
+            run_dir,
             jobs,
             video,
+            ..
         }) => repeat(&sources()?, run_dir, *jobs, *video),
         Some(Command::Render {
             suite,
@@ -54,7 +60,7 @@ pub(super) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn evaluate(sources: &Sources<'_>, args: &RunArgs) -> Result<ExitCode, EvalError> {
+fn evaluate(sources: &Sources, args: &RunArgs) -> Result<ExitCode, EvalError> {
     let suites = sources.open_all(&args.suite)?;
     let whole = sources::file_name(&args.suite);
     let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
@@ -103,7 +109,7 @@ fn run_suite(opened: &Opened, args: &RunArgs, out: &Path) -> Result<Vec<EpisodeR
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
     };
-    sources::rehearse(opened, &plan.tasks)?;
+    opened.rehearse(&plan.tasks)?;
     let stage = opened.stage(args.seed);
     let protocol = protocol(assets, suite, &policy, args.seed, opened.files.as_ref())?;
     let mut bar = Bar::new();
@@ -135,7 +141,7 @@ fn films(
     Ok(())
 }
 
-fn list(sources: &Sources<'_>) -> Result<ExitCode, EvalError> {
+fn list(sources: &Sources) -> Result<ExitCode, EvalError> {
     let assets = sources.own()?;
     let mut text = format!("world version {WORLD_VERSION}\n");
     for name in Suite::names(&assets) {
@@ -186,23 +192,18 @@ fn list_suite(text: &mut String, suite: &Suite) {
 }
 
 fn repeat(
-    sources: &Sources<'_>,
+    sources: &Sources,
     run_dir: &Path,
     jobs: Option<usize>,
     video: usize,
 ) -> Result<ExitCode, EvalError> {
-    let card_path = run_dir.join("run.json");
-    if !card_path.is_file() {
-        return Err(EvalError::Input(format!(
-            "{} is missing: not the folder of a finished run",
-            card_path.display()
-        )));
-    }
-    let card = read_card(&card_path)?;
-    check_world(run_dir, &card.protocol)?;
-    let episodes = read_actions(&run_dir.join("actions.bin"))?;
+    let RunFolder {
+        card,
+        actions: episodes,
+        ..
+    } = RunFolder::open(run_dir)?;
     let opened = sources.open(&card.protocol.suite)?;
-    sources::rehearse(&opened, &card.tasks)?;
+    opened.rehearse(&card.tasks)?;
     let stage = opened.stage(card.protocol.seed);
     let mut done = 0;
     let results = replay(
@@ -237,14 +238,14 @@ fn repeat(
 }
 
 fn render(
-    sources: &Sources<'_>,
+    sources: &Sources,
     suite: &str,
     (task, init): (usize, usize),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
     let opened = sources.open(suite)?;
     let world = opened.stage(0).settled_world(task, init)?;
-    sources::rehearse(&opened, &[task])?;
+    opened.rehearse(&[task])?;
     let view = Eyes::new(world.scene())?.look(&world)?;
     std::fs::create_dir_all(out).map_err(EvalError::io(out))?;
     for (camera, frame) in [("agentview", &view.agentview), ("wrist", &view.wrist)] {

@@ -28,6 +28,7 @@ mod texture;
 
 pub use self::image::Frame;
 pub use mesh::Mesh;
+pub use texture::TextureImage;
 
 use crate::description::{CameraDesc, MaterialDesc, Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;

@@ -26,6 +26,39 @@ pub(crate) struct Texture {
     texels: Vec<u32>,
 }
 
+/// A texture as other renderers take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextureImage {
+    /// Columns of the largest level.
+    pub width: u32,
+    /// Rows of the largest level.
+    pub height: u32,
+    /// Levels, each half as wide and high as the one before, down to one texel.
+    pub levels: u32,
+    /// Red, green, blue, 255 for every texel, sRGB; rows from the top, levels from the largest.
+    pub rgba: Vec<u8>,
+}
+
+impl TextureImage {
+    /// Generates or reads a texture.
+    ///
+    /// # Errors
+    /// When its kind is unknown or its file cannot be read.
+    pub fn new(desc: &TextureDesc) -> Result<TextureImage, SimError> {
+        let texture = Texture::shared(desc)?;
+        Ok(TextureImage {
+            width: 1 << texture.log2[0],
+            height: 1 << texture.log2[1],
+            levels: texture.last + 1,
+            rgba: texture
+                .texels
+                .iter()
+                .flat_map(|t| t.to_le_bytes())
+                .collect(),
+        })
+    }
+}
+
 /// Texels around the points of a group in one level, and where the points lie between them.
 struct Corners<F> {
     texels: [[u32; LANES]; 4],

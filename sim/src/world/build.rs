@@ -71,6 +71,15 @@ pub(super) fn owner_tag(owner: Owner) -> u128 {
     }
 }
 
+/// Whose a collider with that number is.
+pub(super) fn owner_of(tag: u128) -> Owner {
+    match tag {
+        0 => Owner::Arena,
+        1 => Owner::Robot,
+        instance => Owner::Instance(instance as usize - 2),
+    }
+}
+
 /// Everything built from the scene.
 pub(super) fn build(scene: &SceneDesc) -> Result<(Engine, Places), SimError> {
     let mut engine = Engine::new();

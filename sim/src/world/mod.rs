@@ -8,6 +8,9 @@
 
 mod build;
 mod place;
+mod touch;
+
+pub use touch::{Contact, Grab, Pull};
 
 use crate::description::{Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;
@@ -128,6 +131,8 @@ pub struct World {
     first_row: Vec<usize>,
     parameters: IntegrationParameters,
     pipeline: PhysicsPipeline,
+    /// A hand from outside; not part of the state.
+    pull: Option<Pull>,
     state: Snapshot,
 }
 
@@ -194,6 +199,7 @@ impl World {
             first_row,
             parameters,
             pipeline: PhysicsPipeline::new(),
+            pull: None,
             state: Snapshot {
                 engine,
                 goal: OscGoal::at(&kin),
@@ -324,6 +330,9 @@ impl World {
                 let dof = mb.link(id).map_or(i, |l| l.assembly_id());
                 mb.generalized_velocity_mut()[dof] = velocity[i] as f32;
             }
+        }
+        if let Some(pull) = &self.pull {
+            pull.apply(engine);
         }
         self.pipeline.step(
             Vector::new(0.0, 0.0, -crate::panda::GRAVITY as f32),

@@ -23,6 +23,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Door {
     instance: usize,
     body: usize,
@@ -30,6 +31,7 @@ pub(super) struct Door {
 }
 
 /// The panel of a door now.
+#[derive(Clone)]
 struct Panel {
     /// Point of the panel where it is pushed, at its upper edge, m.
     at: Point3<f64>,

@@ -29,6 +29,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Drawer {
     instance: usize,
     body: usize,

@@ -36,6 +36,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Insert {
     object: usize,
     base: Point3<f64>,

@@ -20,6 +20,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Knob {
     instance: usize,
     body: usize,
@@ -30,6 +31,7 @@ pub(super) struct Knob {
 }
 
 /// The bar of a knob now.
+#[derive(Clone)]
 struct Bar {
     /// Joint axis at the height of the top, m.
     centre: Point3<f64>,

@@ -38,6 +38,7 @@ use rim::RimPlace;
 use std::collections::VecDeque;
 
 /// The errand under way.
+#[derive(Clone)]
 enum Skill {
     Rim(Box<RimPlace>),
     Put(Box<Put>),
@@ -102,6 +103,7 @@ impl Skill {
 }
 
 /// The expert's memory within one episode.
+#[derive(Clone)]
 pub struct Expert {
     problem: Problem,
     /// The errand under way, and those after it.

@@ -43,11 +43,13 @@ impl Pinch {
 const LEANS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
 
 /// A convex piece of an object.
+#[derive(Clone)]
 struct Solid {
     pose: Isometry3<f64>,
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     Box(Vector3<f64>),
     Round { radius: f64, half_height: f64 },
@@ -106,6 +108,7 @@ fn solids(world: &World, instance: usize) -> Vec<Solid> {
 }
 
 /// What the choice is made from.
+#[derive(Clone)]
 pub(super) struct Wish<'a> {
     pub world: &'a World,
     /// Instance to be taken.
@@ -249,6 +252,7 @@ fn crossings(solids: &[Solid], line: Point3<f64>, u: Vector3<f64>, span: f64) ->
 }
 
 /// What grips are judged by.
+#[derive(Clone)]
 struct Judge<'a> {
     wish: &'a Wish<'a>,
     own: Obstacles,

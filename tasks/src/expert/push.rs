@@ -25,6 +25,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Push {
     object: usize,
     to: Point3<f64>,

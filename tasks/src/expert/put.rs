@@ -30,6 +30,7 @@ enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct Put {
     object: usize,
     spot: Spot,

@@ -34,6 +34,7 @@ const NEAR_RIM: (f64, f64) = (0.020, 0.35);
 
 /// Follows the height at which the object that a task moves last rested without being touched by the
 /// robot. An expert that resumes a lift needs it and cannot see it.
+#[derive(Clone)]
 pub struct RestingHeight {
     object: usize,
     z: f64,
@@ -60,6 +61,7 @@ impl RestingHeight {
 }
 
 /// What the world shows of the gripper and the object.
+#[derive(Clone)]
 struct Seen {
     eef: Point3<f64>,
     object: Point3<f64>,

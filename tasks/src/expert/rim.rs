@@ -30,6 +30,7 @@ pub(super) enum Phase {
 }
 
 /// The memory of this errand.
+#[derive(Clone)]
 pub(super) struct RimPlace {
     pub(super) object: usize,
     pub(super) target: usize,

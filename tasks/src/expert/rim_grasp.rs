@@ -119,6 +119,7 @@ impl Rim {
 }
 
 /// What the choice is made from.
+#[derive(Clone)]
 pub(super) struct Setting<'a> {
     pub rim: Rim,
     /// Origin of the object to be grasped.

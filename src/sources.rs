@@ -1,6 +1,5 @@
 //! Where suites and models come from: the asset folder, or a LIBERO checkout for suites named `libero:...`.
 
-use super::Cli;
 use crate::{EvalError, LiberoFiles, Stage};
 use bitvla_tasks::libero::suites::SUITES;
 use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile};
@@ -8,24 +7,45 @@ use bitvla_tasks::suite::OWN;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
 
-/// What the global options name.
-pub(super) struct Sources<'a> {
+/// Options that say where suites and models are.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SourceArgs {
+    /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub assets: Option<PathBuf>,
+    /// A LIBERO checkout, for suites named libero:spatial, libero:object, libero:goal, libero:10 and libero:90
+    #[arg(long, global = true, value_name = "DIR")]
+    pub libero: Option<PathBuf>,
+    /// A robosuite checkout or package, for the looks of the robot in LIBERO's suites
+    #[arg(long, global = true, value_name = "DIR")]
+    pub robosuite: Option<PathBuf>,
+    /// Fixture poses of LIBERO's suites (JSON) [default: as LIBERO's evaluation draws them]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub fixtures: Option<PathBuf>,
+}
+
+/// What those options name, checked.
+#[derive(Debug, Clone)]
+pub struct Sources {
     assets: PathBuf,
-    libero: Option<&'a Path>,
-    robosuite: Option<&'a Path>,
-    fixtures: Option<&'a Path>,
+    libero: Option<PathBuf>,
+    robosuite: Option<PathBuf>,
+    fixtures: Option<PathBuf>,
 }
 
 /// A suite and the models that it is played with.
-pub(super) struct Opened {
-    pub(super) assets: Assets,
-    pub(super) suite: Suite,
+pub struct Opened {
+    /// Models and arenas.
+    pub assets: Assets,
+    /// The tasks.
+    pub suite: Suite,
     /// LIBERO's files behind it, for the protocol card.
-    pub(super) files: Option<LiberoFiles>,
+    pub files: Option<LiberoFiles>,
 }
 
 impl Opened {
-    pub(super) fn stage(&self, seed: u64) -> Stage<'_> {
+    /// Where episodes of the suite take place.
+    pub fn stage(&self, seed: u64) -> Stage<'_> {
         Stage {
             assets: &self.assets,
             suite: &self.suite,
@@ -34,21 +54,43 @@ impl Opened {
     }
 
     /// The name of the suite as part of a file name.
-    pub(super) fn file_name(&self) -> String {
+    pub fn file_name(&self) -> String {
         file_name(&self.suite.name)
+    }
+
+    /// Makes the scene of each task once, so that a missing model stops the program before it begins and a missing
+    /// picture is known; then says on standard error what was replaced. Our own suites need no such thing.
+    ///
+    /// # Errors
+    /// When a model is missing or malformed.
+    pub fn rehearse(&self, tasks: &[usize]) -> Result<(), EvalError> {
+        if self.files.is_none() {
+            return Ok(());
+        }
+        for task in tasks.iter().filter_map(|&task| self.suite.tasks.get(task)) {
+            if let Some(init) = task.init_states.first() {
+                task.scene(&self.assets, init)?;
+            }
+        }
+        for notice in self.assets.notices() {
+            eprintln!("warning: {notice}");
+        }
+        Ok(())
     }
 }
 
 /// The name of a suite as part of a file name.
-pub(super) fn file_name(suite: &str) -> String {
+pub fn file_name(suite: &str) -> String {
     suite.replace(':', "-")
 }
 
-impl<'a> Sources<'a> {
+impl Sources {
+    /// Checks the options.
+    ///
     /// # Errors
     /// When the asset folder is none, or an option asks for another that is not there.
-    pub(super) fn of(cli: &'a Cli) -> Result<Sources<'a>, EvalError> {
-        let assets = cli.assets.clone().unwrap_or_else(Assets::default_dir);
+    pub fn new(args: &SourceArgs) -> Result<Sources, EvalError> {
+        let assets = args.assets.clone().unwrap_or_else(Assets::default_dir);
         if !assets.join("suites").is_dir() {
             return Err(EvalError::Input(format!(
                 "{} is missing: name the folder of suites, models and checkpoints with --assets DIR",
@@ -56,10 +98,10 @@ impl<'a> Sources<'a> {
             )));
         }
         for (option, given) in [
-            ("robosuite", cli.robosuite.is_some()),
-            ("fixtures", cli.fixtures.is_some()),
+            ("robosuite", args.robosuite.is_some()),
+            ("fixtures", args.fixtures.is_some()),
         ] {
-            if given && cli.libero.is_none() {
+            if given && args.libero.is_none() {
                 return Err(EvalError::Input(format!(
                     "--{option} says something about LIBERO's files: name their folder with --libero DIR"
                 )));
@@ -67,27 +109,44 @@ impl<'a> Sources<'a> {
         }
         Ok(Sources {
             assets,
-            libero: cli.libero.as_deref(),
-            robosuite: cli.robosuite.as_deref(),
-            fixtures: cli.fixtures.as_deref(),
+            libero: args.libero.clone(),
+            robosuite: args.robosuite.clone(),
+            fixtures: args.fixtures.clone(),
+        })
+    }
+
+    /// Names of all suites that can be opened.
+    ///
+    /// # Errors
+    /// When the asset folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, EvalError> {
+        Ok(match self.libero {
+            None => Suite::names(&self.own()?),
+            Some(_) => SUITES.iter().map(|suite| suite.name.to_owned()).collect(),
         })
     }
 
     /// The asset folder with our own models.
-    pub(super) fn own(&self) -> Result<Assets, EvalError> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn own(&self) -> Result<Assets, EvalError> {
         Ok(Assets::open(&self.assets)?)
     }
 
     /// The checkout, if one was named.
-    pub(super) fn checkout(&self) -> Result<Option<LiberoSuites>, EvalError> {
-        Ok(self.libero.map(LiberoSuites::open).transpose()?)
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn checkout(&self) -> Result<Option<LiberoSuites>, EvalError> {
+        Ok(self.libero.as_deref().map(LiberoSuites::open).transpose()?)
     }
 
     /// The suites that a name stands for.
     ///
     /// # Errors
     /// When there is none of that name; the error lists what there is.
-    pub(super) fn open_all(&self, name: &str) -> Result<Vec<Opened>, EvalError> {
+    pub fn open_all(&self, name: &str) -> Result<Vec<Opened>, EvalError> {
         match name {
             "all" => OWN.iter().map(|own| self.open(own)).collect(),
             one => Ok(vec![self.open(one)?]),
@@ -98,7 +157,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// As [`Sources::open_all`].
-    pub(super) fn open(&self, name: &str) -> Result<Opened, EvalError> {
+    pub fn open(&self, name: &str) -> Result<Opened, EvalError> {
         if let Some(suite) = LiberoSuite::named(name) {
             return self.open_libero(suite);
         }
@@ -113,7 +172,7 @@ impl<'a> Sources<'a> {
                 OWN.join(", ")
             )));
         }
-        if let Some(dir) = self.libero {
+        if let Some(dir) = &self.libero {
             return Err(EvalError::Input(format!(
                 "suite `{name}` is not one of {}: those are {}",
                 dir.display(),
@@ -129,14 +188,14 @@ impl<'a> Sources<'a> {
     }
 
     fn open_libero(&self, suite: &LiberoSuite) -> Result<Opened, EvalError> {
-        let Some(libero) = self.libero else {
+        let Some(libero) = self.libero.as_deref() else {
             return Err(EvalError::Input(format!(
                 "suite `{}` needs a LIBERO checkout: name it with --libero DIR",
                 suite.name
             )));
         };
         let checkout = LiberoSuites::open(libero)?;
-        let poses = match self.fixtures {
+        let poses = match &self.fixtures {
             Some(file) => FixturePoses::File(PoseFile::read(file)?),
             None => FixturePoses::Drawn,
         };
@@ -149,35 +208,15 @@ impl<'a> Sources<'a> {
                 bddl: checkout.bddl_dir(suite),
                 init: checkout.init_dir(suite),
                 assets: checkout.root().join("assets"),
-                robosuite: self.robosuite.map(Path::to_owned),
-                fixtures: self.fixtures.map(Path::to_owned),
+                robosuite: self.robosuite.clone(),
+                fixtures: self.fixtures.clone(),
             }),
         })
     }
 
     /// The models that LIBERO's suites are played with.
     fn libero_models(&self, libero: &Path) -> Result<Assets, EvalError> {
-        let dir = LiberoDir::open(libero, self.robosuite)?;
+        let dir = LiberoDir::open(libero, self.robosuite.as_deref())?;
         Ok(Assets::libero(&self.assets, dir)?)
     }
-}
-
-/// Makes every scene that will be needed once, so that a missing model stops the program before the run and a missing
-/// picture is known; then says on standard error what was replaced.
-pub(super) fn rehearse(opened: &Opened, tasks: &[usize]) -> Result<(), EvalError> {
-    if opened.files.is_none() {
-        return Ok(());
-    }
-    for task in tasks
-        .iter()
-        .filter_map(|&task| opened.suite.tasks.get(task))
-    {
-        if let Some(init) = task.init_states.first() {
-            task.scene(&opened.assets, init)?;
-        }
-    }
-    for notice in opened.assets.notices() {
-        eprintln!("warning: {notice}");
-    }
-    Ok(())
 }

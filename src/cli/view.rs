@@ -1,0 +1,58 @@
+//! `--view`: hands over to the window, a program of its own beside this one.
+
+use super::RunArgs;
+use crate::{EvalError, SourceArgs};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// How the window's program is called.
+const PROGRAM: &str = "bitvla-view";
+
+/// Opens the window on what a run would begin with.
+pub(super) fn live(sources: &SourceArgs, args: &RunArgs) -> Result<ExitCode, EvalError> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut say = |option: &str, value: &dyn AsRef<std::ffi::OsStr>| {
+        words.extend([option.into(), value.as_ref().to_owned()]);
+    };
+    say("--suite", &args.suite);
+    say("--policy", &args.policy.name());
+    say("--threads", &args.threads.to_string());
+    if let Some(task) = args.tasks.as_ref().and_then(|tasks| tasks.first()) {
+        say("--task", &task.to_string());
+    }
+    if let Some(checkpoint) = &args.checkpoint {
+        say("--checkpoint", checkpoint);
+    }
+    open(sources, words)
+}
+
+/// Opens the window on a run folder.
+pub(super) fn recorded(sources: &SourceArgs, run_dir: &Path) -> Result<ExitCode, EvalError> {
+    open(sources, vec![run_dir.into()])
+}
+
+fn open(sources: &SourceArgs, mut words: Vec<OsString>) -> Result<ExitCode, EvalError> {
+    let folders = [
+        ("--assets", &sources.assets),
+        ("--libero", &sources.libero),
+        ("--robosuite", &sources.robosuite),
+        ("--fixtures", &sources.fixtures),
+    ];
+    for (option, folder) in folders {
+        if let Some(folder) = folder {
+            words.extend([option.into(), folder.into()]);
+        }
+    }
+    let here = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
+    let program = here.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        return Err(EvalError::Input(format!(
+            "{} is not built: `cargo build --release -p bitvla-viewer` makes it, once, in about a quarter of an hour",
+            program.display()
+        )));
+    }
+    let status = Command::new(&program).args(words).status();
+    let code = status.map_err(EvalError::io(&program))?.code();
+    Ok(code.map_or(ExitCode::FAILURE, |code| ExitCode::from(code as u8)))
+}
