@@ -1,0 +1,408 @@
+//! Puts the rooms together: reads the command line, opens what it names, and runs the window.
+
+use crate::args::{Args, Quality};
+use crate::desk::DeskPlugin;
+use crate::measure::{Measure, measure};
+use crate::offscreen;
+use crate::pane::{Choice, Run, Show};
+use crate::preflight::{self, Adapter};
+use crate::stage::StagePlugin;
+use bevy::log::LogPlugin;
+use bevy::prelude::*;
+use bevy::render::RenderPlugin;
+use bevy::render::settings::WgpuSettings;
+use bevy::window::{PresentMode, WindowResolution};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitPlugin, WinitSettings, WinitUserEvent};
+use bevy_egui::EguiPlugin;
+use bitvla_eval::{EvalError, PolicyKind, RunFolder, Sources};
+use clap::Parser;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What the window was told once and for all.
+#[derive(Resource, Debug, Clone)]
+pub struct Settings {
+    /// Large shadows and four samples per pixel.
+    pub fine: bool,
+    /// What draws.
+    pub adapter: Adapter,
+    /// Where screenshots and clips go.
+    pub captures: PathBuf,
+}
+
+/// What is drawn besides the scene; each has a key.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    /// Collision shapes.
+    pub collision: bool,
+    /// Contacts and their forces.
+    pub contacts: bool,
+    /// Joint axes and the frame of the hand.
+    pub frames: bool,
+    /// Where the end effector was.
+    pub trail: bool,
+    /// Where the action chunk leads.
+    pub chunk: bool,
+    /// Regions of the goal.
+    pub regions: bool,
+    /// The policy's cameras.
+    pub insets: bool,
+    /// Joint torques and gripper width over time.
+    pub plots: bool,
+    /// Panels at the sides.
+    pub panels: bool,
+    /// The list of keys.
+    pub help: bool,
+}
+
+impl Default for Layers {
+    fn default() -> Layers {
+        Layers {
+            collision: false,
+            contacts: true,
+            frames: false,
+            trail: true,
+            chunk: true,
+            regions: true,
+            insets: true,
+            plots: true,
+            panels: true,
+            help: false,
+        }
+    }
+}
+
+/// The part of the window that no panel covers, logical pixels from the top left. The desk writes it, the
+/// stage fills it.
+#[derive(Resource, Debug, Clone, Copy, PartialEq)]
+pub struct Canvas {
+    /// Left and top.
+    pub min: Vec2,
+    /// Right and bottom.
+    pub max: Vec2,
+    /// Whether the mouse is over a panel, or typing goes to one.
+    pub busy: bool,
+}
+
+/// Order within a frame.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The clock moves and reports come in.
+    Advance,
+    /// Hands: keys and mouse.
+    Hands,
+    /// Everything is put where it belongs.
+    Draw,
+}
+
+/// Runs the program on its command line.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("error: {}", what.replace('\n', "; "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), String> {
+    let said = |error: EvalError| error.to_string();
+    let sources = Sources::new(&args.sources).map_err(said)?;
+    let runs = open_runs(args).map_err(said)?;
+    let (choice, first) = choose(args, &sources, &runs).map_err(said)?;
+    if !args.offscreen {
+        preflight::display()?;
+    }
+    let adapter = preflight::adapter()?;
+    let fine = match args.quality {
+        Quality::Auto => !adapter.software,
+        Quality::Low => false,
+        Quality::High => true,
+    };
+    let fps = args.fps.unwrap_or(if adapter.software { 20 } else { 60 });
+    let settings = Settings {
+        fine,
+        adapter,
+        captures: args.captures.clone(),
+    };
+    let words = Arc::new(Mutex::new(String::new()));
+    let before = quiet_panics(&words);
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut app = app(args, settings, fps);
+        let wake = waker(&mut app);
+        let mut show = Show::new(sources, choice, runs, wake);
+        show.checkpoint = args.checkpoint.clone();
+        show.threads = usize::from(args.threads);
+        show.speed = args.speed;
+        show.playing = !args.paused;
+        match first {
+            Some(key) => show.open_recorded(key),
+            None => show.open(),
+        }
+        app.insert_resource(show);
+        app.run()
+    }));
+    std::panic::set_hook(before);
+    match attempt {
+        Ok(exit) if exit.is_success() => Ok(()),
+        Ok(_) => Err("the window ended with an error, which is above".into()),
+        Err(_) => {
+            let words = words.lock().map(|w| w.clone()).unwrap_or_default();
+            Err(preflight::in_one_line(&words))
+        }
+    }
+}
+
+/// Keeps the words of a panic of this thread for the one line that is printed; others print as usual.
+fn quiet_panics(
+    words: &Arc<Mutex<String>>,
+) -> Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Sync + Send> {
+    let before = std::panic::take_hook();
+    let (main, words) = (std::thread::current().id(), words.clone());
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() != main {
+            eprintln!("{info}");
+        }
+        if let Ok(mut words) = words.lock() {
+            let said = info.payload_as_str().unwrap_or("panic without words");
+            *words = said.to_owned();
+        }
+    }));
+    before
+}
+
+fn open_runs(args: &Args) -> Result<Vec<Run>, EvalError> {
+    let open = |dir: &PathBuf| {
+        Ok(Run {
+            folder: RunFolder::open(dir)?,
+            dir: dir.clone(),
+        })
+    };
+    let runs: Vec<Run> = args
+        .runs
+        .iter()
+        .map(open)
+        .collect::<Result<_, EvalError>>()?;
+    if let [a, b] = runs.as_slice() {
+        let (a, b) = (&a.folder.card.protocol, &b.folder.card.protocol);
+        if a.suite != b.suite || a.settle_steps != b.settle_steps {
+            return Err(EvalError::Input(format!(
+                "these runs begin differently and cannot be compared: suite `{}`, {} settling steps; suite `{}`, {} \
+                 settling steps",
+                a.suite, a.settle_steps, b.suite, b.settle_steps
+            )));
+        }
+    }
+    Ok(runs)
+}
+
+/// What to open first, and the recorded episode if it is one.
+#[allow(clippy::type_complexity)]
+fn choose(
+    args: &Args,
+    sources: &Sources,
+    runs: &[Run],
+) -> Result<(Choice, Option<(usize, usize)>), EvalError> {
+    let recorded = runs.first().map(|run| &run.folder.card.protocol);
+    if let Some(protocol) = recorded {
+        let given = [
+            ("suite", args.suite.is_some()),
+            ("versus", args.versus.is_some()),
+        ];
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(EvalError::Input(format!(
+                "--{option} says something about a live episode; {} is a recorded one",
+                args.runs[0].display()
+            )));
+        }
+        let rows = runs[0].folder.actions.iter();
+        let wanted = |key: &(usize, usize)| {
+            args.task.is_none_or(|t| t == key.0) && args.init.is_none_or(|i| i == key.1)
+        };
+        let both = |key: &(usize, usize)| runs.iter().all(|r| r.folder.actions_of(*key).is_some());
+        let first = rows
+            .map(|a| (a.task, a.init))
+            .find(|key| wanted(key) && both(key));
+        let Some(first) = first else {
+            return Err(EvalError::Input(format!(
+                "{} holds no such finished episode",
+                args.runs[0].display()
+            )));
+        };
+        let choice = Choice {
+            suite: protocol.suite.clone(),
+            task: first.0,
+            init: first.1,
+            policy: args.policy.unwrap_or(PolicyKind::Ternary),
+            versus: None,
+        };
+        sources.open(&choice.suite)?;
+        return Ok((choice, Some(first)));
+    }
+    let choice = Choice {
+        suite: args.suite.clone().unwrap_or_else(|| "spatial".into()),
+        task: args.task.unwrap_or(0),
+        init: args.init.unwrap_or(0),
+        policy: args.policy.unwrap_or(PolicyKind::Ternary),
+        versus: args.versus,
+    };
+    let opened = sources.open(&choice.suite)?;
+    let task = opened.stage(0).task(choice.task)?;
+    if choice.init >= task.init_states.len() {
+        return Err(EvalError::Input(format!(
+            "task {} of suite `{}` has {} stored initial states, so there is no number {}",
+            choice.task,
+            choice.suite,
+            task.init_states.len(),
+            choice.init
+        )));
+    }
+    Ok((choice, None))
+}
+
+fn app(args: &Args, settings: Settings, fps: u16) -> App {
+    let (width, height) = args.size;
+    let window = Window {
+        title: "bitvla-view".into(),
+        name: Some("bitvla-view".into()),
+        resolution: WindowResolution::new(width, height),
+        present_mode: match args.measure {
+            Some(_) => PresentMode::AutoNoVsync,
+            None => PresentMode::AutoVsync,
+        },
+        ..default()
+    };
+    let mut app = App::new();
+    let plugins = DefaultPlugins
+        .set(WindowPlugin {
+            primary_window: Some(window),
+            ..default()
+        })
+        .set(RenderPlugin {
+            render_creation: WgpuSettings {
+                backends: Some(settings.adapter.backends),
+                ..default()
+            }
+            .into(),
+            ..default()
+        })
+        .set(LogPlugin {
+            level: bevy::log::Level::ERROR,
+            filter: "error,wgpu_hal=off,naga=off".into(),
+            ..default()
+        });
+    if args.offscreen {
+        app.add_plugins(plugins.disable::<WinitPlugin>());
+        offscreen::build(&mut app);
+    } else {
+        app.add_plugins(plugins);
+    }
+    app.add_plugins(EguiPlugin::default());
+    match args.measure {
+        Some(secs) => {
+            app.insert_resource(WinitSettings::continuous());
+            app.insert_resource(Measure::new(secs));
+            app.add_systems(Last, measure);
+        }
+        None => {
+            app.insert_resource(Tempo::new(fps));
+            app.add_systems(Last, tempo);
+        }
+    }
+    app.insert_resource(settings);
+    app.init_resource::<Layers>();
+    app.insert_resource(Canvas {
+        min: Vec2::ZERO,
+        max: Vec2::new(width as f32, height as f32),
+        busy: false,
+    });
+    app.configure_sets(Update, (Step::Advance, Step::Hands, Step::Draw).chain());
+    app.add_systems(Update, advance.in_set(Step::Advance));
+    app.add_plugins((StagePlugin, DeskPlugin));
+    app
+}
+
+/// Other threads call this when there is news.
+fn waker(app: &mut App) -> Arc<dyn Fn() + Send + Sync> {
+    match app.world().get_resource::<EventLoopProxyWrapper>() {
+        Some(proxy) => {
+            let proxy = Mutex::new((**proxy).clone());
+            Arc::new(move || {
+                if let Ok(proxy) = proxy.lock() {
+                    // A loop that ended needs no waking.
+                    let _ = proxy.send_event(WinitUserEvent::WakeUp);
+                }
+            })
+        }
+        None => Arc::new(|| {}),
+    }
+}
+
+fn advance(mut show: ResMut<Show>, time: Res<Time<Real>>, tempo: Option<ResMut<Tempo>>) {
+    let secs = time.delta_secs_f64().min(0.25);
+    let moved = show.advance(secs);
+    if moved && let Some(mut tempo) = tempo {
+        tempo.stir();
+    }
+}
+
+/// How often the window looks: as often as it may while something happens, seldom while nothing does.
+#[derive(Resource, Debug)]
+struct Tempo {
+    frame: Duration,
+    stirred: Instant,
+    brisk: Option<bool>,
+}
+
+/// So long after the last input or change the window still looks often: things glide to their places.
+const GLIDE: Duration = Duration::from_millis(1500);
+/// How often it looks otherwise. Input and news from other threads wake it at once.
+const REST: Duration = Duration::from_millis(500);
+
+impl Tempo {
+    fn new(fps: u16) -> Tempo {
+        Tempo {
+            frame: Duration::from_secs_f64(1.0 / f64::from(fps)),
+            stirred: Instant::now(),
+            brisk: None,
+        }
+    }
+
+    fn stir(&mut self) {
+        self.stirred = Instant::now();
+    }
+}
+
+fn tempo(
+    mut tempo: ResMut<Tempo>,
+    mut settings: ResMut<WinitSettings>,
+    keys: Res<ButtonInput<KeyCode>>,
+    buttons: Res<ButtonInput<MouseButton>>,
+    mut moved: MessageReader<bevy::window::CursorMoved>,
+    mut wheel: MessageReader<bevy::input::mouse::MouseWheel>,
+) {
+    let pressed = keys.get_pressed().next().is_some() || buttons.get_pressed().next().is_some();
+    // Both are read to their ends.
+    if moved.read().count() + wheel.read().count() > 0 || pressed {
+        tempo.stir();
+    }
+    let brisk = tempo.stirred.elapsed() < GLIDE;
+    if tempo.brisk == Some(brisk) {
+        return;
+    }
+    tempo.brisk = Some(brisk);
+    let mode = UpdateMode::Reactive {
+        wait: if brisk { tempo.frame } else { REST },
+        react_to_device_events: false,
+        // A running clock looks often enough; news would only make it look more often.
+        react_to_user_events: !brisk,
+        react_to_window_events: true,
+    };
+    settings.focused_mode = mode;
+    settings.unfocused_mode = mode;
+}

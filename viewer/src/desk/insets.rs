@@ -1,0 +1,220 @@
+//! The policy's two cameras: the very bytes that it gets at the step on show, as textures.
+
+use super::style::{WEAK, WELL, pane_colour, section};
+use crate::pane::{Pane, Show};
+use crate::theatre::{InsetPainter, Moment, Picture};
+use bevy::asset::RenderAssetUsages;
+use bevy::image::ImageSampler;
+use bevy::prelude::*;
+use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
+use bevy_egui::{EguiTextureHandle, EguiUserTextures, egui};
+use bitvla_sim::render::Frame;
+use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureId, pos2, vec2};
+use std::sync::{Arc, Mutex};
+
+/// The cameras of each pane.
+#[derive(Default)]
+pub struct Insets {
+    slots: [Slot; 2],
+}
+
+/// The cameras of one pane.
+#[derive(Default)]
+struct Slot {
+    painter: Option<Mutex<InsetPainter>>,
+    /// The pane and moment that were asked for last.
+    asked: Option<(u64, Arc<Moment>)>,
+    /// The pane and step that the textures show.
+    shown: Option<(u64, usize)>,
+    textures: [Option<Texture>; 2],
+    failed: Option<String>,
+}
+
+struct Texture {
+    image: Handle<Image>,
+    id: TextureId,
+    size: UVec2,
+}
+
+impl Insets {
+    /// Asks for pictures of the present step where they are missing and takes in those that are done.
+    pub fn refresh(
+        &mut self,
+        show: &Show,
+        images: &mut Assets<Image>,
+        textures: &mut EguiUserTextures,
+    ) {
+        for (slot, pane) in self.slots.iter_mut().zip(&show.panes) {
+            slot.refresh(pane, show.at, images, textures);
+        }
+    }
+
+    /// Draws the pictures of all panes, each `side` pixels high.
+    pub fn show(&self, ui: &mut egui::Ui, show: &Show, side: f32) {
+        section(ui, "AS THE POLICY GETS IT");
+        let two = show.panes.len() == 2;
+        for (index, (slot, pane)) in self.slots.iter().zip(&show.panes).enumerate() {
+            slot.show(ui, pane, two.then_some(index), side);
+        }
+    }
+}
+
+impl Slot {
+    fn refresh(
+        &mut self,
+        pane: &Pane,
+        at: f64,
+        images: &mut Assets<Image>,
+        textures: &mut EguiUserTextures,
+    ) {
+        let (Some(scene), Some(moment)) = (&pane.scene, pane.now(at)) else {
+            return;
+        };
+        if self.painter.is_none() && self.failed.is_none() {
+            // The window looks for pictures with every frame, so nobody has to be woken.
+            match InsetPainter::start(|| {}) {
+                Ok(painter) => self.painter = Some(Mutex::new(painter)),
+                Err(error) => self.failed = Some(format!("no thread: {error}")),
+            }
+        }
+        let Some(painter) = &mut self.painter else {
+            return;
+        };
+        let painter = match painter.get_mut() {
+            Ok(painter) => painter,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let asked = self.asked.as_ref();
+        if asked.is_none_or(|(of, m)| *of != pane.id || !Arc::ptr_eq(m, moment)) {
+            self.asked = Some((pane.id, moment.clone()));
+            painter.ask(pane.id, scene, moment);
+        }
+        match painter.take() {
+            Some(Ok(picture)) if picture.scene == pane.id => {
+                self.take_in(&picture, images, textures);
+            }
+            Some(Err(error)) => self.failed = Some(error.to_string()),
+            _ => {}
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        picture: &Picture,
+        images: &mut Assets<Image>,
+        textures: &mut EguiUserTextures,
+    ) {
+        self.failed = None;
+        self.shown = Some((picture.scene, picture.step));
+        let views = [&picture.view.agentview, &picture.view.wrist];
+        for (texture, frame) in self.textures.iter_mut().zip(views) {
+            let size = UVec2::new(frame.width as u32, frame.height as u32);
+            if let Some(texture) = texture.as_ref().filter(|t| t.size == size)
+                && let Some(mut image) = images.get_mut(&texture.image)
+                && let Some(data) = &mut image.data
+            {
+                copy(frame, data);
+                continue;
+            }
+            if let Some(old) = texture.take() {
+                textures.remove_image(&old.image);
+            }
+            let image = images.add(image_of(frame));
+            let handle = EguiTextureHandle::Strong(image.clone());
+            *texture = Some(Texture {
+                id: textures.add_image(handle),
+                image,
+                size,
+            });
+        }
+    }
+
+    fn show(&self, ui: &mut egui::Ui, pane: &Pane, index: Option<usize>, side: f32) {
+        let shown = self.shown.filter(|(of, _)| *of == pane.id);
+        let (row, _) = ui.allocate_exact_size(
+            vec2(2.0 * side + ui.spacing().item_spacing.x, side + 17.0),
+            Sense::hover(),
+        );
+        let painter = ui.painter();
+        let small = FontId::proportional(11.5);
+        for (place, (texture, name)) in self.textures.iter().zip(["agentview", "wrist"]).enumerate()
+        {
+            let left = row.left() + place as f32 * (side + ui.spacing().item_spacing.x);
+            // Whole pixels, so that nothing is smeared.
+            let corner = pos2(left.round(), row.top().round());
+            let rect = Rect::from_min_size(corner, egui::Vec2::splat(side));
+            painter.rect_filled(rect, CornerRadius::ZERO, WELL);
+            match texture {
+                Some(texture) if shown.is_some() => {
+                    let (wide, high) = (texture.size.x as f32, texture.size.y as f32);
+                    let scale = side / wide.max(high).max(1.0);
+                    let size = vec2(wide * scale, high * scale);
+                    let inner = Rect::from_center_size(rect.center(), size);
+                    let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+                    painter.image(texture.id, inner, uv, Color32::WHITE);
+                }
+                _ => {
+                    let words = if self.failed.is_some() {
+                        "error"
+                    } else {
+                        "..."
+                    };
+                    let c = rect.center();
+                    painter.text(c, Align2::CENTER_CENTER, words, small.clone(), WEAK);
+                }
+            }
+            let mut at = pos2(rect.left() + 1.0, rect.bottom() + 9.0);
+            if let (Some(index), 0) = (index, place) {
+                let colour = pane_colour(index);
+                let font = small.clone();
+                let who = painter.text(at, Align2::LEFT_CENTER, &pane.who, font, colour);
+                at.x = who.right() + 6.0;
+            }
+            painter.text(at, Align2::LEFT_CENTER, name, small.clone(), WEAK);
+            if let (Some((_, step)), 1) = (shown, place) {
+                let at = pos2(rect.right(), rect.bottom() + 9.0);
+                let words = format!("step {step}");
+                let mono = FontId::monospace(11.0);
+                painter.text(at, Align2::RIGHT_CENTER, words, mono, WEAK);
+            }
+        }
+        let response = ui.interact(row, ui.id().with(("inset", index)), Sense::hover());
+        response.on_hover_ui(|ui| {
+            ui.label(
+                "agentview and wrist, byte by byte what the policy is given at this step: drawn by the CPU renderer, \
+                 mirrored left to right as in the training data.",
+            );
+            if let Some(why) = &self.failed {
+                ui.label(RichText::new(why).color(super::style::BAD));
+            }
+        });
+    }
+}
+
+fn copy(frame: &Frame, data: &mut [u8]) {
+    for (to, from) in data.chunks_exact_mut(4).zip(frame.rgb.chunks_exact(3)) {
+        if let ([r, g, b, _], [fr, fg, fb]) = (to, from) {
+            (*r, *g, *b) = (*fr, *fg, *fb);
+        }
+    }
+}
+
+fn image_of(frame: &Frame) -> Image {
+    let size = Extent3d {
+        width: frame.width as u32,
+        height: frame.height as u32,
+        depth_or_array_layers: 1,
+    };
+    let mut data = vec![255; 4 * frame.width * frame.height];
+    copy(frame, &mut data);
+    let mut image = Image::new(
+        size,
+        TextureDimension::D2,
+        data,
+        TextureFormat::Rgba8UnormSrgb,
+        RenderAssetUsages::MAIN_WORLD | RenderAssetUsages::RENDER_WORLD,
+    );
+    // At half size every pixel is the mean of four; at full size it is the pixel itself.
+    image.sampler = ImageSampler::linear();
+    image
+}
