@@ -127,7 +127,7 @@ drawn() { # picture region thousandths what
 
 # Starts the window and waits until the scene stands in it.
 open_window() {
-    "$view" "$@" --captures "$out" >"$out/window.log" 2>&1 &
+    "$view" "$@" --captures "$out" >"$out/window.out" 2>"$out/window.log" &
     running=$!
     for _ in $(seq 300); do
         kill -0 "$running" 2>/dev/null || fail "the window ended: $(cat "$out/window.log")"
@@ -278,6 +278,15 @@ for _ in $(seq 100); do ls "$out"/bitvla-view_spatial_*.png >/dev/null 2>&1 && b
 sleep 1
 [ "$(identify -format '%wx%h' "$out"/bitvla-view_spatial_*.png)" = 1280x720 ] || fail "F12 wrote no picture"
 ok "live: F12 writes a picture"
+close_window
+
+echo "== the same bits"
+hash=$(grep '^spatial,3,[^,]*,0,' "$out/run-ternary/episodes.csv" | grep -o '[0-9a-f]\{16\}')
+open_window --suite spatial --task 3 --init 0 --policy ternary
+drag 1 620 250 120 60
+for _ in $(seq 200); do [ -s "$out/window.out" ] && break; sleep 0.3; done
+grep -q "state $hash\$" "$out/window.out" || fail "state $hash of bitvla-eval, but: $(cat "$out/window.out")"
+ok "an episode in the window ends in the state of bitvla-eval: $(cat "$out/window.out")"
 close_window
 
 echo "== recorded"

@@ -7,6 +7,7 @@ use crate::offscreen;
 use crate::pane::{Choice, Run, Show};
 use crate::preflight::{self, Adapter};
 use crate::stage::StagePlugin;
+use crate::theatre::Ending;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
@@ -16,6 +17,7 @@ use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitPlugin, WinitSettings,
 use bevy_egui::EguiPlugin;
 use bitvla_eval::{EvalError, PolicyKind, RunFolder, Sources};
 use clap::Parser;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -322,7 +324,7 @@ fn app(args: &Args, settings: Settings, fps: u16) -> App {
         busy: false,
     });
     app.configure_sets(Update, (Step::Advance, Step::Hands, Step::Draw).chain());
-    app.add_systems(Update, advance.in_set(Step::Advance));
+    app.add_systems(Update, (advance, tell).chain().in_set(Step::Advance));
     app.add_plugins((StagePlugin, DeskPlugin));
     app
 }
@@ -348,6 +350,40 @@ fn advance(mut show: ResMut<Show>, time: Res<Time<Real>>, tempo: Option<ResMut<T
     let moved = show.advance(secs);
     if moved && let Some(mut tempo) = tempo {
         tempo.stir();
+    }
+}
+
+/// Says on standard output how each episode ended, as a run of bitvla-eval keeps it.
+fn tell(show: Res<Show>, mut told: Local<Vec<u64>>) {
+    for pane in &show.panes {
+        let (Some(opening), Some(ending)) = (&pane.opening, pane.track.ending()) else {
+            // It goes on from a step before its end, and will end again.
+            told.retain(|id| *id != pane.id);
+            continue;
+        };
+        let Some(last) = pane.track.moments().last() else {
+            continue;
+        };
+        if told.contains(&pane.id) {
+            continue;
+        }
+        told.push(pane.id);
+        let how = match ending {
+            Ending::Success => format!("success at step {}", last.step),
+            Ending::Horizon => format!("not reached at step {}", last.step),
+            Ending::Broken(why) => format!("error at step {}: {why}", last.step),
+        };
+        let hands = if last.touched { ", hands on" } else { "" };
+        // Nobody may be reading.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{} task {} initial state {}, {}: {how}, state {:016x}{hands}",
+            opening.suite,
+            opening.task,
+            opening.init,
+            pane.who,
+            last.hash
+        );
     }
 }
 
