@@ -24,11 +24,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Pixels up to which two cores without a GPU draw four samples of each fast enough.
+const MODEST: u32 = 1280 * 720;
+
 /// What the window was told once and for all.
 #[derive(Resource, Debug, Clone)]
 pub struct Settings {
-    /// Large shadows and four samples per pixel.
+    /// Physically based light and large shadows.
     pub fine: bool,
+    /// Four samples per pixel.
+    pub smooth: bool,
     /// What draws.
     pub adapter: Adapter,
     /// Where screenshots and clips go.
@@ -121,14 +126,16 @@ fn run(args: &Args) -> Result<(), String> {
         preflight::display()?;
     }
     let adapter = preflight::adapter()?;
-    let fine = match args.quality {
-        Quality::Auto => !adapter.software,
-        Quality::Low => false,
-        Quality::High => true,
+    let quality = match args.quality {
+        Quality::Auto if adapter.software && args.size.0 * args.size.1 > MODEST => Quality::Low,
+        Quality::Auto if adapter.software => Quality::Medium,
+        Quality::Auto => Quality::High,
+        chosen => chosen,
     };
     let fps = args.fps.unwrap_or(if adapter.software { 20 } else { 60 });
     let settings = Settings {
-        fine,
+        fine: quality == Quality::High,
+        smooth: quality != Quality::Low,
         adapter,
         captures: args.captures.clone(),
     };

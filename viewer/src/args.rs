@@ -67,11 +67,13 @@ pub struct Args {
 /// How carefully the scene is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Quality {
-    /// High on a GPU, low without one.
+    /// High on a GPU; without one medium up to 1280x720 and low above.
     Auto,
-    /// Small shadows, one sample per pixel.
+    /// Simple light, small shadows, one sample per pixel.
     Low,
-    /// Large shadows, four samples per pixel.
+    /// The same with four samples per pixel.
+    Medium,
+    /// Physically based light, large shadows, four samples per pixel.
     High,
 }
 

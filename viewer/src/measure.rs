@@ -76,7 +76,11 @@ pub fn measure(
         measure.frames.len() as f64 / total.as_secs_f64(),
         size.0,
         size.1,
-        if settings.fine { "high" } else { "low" },
+        match (settings.fine, settings.smooth) {
+            (true, _) => "high",
+            (false, true) => "medium",
+            (false, false) => "low",
+        },
         settings.adapter.name,
         at(0.5),
         at(0.95)

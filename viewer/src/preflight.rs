@@ -14,7 +14,7 @@ pub struct Adapter {
 }
 
 /// Packages that a bare Debian lacks, for a person to install.
-const DISPLAY_HELP: &str = "start it in a desktop session, or in a virtual one: \
+const DISPLAY_HELP: &str = "start it in a desktop session with X11 or XWayland, or in a virtual one: \
      `apt-get install xvfb mesa-vulkan-drivers libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0`, then \
      `xvfb-run -s '-screen 0 1280x720x24' bitvla-view ...`";
 const VULKAN_HELP: &str = "install the driver of the graphics card, or Mesa's, which can do without one: \

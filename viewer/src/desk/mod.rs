@@ -166,10 +166,15 @@ fn filming_sign(ctx: &egui::Context, free: egui::Rect, desk: &Desk) {
         return;
     };
     let painter = egui::Painter::new(ctx.clone(), LayerId::background(), free);
-    let at = free.right_top() + egui::vec2(-14.0, 14.0);
+    let at = free.right_top() + egui::vec2(-18.0, 16.0);
     let words = format!("{:>4.1} s", clip.elapsed().as_secs_f64());
     let font = egui::FontId::monospace(13.0);
-    let text = painter.text(at, egui::Align2::RIGHT_TOP, words, font, style::BAD);
-    let dot = text.left_center() - egui::vec2(11.0, 0.0);
+    let text = painter.layout_no_wrap(words, font, style::BAD);
+    let rect = egui::Align2::RIGHT_TOP.anchor_size(at, text.size());
+    let dot = rect.left_center() - egui::vec2(11.0, 0.0);
+    let plate = rect.union(egui::Rect::from_center_size(dot, egui::Vec2::splat(10.0)));
+    let plate = plate.expand2(egui::vec2(8.0, 5.0));
+    painter.rect_filled(plate, 6.0, style::WELL.gamma_multiply(0.85));
+    painter.galley(rect.min, text, style::BAD);
     painter.circle_filled(dot, 5.0, style::BAD);
 }

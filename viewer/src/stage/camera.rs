@@ -60,7 +60,7 @@ pub(super) fn build(app: &mut App) {
 
 fn open_eyes(mut commands: Commands, settings: Res<Settings>) {
     // All cameras share one picture: the same samples, and only the last one hands it to the window.
-    let msaa = if settings.fine {
+    let msaa = if settings.smooth {
         Msaa::Sample4
     } else {
         Msaa::Off
