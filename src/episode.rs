@@ -4,7 +4,7 @@
 use crate::{Driver, EvalError, Indecision, Mind};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Suite, Task};
+use bitvla_tasks::{Assets, InitState, Suite, Task};
 
 /// What the robot is told while things settle: stay, gripper open.
 pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
@@ -46,20 +46,28 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// The world of a task in a stored initial state, settled.
+    /// A stored initial state of a task.
     ///
     /// # Errors
-    /// When there is no such task or state, or the world cannot be built.
-    pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
+    /// When there is no such task or state.
+    pub fn init_state(&self, task: usize, init: usize) -> Result<&'a InitState, EvalError> {
         let task = self.task(task)?;
-        let state = task.init_states.get(init).ok_or_else(|| {
+        task.init_states.get(init).ok_or_else(|| {
             EvalError::Input(format!(
                 "task {} of suite `{}` has {} stored initial states, so there is no number {init}",
                 task.id,
                 self.suite.name,
                 task.init_states.len()
             ))
-        })?;
+        })
+    }
+
+    /// The world of a task in a stored initial state, settled.
+    ///
+    /// # Errors
+    /// When there is no such task or state, or the world cannot be built.
+    pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
+        let (task, state) = (self.task(task)?, self.init_state(task, init)?);
         let mut world = task.world(self.assets, state)?;
         for _ in 0..self.suite.settle_steps {
             world.step(&SETTLE_ACTION)?;

@@ -2,6 +2,7 @@
 
 use crate::args::{Args, Quality};
 use crate::desk::DeskPlugin;
+use crate::library::Library;
 use crate::measure::{Measure, measure};
 use crate::offscreen;
 use crate::pane::{Choice, Run, Show};
@@ -119,9 +120,9 @@ pub fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), String> {
     let said = |error: EvalError| error.to_string();
-    let sources = Sources::new(&args.sources).map_err(said)?;
+    let library = Library::new(Sources::new(&args.sources).map_err(said)?);
     let runs = open_runs(args).map_err(said)?;
-    let (choice, first) = choose(args, &sources, &runs).map_err(said)?;
+    let (choice, first) = choose(args, &library, &runs).map_err(said)?;
     if !args.offscreen {
         preflight::display()?;
     }
@@ -144,7 +145,7 @@ fn run(args: &Args) -> Result<(), String> {
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut app = app(args, settings, fps);
         let wake = waker(&mut app);
-        let mut show = Show::new(sources, choice, runs, wake);
+        let mut show = Show::new(library, choice, runs, wake);
         show.checkpoint = args.checkpoint.clone();
         show.threads = usize::from(args.threads);
         show.speed = args.speed;
@@ -214,7 +215,7 @@ fn open_runs(args: &Args) -> Result<Vec<Run>, EvalError> {
 #[allow(clippy::type_complexity)]
 fn choose(
     args: &Args,
-    sources: &Sources,
+    library: &Library,
     runs: &[Run],
 ) -> Result<(Choice, Option<(usize, usize)>), EvalError> {
     let recorded = runs.first().map(|run| &run.folder.card.protocol);
@@ -250,7 +251,7 @@ fn choose(
             policy: args.policy.unwrap_or(PolicyKind::Ternary),
             versus: None,
         };
-        sources.open(&choice.suite)?;
+        library.open(&choice.suite)?;
         return Ok((choice, Some(first)));
     }
     let choice = Choice {
@@ -260,17 +261,8 @@ fn choose(
         policy: args.policy.unwrap_or(PolicyKind::Ternary),
         versus: args.versus,
     };
-    let opened = sources.open(&choice.suite)?;
-    let task = opened.stage(0).task(choice.task)?;
-    if choice.init >= task.init_states.len() {
-        return Err(EvalError::Input(format!(
-            "task {} of suite `{}` has {} stored initial states, so there is no number {}",
-            choice.task,
-            choice.suite,
-            task.init_states.len(),
-            choice.init
-        )));
-    }
+    let opened = library.open(&choice.suite)?;
+    opened.stage(0).init_state(choice.task, choice.init)?;
     Ok((choice, None))
 }
 

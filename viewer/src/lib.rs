@@ -7,6 +7,7 @@
 pub mod app;
 pub mod args;
 pub mod desk;
+pub mod library;
 pub mod measure;
 pub mod offscreen;
 pub mod pane;

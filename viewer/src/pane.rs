@@ -3,16 +3,18 @@
 //! Keys, panels and the timeline all go through [`Show`]'s methods. A live episode is made by its actor at
 //! the pace of the clock; recorded and compared ones are made as fast as they can be and then looked at.
 
+use crate::library::Library;
 use crate::theatre::{
     Asked, Cast, Ending, Moment, Opening, Order, Pace, Play, Report, Track, start,
 };
+use bevy::platform::cell::SyncCell;
 use bevy::prelude::Resource;
-use bitvla_eval::{PolicyKind, RunFolder, Sources};
+use bitvla_eval::{PolicyKind, RunFolder};
 use bitvla_reports::EpisodeRecord;
 use bitvla_sim::SceneDesc;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex};
 
 /// Control steps per second.
 pub const CONTROL_HZ: f64 = 20.0;
@@ -57,13 +59,11 @@ pub enum Mode {
 /// One episode on show.
 pub struct Pane {
     orders: Sender<Order>,
-    reports: Mutex<Receiver<Report>>,
+    reports: SyncCell<Receiver<Report>>,
     /// Differs for every episode that was ever opened.
     pub id: u64,
     /// What is known of it, once it is open.
     pub opening: Option<Arc<Opening>>,
-    /// Its scene, once it is open.
-    pub scene: Option<Arc<SceneDesc>>,
     /// What has happened.
     pub track: Track,
     /// Who drives.
@@ -79,6 +79,11 @@ impl Pane {
     pub fn order(&self, order: Order) {
         // An actor that ended has said why.
         let _ = self.orders.send(order);
+    }
+
+    /// Its scene, once it is open.
+    pub fn scene(&self) -> Option<&Arc<SceneDesc>> {
+        self.opening.as_ref().map(|opening| &opening.scene)
     }
 
     /// The moment at or before a position on the timeline, and the one after it with the share of the way.
@@ -112,18 +117,10 @@ impl Pane {
 
     fn receive(&mut self) -> bool {
         let mut changed = false;
-        let reports = self.reports.get_mut();
-        let reports = match reports {
-            Ok(reports) => reports,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        for report in reports.try_iter() {
+        for report in self.reports.get().try_iter() {
             changed = true;
             match report {
-                Report::Opened(opening) => {
-                    self.scene = Some(Arc::new(opening.scene.clone()));
-                    self.opening = Some(opening);
-                }
+                Report::Opened(opening) => self.opening = Some(opening),
                 Report::Moment(moment) => self.track.push(moment),
                 Report::Asked(asked) => self.track.ask(asked),
                 Report::Ended(ending) => self.track.end(ending),
@@ -150,7 +147,7 @@ pub struct Parting {
 #[derive(Resource)]
 pub struct Show {
     /// Where suites are.
-    pub sources: Sources,
+    pub library: Library,
     /// What the panel has chosen; what is on show after [`Show::open`].
     pub choice: Choice,
     /// A checkpoint that replaces the one that ships.
@@ -186,13 +183,13 @@ pub struct Show {
 impl Show {
     /// Nothing is on show yet. `wake` is called from other threads when there is news.
     pub fn new(
-        sources: Sources,
+        library: Library,
         choice: Choice,
         runs: Vec<Run>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Show {
         Show {
-            sources,
+            library,
             choice,
             checkpoint: None,
             threads: 1,
@@ -285,7 +282,7 @@ impl Show {
             self.opened += 1;
             let who = cast.name();
             let play = Play {
-                sources: self.sources.clone(),
+                library: self.library.clone(),
                 suite: suite.to_owned(),
                 task,
                 init,
@@ -304,10 +301,9 @@ impl Show {
             };
             self.panes.push(Pane {
                 orders,
-                reports: Mutex::new(reports),
+                reports: SyncCell::new(reports),
                 id: self.opened,
                 opening: None,
-                scene: None,
                 track: Track::default(),
                 who,
                 failed,

@@ -3,6 +3,7 @@
 //! from a step of a recording is live and marked.
 
 use bitvla_eval::{PolicyKind, PolicySpec, RunFolder, RunPlan, SourceArgs, Sources, protocol, run};
+use bitvla_viewer::library::Library;
 use bitvla_viewer::pane::{Choice, Mode, Run, Show};
 use bitvla_viewer::theatre::Ending;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ fn show(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<Run>) -> Show 
         versus,
     };
     let sources = Sources::new(&args).expect("the assets of the repository");
-    Show::new(sources, choice, runs, Arc::new(|| {}))
+    Show::new(Library::new(sources), choice, runs, Arc::new(|| {}))
 }
 
 /// Lets the clock run in small strides until something holds.
@@ -113,7 +114,7 @@ fn pausing_stepping_and_seeking_change_nothing() {
 /// A run folder of one episode, made as `bitvla-eval` makes it.
 fn recorded(dir: &Path) -> Run {
     let probe = show(PolicyKind::Ternary, None, Vec::new());
-    let opened = probe.sources.open("spatial").expect("suite");
+    let opened = probe.library.open("spatial").expect("suite");
     let policy = PolicySpec::new(PolicyKind::Ternary, None, opened.assets.dir());
     let card = protocol(&opened.assets, &opened.suite, &policy, 7, None).expect("a protocol");
     let plan = RunPlan {

@@ -4,6 +4,7 @@
 
 use bitvla_eval::{Eyes, PolicyKind, SourceArgs, Sources, Stage, run_episode};
 use bitvla_reports::QueryRecord;
+use bitvla_viewer::library::Library;
 use bitvla_viewer::theatre::{
     Cast, Ending, InsetPainter, MarkKind, Order, Pace, Play, Report, Track, start,
 };
@@ -44,7 +45,7 @@ struct Watched {
 impl Watched {
     fn new(cast: Cast, pace: Pace) -> Watched {
         let play = Play {
-            sources: sources(),
+            library: Library::new(sources()),
             suite: "spatial".into(),
             task: KEY.0,
             init: KEY.1,
@@ -201,7 +202,7 @@ fn the_insets_are_what_the_policy_gets() {
     let mut watched = Watched::new(policy(PolicyKind::Expert), Pace::Steps(16));
     watched.until(|w| w.track.last() == 16);
     let scene = Arc::new(world.scene().clone());
-    let painter = InsetPainter::start(|| {}).expect("a thread");
+    let painter = InsetPainter::start().expect("a thread");
     for step in 1..=16 {
         let moment = watched.track.at(step).expect("a step").clone();
         world

@@ -28,7 +28,7 @@ pub fn show(ctx: &Context, free: Rect, show: &Show, drive: &Drive) -> Canvas {
         }
         if let Some(why) = &pane.failed {
             failure(&within, part, why);
-        } else if pane.scene.is_none() || pane.track.is_empty() {
+        } else if pane.scene().is_none() || pane.track.is_empty() {
             note(&within, part, show, pane);
         }
     }

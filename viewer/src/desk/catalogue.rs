@@ -1,11 +1,12 @@
 //! What can be played live: suites, their tasks, and policies that have a checkpoint. Task lists are read
 //! in a thread, once per suite, because LIBERO's take a while.
 
-use bitvla_eval::{PolicyKind, PolicySpec, Sources};
+use crate::library::Library;
+use bevy::platform::cell::SyncCell;
+use bitvla_eval::{PolicyKind, PolicySpec};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A task of a suite.
@@ -25,18 +26,18 @@ pub struct Catalogue {
     pub suites: Result<Vec<String>, String>,
     /// Policies, and what each lacks.
     pub policies: Vec<(PolicyKind, Option<String>)>,
-    sources: Sources,
+    library: Library,
     /// Task lists by suite; none while one is being read.
     tasks: BTreeMap<String, Option<Tasks>>,
     tell: Sender<(String, Tasks)>,
-    told: Mutex<Receiver<(String, Tasks)>>,
+    told: SyncCell<Receiver<(String, Tasks)>>,
 }
 
 impl Catalogue {
     /// Looks for suites and checkpoints.
-    pub fn new(sources: &Sources, checkpoint: Option<&Path>) -> Catalogue {
+    pub fn new(library: &Library, checkpoint: Option<&Path>) -> Catalogue {
         let (tell, told) = channel();
-        let assets = sources.own();
+        let assets = library.sources.own();
         let lacks = |kind: PolicyKind| match &assets {
             Ok(assets) => PolicySpec::new(kind, checkpoint, assets.dir())
                 .check()
@@ -44,25 +45,21 @@ impl Catalogue {
             Err(_) => None,
         };
         Catalogue {
-            suites: sources.names().map_err(|e| e.to_string()),
+            suites: library.sources.names().map_err(|e| e.to_string()),
             policies: PolicyKind::value_variants()
                 .iter()
                 .map(|kind| (*kind, lacks(*kind).map(|e| e.to_string())))
                 .collect(),
-            sources: sources.clone(),
+            library: library.clone(),
             tasks: BTreeMap::new(),
             tell,
-            told: Mutex::new(told),
+            told: SyncCell::new(told),
         }
     }
 
     /// The tasks of a suite; none while they are being read.
     pub fn tasks(&mut self, suite: &str) -> Option<&Tasks> {
-        let told = match self.told.get_mut() {
-            Ok(told) => told,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        for (name, tasks) in told.try_iter() {
+        for (name, tasks) in self.told.get().try_iter() {
             self.tasks.insert(name, Some(tasks));
         }
         if !self.tasks.contains_key(suite) {
@@ -73,12 +70,12 @@ impl Catalogue {
     }
 
     fn read(&self, suite: String) {
-        let (sources, tell) = (self.sources.clone(), self.tell.clone());
+        let (library, tell) = (self.library.clone(), self.tell.clone());
         let name = suite.clone();
         let begun = std::thread::Builder::new()
             .name("task list".into())
             .spawn(move || {
-                let tasks = tasks_of(&sources, &suite);
+                let tasks = tasks_of(&library, &suite);
                 // A window that closed no longer listens.
                 let _ = tell.send((suite, tasks));
             });
@@ -88,8 +85,8 @@ impl Catalogue {
     }
 }
 
-fn tasks_of(sources: &Sources, suite: &str) -> Tasks {
-    let opened = sources.open(suite).map_err(|e| e.to_string())?;
+fn tasks_of(library: &Library, suite: &str) -> Tasks {
+    let opened = library.open(suite).map_err(|e| e.to_string())?;
     let entry = |task: &bitvla_tasks::Task| TaskEntry {
         instruction: task.instruction.clone(),
         inits: task.init_states.len(),

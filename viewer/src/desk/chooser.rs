@@ -25,7 +25,7 @@ impl Chooser {
     /// Suites, tasks and policies; looked for at the first call.
     pub fn catalogue(&mut self, show: &Show) -> &mut Catalogue {
         self.catalogue
-            .get_or_insert_with(|| Catalogue::new(&show.sources, show.checkpoint.as_deref()))
+            .get_or_insert_with(|| Catalogue::new(&show.library, show.checkpoint.as_deref()))
     }
 
     /// Draws the panel's upper part, which fills what is left of it.

@@ -5,12 +5,13 @@ use crate::pane::{Pane, Show};
 use crate::theatre::{InsetPainter, Moment, Picture};
 use bevy::asset::RenderAssetUsages;
 use bevy::image::ImageSampler;
+use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use bevy_egui::{EguiTextureHandle, EguiUserTextures, egui};
 use bitvla_sim::render::Frame;
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureId, pos2, vec2};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The cameras of each pane.
 #[derive(Default)]
@@ -21,7 +22,7 @@ pub struct Insets {
 /// The cameras of one pane.
 #[derive(Default)]
 struct Slot {
-    painter: Option<Mutex<InsetPainter>>,
+    painter: Option<SyncCell<InsetPainter>>,
     /// The pane and moment that were asked for last.
     asked: Option<(u64, Arc<Moment>)>,
     /// The pane and step that the textures show.
@@ -67,23 +68,19 @@ impl Slot {
         images: &mut Assets<Image>,
         textures: &mut EguiUserTextures,
     ) {
-        let (Some(scene), Some(moment)) = (&pane.scene, pane.now(at)) else {
+        let (Some(scene), Some(moment)) = (pane.scene(), pane.now(at)) else {
             return;
         };
         if self.painter.is_none() && self.failed.is_none() {
-            // The window looks for pictures with every frame, so nobody has to be woken.
-            match InsetPainter::start(|| {}) {
-                Ok(painter) => self.painter = Some(Mutex::new(painter)),
+            match InsetPainter::start() {
+                Ok(painter) => self.painter = Some(SyncCell::new(painter)),
                 Err(error) => self.failed = Some(format!("no thread: {error}")),
             }
         }
         let Some(painter) = &mut self.painter else {
             return;
         };
-        let painter = match painter.get_mut() {
-            Ok(painter) => painter,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let painter = painter.get();
         let asked = self.asked.as_ref();
         if asked.is_none_or(|(of, m)| *of != pane.id || !Arc::ptr_eq(m, moment)) {
             self.asked = Some((pane.id, moment.clone()));

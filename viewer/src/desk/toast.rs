@@ -1,11 +1,11 @@
 //! Short messages at the bottom of the scene that go away by themselves.
 
 use super::style::{BAD, GOOD, PANEL, STRONG};
+use bevy::platform::cell::SyncCell;
 use bevy_egui::egui::{
     Align2, Area, Context, CornerRadius, Frame, Id, Label, Margin, Order, Rect, RichText, Stroke,
     vec2,
 };
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub enum Toast {
 /// Messages that are on show.
 pub struct Toasts {
     tell: Sender<Toast>,
-    told: Mutex<Receiver<Toast>>,
+    told: SyncCell<Receiver<Toast>>,
     shown: Vec<(Toast, Instant)>,
 }
 
@@ -30,7 +30,7 @@ impl Default for Toasts {
         let (tell, told) = channel();
         Toasts {
             tell,
-            told: Mutex::new(told),
+            told: SyncCell::new(told),
             shown: Vec::new(),
         }
     }
@@ -49,10 +49,7 @@ impl Toasts {
 
     /// Draws what is on show within a part of the window.
     pub fn show(&mut self, ctx: &Context, within: Rect) {
-        let told = match self.told.get_mut() {
-            Ok(told) => told,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let told = self.told.get();
         let now = Instant::now();
         self.shown.extend(told.try_iter().map(|t| (t, now)));
         self.shown.retain(|(toast, since)| {

@@ -67,7 +67,7 @@ pub fn verdict(show: &Show, pane: &Pane) -> Verdict {
 /// A mark, in words.
 pub fn mark_words(pane: &Pane, kind: MarkKind) -> String {
     let instance = |i: usize| {
-        let name = pane.scene.as_ref().and_then(|s| s.instances.get(i));
+        let name = pane.scene().and_then(|s| s.instances.get(i));
         name.map_or_else(|| format!("instance {i}"), |n| n.name.clone())
     };
     match kind {

@@ -75,7 +75,7 @@ pub(super) fn build_places(
             continue;
         };
         // Until a new scene is there the old one stays.
-        let Some(scene) = &pane.scene else {
+        let Some(scene) = pane.scene() else {
             continue;
         };
         if place.as_ref().is_some_and(|p| p.pane == pane.id) {

@@ -4,9 +4,10 @@
 //! An episode that nobody interferes with goes through the same calls as [`bitvla_eval::run_episode`].
 
 use super::{Asked, Ending, Moment, Opening, goal_regions};
+use crate::library::Library;
 use bitvla_eval::{
     CHUNK_LENGTH, Decision, Driver, EvalError, Eyes, Mind, Opened, PolicyKind, PolicySpec,
-    SETTLE_ACTION, Sources,
+    SETTLE_ACTION,
 };
 use bitvla_reports::{EpisodeActions, QueryRecord};
 use bitvla_sim::{Grab, Pull, Snapshot, World};
@@ -26,10 +27,10 @@ const COAST_STEPS: usize = 40;
 const LATE: Duration = Duration::from_millis(250);
 
 /// What is to be played.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Play {
     /// Where suites are.
-    pub sources: Sources,
+    pub library: Library,
     /// Name of the suite.
     pub suite: String,
     /// Index of the task.
@@ -167,7 +168,7 @@ pub fn start(
 }
 
 fn perform(play: &Play, orders: &Receiver<Order>, say: &dyn Fn(Report)) -> Result<(), EvalError> {
-    let opened = play.sources.open(&play.suite)?;
+    let opened = play.library.open(&play.suite)?;
     opened.rehearse(&[play.task])?;
     let stage = opened.stage(play.seed);
     let task = stage.task(play.task)?;
@@ -176,7 +177,7 @@ fn perform(play: &Play, orders: &Receiver<Order>, say: &dyn Fn(Report)) -> Resul
         Cast::Recorded { ending, .. } => Some(ending.clone()),
         Cast::Policy { .. } => None,
     };
-    let scene = world.scene().clone();
+    let scene = Arc::new(world.scene().clone());
     say(Report::Opened(Arc::new(Opening {
         regions: goal_regions(&task.problem, &world),
         scene,
@@ -426,7 +427,7 @@ impl Actor<'_> {
             self.keep();
         }
         let moment = self.moment(Some(action))?;
-        let success = !moment.facts.is_empty() && moment.facts.iter().all(|f| *f);
+        let success = moment.facts.iter().all(|fact| *fact);
         (self.say)(Report::Moment(Arc::new(moment)));
         if !self.over {
             match &self.brain {

@@ -25,18 +25,16 @@ pub struct InsetPainter {
 }
 
 impl InsetPainter {
-    /// Starts the thread; `wake` is called after each picture.
+    /// Starts the thread.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(wake: impl Fn() + Send + 'static) -> std::io::Result<InsetPainter> {
+    pub fn start() -> std::io::Result<InsetPainter> {
         let (ask, asked) = channel();
         let (tell, done) = channel();
         std::thread::Builder::new()
             .name("insets".into())
-            .spawn(move || {
-                paint(&asked, &tell, &wake);
-            })?;
+            .spawn(move || paint(&asked, &tell))?;
         Ok(InsetPainter { ask, done })
     }
 
@@ -55,7 +53,6 @@ impl InsetPainter {
 fn paint(
     asked: &Receiver<(u64, Arc<SceneDesc>, Arc<Moment>)>,
     tell: &Sender<Result<Picture, EvalError>>,
-    wake: &impl Fn(),
 ) {
     let mut eyes: Option<(u64, Eyes)> = None;
     while let Ok(first) = asked.recv() {
@@ -76,6 +73,5 @@ fn paint(
         if tell.send(draw()).is_err() {
             return;
         }
-        wake();
     }
 }

@@ -3,12 +3,13 @@
 use super::Region;
 use bitvla_reports::QueryRecord;
 use bitvla_sim::{Contact, SceneDesc, VisualState};
+use std::sync::Arc;
 
 /// What is known before the first step.
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// The scene; rows of [`VisualState`] follow its body table.
-    pub scene: SceneDesc,
+    pub scene: Arc<SceneDesc>,
     /// Suite, task and initial state.
     pub suite: String,
     /// Index of the task.
