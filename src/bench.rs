@@ -4,16 +4,14 @@
 use crate::{EvalError, machine, memory_of, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::kernels::peak::{self, Peak};
-use bitvla_policies::linear::Activations;
 use bitvla_policies::packed::{self, Packed};
 use bitvla_policies::preprocess::ImagePipeline;
-use bitvla_policies::source::Part;
 use bitvla_policies::synthetic::Synthetic;
 use bitvla_policies::testing::Random;
 use bitvla_policies::weights::Encoding;
 use bitvla_policies::{
     Architecture, BitVla, CAMERA_SIZE, Config, Observation, PhaseTimes, Policy, Prompt, Threads,
-    VlaPolicy, WeightFormat, Workspace, profile,
+    VlaNetwork, VlaPolicy, WeightFormat, Workspace, profile,
 };
 use bitvla_reports::{Machine, Memory, median, memory_table};
 use serde::{Deserialize, Serialize};
@@ -133,27 +131,26 @@ struct Operations {
     attention: f64,
 }
 
-fn operations(network: &BitVla, tokens: usize) -> Operations {
+fn operations(network: &dyn VlaNetwork, tokens: usize) -> Operations {
     let a = network.architecture();
     let images = a.num_images;
     let (mut bytes, mut floats) = (0f64, 0f64);
-    for (class, part) in network.parts() {
-        let Part::Linear(linear) = part else { continue };
-        let rows = match class {
+    for linear in network.linears() {
+        let rows = match linear.class {
             "language linears" => tokens,
             "connector" => a.patches(),
             "action head" => a.action_chunk,
             "proprio projector" => 1,
             // Patch embedding and towers.
             _ => {
-                let prefix = a.towers.iter().find(|t| linear.name().starts_with(&t.root));
+                let prefix = a.towers.iter().find(|t| linear.name.starts_with(&t.root));
                 a.patches() + images * prefix.map_or(0, |t| t.prefix)
             }
         };
-        let ops = 2.0 * rows as f64 * linear.inputs() as f64 * linear.outputs() as f64;
-        match linear.activations() {
-            Activations::Int8 => bytes += ops,
-            _ => floats += ops,
+        let ops = 2.0 * rows as f64 * linear.inputs as f64 * linear.outputs as f64;
+        match linear.integer {
+            true => bytes += ops,
+            false => floats += ops,
         }
     }
     // Scores and mixing: 2 * 2 * rows * keys * width.
@@ -170,7 +167,7 @@ fn operations(network: &BitVla, tokens: usize) -> Operations {
 }
 
 /// What the products of a query would take at the measured peak, ms.
-fn floor_ms(network: &BitVla, tokens: usize, peak: Peak) -> f64 {
+fn floor_ms(network: &dyn VlaNetwork, tokens: usize, peak: Peak) -> f64 {
     let o = operations(network, tokens);
     1e-6 * (o.bytes / peak.int8_gops + (o.floats + o.attention) / peak.f32_gflops)
 }
@@ -340,9 +337,9 @@ impl Subject {
         }
     }
 
-    fn network(&self) -> &BitVla {
+    fn network(&self) -> &dyn VlaNetwork {
         match self {
-            Subject::Synthetic { network, .. } => network,
+            Subject::Synthetic { network, .. } => &**network,
             Subject::Policy(policy) => policy.network(),
         }
     }

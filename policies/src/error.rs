@@ -31,4 +31,24 @@ pub enum PolicyError {
         /// What was found and what was expected.
         what: String,
     },
+    /// A checkpoint without statistics for what is asked of it.
+    #[error("{path}: no statistics for {wanted}; there are: {}", keys.join(", "))]
+    Normaliser {
+        /// The file of the statistics.
+        path: PathBuf,
+        /// Suite or key that was asked for.
+        wanted: String,
+        /// Keys that there are.
+        keys: Vec<String>,
+    },
+    /// An instruction with words that the checkpoint was not trained on.
+    #[error("{path}: `{instruction}`: not in the vocabulary: {}", words.join(", "))]
+    Vocabulary {
+        /// The tokenizer.
+        path: PathBuf,
+        /// The instruction.
+        instruction: String,
+        /// Its words that the tokenizer does not know.
+        words: Vec<String>,
+    },
 }

@@ -70,6 +70,7 @@ pub fn write_checkpoint(
         prompt_template: Some(SHORT_TEMPLATE.into()),
         image_pipeline: Some("area".into()),
         unnorm_key: Some(text.key.into()),
+        ..ProcessorConfig::default()
     };
     write_json(&dir.join("config.json"), config)?;
     write_json(&dir.join(TOKENIZER_FILE), &word_tokenizer(text.words))?;

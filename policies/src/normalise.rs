@@ -1,11 +1,6 @@
 //! Normalisation of state and actions by the 1st and 99th percentile, and the gripper rule (fact sheet of BitVLA, section 4).
 
-use crate::PolicyError;
-use crate::checkpoint::file_error;
-use crate::folder::{Folder, json};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// File of the statistics.
 pub const STATISTICS_FILE: &str = "dataset_statistics.json";
@@ -29,59 +24,6 @@ pub struct Statistics {
     pub action: Percentiles,
     /// Of the proprioception.
     pub proprio: Percentiles,
-}
-
-impl Statistics {
-    /// Reads an entry, the only one where no key is given: of [`STATISTICS_FILE`], or else of `norm_stats` in
-    /// `config.json`. `KEY_no_noops` stands for `KEY` where that is missing.
-    ///
-    /// # Errors
-    /// When there is no such entry or its vectors have other lengths than 7 and 8.
-    pub fn read(folder: &dyn Folder, key: Option<&str>) -> Result<Statistics, PolicyError> {
-        let own: Option<BTreeMap<String, Value>> = json(folder, STATISTICS_FILE)?;
-        let (path, mut all) = match own {
-            Some(all) => (folder.place(STATISTICS_FILE), all),
-            None => {
-                #[derive(Deserialize)]
-                struct Inside {
-                    norm_stats: Option<BTreeMap<String, Value>>,
-                }
-                let config: Option<Inside> = json(folder, "config.json")?;
-                let all = config.and_then(|config| config.norm_stats).ok_or_else(|| {
-                    let what = "missing, and config.json has no norm_stats";
-                    file_error(&folder.place(STATISTICS_FILE), what)
-                })?;
-                (folder.place("config.json"), all)
-            }
-        };
-        let keys = all.keys().cloned().collect::<Vec<_>>().join(", ");
-        let found = match key {
-            Some(key) => all
-                .remove_entry(key)
-                .or_else(|| all.remove_entry(&format!("{key}_no_noops"))),
-            None if all.len() == 1 => all.pop_first(),
-            None => None,
-        };
-        let what = || {
-            format!(
-                "no entry for `{}`, there are: {keys}",
-                key.unwrap_or("(the only entry)")
-            )
-        };
-        let (entry, found) = found.ok_or_else(|| file_error(&path, what()))?;
-        let wrong = |what: String| file_error(&path, format!("entry `{entry}`: {what}"));
-        let found: Statistics = serde_json::from_value(found).map_err(|e| wrong(e.to_string()))?;
-        for (name, p, length) in [("action", &found.action, 7), ("proprio", &found.proprio, 8)] {
-            let mask = p.mask.as_ref().map_or(length, Vec::len);
-            let lengths = (p.q01.len(), p.q99.len(), mask);
-            if lengths != (length, length, length) {
-                return Err(wrong(format!(
-                    "{name}: q01, q99 and mask of {lengths:?} numbers, expected {length} entries each"
-                )));
-            }
-        }
-        Ok(found)
-    }
 }
 
 impl Percentiles {

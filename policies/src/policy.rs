@@ -1,11 +1,14 @@
 //! What every policy is to the runner: observation in, action chunk out.
 
-use crate::PolicyError;
 use crate::weights::Bytes;
+use crate::{PolicyError, PolicyProtocol};
 use std::time::Duration;
 
-/// Side of the square camera images handed to a policy, pixels.
+/// Side of the square frames of the published protocol, pixels.
 pub const CAMERA_SIZE: usize = 256;
+
+/// Names of the cameras of an observation, in the order in which policies take them.
+pub const CAMERAS: [&str; 2] = ["agentview", "eye_in_hand"];
 
 /// What a policy may look at: fact sheet of LIBERO, section 5 and 9.
 #[derive(Debug, Clone)]
@@ -18,6 +21,13 @@ pub struct Observation<'a> {
     pub proprio: [f64; 8],
     /// The instruction in words.
     pub instruction: &'a str,
+}
+
+impl<'a> Observation<'a> {
+    /// Frames in the order of [`CAMERAS`].
+    pub fn frames(&self) -> [&'a [u8]; CAMERAS.len()] {
+        [self.agentview, self.wrist]
+    }
 }
 
 /// Time spent in the phases of one query.
@@ -137,4 +147,6 @@ pub trait Policy: Send {
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError>;
     /// What the weights and activations take.
     fn memory(&self) -> MemoryLedger;
+    /// How it wants to be asked and what of its answers is executed, computed from what runs.
+    fn protocol(&self) -> PolicyProtocol;
 }

@@ -4,12 +4,12 @@
 use crate::checkpoint::file_error;
 use crate::folder::{Folder, Later, json};
 use crate::template::{self, Parts};
-use crate::{Config, PolicyError};
+use crate::{Config, Flip, PolicyError, QuaternionRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 /// File of tokenizer.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -27,12 +27,24 @@ pub struct ProcessorConfig {
     /// Text with `{images}`, `{proprio}` and `{instruction}`, each once and in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_template: Option<String>,
-    /// How camera images become network inputs: `area` or, later, the published pipeline where absent.
+    /// How camera images become network inputs: `area`, or `published`, also where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pipeline: Option<String>,
-    /// Which entry of `dataset_statistics.json` normalises; may be left out where there is one entry only.
+    /// Entry of `dataset_statistics.json` that normalises where no suite says which, see [`crate::normaliser`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unnorm_key: Option<String>,
+    /// Side of the square camera frames, pixels; [`crate::CAMERA_SIZE`] where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera_size: Option<usize>,
+    /// Orientation of the camera frames; the published one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flip: Option<Flip>,
+    /// Orientation of the end effector in the proprioception; the published rule where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quaternion_rule: Option<QuaternionRule>,
+    /// Actions of a chunk that are executed before the next query; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executed_steps: Option<usize>,
 }
 
 impl ProcessorConfig {
@@ -191,6 +203,54 @@ impl Prompter {
         }
         self.prepare(&[instruction.to_string()])?;
         Ok(find().unwrap_or_default())
+    }
+
+    /// Words of an instruction (lower-cased) that the tokenizer turns into its unknown token, in order; none where it has
+    /// no such token, as the byte-level tokenizer of the published checkpoints.
+    ///
+    /// # Errors
+    /// As [`Prompter::ids`].
+    pub fn unknown_words(&self, instruction: &str) -> Result<Vec<String>, PolicyError> {
+        apart(|| {
+            let tokenizer = self.tokenizer()?;
+            let unknown = match tokenizer.get_model() {
+                ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+                ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+                ModelWrapper::BPE(model) => model.unk_token.clone(),
+                ModelWrapper::Unigram(_) => None,
+            };
+            let Some(unknown) = unknown.and_then(|token| tokenizer.token_to_id(&token)) else {
+                return Ok(Vec::new());
+            };
+            let text = instruction.to_lowercase();
+            let encoding = tokenizer
+                .encode(text.as_str(), false)
+                .map_err(|e| file_error(&self.path, e))?;
+            let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+            let mut words = Vec::new();
+            for (_, (start, end)) in tokens.filter(|(id, _)| **id == unknown) {
+                let word = text.get(*start..*end).unwrap_or(&text).to_owned();
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            Ok(words)
+        })
+    }
+
+    /// Refuses an instruction with [`Prompter::unknown_words`].
+    ///
+    /// # Errors
+    /// [`PolicyError::Vocabulary`] with the words.
+    pub fn check_words(&self, instruction: &str) -> Result<(), PolicyError> {
+        match self.unknown_words(instruction)? {
+            words if words.is_empty() => Ok(()),
+            words => Err(PolicyError::Vocabulary {
+                path: self.path.clone(),
+                instruction: instruction.into(),
+                words,
+            }),
+        }
     }
 
     fn encode(

@@ -1,18 +1,62 @@
-//! The network as a [`Policy`], over any weight format.
+//! A checkpoint as a [`Policy`], over any weight format and either engine.
 
 use crate::checkpoint::file_error;
 use crate::folder::{Dir, Folder};
-use crate::normalise::{Statistics, gripper_to_env};
+use crate::normaliser::NormaliserChoice;
 use crate::packed::Packed;
-use crate::preprocess::ImagePipeline;
-use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
+use crate::processor::Processor;
 use crate::{
-    ActionChunk, BitVla, CAMERA_SIZE, Checkpoint, Config, MemoryLedger, Observation, PhaseTimes,
-    Policy, PolicyError, Prompt, Threads, WeightFormat, Workspace,
+    ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, Observation, PhaseTimes, Policy,
+    PolicyError, PolicyProtocol, Prompt, Threads, VlaNetwork, WeightFormat, Workspace,
 };
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Library that computes the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The kernels of this crate, any weight format.
+    #[default]
+    Native,
+    /// candle-core, [`WeightFormat::Full`] only; needs the feature `candle`.
+    Candle,
+}
+
+impl Engine {
+    /// All of them.
+    pub const ALL: [Engine; 2] = [Engine::Native, Engine::Candle];
+
+    /// Name as on the command line and in every file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Native => "native",
+            Engine::Candle => "candle",
+        }
+    }
+}
+
+/// How a checkpoint is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VlaOptions {
+    /// Weights of the quantisable layers.
+    pub format: WeightFormat,
+    /// Library that computes.
+    pub engine: Engine,
+    /// Statistics that normalise state and actions.
+    pub normaliser: NormaliserChoice,
+}
+
+impl From<WeightFormat> for VlaOptions {
+    /// Native engine, statistics as the checkpoint records them.
+    fn from(format: WeightFormat) -> VlaOptions {
+        VlaOptions {
+            format,
+            engine: Engine::Native,
+            normaliser: NormaliserChoice::Recorded,
+        }
+    }
+}
 
 /// A checkpoint that acts.
 pub struct VlaPolicy {
@@ -21,14 +65,13 @@ pub struct VlaPolicy {
     work: Workspace,
 }
 
-/// What all workers share.
+/// Part that all instances share.
 struct Model {
     format: WeightFormat,
+    engine: Engine,
     arithmetic: String,
-    network: BitVla,
-    prompter: Prompter,
-    pipeline: ImagePipeline,
-    statistics: Statistics,
+    network: Box<dyn VlaNetwork>,
+    processor: Processor,
 }
 
 impl VlaPolicy {
@@ -36,56 +79,66 @@ impl VlaPolicy {
     ///
     /// # Errors
     /// Names the file, and the tensor where it is about one.
-    pub fn load(path: &Path, format: WeightFormat) -> Result<Box<dyn Policy>, PolicyError> {
-        Ok(Box::new(VlaPolicy::open(path, format)?))
+    pub fn load(
+        path: &Path,
+        options: impl Into<VlaOptions>,
+    ) -> Result<Box<dyn Policy>, PolicyError> {
+        Ok(Box::new(VlaPolicy::open(path, options)?))
     }
 
     /// The same with its type.
     ///
     /// # Errors
     /// As [`VlaPolicy::load`].
-    pub fn open(path: &Path, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
+    pub fn open(path: &Path, options: impl Into<VlaOptions>) -> Result<VlaPolicy, PolicyError> {
+        let options = options.into();
+        if options.engine == Engine::Candle {
+            return VlaPolicy::open_candle(path, &options);
+        }
         if path.is_file() {
-            return VlaPolicy::open_packed(&Packed::open(path)?, format);
+            return VlaPolicy::open_packed(&Packed::open(path)?, &options);
         }
         let checkpoint = Checkpoint::load(path)?;
         checkpoint.require_action()?;
-        let network = BitVla::new(&checkpoint, format)?;
-        VlaPolicy::of(network, checkpoint.config(), &Dir(path), format)
+        let network = BitVla::new(&checkpoint, options.format)?;
+        let config = checkpoint.config();
+        VlaPolicy::assemble(Box::new(network), config, &Dir(path), &options)
     }
 
-    fn open_packed(packed: &Packed, format: WeightFormat) -> Result<VlaPolicy, PolicyError> {
+    fn open_candle(path: &Path, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
+        let what = format!("engine `{}` is not built in", options.engine.name());
+        Err(file_error(path, what))
+    }
+
+    fn open_packed(packed: &Packed, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
         let (network, packed_as) = BitVla::of_packed(packed)?;
-        if packed_as != format {
+        if packed_as != options.format {
             let what = format!(
                 "packed as {}, wanted as {}",
                 packed_as.name(),
-                format.name()
+                options.format.name()
             );
             return Err(file_error(packed.path(), what));
         }
         let text = packed.file("config.json");
         let text = text.ok_or_else(|| file_error(packed.path(), "holds no config.json"))?;
         let config = Config::parse(text, packed.path())?;
-        VlaPolicy::of(network, &config, packed, format)
+        VlaPolicy::assemble(Box::new(network), &config, packed, options)
     }
 
-    fn of(
-        network: BitVla,
+    fn assemble(
+        network: Box<dyn VlaNetwork>,
         config: &Config,
         folder: &dyn Folder,
-        format: WeightFormat,
+        options: &VlaOptions,
     ) -> Result<VlaPolicy, PolicyError> {
-        let processor = ProcessorConfig::read(folder)?;
+        let processor =
+            Processor::load(folder, config, network.architecture(), &options.normaliser)?;
         let model = Model {
-            format,
+            format: options.format,
+            engine: options.engine,
             arithmetic: network.arithmetic(),
-            pipeline: ImagePipeline::named(
-                processor.image_pipeline.as_deref(),
-                &folder.place(PROCESSOR_FILE),
-            )?,
-            prompter: Prompter::load(folder, config, &processor)?,
-            statistics: Statistics::read(folder, processor.unnorm_key.as_deref())?,
+            processor,
             network,
         };
         Ok(VlaPolicy {
@@ -100,7 +153,26 @@ impl VlaPolicy {
     /// # Errors
     /// When the tokenizer cannot be read.
     pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
-        self.model.prompter.prepare(instructions)
+        self.model.processor.prompts.prepare(instructions)
+    }
+
+    /// Words of an instruction that the checkpoint's tokenizer does not know; what the network does with them is
+    /// meaningless.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be read.
+    pub fn unknown_words(&self, instruction: &str) -> Result<Vec<String>, PolicyError> {
+        self.model.processor.prompts.unknown_words(instruction)
+    }
+
+    /// Refuses instructions with [`VlaPolicy::unknown_words`].
+    ///
+    /// # Errors
+    /// [`PolicyError::Vocabulary`] with the first such instruction and its words.
+    pub fn check_instructions(&self, instructions: &[String]) -> Result<(), PolicyError> {
+        let prompts = &self.model.processor.prompts;
+        let mut instructions = instructions.iter();
+        instructions.try_for_each(|instruction| prompts.check_words(instruction))
     }
 
     /// Another instance over the same weights, with buffers and threads of its own.
@@ -123,15 +195,13 @@ impl VlaPolicy {
     }
 
     /// The network.
-    pub fn network(&self) -> &BitVla {
-        &self.model.network
+    pub fn network(&self) -> &dyn VlaNetwork {
+        &*self.model.network
     }
 
-    fn fail<T>(&self, what: String) -> Result<T, PolicyError> {
-        Err(PolicyError::Query {
-            policy: self.model.format.name().into(),
-            what,
-        })
+    /// Library that computes.
+    pub fn engine(&self) -> Engine {
+        self.model.engine
     }
 }
 
@@ -146,72 +216,35 @@ impl Policy for VlaPolicy {
 
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError> {
         let start = Instant::now();
-        let expected = CAMERA_SIZE * CAMERA_SIZE * 3;
-        let cameras = [observation.agentview, observation.wrist];
-        if let Some(frame) = cameras.iter().find(|frame| frame.len() != expected) {
-            return self.fail(format!(
-                "frame of {} bytes, expected {expected}",
-                frame.len()
-            ));
-        }
-        if observation.proprio.iter().any(|v| !v.is_finite()) {
-            return self.fail(format!(
-                "proprioception {:?} is not finite",
-                observation.proprio
-            ));
-        }
-        let config = self.model.network.architecture();
-        if config.num_images > cameras.len() {
-            return self.fail(format!(
-                "the checkpoint wants {} images, there are 2",
-                config.num_images
-            ));
-        }
-        let size = config.image_size();
-        let images: Vec<Vec<f32>> = cameras
-            .iter()
-            .take(config.num_images)
-            .map(|frame| self.model.pipeline.apply(frame, size))
-            .collect();
-        let prompt = self.model.prompter.ids(observation.instruction)?;
-        self.tokens = prompt.len() + config.placeholders() + 1;
-        let state = self
-            .model
-            .statistics
-            .proprio
-            .normalise(&observation.proprio);
-        let state: Vec<f32> = state.into_iter().map(|v| v as f32).collect();
+        let Model {
+            format,
+            network,
+            processor,
+            ..
+        } = &*self.model;
+        let inputs = processor.encode(format.name(), observation)?;
+        self.tokens = inputs.tokens.len() + network.architecture().placeholders() + 1;
         let mut times = PhaseTimes {
             preprocessing: start.elapsed(),
             ..PhaseTimes::default()
         };
-        let asked = Prompt {
-            tokens: &prompt,
-            images: &images,
-            proprio: &state,
+        let prompt = Prompt {
+            tokens: &inputs.tokens,
+            images: &inputs.images,
+            proprio: &inputs.proprio,
         };
-        let normalised =
-            self.model
-                .network
-                .forward(&mut self.work, asked, &mut times, &mut |_, _| {})?;
+        let normalised = network.forward(&mut self.work, prompt, &mut times, &mut |_, _| {})?;
         let start = Instant::now();
-        let mut actions = Vec::with_capacity(normalised.len() / 7);
-        for action in normalised.as_chunks::<7>().0 {
-            let wide: Vec<f64> = action.iter().map(|&v| f64::from(v)).collect();
-            let raw = self.model.statistics.action.unnormalise(&wide);
-            let mut action = [0f64; 7];
-            action.copy_from_slice(&raw);
-            action[6] = gripper_to_env(raw[6]);
-            if action.iter().any(|v| !v.is_finite()) {
-                return self.fail(format!("action {action:?} is not finite"));
-            }
-            actions.push(action);
-        }
+        let actions = processor.decode(format.name(), &normalised)?;
         times.head += start.elapsed();
         Ok(ActionChunk { actions, times })
     }
 
     fn memory(&self) -> MemoryLedger {
         self.model.network.ledger(&self.work)
+    }
+
+    fn protocol(&self) -> PolicyProtocol {
+        self.model.processor.protocol(&self.memory())
     }
 }

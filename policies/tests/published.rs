@@ -7,6 +7,7 @@ use bitvla_policies::normalise::Statistics;
 use bitvla_policies::prompt::{ProcessorConfig, Prompter};
 use bitvla_policies::testing::{small_config, write_tiny_checkpoint};
 use bitvla_policies::{Checkpoint, Config, VlaPolicy, WeightFormat};
+use bitvla_policies::{NormaliserChoice, PolicyError, StatisticsTable};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -196,7 +197,10 @@ fn statistics_are_found_in_either_file() {
     write_tiny_checkpoint(dir.path()).unwrap();
     let path = dir.path().join("dataset_statistics.json");
     let own: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let read = |key| Statistics::read(&Dir(dir.path()), key);
+    let read = |recorded: Option<&str>| -> Result<Statistics, PolicyError> {
+        let table = StatisticsTable::read(&Dir(dir.path()))?;
+        table.get(table.choose(&NormaliserChoice::Recorded, recorded)?)
+    };
     let wanted = read(Some("spatial")).unwrap();
     write(
         &path,

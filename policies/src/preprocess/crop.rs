@@ -4,7 +4,7 @@
 use crate::kernels::multiversion;
 
 /// Share of the area that training crops leave and evaluation shows.
-const AREA: f32 = 0.9;
+pub(super) const AREA: f32 = 0.9;
 
 /// Where a target pixel samples: the source pixels before and after, and how far it is from the first.
 struct Sample {

@@ -13,9 +13,63 @@ pub use crop::centre_crop;
 pub use jpeg::jpeg_round_trip;
 pub use lanczos::resize_lanczos3;
 
-use crate::{CAMERA_SIZE, PolicyError};
+use crate::PolicyError;
 
-/// How a frame becomes an input.
+/// Filter of a resize.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResizeFilter {
+    /// [`resize_area`].
+    Area,
+    /// [`resize_lanczos3`].
+    Lanczos3,
+}
+
+impl ResizeFilter {
+    /// Name in a protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            ResizeFilter::Area => "area average",
+            ResizeFilter::Lanczos3 => "lanczos3",
+        }
+    }
+
+    /// Resizes a square RGB frame from side `from` to side `to`.
+    pub fn apply(self, frame: &[u8], from: usize, to: usize) -> Vec<u8> {
+        match self {
+            ResizeFilter::Area => resize_area(frame, from, to),
+            ResizeFilter::Lanczos3 => resize_lanczos3(frame, from, to),
+        }
+    }
+}
+
+/// Part of a resized frame that the network sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crop {
+    /// All of it.
+    Whole,
+    /// [`centre_crop`], resampled to the side of the frame.
+    Centre,
+}
+
+impl Crop {
+    /// Words for a protocol.
+    pub fn describe(self) -> String {
+        match self {
+            Crop::Whole => "none".into(),
+            Crop::Centre => format!("centre, {} of the area, resampled", crop::AREA),
+        }
+    }
+
+    /// The part of a square RGB frame of side `side`, at the same side.
+    pub fn apply(self, frame: Vec<u8>, side: usize) -> Vec<u8> {
+        match self {
+            Crop::Whole => frame,
+            Crop::Centre => centre_crop(&frame, side),
+        }
+    }
+}
+
+/// Steps from a camera frame to a network input, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImagePipeline {
     /// Area average to the size of the input.
@@ -40,17 +94,39 @@ impl ImagePipeline {
         }
     }
 
-    /// A camera frame as policies see it (RGB, already rotated by 180 degrees) to a normalised input of
-    /// 3 x size x size.
+    /// True if frames are encoded as JPEG and decoded before they are resized.
+    pub fn jpeg_round_trip(self) -> bool {
+        self == ImagePipeline::Published
+    }
+
+    /// Filter of the resize from camera frame to network input.
+    pub fn resize_filter(self) -> ResizeFilter {
+        match self {
+            ImagePipeline::Area => ResizeFilter::Area,
+            ImagePipeline::Published => ResizeFilter::Lanczos3,
+        }
+    }
+
+    /// Part of the resized frame that the network sees.
+    pub fn crop(self) -> Crop {
+        match self {
+            ImagePipeline::Area => Crop::Whole,
+            ImagePipeline::Published => Crop::Centre,
+        }
+    }
+
+    /// A square RGB camera frame in the policy's orientation to a normalised input of 3 x `size` x `size`, in [-1, 1]: the
+    /// steps that [`ImagePipeline::jpeg_round_trip`], [`ImagePipeline::resize_filter`] and [`ImagePipeline::crop`] name.
     pub fn apply(self, frame: &[u8], size: usize) -> Vec<f32> {
-        let pixels = match self {
-            ImagePipeline::Area => resize_area(frame, CAMERA_SIZE, size),
-            ImagePipeline::Published => {
-                let decoded = jpeg_round_trip(frame, CAMERA_SIZE);
-                centre_crop(&resize_lanczos3(&decoded, CAMERA_SIZE, size), size)
+        let side = (frame.len() / 3).isqrt();
+        let resized = match self.jpeg_round_trip() {
+            true => {
+                let decoded = jpeg_round_trip(frame, side);
+                self.resize_filter().apply(&decoded, side, size)
             }
+            false => self.resize_filter().apply(frame, side, size),
         };
-        normalise(&pixels)
+        normalise(&self.crop().apply(resized, size))
     }
 }
 
@@ -71,6 +147,7 @@ mod tests {
     //! Guarantee: pipelines are found by their names, a checkpoint without one is a published one, and an input has
     //! its channels first, in [-1, 1].
     use super::*;
+    use crate::CAMERA_SIZE;
     use std::path::Path;
 
     #[test]

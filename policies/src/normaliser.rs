@@ -1,0 +1,173 @@
+//! Choice of the statistics that normalise state and actions. A fine-tuned checkpoint carries one entry per data set
+//! (`dataset_statistics.json`, or `norm_stats` in `config.json`); using the entry of another suite moves every action, so
+//! that the entry is chosen by whole names and recorded.
+//!
+//! The rule, first match:
+//!
+//! 1. A key that the caller names (`--normaliser-key`) is taken as it is.
+//! 2. For a suite, the first of [`suite_keys`] that the checkpoint has. `unnorm_key` of `processor_config.json` only
+//!    decides between several of them: it never brings in an entry of another suite.
+//! 3. Without a suite (a measurement, a single query), `unnorm_key`, or `unnorm_key` with `_no_noops` behind it as in the
+//!    published evaluation; without an `unnorm_key`, the only entry.
+//!
+//! Everything else is an error that lists the keys there are.
+
+use crate::PolicyError;
+use crate::checkpoint::file_error;
+use crate::folder::{Folder, json};
+use crate::normalise::{STATISTICS_FILE, Statistics};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Suites by all their names, and the keys under which checkpoints keep their statistics, best first.
+const SUITE_KEYS: [(&[&str], &[&str]); 5] = [
+    (
+        &["spatial", "libero:spatial", "libero_spatial"],
+        &["spatial", "libero_spatial", "libero_spatial_no_noops"],
+    ),
+    (
+        &["object", "libero:object", "libero_object"],
+        &["object", "libero_object", "libero_object_no_noops"],
+    ),
+    (
+        &["goal", "libero:goal", "libero_goal"],
+        &["goal", "libero_goal", "libero_goal_no_noops"],
+    ),
+    (
+        &["long", "libero:10", "libero_10"],
+        &["long", "libero_10", "libero_10_no_noops"],
+    ),
+    (
+        &["libero:90", "libero_90"],
+        &["libero_90", "libero_90_no_noops"],
+    ),
+];
+
+/// Keys of the statistics of a suite, best first. A suite outside the table has its own name.
+///
+/// ```
+/// use bitvla_policies::normaliser::suite_keys;
+/// assert_eq!(suite_keys("libero:10"), ["long", "libero_10", "libero_10_no_noops"]);
+/// assert_eq!(suite_keys("kitchen"), ["kitchen"]);
+/// ```
+pub fn suite_keys(suite: &str) -> Vec<&str> {
+    let row = SUITE_KEYS.iter().find(|(names, _)| names.contains(&suite));
+    row.map_or_else(|| vec![suite], |(_, keys)| keys.to_vec())
+}
+
+/// Source of the key of the statistics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum NormaliserChoice {
+    /// As the checkpoint records it, or the only entry.
+    #[default]
+    Recorded,
+    /// Entry of a suite, see [`suite_keys`].
+    Suite(String),
+    /// This key.
+    Key(String),
+}
+
+/// All statistics of a checkpoint.
+pub struct StatisticsTable {
+    path: PathBuf,
+    entries: BTreeMap<String, Value>,
+}
+
+impl StatisticsTable {
+    /// Reads [`STATISTICS_FILE`], or else `norm_stats` of `config.json`.
+    ///
+    /// # Errors
+    /// Names the file that is missing or not of this shape.
+    pub fn read(folder: &dyn Folder) -> Result<StatisticsTable, PolicyError> {
+        #[derive(Deserialize)]
+        struct Inside {
+            norm_stats: Option<BTreeMap<String, Value>>,
+        }
+        if let Some(entries) = json(folder, STATISTICS_FILE)? {
+            let path = folder.place(STATISTICS_FILE);
+            return Ok(StatisticsTable { path, entries });
+        }
+        let config: Option<Inside> = json(folder, "config.json")?;
+        let entries = config.and_then(|config| config.norm_stats);
+        Ok(StatisticsTable {
+            entries: entries.ok_or_else(|| {
+                let what = "missing, and config.json has no norm_stats";
+                file_error(&folder.place(STATISTICS_FILE), what)
+            })?,
+            path: folder.place("config.json"),
+        })
+    }
+
+    /// Keys of all entries, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// Key that the rule of this module gives; `recorded` is the `unnorm_key` of `processor_config.json`.
+    ///
+    /// # Errors
+    /// [`PolicyError::Normaliser`] with the keys that there are.
+    pub fn choose(
+        &self,
+        choice: &NormaliserChoice,
+        recorded: Option<&str>,
+    ) -> Result<&str, PolicyError> {
+        let wanted: Vec<String> = match (choice, recorded) {
+            (NormaliserChoice::Key(key), _) => vec![key.clone()],
+            (NormaliserChoice::Suite(suite), recorded) => {
+                let keys = suite_keys(suite).into_iter().map(str::to_owned);
+                let first = keys.clone().filter(|key| Some(key.as_str()) == recorded);
+                first.chain(keys).collect()
+            }
+            (NormaliserChoice::Recorded, Some(key)) => vec![key.into(), format!("{key}_no_noops")],
+            (NormaliserChoice::Recorded, None) => match self.keys() {
+                one if one.len() == 1 => one,
+                _ => Vec::new(),
+            },
+        };
+        let found = wanted
+            .iter()
+            .find_map(|key| self.entries.get_key_value(key));
+        found
+            .map(|(key, _)| key.as_str())
+            .ok_or_else(|| PolicyError::Normaliser {
+                path: self.path.clone(),
+                wanted: match choice {
+                    NormaliserChoice::Suite(suite) => {
+                        format!("suite `{suite}` ({})", suite_keys(suite).join(", "))
+                    }
+                    NormaliserChoice::Key(key) => format!("`{key}`"),
+                    NormaliserChoice::Recorded => match recorded {
+                        Some(key) => format!("`{key}`, the unnorm_key of the checkpoint"),
+                        None => "the only one".into(),
+                    },
+                },
+                keys: self.keys(),
+            })
+    }
+
+    /// Statistics under a key.
+    ///
+    /// # Errors
+    /// When there is no such entry, or its vectors have other lengths than 7 (action) and 8 (proprioception).
+    pub fn get(&self, key: &str) -> Result<Statistics, PolicyError> {
+        let found = self
+            .entries
+            .get(self.choose(&NormaliserChoice::Key(key.into()), None)?);
+        let wrong = |what: String| file_error(&self.path, format!("entry `{key}`: {what}"));
+        let found = found.cloned().unwrap_or_default();
+        let found: Statistics = serde_json::from_value(found).map_err(|e| wrong(e.to_string()))?;
+        for (name, p, length) in [("action", &found.action, 7), ("proprio", &found.proprio, 8)] {
+            let mask = p.mask.as_ref().map_or(length, Vec::len);
+            let lengths = (p.q01.len(), p.q99.len(), mask);
+            if lengths != (length, length, length) {
+                return Err(wrong(format!(
+                    "{name}: q01, q99 and mask of {lengths:?} numbers, expected {length} entries each"
+                )));
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,177 @@
+//! Both ends of a query, whatever engine computes between them: camera frames, proprioception and words become what the
+//! network is asked; normalised actions become actions of the environment. Everything here is read from the small files
+//! of a checkpoint and is described by the protocol.
+
+use crate::checkpoint::file_error;
+use crate::folder::Folder;
+use crate::normalise::{Statistics, gripper_to_env};
+use crate::normaliser::{NormaliserChoice, StatisticsTable};
+use crate::preprocess::ImagePipeline;
+use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
+use crate::{
+    Architecture, CAMERA_SIZE, CAMERAS, Config, Flip, MemoryLedger, Observation, PolicyError,
+    PolicyProtocol, QuaternionRule,
+};
+
+/// Network inputs of one query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInputs {
+    /// Prompt tokens, image and state placeholders among them.
+    pub tokens: Vec<u32>,
+    /// Normalised images, each 3 x side x side.
+    pub images: Vec<Vec<f32>>,
+    /// Normalised proprioception (8).
+    pub proprio: Vec<f32>,
+}
+
+/// Preprocessing and postprocessing of a checkpoint.
+pub struct Processor {
+    /// Prompts and their tokenizer.
+    pub prompts: Prompter,
+    pipeline: ImagePipeline,
+    flip: Flip,
+    quaternion_rule: QuaternionRule,
+    camera_size: usize,
+    image_size: usize,
+    images: usize,
+    chunk: usize,
+    executed: usize,
+    key: String,
+    statistics: Statistics,
+}
+
+impl Processor {
+    /// Reads the small files of a checkpoint whose network has this architecture.
+    ///
+    /// # Errors
+    /// Names the file that is missing or does not fit the architecture; [`PolicyError::Normaliser`] where there are no
+    /// statistics of the choice.
+    pub fn load(
+        folder: &dyn Folder,
+        config: &Config,
+        architecture: &Architecture,
+        choice: &NormaliserChoice,
+    ) -> Result<Processor, PolicyError> {
+        let file = folder.place(PROCESSOR_FILE);
+        let processor = ProcessorConfig::read(folder)?;
+        let chunk = architecture.action_chunk;
+        let executed = processor.executed_steps.unwrap_or(chunk);
+        if executed == 0 || executed > chunk {
+            let what = format!("executed_steps {executed}, the network answers with {chunk}");
+            return Err(file_error(&file, what));
+        }
+        if architecture.num_images > CAMERAS.len() {
+            let what = format!(
+                "num_images {}, an observation has {}",
+                architecture.num_images,
+                CAMERAS.len()
+            );
+            return Err(file_error(&folder.place("config.json"), what));
+        }
+        let camera_size = processor.camera_size.unwrap_or(CAMERA_SIZE);
+        if camera_size < architecture.image_size() {
+            let what = format!(
+                "camera_size {camera_size} is smaller than the image_size {} of the network",
+                architecture.image_size()
+            );
+            return Err(file_error(&file, what));
+        }
+        let table = StatisticsTable::read(folder)?;
+        let key = table.choose(choice, processor.unnorm_key.as_deref())?;
+        Ok(Processor {
+            prompts: Prompter::load(folder, config, &processor)?,
+            pipeline: ImagePipeline::named(processor.image_pipeline.as_deref(), &file)?,
+            flip: processor.flip.unwrap_or_default(),
+            quaternion_rule: processor.quaternion_rule.unwrap_or_default(),
+            camera_size,
+            image_size: architecture.image_size(),
+            images: architecture.num_images,
+            chunk,
+            executed,
+            statistics: table.get(key)?,
+            key: key.into(),
+        })
+    }
+
+    /// Network inputs of an observation.
+    ///
+    /// # Errors
+    /// In the name of `policy`, when a frame has another size or the proprioception is not finite.
+    pub fn encode(
+        &self,
+        policy: &str,
+        observation: &Observation<'_>,
+    ) -> Result<ModelInputs, PolicyError> {
+        let fail = |what: String| {
+            Err(PolicyError::Query {
+                policy: policy.into(),
+                what,
+            })
+        };
+        let expected = self.camera_size * self.camera_size * 3;
+        let frames = observation.frames();
+        if let Some(frame) = frames.iter().find(|frame| frame.len() != expected) {
+            let what = format!("frame of {} bytes, expected {expected}", frame.len());
+            return fail(what);
+        }
+        if observation.proprio.iter().any(|v| !v.is_finite()) {
+            let what = format!("proprioception {:?} is not finite", observation.proprio);
+            return fail(what);
+        }
+        let images = frames.iter().take(self.images);
+        let state = self.statistics.proprio.normalise(&observation.proprio);
+        Ok(ModelInputs {
+            images: images
+                .map(|frame| self.pipeline.apply(frame, self.image_size))
+                .collect(),
+            tokens: self.prompts.ids(observation.instruction)?,
+            proprio: state.into_iter().map(|v| v as f32).collect(),
+        })
+    }
+
+    /// Actions in environment convention of normalised ones (chunk x 7).
+    ///
+    /// # Errors
+    /// In the name of `policy`, when an action is not finite.
+    pub fn decode(&self, policy: &str, normalised: &[f32]) -> Result<Vec<[f64; 7]>, PolicyError> {
+        let action = |normalised: &[f32; 7]| {
+            let raw = self
+                .statistics
+                .action
+                .unnormalise(&normalised.map(f64::from));
+            let mut action = [0f64; 7];
+            action.copy_from_slice(&raw);
+            action[6] = gripper_to_env(raw[6]);
+            match action.iter().all(|v| v.is_finite()) {
+                true => Ok(action),
+                false => Err(PolicyError::Query {
+                    policy: policy.into(),
+                    what: format!("action {action:?} is not finite"),
+                }),
+            }
+        };
+        normalised.as_chunks::<7>().0.iter().map(action).collect()
+    }
+
+    /// Protocol of a policy with these inputs and outputs and the weights of `ledger`.
+    pub fn protocol(&self, ledger: &MemoryLedger) -> PolicyProtocol {
+        let protocol = PolicyProtocol {
+            cameras: CAMERAS[..self.images]
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            camera_size: self.camera_size,
+            network_image_size: self.image_size,
+            flip: self.flip,
+            jpeg_round_trip: self.pipeline.jpeg_round_trip(),
+            crop: self.pipeline.crop().describe(),
+            resize_filter: self.pipeline.resize_filter().name().into(),
+            quaternion_rule: self.quaternion_rule,
+            normaliser_key: self.key.clone(),
+            chunk_length: self.chunk,
+            executed_steps: self.executed,
+            ..PolicyProtocol::default()
+        };
+        protocol.with_precision(ledger)
+    }
+}
