@@ -3,7 +3,7 @@
 
 use crate::EvalError;
 use bitvla_policies::CAMERA_SIZE;
-use bitvla_sim::render::{Frame, Renderer};
+use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{RobotObservation, SceneDesc, VisualState, World};
 
 /// Axis-angle of a quaternion `[x, y, z, w]`: `xyz * 2 acos(w) / sqrt(1 - w²)`, angle in [0, 2 pi],
@@ -31,9 +31,9 @@ pub fn proprio(robot: &RobotObservation) -> [f64; 8] {
 #[derive(Debug, Clone)]
 pub struct View {
     /// The camera that looks at the table.
-    pub agentview: Frame,
+    pub agentview: CameraImage,
     /// The camera on the hand.
-    pub wrist: Frame,
+    pub wrist: CameraImage,
 }
 
 impl View {

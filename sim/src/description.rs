@@ -55,7 +55,7 @@ pub struct ModelDesc {
 
 impl ModelDesc {
     /// The model without a body and everything that hangs on it; the model itself if there is no such body.
-    pub fn without(&self, body: &str) -> ModelDesc {
+    pub fn without_subtree(&self, body: &str) -> ModelDesc {
         let mut gone: Vec<&str> = Vec::new();
         let mut kept = Vec::with_capacity(self.bodies.len());
         for b in &self.bodies {

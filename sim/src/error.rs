@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum SimError {
     /// A model description cannot be turned into bodies.
     #[error("model {model}: {what}")]
-    BadModel {
+    InvalidModel {
         /// Name of the model.
         model: String,
         /// What is wrong with it.
@@ -15,7 +15,7 @@ pub enum SimError {
     },
     /// The robot is not a seven-joint arm with two fingers.
     #[error("robot {model}: {what}")]
-    BadRobot {
+    InvalidRobot {
         /// Name of the model.
         model: String,
         /// What was found and what was expected.
@@ -28,6 +28,15 @@ pub enum SimError {
         index: usize,
         /// Its value.
         value: f64,
+    },
+    /// A setting of the world cannot be used.
+    #[error("simulation settings: {0}")]
+    InvalidSettings(String),
+    /// A matrix that the controller inverts has no inverse, as in an exactly singular posture of the arm.
+    #[error("the {quantity} is singular")]
+    SingularMatrix {
+        /// Name of the matrix.
+        quantity: &'static str,
     },
     /// The scene has no such camera.
     #[error("no camera named {0}")]

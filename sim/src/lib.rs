@@ -3,15 +3,17 @@
 //!
 //! The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
 
-pub mod carriers;
 pub mod description;
 pub mod error;
 pub mod joint_constraints;
+pub mod links;
 pub mod osc;
 pub mod panda;
 pub mod render;
+pub mod settings;
 pub mod world;
 
 pub use description::*;
 pub use error::SimError;
-pub use world::{Contact, Grab, Pull, RobotObservation, Snapshot, World};
+pub use settings::{SimulationProtocol, SimulationSettings};
+pub use world::{BodyPoint, Contact, PointSpring, RobotObservation, Snapshot, World};

@@ -5,22 +5,18 @@
 //! The controller needs the inertia matrix and the bias exactly; Rapier offers neither, and works in
 //! single precision.
 
-use crate::carriers::CarrierTree;
 use crate::description::{JointKind, ModelDesc, isometry};
 use crate::error::SimError;
+use crate::links::LinkTree;
 use nalgebra::{
     Isometry3, Matrix3, Point3, SMatrix, SVector, Translation3, UnitQuaternion, Vector3,
 };
+use serde::{Deserialize, Serialize};
 
 /// Arm joints.
-pub const ARM: usize = 7;
+pub const ARM_DOFS: usize = 7;
 /// Arm joints and the two fingers.
 pub const DOFS: usize = 9;
-/// Gravity, m/s^2, along -z.
-pub const GRAVITY: f64 = 9.81;
-/// Density, kg/m^3, and viscosity, Pa s, of the medium.
-const AIR_DENSITY: f64 = 1.2;
-const AIR_VISCOSITY: f64 = 2e-5;
 /// Joint positions after a reset (rad, then finger positions in m).
 pub const RESET_QPOS: [f64; DOFS] = [
     0.0,
@@ -34,15 +30,37 @@ pub const RESET_QPOS: [f64; DOFS] = [
     -0.020833,
 ];
 
+/// Gravity and the air around robot and objects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentSettings {
+    /// Gravity along the world's -z, m/s^2.
+    pub gravity: f64,
+    /// Density of the air, kg/m^3.
+    pub air_density: f64,
+    /// Dynamic viscosity of the air, Pa s.
+    pub air_viscosity: f64,
+}
+
+impl Default for EnvironmentSettings {
+    fn default() -> Self {
+        EnvironmentSettings {
+            gravity: 9.81,
+            air_density: 1.2,
+            air_viscosity: 2e-5,
+        }
+    }
+}
+
 /// One value per degree of freedom.
-pub type Joints = SVector<f64, DOFS>;
+pub type JointVector = SVector<f64, DOFS>;
 /// Joint-space inertia.
 pub type JointMatrix = SMatrix<f64, DOFS, DOFS>;
 /// Grip-site Jacobian of the arm joints: linear rows, then angular rows, world frame.
-pub type SiteJacobian = SMatrix<f64, 6, ARM>;
+pub type SiteJacobian = SMatrix<f64, 6, ARM_DOFS>;
 
 #[derive(Debug, Clone)]
-struct Link {
+struct RobotLink {
     parent: Option<usize>,
     to_parent: Isometry3<f64>,
     axis: Vector3<f64>,
@@ -54,7 +72,7 @@ struct Link {
 
 /// One described body as air sees it: the box of equal inertia.
 #[derive(Debug, Clone)]
-struct Paddle {
+struct FluidInertiaBox {
     link: usize,
     /// Principal inertia frame on the link.
     frame: Isometry3<f64>,
@@ -65,21 +83,23 @@ struct Paddle {
 /// The arm with its gripper on a fixed base.
 #[derive(Debug, Clone)]
 pub struct Panda {
-    links: Vec<Link>,
-    paddles: Vec<Paddle>,
+    links: Vec<RobotLink>,
+    fluid_boxes: Vec<FluidInertiaBox>,
     base: Isometry3<f64>,
     grip_site: Isometry3<f64>,
     hand: Isometry3<f64>,
+    /// Gravity and air; the default unless it is set.
+    pub environment: EnvironmentSettings,
     /// Rotor inertia per joint, kg m^2 or kg.
-    pub armature: Joints,
+    pub armature: JointVector,
     /// Viscous damping per joint.
-    pub damping: Joints,
+    pub damping: JointVector,
     /// Dry friction per joint, N m or N.
-    pub friction_loss: Joints,
+    pub friction_loss: JointVector,
     /// Lowest and highest position per joint.
     pub range: [[f64; 2]; DOFS],
     /// Diagonal of the inverse inertia at joint positions zero; scales the soft constraints.
-    pub inv_weight: Joints,
+    pub inv_weight: JointVector,
 }
 
 /// World-frame quantities of one configuration.
@@ -99,36 +119,36 @@ pub struct Kinematics {
 impl Panda {
     /// Reads the arm from its description; its base stands at `base` in the world.
     pub fn new(model: &ModelDesc, base: Isometry3<f64>) -> Result<Panda, SimError> {
-        let bad = |what: &str| SimError::BadRobot {
+        let bad = |what: &str| SimError::InvalidRobot {
             model: model.name.clone(),
             what: what.into(),
         };
-        let tree = CarrierTree::new(model)?;
-        if tree.carriers.len() != DOFS + 1 {
+        let tree = LinkTree::new(model)?;
+        if tree.links.len() != DOFS + 1 {
             return Err(bad(&format!(
                 "{} jointed bodies, expected 7 arm joints and 2 fingers",
-                tree.carriers.len() - 1
+                tree.links.len() - 1
             )));
         }
         let mut links = Vec::with_capacity(DOFS);
-        let mut armature = Joints::zeros();
-        let mut damping = Joints::zeros();
-        let mut friction_loss = Joints::zeros();
+        let mut armature = JointVector::zeros();
+        let mut damping = JointVector::zeros();
+        let mut friction_loss = JointVector::zeros();
         let mut range = [[0.0; 2]; DOFS];
-        for (i, c) in tree.carriers[1..].iter().enumerate() {
+        for (i, c) in tree.links[1..].iter().enumerate() {
             let joint = c
                 .joint
                 .as_ref()
                 .ok_or_else(|| bad("a body without joint"))?;
             let hinge = joint.kind == JointKind::Hinge;
-            if hinge != (i < ARM) {
+            if hinge != (i < ARM_DOFS) {
                 return Err(bad("expected 7 hinges, then 2 slides"));
             }
             let parent = c.parent.and_then(|p| p.checked_sub(1));
             let expected = if i == 0 {
                 None
             } else {
-                Some((i - 1).min(ARM - 1))
+                Some((i - 1).min(ARM_DOFS - 1))
             };
             if parent != expected {
                 return Err(bad(
@@ -139,7 +159,7 @@ impl Panda {
             damping[i] = joint.damping;
             friction_loss[i] = joint.friction_loss;
             range[i] = joint.range;
-            links.push(Link {
+            links.push(RobotLink {
                 parent,
                 to_parent: c.to_parent,
                 axis: Vector3::from(joint.axis),
@@ -149,12 +169,12 @@ impl Panda {
                 inertia: c.inertia,
             });
         }
-        let mut paddles = Vec::new();
-        for (body, (carrier, at)) in model.bodies.iter().zip(&tree.of_body) {
-            if let (Some(link), Some(i)) = (carrier.checked_sub(1), &body.inertia) {
+        let mut fluid_boxes = Vec::new();
+        for (body, (tree_link, at)) in model.bodies.iter().zip(&tree.of_body) {
+            if let (Some(link), Some(i)) = (tree_link.checked_sub(1), &body.inertia) {
                 let [a, b, c] = i.diagonal;
                 let side = |sum: f64| libm::sqrt(sum.max(1e-15) / i.mass * 6.0);
-                paddles.push(Paddle {
+                fluid_boxes.push(FluidInertiaBox {
                     link,
                     frame: at * isometry(i.com, i.quat_wxyz),
                     sides: [side(b + c - a), side(a + c - b), side(a + b - c)],
@@ -162,8 +182,8 @@ impl Panda {
             }
         }
         let on_last_link = |body: usize| -> Option<Isometry3<f64>> {
-            let (carrier, at) = tree.of_body[body];
-            (carrier == ARM).then_some(at)
+            let (tree_link, at) = tree.of_body[body];
+            (tree_link == ARM_DOFS).then_some(at)
         };
         let (site_body, site) = model
             .bodies
@@ -181,17 +201,18 @@ impl Panda {
         let hand = on_last_link(hand_body).ok_or_else(|| bad("right_hand is elsewhere"))?;
         let mut panda = Panda {
             links,
-            paddles,
+            fluid_boxes,
             base,
             grip_site,
             hand,
+            environment: EnvironmentSettings::default(),
             armature,
             damping,
             friction_loss,
             range,
-            inv_weight: Joints::zeros(),
+            inv_weight: JointVector::zeros(),
         };
-        let kin = panda.kinematics(&Joints::zeros());
+        let kin = panda.kinematics(&JointVector::zeros());
         let inverse = panda
             .mass_matrix(&kin)
             .try_inverse()
@@ -201,7 +222,7 @@ impl Panda {
     }
 
     /// Poses of everything at joint positions `q`.
-    pub fn kinematics(&self, q: &Joints) -> Kinematics {
+    pub fn kinematics(&self, q: &JointVector) -> Kinematics {
         let mut k = Kinematics {
             pose: [Isometry3::identity(); DOFS],
             axis: [Vector3::zeros(); DOFS],
@@ -232,8 +253,8 @@ impl Panda {
             k.com[i] = (pose * Point3::from(link.com)).coords;
             k.inertia[i] = r * link.inertia * r.transpose();
         }
-        k.grip_site = k.pose[ARM - 1] * self.grip_site;
-        k.hand = k.pose[ARM - 1] * self.hand;
+        k.grip_site = k.pose[ARM_DOFS - 1] * self.grip_site;
+        k.hand = k.pose[ARM_DOFS - 1] * self.hand;
         k
     }
 
@@ -241,7 +262,7 @@ impl Panda {
     pub fn jacobian(&self, k: &Kinematics) -> SiteJacobian {
         let mut j = SiteJacobian::zeros();
         let p = k.grip_site.translation.vector;
-        for i in 0..ARM {
+        for i in 0..ARM_DOFS {
             let lin = k.axis[i].cross(&(p - k.pose[i].translation.vector));
             j.fixed_view_mut::<3, 1>(0, i).copy_from(&lin);
             j.fixed_view_mut::<3, 1>(3, i).copy_from(&k.axis[i]);
@@ -303,7 +324,7 @@ impl Panda {
     }
 
     /// Joint forces that gravity, Coriolis and centrifugal terms ask for: `qfrc_bias`.
-    pub fn bias(&self, k: &Kinematics, qd: &Joints) -> Joints {
+    pub fn bias(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         let mut omega = [Vector3::zeros(); DOFS];
         let mut alpha = [Vector3::zeros(); DOFS];
         let mut accel = [Vector3::zeros(); DOFS];
@@ -315,7 +336,7 @@ impl Panda {
                 None => (
                     Vector3::zeros(),
                     Vector3::zeros(),
-                    Vector3::new(0.0, 0.0, GRAVITY),
+                    Vector3::new(0.0, 0.0, self.environment.gravity),
                     Vector3::zeros(),
                 ),
                 Some(p) => (
@@ -348,8 +369,13 @@ impl Panda {
     /// Joint forces of air drag (MuJoCo's model of boxes with the inertia of each body; fact sheet
     /// section 1, medium). The light finger tips have a large described inertia, so this reaches
     /// several N m when the hand turns.
-    pub fn drag(&self, k: &Kinematics, qd: &Joints) -> Joints {
+    pub fn drag(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         use std::f64::consts::PI;
+        let EnvironmentSettings {
+            air_density: density,
+            air_viscosity: viscosity,
+            ..
+        } = self.environment;
         let mut omega = [Vector3::zeros(); DOFS];
         let mut speed = [Vector3::zeros(); DOFS];
         for (i, link) in self.links.iter().enumerate() {
@@ -367,7 +393,7 @@ impl Panda {
         }
         let mut force = [Vector3::zeros(); DOFS];
         let mut torque = [Vector3::zeros(); DOFS];
-        for p in &self.paddles {
+        for p in &self.fluid_boxes {
             let pose = k.pose[p.link] * p.frame;
             let arm = pose.translation.vector - k.pose[p.link].translation.vector;
             let w = pose.rotation.inverse() * omega[p.link];
@@ -382,12 +408,12 @@ impl Panda {
             ];
             let face = [b * c, a * c, a * b];
             let n = Vector3::from_fn(|i, _| {
-                -PI * diameter * diameter * diameter * AIR_VISCOSITY * w[i]
-                    - AIR_DENSITY * turn[i] * w[i].abs() * w[i] / 64.0
+                -PI * diameter * diameter * diameter * viscosity * w[i]
+                    - density * turn[i] * w[i].abs() * w[i] / 64.0
             });
             let f = Vector3::from_fn(|i, _| {
-                -3.0 * PI * diameter * AIR_VISCOSITY * v[i]
-                    - 0.5 * AIR_DENSITY * face[i] * v[i].abs() * v[i]
+                -3.0 * PI * diameter * viscosity * v[i]
+                    - 0.5 * density * face[i] * v[i].abs() * v[i]
             });
             let f = pose.rotation * f;
             force[p.link] += f;
@@ -402,8 +428,8 @@ impl Panda {
         k: &Kinematics,
         mut force: [Vector3<f64>; DOFS],
         mut torque: [Vector3<f64>; DOFS],
-    ) -> Joints {
-        let mut out = Joints::zeros();
+    ) -> JointVector {
+        let mut out = JointVector::zeros();
         for i in (0..DOFS).rev() {
             let link = &self.links[i];
             out[i] = k.axis[i].dot(if link.hinge { &torque[i] } else { &force[i] });

@@ -114,37 +114,3 @@ fn a_non_finite_action_is_refused() {
     assert!(matches!(error, SimError::NonFiniteAction { index: 3, .. }));
     assert_eq!(world.state_hash(), before);
 }
-
-#[test]
-fn speed_figure() {
-    let objects = [
-        "akita_black_bowl",
-        "akita_black_bowl",
-        "plate",
-        "cookies",
-        "glazed_rim_porcelain_ramekin",
-    ];
-    let scene = table_scene(
-        objects
-            .iter()
-            .enumerate()
-            .map(|(i, o)| {
-                (
-                    model_file(&format!("objects/{o}.toml")),
-                    [-0.1, -0.3 + 0.15 * i as f64, 0.95],
-                )
-            })
-            .collect(),
-    );
-    let mut world = World::new(&scene).unwrap();
-    drive(&mut world, [-0.1, 0.0, 1.1], -1.0, 20);
-    for steps in [50, 100] {
-        let t = std::time::Instant::now();
-        drive(&mut world, [-0.1, 0.2, 1.1], -1.0, steps);
-        println!(
-            "{:.0} control steps per second, {} awake bodies",
-            steps as f64 / t.elapsed().as_secs_f64(),
-            world.awake_bodies()
-        );
-    }
-}

@@ -3,8 +3,8 @@
 
 mod common;
 
-use bitvla_sim::osc::{OscGoal, arm_torques};
-use bitvla_sim::panda::{Joints, Panda};
+use bitvla_sim::osc::{OscGoal, OscSettings, arm_torques};
+use bitvla_sim::panda::{JointVector, Panda};
 use common::{numbers, panda_model, reference};
 use nalgebra::{Matrix3, Vector3};
 
@@ -13,14 +13,15 @@ fn controller_quantities_match_the_reference() {
     let Some(data) = reference("osc_pointwise.json") else {
         return;
     };
+    let settings = OscSettings::default();
     let base = bitvla_sim::isometry([-0.66, 0.0, 0.912], [1.0, 0.0, 0.0, 0.0]);
     let panda = Panda::new(&panda_model(), base).unwrap();
     let mut worst = [0.0f64; 5];
     let samples = data["samples"].as_array().unwrap();
     for s in samples {
         let get = |key: &str| numbers(&s[key]);
-        let join = |a: &str, b: &str| -> Joints {
-            Joints::from_iterator(get(a).into_iter().chain(get(b)))
+        let join = |a: &str, b: &str| -> JointVector {
+            JointVector::from_iterator(get(a).into_iter().chain(get(b)))
         };
         let q = join("q", "finger_q");
         let qd = join("qd", "finger_qd");
@@ -32,7 +33,7 @@ fn controller_quantities_match_the_reference() {
             pos: Vector3::from_vec(get("goal_pos")),
             rot: Matrix3::from_row_slice(&get("goal_ori")),
         };
-        let tau = arm_torques(&goal, &kin, &jac, &mass, &bias, &q, &qd);
+        let tau = arm_torques(&settings, &goal, &kin, &jac, &mass, &bias, &q, &qd).unwrap();
         let scale = |r: &[f64]| r.iter().fold(1.0f64, |m, v| m.max(v.abs()));
         let mut check = |slot: usize, key: &str, mine: &dyn Fn(usize) -> f64| {
             let want = get(key);

@@ -10,7 +10,7 @@ use crate::{EvalError, Eyes};
 use bitvla_policies::CAMERA_SIZE;
 use bitvla_reports::{Chart, Table};
 use bitvla_sim::SceneDesc;
-use bitvla_sim::render::Frame;
+use bitvla_sim::render::CameraImage;
 use std::path::{Path, PathBuf};
 
 /// Half width of the window of the similarity index, pixels.
@@ -190,7 +190,7 @@ fn without(ctx: &Context<'_>, scene: &SceneDesc) -> (SceneDesc, Vec<String>) {
     (bare, names)
 }
 
-fn compare(path: &PathBuf, ours: &Frame, rest: &Frame) -> Result<[f64; 2], EvalError> {
+fn compare(path: &PathBuf, ours: &CameraImage, rest: &CameraImage) -> Result<[f64; 2], EvalError> {
     let theirs = image::open(path)
         .map_err(|e| EvalError::Format {
             path: path.clone(),

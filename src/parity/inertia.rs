@@ -6,7 +6,7 @@ use super::reference::{self, ModelRecord, ObjectsFile};
 use super::{Context, Section, SectionResult, plain};
 use crate::EvalError;
 use bitvla_reports::{Chart, Table, number};
-use bitvla_sim::carriers::{Carrier, CarrierTree};
+use bitvla_sim::links::{Link, LinkTree};
 use bitvla_sim::{BodyDesc, InertiaDesc, JointDesc, JointKind, ModelDesc};
 use bitvla_tasks::TaskError;
 
@@ -39,13 +39,13 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             Err(e) => return Err(e.into()),
         };
         let theirs = merged(category, record, None)?;
-        let ours = CarrierTree::new(&model)?;
+        let ours = LinkTree::new(&model)?;
         let errors = compare(category, &ours, &theirs, fixed, &mut table, &mut notes);
         rows.push((category.clone(), errors));
         compared += 1;
     }
     let theirs = merged("panda", &robot, Some(PEDESTAL))?;
-    let ours = CarrierTree::new(&*ctx.scenes.assets.robot()?)?;
+    let ours = LinkTree::new(&*ctx.scenes.assets.robot()?)?;
     let errors = compare("panda", &ours, &theirs, true, &mut table, &mut notes);
     rows.push(("panda".to_owned(), errors));
     for (_, e) in &rows {
@@ -94,7 +94,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
 }
 
 /// The recorded bodies as carriers. Fixtures and the robot stand on the world.
-fn merged(name: &str, record: &ModelRecord, skip: Option<&str>) -> Result<CarrierTree, EvalError> {
+fn merged(name: &str, record: &ModelRecord, skip: Option<&str>) -> Result<LinkTree, EvalError> {
     let mut bodies = Vec::new();
     let mut hinges = record.joints.iter();
     for b in &record.bodies {
@@ -147,7 +147,7 @@ fn merged(name: &str, record: &ModelRecord, skip: Option<&str>) -> Result<Carrie
             site: Vec::new(),
         });
     }
-    Ok(CarrierTree::new(&ModelDesc {
+    Ok(LinkTree::new(&ModelDesc {
         name: format!("{name} (recorded)"),
         placement: Default::default(),
         bodies,
@@ -167,31 +167,31 @@ fn jointed(body: &str) -> bool {
 /// Adds a row per body; returns the worst errors of those that move: mass %, centre mm, inertia %.
 fn compare(
     name: &str,
-    ours: &CarrierTree,
-    theirs: &CarrierTree,
+    ours: &LinkTree,
+    theirs: &LinkTree,
     fixed: bool,
     table: &mut Table,
     notes: &mut Vec<String>,
 ) -> [f64; 3] {
     let mut worst = [0.0f64; 3];
-    if ours.carriers.len() != theirs.carriers.len() {
+    if ours.links.len() != theirs.links.len() {
         notes.push(format!(
             "{name}: {} bodies that move on their own, MuJoCo's has {}",
-            ours.carriers.len(),
-            theirs.carriers.len()
+            ours.links.len(),
+            theirs.links.len()
         ));
         return [f64::INFINITY; 3];
     }
-    let joint = |c: &Carrier| {
+    let joint = |c: &Link| {
         c.joint
             .as_ref()
             .map(|j| j.name.trim_start_matches('@').to_owned())
     };
-    for (k, mine) in ours.carriers.iter().enumerate() {
+    for (k, mine) in ours.links.iter().enumerate() {
         // Joints are matched by name, in any order; the robot's names differ and keep theirs.
         let wanted = joint(mine);
-        let same = theirs.carriers.iter().find(|c| joint(c) == wanted);
-        let theirs = same.unwrap_or(&theirs.carriers[k]);
+        let same = theirs.links.iter().find(|c| joint(c) == wanted);
+        let theirs = same.unwrap_or(&theirs.links[k]);
         let moves = mine.joint.is_some() || !fixed;
         let mass = 100.0 * (mine.mass - theirs.mass).abs() / theirs.mass.max(1e-9);
         let com = (mine.com - theirs.com).norm() * 1e3;

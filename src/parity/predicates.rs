@@ -386,16 +386,16 @@ fn arrange(
         pair(sample.obj_pos, sample.obj_quat_wxyz),
         find(world, &fact.args[0]),
     ) {
-        world.place(i, &at);
+        world.set_instance_pose(i, &at);
     }
     let second = record.predicate.get(2);
     if let (Some(at), Some(i)) = (
         pair(sample.target_pos, sample.target_quat_wxyz),
         second.and_then(|n| find(world, n)),
     ) {
-        world.place(i, &at);
+        world.set_instance_pose(i, &at);
     }
-    world.look();
+    world.update_contacts_and_sensors();
     let region = second.and_then(|n| problem.region(n));
     if let (Some(wanted), Some(region)) = (recorded_site(sample), region)
         && let Some(owner) = find(world, &region.target)
@@ -406,8 +406,8 @@ fn arrange(
         } else {
             // The carrier goes where its site is as recorded.
             let local = world.instance_pose(owner).inverse() * found;
-            world.place(owner, &(wanted * local.inverse()));
-            world.look();
+            world.set_instance_pose(owner, &(wanted * local.inverse()));
+            world.update_contacts_and_sensors();
         }
     }
     site_mm
@@ -441,10 +441,10 @@ fn one_episode(
     for (step, recorded) in episode.goal.iter().enumerate() {
         for (i, poses) in &objects {
             if let Some(p) = poses.get(step) {
-                world.place(*i, &pose(p));
+                world.set_instance_pose(*i, &pose(p));
             }
         }
-        world.look();
+        world.update_contacts_and_sensors();
         for (fact, wanted) in problem.goal.facts.iter().zip(recorded) {
             let ours = fact_holds(&world, problem, fact)?;
             let wanted = *wanted != 0;

@@ -10,7 +10,7 @@ use super::scenes::{distance_mm, pose};
 use super::{Context, Section, SectionResult, at_least, plain};
 use crate::EvalError;
 use bitvla_reports::{Chart, Line, Table, quantile};
-use bitvla_sim::panda::{Joints, Panda};
+use bitvla_sim::panda::{JointVector, Panda};
 use bitvla_sim::{Owner, World};
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::predicates::fact_holds;
@@ -422,7 +422,7 @@ fn truth(world: &World, problem: &Problem) -> Result<Vec<bool>, EvalError> {
 /// Grip site at the instant of the recording: the start of the last physics step.
 fn late_grip_site(world: &World, panda: &Panda) -> Isometry3<f64> {
     let seen = world.observation();
-    let q = Joints::from_fn(|i, _| {
+    let q = JointVector::from_fn(|i, _| {
         if i < 7 {
             seen.joint_pos[i]
         } else {

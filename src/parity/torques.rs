@@ -5,8 +5,8 @@ use super::reference::{self, Pointwise};
 use super::{Context, Section, SectionResult, at_most, plain};
 use crate::EvalError;
 use bitvla_reports::{Chart, Table, number};
-use bitvla_sim::osc::{OscGoal, arm_torques};
-use bitvla_sim::panda::{Joints, Panda};
+use bitvla_sim::osc::{OscGoal, OscSettings, arm_torques};
+use bitvla_sim::panda::{JointVector, Panda};
 use nalgebra::{Matrix3, Vector3};
 
 /// Where the recorded arm stands: the table arena.
@@ -42,7 +42,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             }
         }
         let join = |a: &[f64; 7], b: &[f64; 2]| {
-            Joints::from_fn(|i, _| if i < 7 { a[i] } else { b[i - 7] })
+            JointVector::from_fn(|i, _| if i < 7 { a[i] } else { b[i - 7] })
         };
         let q = join(&s.q, &s.finger_q);
         let qd = join(&s.qd, &s.finger_qd);
@@ -53,7 +53,10 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             pos: Vector3::from(s.goal_pos),
             rot: Matrix3::from_row_slice(&s.goal_ori),
         };
-        let tau = arm_torques(&goal, &kin, &jacobian, &mass, &bias, &q, &qd);
+        let settings = OscSettings::default();
+        let tau = arm_torques(
+            &settings, &goal, &kin, &jacobian, &mass, &bias, &q, &qd,
+        )?;
         let site = kin.grip_site.translation.vector;
         let errors = [
             (site - Vector3::from(s.ee_pos)).norm(),

@@ -112,7 +112,7 @@ impl Assets {
         Ok(if self.arena(arena)?.robot_mount {
             ours
         } else {
-            Arc::new(ours.without("mount"))
+            Arc::new(ours.without_subtree("mount"))
         })
     }
 

@@ -4,7 +4,7 @@
 //! that jumped at any time, slid away or tipped over, and no number that is none.
 //! Needs LIBERO's files beside the repository; skipped with a loud line otherwise.
 
-use bitvla_sim::render::{Frame, Renderer};
+use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{CollisionDesc, ModelDesc, Owner, ShapeDesc, World, isometry};
 use bitvla_tasks::extent::{lowest_point, support_top};
 use bitvla_tasks::libero::suites::SUITES;
@@ -291,7 +291,7 @@ fn settles(world: &mut World, task: &str, worst: &mut Worst, wrong: &mut Vec<Str
 }
 
 /// Mean and standard deviation of the bytes, 0..255, and number of different colours.
-fn look(frame: &Frame) -> (f64, f64, usize) {
+fn look(frame: &CameraImage) -> (f64, f64, usize) {
     let n = frame.rgb.len() as f64;
     let mean = frame.rgb.iter().map(|b| f64::from(*b)).sum::<f64>() / n;
     let var = frame

@@ -3,7 +3,7 @@
 //! although the meshes of the bowl, the basket and the backdrops and some textures are missing and the
 //! robot is ours.
 
-use bitvla_sim::render::{Frame, Renderer};
+use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::libero::LiberoDir;
 use bitvla_tasks::{Assets, InitState, placement};
@@ -115,7 +115,7 @@ fn forty_scenes_look_as_in_mujoco() {
                 ("eye_in_hand", "robot0_eye_in_hand"),
             ];
             for ((mine, theirs), found) in cameras.into_iter().zip(&mut all) {
-                let frame: Frame = (renderer.render(&world.visual_state(), mine, 256, 256))
+                let frame: CameraImage = (renderer.render(&world.visual_state(), mine, 256, 256))
                     .expect("a frame")
                     .flipped_lr();
                 let path = data.join(format!("images/{suite}_{id}_{theirs}_init0.png"));

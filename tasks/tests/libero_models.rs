@@ -2,7 +2,7 @@
 //! with the masses, inertias, joints, sites and collision shapes that MuJoCo compiled (objects.json and
 //! arenas.json of the fact sheet) to 1e-6 relative, and what is missing is said once per file.
 
-use bitvla_sim::carriers::CarrierTree;
+use bitvla_sim::links::LinkTree;
 use bitvla_sim::{BodyDesc, JointKind, ModelDesc, ShapeDesc, isometry};
 use bitvla_tasks::Assets;
 use bitvla_tasks::bddl::Problem;
@@ -50,13 +50,13 @@ fn full(diagonal: [f64; 3], quat: [f64; 4]) -> Matrix3<f64> {
 }
 
 /// One body on its own, without what is welded to it.
-fn alone(model: &ModelDesc, body: &BodyDesc) -> bitvla_sim::carriers::Carrier {
+fn alone(model: &ModelDesc, body: &BodyDesc) -> bitvla_sim::links::Link {
     let mut one = model.clone();
     let mut root = body.clone();
     (root.parent, root.joint) = (None, None);
     one.bodies = vec![root];
-    let mut tree = CarrierTree::new(&one).expect("a body");
-    tree.carriers.remove(0)
+    let mut tree = LinkTree::new(&one).expect("a body");
+    tree.links.remove(0)
 }
 
 fn kind(shape: &ShapeDesc) -> (&'static str, Vec<f64>) {
@@ -314,8 +314,8 @@ fn every_category_and_arena_of_the_bddl_files_loads() {
             let some = |f: fn(&BodyDesc) -> bool| model.bodies.iter().any(f);
             assert!(some(|b| !b.collision.is_empty()), "{category} collides");
             assert!(some(|b| !b.visual.is_empty()), "{category} is drawn");
-            let tree = CarrierTree::new(&model).expect("a tree");
-            let mass: f64 = tree.carriers.iter().map(|c| c.mass).sum();
+            let tree = LinkTree::new(&model).expect("a tree");
+            let mass: f64 = tree.links.iter().map(|c| c.mass).sum();
             assert!((0.001..20.0).contains(&mass), "{category}: {mass} kg");
         }
     }

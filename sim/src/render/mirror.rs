@@ -2,7 +2,7 @@
 //! that is below the face cut away, its colours dimmed, added to the colour of the face. One shape mirrors
 //! at most, with the face on its upper side.
 
-use super::Sight;
+use super::Frustum;
 use super::math::{Rigid, V3, add as sum, dot, scale, sub};
 use super::mesh::Mesh;
 use super::raster::{NONE, Raster};
@@ -66,7 +66,7 @@ impl Mirror {
 
     /// The view of the mirrored camera, turned left to right so that its axes are right-handed, and
     /// narrowed to some pixels; `None` without pixels or from behind.
-    pub fn sight(&self, from: &Sight, frame: &Rigid, faces: &[Seen]) -> Option<Sight> {
+    pub fn frustum(&self, from: &Frustum, frame: &Rigid, faces: &[Seen]) -> Option<Frustum> {
         let (point, normal) = (frame.point(self.point), frame.dir(self.normal));
         let above = dot(sub(from.eye.t, point), normal);
         if faces.is_empty() || above <= 0.0 {
@@ -90,7 +90,7 @@ impl Mirror {
         let [tx, ty] = from.tan;
         let right = pixels[0].map(|x| (2.0 * x as f32 / w as f32 - 1.0) * tx);
         let down = pixels[1].map(|y| (1.0 - 2.0 * y as f32 / h as f32) * ty);
-        Some(Sight {
+        Some(Frustum {
             eye,
             tan: from.tan,
             slopes: [right, [down[1], down[0]]],

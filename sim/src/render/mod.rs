@@ -10,33 +10,33 @@
 // Axes and channels index several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
+mod camera_image;
 mod font;
 mod hull;
-mod image;
 mod isa;
-mod light;
+mod label_texture;
+mod lighting;
 mod math;
 mod mesh;
 mod mirror;
-mod print;
 mod raster;
-mod requests;
 mod shade;
+mod shading_queue;
 mod shadow;
 mod simd;
 mod texture;
 
-pub use self::image::Frame;
+pub use camera_image::CameraImage;
 pub use mesh::Mesh;
 pub use texture::TextureImage;
 
 use crate::description::{CameraDesc, MaterialDesc, Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;
-use light::{Lights, Material};
+use lighting::{Lighting, Material};
 use math::{Rigid, V3, add, dot, scale, sub};
 use mirror::Mirror;
 use raster::{Projected, Raster};
-use requests::Requests;
+use shading_queue::ShadingQueue;
 use shadow::Shadow;
 use std::sync::Arc;
 use texture::Texture;
@@ -75,11 +75,11 @@ pub struct Renderer {
     triangles: Vec<[u32; 3]>,
     materials: Vec<Material>,
     textures: Vec<Arc<Texture>>,
-    lights: Lights,
+    lights: Lighting,
     cameras: Vec<Camera>,
     bodies: usize,
     raster: Raster,
-    requests: Requests,
+    requests: ShadingQueue,
     shadow: Shadow,
     /// Motion of each part in the shadow map, none where it is not in it.
     shadow_at: Vec<Option<Rigid>>,
@@ -116,11 +116,11 @@ impl Renderer {
             triangles: Vec::new(),
             materials: Vec::new(),
             textures: Vec::new(),
-            lights: Lights::new(&scene.arena.lights, scene.arena.headlight),
+            lights: Lighting::new(&scene.arena.lights, scene.arena.headlight),
             cameras,
             bodies: table.len(),
             raster: Raster::default(),
-            requests: Requests::default(),
+            requests: ShadingQueue::default(),
             shadow: Shadow::new([offset[0] as f32 - 0.05, offset[1] as f32]),
             shadow_at: Vec::new(),
             still: Vec::new(),
@@ -157,12 +157,11 @@ impl Renderer {
                 let visible_when = match &visual.visible_when {
                     None => None,
                     Some(v) => {
-                        let carrier = model.bodies.iter().position(|body| {
+                        let link = model.bodies.iter().position(|body| {
                             body.joint.as_ref().is_some_and(|j| j.name == v.joint)
                         });
-                        let carrier =
-                            carrier.ok_or_else(|| wrong(format!("no joint `{}`", v.joint)))?;
-                        Some((start + carrier, v.at_least))
+                        let link = link.ok_or_else(|| wrong(format!("no joint `{}`", v.joint)))?;
+                        Some((start + link, v.at_least))
                     }
                 };
                 let frame = Rigid::new(&isometry(visual.pos, visual.quat_wxyz));
@@ -243,7 +242,7 @@ impl Renderer {
         camera: &str,
         width: usize,
         height: usize,
-    ) -> Result<Frame, SimError> {
+    ) -> Result<CameraImage, SimError> {
         let wrong = SimError::Render;
         if state.poses.len() != self.bodies || state.joint_positions.len() != self.bodies {
             return Err(wrong(format!(
@@ -272,7 +271,7 @@ impl Renderer {
         if self.lit.is_none() {
             self.draw_shadow(state, &frames);
         }
-        let sight = Sight {
+        let frustum = Frustum {
             eye,
             tan: [tx, ty],
             slopes: [[-tx, tx], [-ty, ty]],
@@ -280,24 +279,25 @@ impl Renderer {
             head: eye.z,
             mirror: None,
         };
-        self.draw_triangles(state, &frames, &sight);
-        let mut rgb = self.shade(&frames, &sight);
+        self.draw_triangles(state, &frames, &frustum);
+        let mut rgb = self.shade(&frames, &frustum);
         if let Some(mirror) = self.mirror.clone() {
             let faces = mirror.faces(&self.raster, &self.normals);
-            if let Some(sight) = mirror.sight(&sight, &frames[self.parts[mirror.part].body], &faces)
+            if let Some(frustum) =
+                mirror.frustum(&frustum, &frames[self.parts[mirror.part].body], &faces)
             {
-                self.draw_triangles(state, &frames, &sight);
+                self.draw_triangles(state, &frames, &frustum);
                 self.raster
                     .keep_only(faces.iter().map(|f| mirror::across(f.0, width)));
-                let seen = self.shade(&frames, &sight);
+                let seen = self.shade(&frames, &frustum);
                 mirror::add(&mut rgb, &faces, &seen, &self.raster);
             }
         }
-        Ok(Frame { width, height, rgb })
+        Ok(CameraImage { width, height, rgb })
     }
 
     /// Colours of what was drawn.
-    fn shade(&mut self, frames: &[Rigid], sight: &Sight) -> Vec<u8> {
+    fn shade(&mut self, frames: &[Rigid], frustum: &Frustum) -> Vec<u8> {
         let view = shade::View {
             parts: &self.parts,
             normals: self.lit.as_ref().unwrap_or(&self.normals),
@@ -308,8 +308,8 @@ impl Renderer {
             lights: &self.lights,
             shadow: &self.shadow,
             frames,
-            eye: &sight.eye,
-            tan: sight.tan,
+            eye: &frustum.eye,
+            tan: frustum.tan,
         };
         shade::image(&view, &self.raster, &mut self.requests)
     }
@@ -383,20 +383,20 @@ impl Renderer {
         }
     }
 
-    fn draw_triangles(&mut self, state: &VisualState, frames: &[Rigid], sight: &Sight) {
-        let Sight {
+    fn draw_triangles(&mut self, state: &VisualState, frames: &[Rigid], frustum: &Frustum) {
+        let Frustum {
             eye,
             tan,
             size: [width, height],
             slopes,
             ..
-        } = sight;
+        } = frustum;
         self.raster.begin(*width, *height);
-        self.raster.mirror = sight.mirror.as_ref().map(|m| m.side);
+        self.raster.mirror = frustum.mirror.as_ref().map(|m| m.side);
         // Lengths along the four sides, to leave out what cannot be in the image.
         let length = slopes.map(|ends| ends.map(|t| (1.0 + t * t).sqrt()));
         for (index, part) in self.parts.iter().enumerate() {
-            let mirrors = sight.mirror.as_ref().is_some_and(|m| m.part == index);
+            let mirrors = frustum.mirror.as_ref().is_some_and(|m| m.part == index);
             if mirrors || !Self::shown(part, state) {
                 continue;
             }
@@ -418,7 +418,7 @@ impl Renderer {
             let (raster, seen) = (&mut self.raster, &mut self.projected);
             raster::project(seen, &self.world, range.clone(), eye, *tan, half);
             let mut material = self.materials[part.material].clone();
-            if let Some(mirror) = &sight.mirror {
+            if let Some(mirror) = &frustum.mirror {
                 seen.hide(range.clone(), mirror.side);
                 material.rgb = scale(material.rgb, mirror.reflectance);
             }
@@ -426,15 +426,15 @@ impl Renderer {
             raster::draw(raster, seen, triangles, index as u32, material.mask);
             if let Some(lit) = &mut self.lit {
                 let from = (&self.world, &self.normals[range.clone()]);
-                let eye = (eye.t, sight.head);
-                light::vertices(lit, range, from, f, &material, &self.lights, eye);
+                let eye = (eye.t, frustum.head);
+                lighting::vertices(lit, range, from, f, &material, &self.lights, eye);
             }
         }
     }
 }
 
 /// From where and how much is looked at.
-struct Sight {
+struct Frustum {
     eye: Rigid,
     /// Half of the image's width and height at distance one.
     tan: [f32; 2],

@@ -4,10 +4,10 @@
 
 use super::Part;
 use super::isa::multiversion;
-use super::light::{Lights, Material, Surface};
+use super::lighting::{Lighting, Material, Surface};
 use super::math::{LANES, Lanes, Rigid, V3, add, scale, splats, units, xyz};
 use super::raster::{Raster, Tri};
-use super::requests::{Request, Requests};
+use super::shading_queue::{Fragment, ShadingQueue};
 use super::shadow::Shadow;
 use super::simd::Wide;
 use super::texture::Texture;
@@ -24,7 +24,7 @@ pub(super) struct View<'a> {
     pub uvs: &'a [[f32; 2]],
     pub materials: &'a [Material],
     pub textures: &'a [Arc<Texture>],
-    pub lights: &'a Lights,
+    pub lights: &'a Lighting,
     pub shadow: &'a Shadow,
     pub frames: &'a [Rigid],
     pub eye: &'a Rigid,
@@ -88,7 +88,7 @@ impl Columns for Many {
 }
 
 /// Shades an image into bytes.
-pub(super) fn image(view: &View<'_>, raster: &Raster, requests: &mut Requests) -> Vec<u8> {
+pub(super) fn image(view: &View<'_>, raster: &Raster, requests: &mut ShadingQueue) -> Vec<u8> {
     requests.collect(raster);
     for (part, range) in requests.by_part(raster, view.parts) {
         shade(view, raster, part, range, requests);
@@ -103,7 +103,7 @@ multiversion! {
         raster: &Raster,
         part: &Part,
         range: Range<usize>,
-        requests: &mut Requests,
+        requests: &mut ShadingQueue,
     ) {
         let mut at = range.start;
         while at < range.end {
@@ -153,7 +153,7 @@ fn colours<F: Wide, C: Columns>(
     view: &View<'_>,
     raster: &Raster,
     part: &Part,
-    group: &[Request; LANES],
+    group: &[Fragment; LANES],
     col: &C,
 ) -> [F; 3] {
     let num = F::splat;

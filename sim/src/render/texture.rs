@@ -2,8 +2,8 @@
 //! with mip-maps, sampled trilinearly. Every generator repeats without a seam.
 
 use super::font::glyph;
+use super::label_texture::paint_label;
 use super::math::{LANES, xyz};
-use super::print::print;
 use super::simd::Wide;
 use crate::description::TextureDesc;
 use crate::error::SimError;
@@ -159,7 +159,7 @@ impl Texture {
             } else {
                 colors
             };
-            let texels = print(desc.text.as_deref().unwrap_or(""), &colors, size)
+            let texels = paint_label(desc.text.as_deref().unwrap_or(""), &colors, size)
                 .map_err(|what| SimError::Render(format!("texture `print`: {what}")))?;
             return Ok(Self::with_mips(
                 size.trailing_zeros(),

@@ -1,18 +1,18 @@
 //! Building the Rapier sets from a scene description: rigid bodies with merged inertias, colliders,
 //! reduced-coordinate joints and the collision groups that keep the pair list short.
 
-use super::{Engine, JointRef, Places};
-use crate::carriers::{Carrier, CarrierTree};
+use super::engine::{Engine, HandleMap, JointRef};
 use crate::description::{
     CollisionDesc, JointKind, ModelDesc, Owner, SceneDesc, ShapeDesc, isometry,
 };
 use crate::error::SimError;
+use crate::links::{Link, LinkTree};
+use crate::settings::BodySettings;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::math::{Matrix, Pose, Rotation, Vector};
 use rapier3d::prelude::*;
+use std::collections::BTreeMap;
 
-/// Damping of all six degrees of freedom of a free object, N s/m and N m s/rad.
-const FREE_DAMPING: f64 = 0.0005;
 /// A moving body weighs at least this much, kg, and turns no easier than a ball of it.
 const MIN_MASS: f64 = 1e-4;
 const MIN_INERTIA: f64 = 1e-8;
@@ -62,6 +62,11 @@ pub(super) fn from_engine(p: &Pose) -> Isometry3<f64> {
     )
 }
 
+/// Double-precision vector from the engine.
+pub(super) fn to_array(v: Vector) -> [f64; 3] {
+    [f64::from(v.x), f64::from(v.y), f64::from(v.z)]
+}
+
 /// Number that colliders carry to say whose they are.
 pub(super) fn owner_tag(owner: Owner) -> u128 {
     match owner {
@@ -80,205 +85,255 @@ pub(super) fn owner_of(tag: u128) -> Owner {
     }
 }
 
-/// Everything built from the scene.
-pub(super) fn build(scene: &SceneDesc) -> Result<(Engine, Places), SimError> {
-    let mut engine = Engine::new();
-    let mut places = Places::default();
-    let here = Isometry3::identity();
-    add_model(
-        &mut engine,
-        &mut places,
-        Owner::Arena,
-        &scene.arena.model,
-        here,
-        true,
-        &|_| None,
-    )?;
-    let base = isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]);
-    add_model(
-        &mut engine,
-        &mut places,
-        Owner::Robot,
-        &scene.robot,
-        base,
-        true,
-        &|_| None,
-    )?;
+/// Builds the engine's sets and the handles of the described bodies.
+pub(super) fn build(
+    scene: &SceneDesc,
+    settings: &BodySettings,
+) -> Result<(Engine, HandleMap), SimError> {
+    let mut builder = SceneBuilder {
+        engine: Engine::new(),
+        handle_map: HandleMap::default(),
+        settings,
+    };
+    builder.add_model(&Placement {
+        owner: Owner::Arena,
+        model: &scene.arena.model,
+        pose: Isometry3::identity(),
+        fixed: true,
+        joint_positions: &BTreeMap::new(),
+    })?;
+    builder.add_model(&Placement {
+        owner: Owner::Robot,
+        model: &scene.robot,
+        pose: isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]),
+        fixed: true,
+        joint_positions: &BTreeMap::new(),
+    })?;
     for (i, instance) in scene.instances.iter().enumerate() {
-        let start = |name: &str| instance.joint_positions.get(name).copied();
-        add_model(
-            &mut engine,
-            &mut places,
-            Owner::Instance(i),
-            &instance.model,
-            instance.pose,
-            instance.fixed,
-            &start,
-        )?;
+        builder.add_model(&Placement {
+            owner: Owner::Instance(i),
+            model: &instance.model,
+            pose: instance.pose,
+            fixed: instance.fixed,
+            joint_positions: &instance.joint_positions,
+        })?;
     }
-    Ok((engine, places))
+    Ok((builder.engine, builder.handle_map))
 }
 
-fn add_model(
-    engine: &mut Engine,
-    places: &mut Places,
+/// A model and its pose in the world.
+struct Placement<'a> {
     owner: Owner,
-    model: &ModelDesc,
+    model: &'a ModelDesc,
+    /// World pose of the root body.
     pose: Isometry3<f64>,
+    /// The root is welded to the world.
     fixed: bool,
-    start: &dyn Fn(&str) -> Option<f64>,
-) -> Result<(), SimError> {
-    let tree = CarrierTree::new(model)?;
-    let first = places.handles.len();
-    let robot = owner == Owner::Robot;
-    let mut world_pose: Vec<Isometry3<f64>> = Vec::new();
-    let mut joints: Vec<Option<JointRef>> = Vec::new();
-    for c in &tree.carriers {
-        let at = c.parent.map_or(pose, |p| world_pose[p] * c.to_parent);
-        world_pose.push(at);
-        let movable = c.joint.is_some() || !fixed;
-        let mut builder = if movable {
-            RigidBodyBuilder::dynamic()
-                .additional_mass_properties(mass_properties(c))
-                .can_sleep(!robot)
-        } else {
-            RigidBodyBuilder::fixed()
-        };
-        builder = builder.pose(to_engine(&at));
-        if robot {
-            builder = builder.gravity_scale(0.0);
-        } else if c.parent.is_none() && movable {
-            let inertia = (c.inertia.trace() / 3.0).max(MIN_INERTIA);
-            builder = builder
-                .linear_damping((FREE_DAMPING / c.mass.max(MIN_MASS)) as f32)
-                .angular_damping((FREE_DAMPING / inertia) as f32);
-        }
-        let mut body = builder.build();
-        let activation = body.activation_mut();
-        activation.normalized_linear_threshold = 0.002;
-        activation.angular_threshold = 0.05;
-        activation.time_until_sleep = 0.2;
-        if robot {
-            activation.normalized_linear_threshold = -1.0;
-            activation.angular_threshold = -1.0;
-        }
-        let handle = engine.bodies.insert(body);
-        places.handles.push(handle);
-        joints.push(None);
+    /// Start positions by joint name.
+    joint_positions: &'a BTreeMap<String, f64>,
+}
+
+impl Placement<'_> {
+    fn is_robot(&self) -> bool {
+        self.owner == Owner::Robot
     }
-    for (ci, c) in tree.carriers.iter().enumerate() {
-        let (Some(parent), Some(joint)) = (c.parent, &c.joint) else {
-            continue;
-        };
-        let handles = (places.handles[first + parent], places.handles[first + ci]);
-        let along_x = UnitQuaternion::rotation_between(
-            &nalgebra::Vector3::x(),
-            &nalgebra::Vector3::from(joint.axis),
-        )
-        .unwrap_or_else(|| {
-            UnitQuaternion::from_axis_angle(&nalgebra::Vector3::z_axis(), std::f64::consts::PI)
-        });
-        let turn = Isometry3::from_parts(Translation3::identity(), along_x);
-        let (mask, axis, coord) = match joint.kind {
-            JointKind::Hinge => (JointAxesMask::LOCKED_REVOLUTE_AXES, JointAxis::AngX, 3),
-            JointKind::Slide => (JointAxesMask::LOCKED_PRISMATIC_AXES, JointAxis::LinX, 0),
-        };
-        let mut data = GenericJointBuilder::new(mask)
-            .local_frame1(to_engine(&(c.to_parent * turn)))
-            .local_frame2(to_engine(&turn))
-            .contacts_enabled(false);
-        if !robot {
-            data = data.limits(axis, [joint.range[0] as f32, joint.range[1] as f32]);
+
+    fn invalid(&self, what: String) -> SimError {
+        SimError::InvalidModel {
+            model: self.model.name.clone(),
+            what,
         }
-        let link = engine
-            .multibodies
-            .insert(handles.0, handles.1, data.build(), true)
-            .ok_or_else(|| SimError::BadModel {
-                model: model.name.clone(),
-                what: format!("joint {} closes a loop", joint.name),
-            })?;
-        joints[ci] = Some(JointRef {
-            handle: link,
-            coord,
-        });
     }
-    // Joint parameters and start positions, once the multibody has its final shape.
-    for (ci, c) in tree.carriers.iter().enumerate() {
-        let (Some(joint), Some(reference)) = (&c.joint, &joints[ci]) else {
-            continue;
-        };
-        if let Some((mb, id)) = engine.multibodies.get_mut(reference.handle) {
-            mb.forward_kinematics(&engine.bodies, true);
-            mb.set_self_contacts_enabled(false);
-            let dof = mb.link(id).map_or(0, |l| l.assembly_id());
-            mb.armature_mut()[dof] = joint.armature as f32;
-            mb.damping_mut()[dof] = if robot { 0.0 } else { joint.damping as f32 };
-            mb.frictions_mut()[dof] = if robot {
+}
+
+struct SceneBuilder<'a> {
+    engine: Engine,
+    handle_map: HandleMap,
+    settings: &'a BodySettings,
+}
+
+impl SceneBuilder<'_> {
+    fn add_model(&mut self, placement: &Placement<'_>) -> Result<(), SimError> {
+        let tree = LinkTree::new(placement.model)?;
+        let handles = self.add_rigid_bodies(placement, &tree);
+        let joints = self.add_joints(placement, &tree, &handles)?;
+        self.set_joint_parameters(placement, &tree, &joints);
+        self.add_colliders(placement, &tree, &handles, &joints)?;
+        for handle in &handles {
+            let body = &mut self.engine.bodies[*handle];
+            body.recompute_mass_properties_from_colliders(&self.engine.colliders);
+        }
+        if let Some(joint) = joints.iter().flatten().next() {
+            self.engine.update_kinematics(joint);
+        }
+        Ok(())
+    }
+
+    /// Adds a rigid body for each link.
+    fn add_rigid_bodies(
+        &mut self,
+        placement: &Placement<'_>,
+        tree: &LinkTree,
+    ) -> Vec<RigidBodyHandle> {
+        let robot = placement.is_robot();
+        let mut handles = Vec::with_capacity(tree.links.len());
+        let mut world_pose: Vec<Isometry3<f64>> = Vec::with_capacity(tree.links.len());
+        for link in &tree.links {
+            let pose = (link.parent).map_or(placement.pose, |p| world_pose[p] * link.to_parent);
+            world_pose.push(pose);
+            let movable = link.joint.is_some() || !placement.fixed;
+            let mut builder = if movable {
+                RigidBodyBuilder::dynamic()
+                    .additional_mass_properties(mass_properties(link))
+                    .can_sleep(!robot)
+            } else {
+                RigidBodyBuilder::fixed()
+            };
+            builder = builder.pose(to_engine(&pose));
+            if robot {
+                builder = builder.gravity_scale(0.0);
+            } else if link.parent.is_none() && movable {
+                let damping = self.settings.free_damping;
+                let inertia = (link.inertia.trace() / 3.0).max(MIN_INERTIA);
+                builder = builder
+                    .linear_damping((damping / link.mass.max(MIN_MASS)) as f32)
+                    .angular_damping((damping / inertia) as f32);
+            }
+            let mut body = builder.build();
+            let activation = body.activation_mut();
+            activation.normalized_linear_threshold = self.settings.sleep_linear_speed;
+            activation.angular_threshold = self.settings.sleep_angular_speed;
+            activation.time_until_sleep = self.settings.sleep_after_secs;
+            if robot {
+                activation.normalized_linear_threshold = -1.0;
+                activation.angular_threshold = -1.0;
+            }
+            handles.push(self.engine.bodies.insert(body));
+        }
+        self.handle_map.rigid_bodies.extend_from_slice(&handles);
+        handles
+    }
+
+    /// Adds the joint of each link that has one.
+    fn add_joints(
+        &mut self,
+        placement: &Placement<'_>,
+        tree: &LinkTree,
+        handles: &[RigidBodyHandle],
+    ) -> Result<Vec<Option<JointRef>>, SimError> {
+        let mut joints: Vec<Option<JointRef>> = vec![None; tree.links.len()];
+        for (i, link) in tree.links.iter().enumerate() {
+            let (Some(parent), Some(joint)) = (link.parent, &link.joint) else {
+                continue;
+            };
+            // There is no unique shortest rotation to -x; half a turn about z is one.
+            let axis_along_x = UnitQuaternion::rotation_between(
+                &nalgebra::Vector3::x(),
+                &nalgebra::Vector3::from(joint.axis),
+            )
+            .unwrap_or_else(|| {
+                UnitQuaternion::from_axis_angle(&nalgebra::Vector3::z_axis(), std::f64::consts::PI)
+            });
+            let joint_frame = Isometry3::from_parts(Translation3::identity(), axis_along_x);
+            let (mask, axis, coord) = match joint.kind {
+                JointKind::Hinge => (JointAxesMask::LOCKED_REVOLUTE_AXES, JointAxis::AngX, 3),
+                JointKind::Slide => (JointAxesMask::LOCKED_PRISMATIC_AXES, JointAxis::LinX, 0),
+            };
+            let mut data = GenericJointBuilder::new(mask)
+                .local_frame1(to_engine(&(link.to_parent * joint_frame)))
+                .local_frame2(to_engine(&joint_frame))
+                .contacts_enabled(false);
+            if !placement.is_robot() {
+                data = data.limits(axis, [joint.range[0] as f32, joint.range[1] as f32]);
+            }
+            let handle = (self.engine.multibodies)
+                .insert(handles[parent], handles[i], data.build(), true)
+                .ok_or_else(|| placement.invalid(format!("joint {} closes a loop", joint.name)))?;
+            joints[i] = Some(JointRef { handle, coord });
+        }
+        Ok(joints)
+    }
+
+    /// Sets armature, damping, dry friction and start positions, once the multibody has its final shape. Those
+    /// of the robot's joints but the armature are computed in [`crate::joint_constraints`].
+    fn set_joint_parameters(
+        &mut self,
+        placement: &Placement<'_>,
+        tree: &LinkTree,
+        joints: &[Option<JointRef>],
+    ) {
+        let robot = placement.is_robot();
+        for (link, reference) in tree.links.iter().zip(joints) {
+            let (Some(joint), Some(reference)) = (&link.joint, reference) else {
+                continue;
+            };
+            let (multibody, row) = self.engine.multibody_mut_with_kinematics(reference);
+            multibody.set_self_contacts_enabled(false);
+            multibody.armature_mut()[row] = joint.armature as f32;
+            multibody.damping_mut()[row] = if robot { 0.0 } else { joint.damping as f32 };
+            multibody.frictions_mut()[row] = if robot {
                 0.0
             } else {
                 joint.friction_loss as f32
             };
             let [low, high] = joint.range;
-            let at = start(&joint.name).unwrap_or(0.0_f64.max(low).min(high));
-            let mut shift = vec![0.0; mb.ndofs()];
-            shift[dof] = at as f32;
-            mb.apply_displacements(&shift);
-            mb.forward_kinematics(&engine.bodies, false);
-            mb.update_rigid_bodies(&mut engine.bodies, true);
+            // A joint without a start position starts at the position in range nearest 0.
+            let start = (placement.joint_positions.get(&joint.name).copied())
+                .unwrap_or(0.0_f64.max(low).min(high));
+            let mut shift = vec![0.0; multibody.ndofs()];
+            shift[row] = start as f32;
+            multibody.apply_displacements(&shift);
+            self.engine.update_kinematics(reference);
         }
     }
-    for (bi, body) in model.bodies.iter().enumerate() {
-        let (carrier, offset) = tree.of_body[bi];
-        places.bodies.push((first + carrier, offset));
-        places
-            .body_joint
-            .push(if tree.carriers[carrier].body == bi {
-                joints[carrier].clone()
-            } else {
-                None
-            });
-        let movable = tree.carriers[carrier].joint.is_some();
-        let member = match (robot, movable, fixed) {
-            (true, true, _) => ROBOT,
-            (true, false, _) => ROBOT_BASE,
-            (false, true, true) => MOVING_PART,
-            (false, false, true) => STATIC,
-            (false, _, false) => OBJECT,
-        };
-        for shape in &body.collision {
-            let collider = collider(shape, &offset)
-                .ok_or_else(|| SimError::BadModel {
-                    model: model.name.clone(),
-                    what: format!("a collision shape of body {} is not convex", body.name),
-                })?
-                .collision_groups(groups(member))
-                .solver_groups(groups(member))
-                .user_data(owner_tag(owner))
-                .build();
-            let handle = engine.colliders.insert_with_parent(
-                collider,
-                places.handles[first + carrier],
-                &mut engine.bodies,
-            );
-            places.colliders.push((owner, handle));
+
+    /// Adds the collision shapes of each body and its row of the body table.
+    fn add_colliders(
+        &mut self,
+        placement: &Placement<'_>,
+        tree: &LinkTree,
+        handles: &[RigidBodyHandle],
+        joints: &[Option<JointRef>],
+    ) -> Result<(), SimError> {
+        let first = self.handle_map.rigid_bodies.len() - handles.len();
+        for (b, body) in placement.model.bodies.iter().enumerate() {
+            let (link, offset) = tree.of_body[b];
+            self.handle_map.bodies.push((first + link, offset));
+            let own_joint = (tree.links[link].body == b).then(|| joints[link].clone());
+            self.handle_map.body_joint.push(own_joint.flatten());
+            let jointed = tree.links[link].joint.is_some();
+            let member = match (placement.is_robot(), jointed, placement.fixed) {
+                (true, true, _) => ROBOT,
+                (true, false, _) => ROBOT_BASE,
+                (false, true, true) => MOVING_PART,
+                (false, false, true) => STATIC,
+                (false, _, false) => OBJECT,
+            };
+            for shape in &body.collision {
+                let collider = collider(shape, &offset)
+                    .ok_or_else(|| {
+                        placement.invalid(format!(
+                            "a collision shape of body {} is not convex",
+                            body.name
+                        ))
+                    })?
+                    .collision_groups(groups(member))
+                    .solver_groups(groups(member))
+                    .user_data(owner_tag(placement.owner))
+                    .build();
+                let handle = self.engine.colliders.insert_with_parent(
+                    collider,
+                    handles[link],
+                    &mut self.engine.bodies,
+                );
+                self.handle_map.colliders.push((placement.owner, handle));
+            }
         }
+        Ok(())
     }
-    for ci in 0..tree.carriers.len() {
-        let handle = places.handles[first + ci];
-        if let Some(body) = engine.bodies.get_mut(handle) {
-            body.recompute_mass_properties_from_colliders(&engine.colliders);
-        }
-    }
-    if let Some(joint) = joints.iter().flatten().next()
-        && let Some((mb, _)) = engine.multibodies.get_mut(joint.handle)
-    {
-        mb.forward_kinematics(&engine.bodies, false);
-        mb.update_rigid_bodies(&mut engine.bodies, true);
-    }
-    Ok(())
 }
 
-fn mass_properties(c: &Carrier) -> MassProperties {
+fn mass_properties(c: &Link) -> MassProperties {
     let mass = c.mass.max(MIN_MASS) as f32;
     let com = Vector::new(c.com.x as f32, c.com.y as f32, c.com.z as f32);
     let mut inertia = c.inertia;

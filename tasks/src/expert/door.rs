@@ -63,7 +63,7 @@ impl Door {
 
     /// The panel is the widest shape of the door.
     fn panel(&self, world: &World) -> Panel {
-        let pose = world.seen_pose(self.instance, self.body);
+        let pose = world.rendered_body_pose(self.instance, self.body);
         let hinge = Point3::from(pose.translation.vector);
         let mut panel = Panel {
             at: hinge,

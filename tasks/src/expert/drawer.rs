@@ -61,7 +61,7 @@ pub(super) fn outward(world: &World, instance: usize, body: usize) -> Option<Vec
     let joint = joint_of(world, instance, body).filter(|j| j.kind == JointKind::Slide)?;
     let inwards = joint.range[0].abs() > joint.range[1].abs();
     let sign = if inwards { -1.0 } else { 1.0 };
-    Some(world.seen_pose(instance, body).rotation * Vector3::from(joint.axis) * sign)
+    Some(world.rendered_body_pose(instance, body).rotation * Vector3::from(joint.axis) * sign)
 }
 
 impl Drawer {
@@ -108,7 +108,7 @@ impl Drawer {
                 best = Some((reach, middle.into()));
             }
         }
-        let body = world.seen_pose(self.instance, self.body);
+        let body = world.rendered_body_pose(self.instance, self.body);
         best.map_or(Point3::from(body.translation.vector), |(_, p)| p)
     }
 

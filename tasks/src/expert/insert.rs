@@ -72,7 +72,7 @@ impl Insert {
         let bodies = &world.scene().instances[instance].model.bodies;
         let hinge = (0..bodies.len())
             .find(|b| bodies[*b].joint.is_some())
-            .map(|b| world.seen_pose(instance, b).translation.vector - door.coords);
+            .map(|b| world.rendered_body_pose(instance, b).translation.vector - door.coords);
         let aside = hinge.map_or(0.0, |h| ASIDE.copysign(h.dot(&across)));
         let mut insert = Insert {
             object,

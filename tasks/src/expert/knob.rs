@@ -75,7 +75,7 @@ impl Knob {
 
     /// The tallest shape of the knob, taken as a bar.
     fn bar(&self, world: &World) -> Bar {
-        let pose = world.seen_pose(self.instance, self.body);
+        let pose = world.rendered_body_pose(self.instance, self.body);
         let mut bar = Bar {
             centre: Point3::from(pose.translation.vector),
             along: Vector3::x(),

@@ -241,7 +241,7 @@ pub(super) fn boxes(
     instance: usize,
     body: usize,
 ) -> impl Iterator<Item = (Isometry3<f64>, Vector3<f64>)> {
-    let pose = world.seen_pose(instance, body);
+    let pose = world.rendered_body_pose(instance, body);
     let shapes = &world.scene().instances[instance].model.bodies[body].collision;
     shapes.iter().filter_map(move |c| {
         let (centre, half) = bounds(&c.shape)?;

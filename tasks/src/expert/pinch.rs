@@ -79,7 +79,7 @@ fn solids(world: &World, instance: usize) -> Vec<Solid> {
         .iter()
         .enumerate()
     {
-        let pose = world.seen_pose(instance, b);
+        let pose = world.rendered_body_pose(instance, b);
         for c in &body.collision {
             let at = pose * isometry(c.pos, c.quat_wxyz);
             let (pose, kind) = match &c.shape {

@@ -5,7 +5,7 @@
 use super::rim::{HOVER, Phase, RimPlace, origin, yaw_error};
 use super::{Expert, Skill};
 use crate::{Task, TaskError};
-use bitvla_sim::panda::ARM;
+use bitvla_sim::panda::ARM_DOFS;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 
@@ -96,8 +96,8 @@ impl Seen {
             eef: Point3::from(world.eef_pose().translation.vector),
             object: origin(world, object),
             target: origin(world, target),
-            opening: q[ARM] - q[ARM + 1],
-            rate: qd[ARM] - qd[ARM + 1],
+            opening: q[ARM_DOFS] - q[ARM_DOFS + 1],
+            rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
             touching: world.in_contact(Owner::Robot, it),
             supported: supported(world, object),
             rest_z,
@@ -270,6 +270,6 @@ fn opened_steps(seen: &Seen) -> usize {
 /// How many control steps the hand seems to have stood still.
 fn still(world: &World) -> usize {
     let (_, qd) = world.robot_state();
-    let fastest = (0..ARM).map(|i| qd[i].abs()).fold(0.0, f64::max);
+    let fastest = (0..ARM_DOFS).map(|i| qd[i].abs()).fold(0.0, f64::max);
     if fastest < 0.02 { 2 } else { 0 }
 }

@@ -9,7 +9,7 @@ use bevy::platform::cell::SyncCell;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use bevy_egui::{EguiTextureHandle, EguiUserTextures, egui};
-use bitvla_sim::render::Frame;
+use bitvla_sim::render::CameraImage;
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureId, pos2, vec2};
 use std::sync::Arc;
 
@@ -188,7 +188,7 @@ impl Slot {
     }
 }
 
-fn copy(frame: &Frame, data: &mut [u8]) {
+fn copy(frame: &CameraImage, data: &mut [u8]) {
     for (to, from) in data.chunks_exact_mut(4).zip(frame.rgb.chunks_exact(3)) {
         if let ([r, g, b, _], [fr, fg, fb]) = (to, from) {
             (*r, *g, *b) = (*fr, *fg, *fb);
@@ -196,7 +196,7 @@ fn copy(frame: &Frame, data: &mut [u8]) {
     }
 }
 
-fn image_of(frame: &Frame) -> Image {
+fn image_of(frame: &CameraImage) -> Image {
     let size = Extent3d {
         width: frame.width as u32,
         height: frame.height as u32,

@@ -10,7 +10,7 @@ use bitvla_eval::{
     SETTLE_ACTION,
 };
 use bitvla_reports::{EpisodeActions, QueryRecord};
-use bitvla_sim::{Grab, Pull, Snapshot, World};
+use bitvla_sim::{BodyPoint, PointSpring, Snapshot, World};
 use bitvla_tasks::Task;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -302,7 +302,7 @@ struct Actor<'a> {
     actions: Vec<[f64; 7]>,
     /// The mind before each step; none where a person drove.
     minds: Vec<Option<Mind>>,
-    hand: Option<Grab>,
+    hand: Option<BodyPoint>,
     drive: Option<[f64; 7]>,
     /// The first step that a person had a hand in.
     touched_at: Option<usize>,
@@ -353,12 +353,12 @@ impl Actor<'_> {
                 self.due = Instant::now();
             }
             Order::Grab { origin, direction } => {
-                self.hand = self.world.grab(origin, direction);
+                self.hand = self.world.pick_body_point(origin, direction);
                 (self.say)(Report::Grabbed(self.hand.map(|grab| grab.point)));
             }
             Order::Drag(target) => {
                 if let Some(grab) = self.hand {
-                    self.world.pull(Some(Pull { grab, target }));
+                    self.world.set_point_spring(Some(PointSpring { anchor: grab, target }));
                     self.touch();
                 }
             }
@@ -369,7 +369,7 @@ impl Actor<'_> {
                     0
                 };
                 self.hand = None;
-                self.world.pull(None);
+                self.world.set_point_spring(None);
                 (self.say)(Report::Grabbed(None));
             }
             Order::Drive(action) => {
@@ -535,7 +535,7 @@ impl Actor<'_> {
     fn rewind(&mut self, step: usize) -> Result<(), EvalError> {
         let step = step.min(self.actions.len());
         self.hand = None;
-        self.world.pull(None);
+        self.world.set_point_spring(None);
         let Some(at) = self.shelf.iter().rposition(|(kept, _)| *kept <= step) else {
             return Ok(());
         };

@@ -97,7 +97,7 @@ fn height(world: &World, instance: usize) -> f64 {
     let pose = world.instance_pose(instance);
     let mut above: [f64; 3] = pose.translation.vector.into();
     above[2] += 1.0;
-    match world.grab(above, [0.0, 0.0, -1.0]) {
+    match world.pick_body_point(above, [0.0, 0.0, -1.0]) {
         Some(hit) if hit.owner == Owner::Instance(instance) => {
             pose.inverse_transform_point(&hit.point.into()).z + FLAT
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// A point at which a triangle is shaded.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Request {
+pub(super) struct Fragment {
     pub triangle: u32,
     /// Where the colour goes: pixels of one triangle come first, then the shares of the others.
     pub slot: u32,
@@ -28,11 +28,11 @@ struct Share {
 
 /// The requests of an image and the image itself.
 #[derive(Default)]
-pub(super) struct Requests {
+pub(super) struct ShadingQueue {
     /// In the order of the pixels.
-    asked: Vec<Request>,
+    asked: Vec<Fragment>,
     /// In the order of the triangles; there may be more of an earlier image behind them.
-    sorted: Vec<Request>,
+    sorted: Vec<Fragment>,
     /// Where the requests of each triangle begin; while sorting, where the next one goes.
     first: Vec<u32>,
     shares: Vec<Share>,
@@ -42,7 +42,7 @@ pub(super) struct Requests {
 
 multiversion! {
     /// Asks for everything that an image shows.
-    fn ask(requests: &mut Requests, raster: &Raster) {
+    fn ask(requests: &mut ShadingQueue, raster: &Raster) {
         let (w, h) = (raster.width, raster.height);
         let quarter = 1.0 / SAMPLES.len() as f32;
         let background = BACKGROUND.map(|v| v * 255.0);
@@ -55,7 +55,7 @@ multiversion! {
                         requests.paint(pixel, background);
                     } else {
                         requests.first[ids[0] as usize] += 1;
-                        requests.asked.push(Request {
+                        requests.asked.push(Fragment {
                             triangle: ids[0],
                             slot: pixel as u32,
                             x: x as f32 + 0.5,
@@ -79,7 +79,7 @@ multiversion! {
                     }
                     if ids[k] != NONE {
                         requests.first[ids[k] as usize] += 1;
-                        requests.asked.push(Request {
+                        requests.asked.push(Fragment {
                             triangle: ids[k],
                             slot: (w * h + requests.shares.len()) as u32,
                             x: x as f32 + px / n,
@@ -97,7 +97,7 @@ multiversion! {
     }
 }
 
-impl Requests {
+impl ShadingQueue {
     /// Collects and sorts the requests of an image.
     pub(super) fn collect(&mut self, raster: &Raster) {
         self.pixels = raster.width * raster.height;
@@ -113,7 +113,7 @@ impl Requests {
             *n = next - *n;
         }
         if self.sorted.len() < self.asked.len() {
-            self.sorted.resize(self.asked.len(), Request::default());
+            self.sorted.resize(self.asked.len(), Fragment::default());
         }
         for r in &self.asked {
             let place = &mut self.first[r.triangle as usize];
@@ -145,7 +145,7 @@ impl Requests {
     /// Sorted requests from `at` on, none from `end` on: as many as there are lanes, or else the first
     /// one again in the others; and their number.
     #[inline(always)]
-    pub(super) fn take(&self, at: usize, end: usize) -> ([Request; LANES], usize) {
+    pub(super) fn take(&self, at: usize, end: usize) -> ([Fragment; LANES], usize) {
         let some = &self.sorted[at..end.min(at + LANES)];
         if let Ok(all) = some.try_into() {
             return (all, LANES);
@@ -157,7 +157,7 @@ impl Requests {
 
     /// Notes the colours of requests, channels 0..255.
     #[inline(always)]
-    pub(super) fn answer<F: Wide>(&mut self, requests: &[Request], colour: [F; 3]) {
+    pub(super) fn answer<F: Wide>(&mut self, requests: &[Fragment], colour: [F; 3]) {
         let half = F::splat(0.5);
         let bytes = xyz!(k => (colour[k] + half).whole());
         let colour = xyz!(k => colour[k].store());

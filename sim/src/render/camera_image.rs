@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// An upright RGB image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
+pub struct CameraImage {
     /// Pixels per row.
     pub width: usize,
     /// Rows.
@@ -14,17 +14,17 @@ pub struct Frame {
     pub rgb: Vec<u8>,
 }
 
-impl Frame {
+impl CameraImage {
     /// The image mirrored left-right: the orientation in which the published policies see the
     /// scene (fact sheet section 9).
-    pub fn flipped_lr(&self) -> Frame {
+    pub fn flipped_lr(&self) -> CameraImage {
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for row in self.rgb.chunks_exact(self.width * 3) {
             for px in row.chunks_exact(3).rev() {
                 rgb.extend_from_slice(px);
             }
         }
-        Frame {
+        CameraImage {
             width: self.width,
             height: self.height,
             rgb,

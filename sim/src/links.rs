@@ -8,67 +8,67 @@ use rapier3d::parry::shape::{ConvexPolyhedron, Shape};
 
 /// A rigid body made of one jointed (or root) body and everything welded to it.
 #[derive(Debug, Clone)]
-pub struct Carrier {
+pub struct Link {
     /// Index of the body whose frame this is.
     pub body: usize,
-    /// Carrier it hangs on, none for the root.
+    /// Link it hangs on, none for the root.
     pub parent: Option<usize>,
-    /// Pose in the parent carrier's frame at joint position zero.
+    /// Pose in the parent link's frame at joint position zero.
     pub to_parent: Isometry3<f64>,
     /// Its joint, none for the root.
     pub joint: Option<JointDesc>,
     /// Mass, kg.
     pub mass: f64,
-    /// Centre of mass in the carrier frame, m.
+    /// Centre of mass in the link frame, m.
     pub com: Vector3<f64>,
-    /// Inertia about the centre of mass, axes of the carrier frame, kg m^2.
+    /// Inertia about the centre of mass, axes of the link frame, kg m^2.
     pub inertia: Matrix3<f64>,
 }
 
-/// All carriers of a model and where each described body sits on them.
+/// All links of a model and where each described body sits on them.
 #[derive(Debug, Clone)]
-pub struct CarrierTree {
+pub struct LinkTree {
     /// Carriers, parents first; the first one is the root.
-    pub carriers: Vec<Carrier>,
-    /// Per body: its carrier and its pose in the frame of that carrier.
+    pub links: Vec<Link>,
+    /// Per body: its link and its pose in the frame of that link.
     pub of_body: Vec<(usize, Isometry3<f64>)>,
 }
 
 /// Mass, centre of mass and inertia about it.
 #[derive(Debug, Clone, Copy)]
-struct Lump {
+struct MassProperties {
     mass: f64,
     com: Vector3<f64>,
     inertia: Matrix3<f64>,
 }
 
-impl Lump {
-    const NONE: Lump = Lump {
+impl MassProperties {
+    const NONE: MassProperties = MassProperties {
         mass: 0.0,
         com: Vector3::new(0.0, 0.0, 0.0),
         inertia: Matrix3::new(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     };
 
-    fn moved(self, by: &Isometry3<f64>) -> Lump {
+    fn transformed(self, by: &Isometry3<f64>) -> MassProperties {
         let r = by.rotation.to_rotation_matrix();
-        Lump {
+        MassProperties {
             mass: self.mass,
             com: by * nalgebra::Point3::from(self.com) - nalgebra::Point3::origin(),
             inertia: r * self.inertia * r.transpose(),
         }
     }
 
-    fn plus(self, other: Lump) -> Lump {
+    fn combined_with(self, other: MassProperties) -> MassProperties {
         let mass = self.mass + other.mass;
         if mass <= 0.0 {
             return self;
         }
         let com = (self.com * self.mass + other.com * other.mass) / mass;
-        let about = |l: Lump| {
+        let about = |l: MassProperties| {
             let d = l.com - com;
             l.inertia + (Matrix3::identity() * d.dot(&d) - d * d.transpose()) * l.mass
         };
-        Lump {
+        MassProperties {
             mass,
             com,
             inertia: about(self) + about(other),
@@ -76,22 +76,22 @@ impl Lump {
     }
 }
 
-impl CarrierTree {
+impl LinkTree {
     /// Merges the bodies of a model.
-    pub fn new(model: &ModelDesc) -> Result<CarrierTree, SimError> {
-        let bad = |what: String| SimError::BadModel {
+    pub fn new(model: &ModelDesc) -> Result<LinkTree, SimError> {
+        let bad = |what: String| SimError::InvalidModel {
             model: model.name.clone(),
             what,
         };
-        let mut carriers: Vec<Carrier> = Vec::new();
+        let mut links: Vec<Link> = Vec::new();
         let mut of_body: Vec<(usize, Isometry3<f64>)> = Vec::new();
-        let mut lumps: Vec<Lump> = Vec::new();
+        let mut masses: Vec<MassProperties> = Vec::new();
         for (index, body) in model.bodies.iter().enumerate() {
             let local = isometry(body.pos, body.quat_wxyz);
-            let (carrier, offset) = match &body.parent {
+            let (link, offset) = match &body.parent {
                 None if index == 0 => {
-                    carriers.push(carrier(index, None, Isometry3::identity(), None));
-                    lumps.push(Lump::NONE);
+                    links.push(link(index, None, Isometry3::identity(), None));
+                    masses.push(MassProperties::NONE);
                     (0, Isometry3::identity())
                 }
                 None => return Err(bad(format!("body {} has no parent", body.name))),
@@ -106,35 +106,35 @@ impl CarrierTree {
                     match &body.joint {
                         None => (on, at * local),
                         Some(joint) => {
-                            let new = carrier(index, Some(on), at * local, Some(joint.clone()));
-                            carriers.push(new);
-                            lumps.push(Lump::NONE);
-                            (carriers.len() - 1, Isometry3::identity())
+                            let new = link(index, Some(on), at * local, Some(joint.clone()));
+                            links.push(new);
+                            masses.push(MassProperties::NONE);
+                            (links.len() - 1, Isometry3::identity())
                         }
                     }
                 }
             };
-            let lump = body_lump(body).map_err(bad)?;
-            lumps[carrier] = lumps[carrier].plus(lump.moved(&offset));
-            of_body.push((carrier, offset));
+            let part = body_mass_properties(body).map_err(bad)?;
+            masses[link] = masses[link].combined_with(part.transformed(&offset));
+            of_body.push((link, offset));
         }
-        if carriers.is_empty() {
+        if links.is_empty() {
             return Err(bad("it has no bodies".into()));
         }
-        for (c, l) in carriers.iter_mut().zip(lumps) {
+        for (c, l) in links.iter_mut().zip(masses) {
             (c.mass, c.com, c.inertia) = (l.mass, l.com, l.inertia);
         }
-        Ok(CarrierTree { carriers, of_body })
+        Ok(LinkTree { links, of_body })
     }
 }
 
-fn carrier(
+fn link(
     body: usize,
     parent: Option<usize>,
     to_parent: Isometry3<f64>,
     joint: Option<JointDesc>,
-) -> Carrier {
-    Carrier {
+) -> Link {
+    Link {
         body,
         parent,
         to_parent,
@@ -146,35 +146,35 @@ fn carrier(
 }
 
 /// Explicit inertia if there is one, else the sum over the collision shapes (overlaps count twice).
-fn body_lump(body: &BodyDesc) -> Result<Lump, String> {
+fn body_mass_properties(body: &BodyDesc) -> Result<MassProperties, String> {
     if let Some(i) = &body.inertia {
-        return Ok(explicit_lump(i));
+        return Ok(declared_mass_properties(i));
     }
-    let mut sum = Lump::NONE;
+    let mut sum = MassProperties::NONE;
     for shape in &body.collision {
         if shape.density > 0.0 {
-            let lump = shape_lump(&shape.shape, shape.density)
+            let part = shape_mass_properties(&shape.shape, shape.density)
                 .ok_or_else(|| format!("a collision shape of {} has no volume", body.name))?;
-            sum = sum.plus(lump.moved(&isometry(shape.pos, shape.quat_wxyz)));
+            sum = sum.combined_with(part.transformed(&isometry(shape.pos, shape.quat_wxyz)));
         }
     }
     Ok(sum)
 }
 
-fn explicit_lump(i: &InertiaDesc) -> Lump {
+fn declared_mass_properties(i: &InertiaDesc) -> MassProperties {
     let r = isometry([0.0; 3], i.quat_wxyz)
         .rotation
         .to_rotation_matrix();
-    Lump {
+    MassProperties {
         mass: i.mass,
         com: Vector3::from(i.com),
         inertia: r * Matrix3::from_diagonal(&Vector3::from(i.diagonal)) * r.transpose(),
     }
 }
 
-fn shape_lump(shape: &ShapeDesc, density: f64) -> Option<Lump> {
+fn shape_mass_properties(shape: &ShapeDesc, density: f64) -> Option<MassProperties> {
     use std::f64::consts::PI;
-    let at_origin = |mass: f64, diagonal: [f64; 3]| Lump {
+    let at_origin = |mass: f64, diagonal: [f64; 3]| MassProperties {
         mass,
         com: Vector3::zeros(),
         inertia: Matrix3::from_diagonal(&Vector3::from(diagonal)),
@@ -224,7 +224,7 @@ fn shape_lump(shape: &ShapeDesc, density: f64) -> Option<Lump> {
             let props =
                 ConvexPolyhedron::from_convex_hull(&points)?.mass_properties(density as f32);
             let i = props.reconstruct_inertia_matrix().to_cols_array();
-            Lump {
+            MassProperties {
                 mass: f64::from(props.mass()),
                 com: Vector3::new(
                     f64::from(props.local_com.x),

@@ -38,7 +38,7 @@ impl Material {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Lamp {
+pub(super) struct Light {
     pub pos: V3,
     pub dir: V3,
     pub directional: bool,
@@ -50,16 +50,16 @@ pub(super) struct Lamp {
 
 /// The lights of a scene.
 #[derive(Debug, Clone)]
-pub(crate) struct Lights {
-    pub(super) lamps: Vec<Lamp>,
+pub(crate) struct Lighting {
+    pub(super) lights: Vec<Light>,
     pub(super) head: [f32; 3],
 }
 
-impl Lights {
+impl Lighting {
     pub(crate) fn new(lights: &[LightDesc], head: [f64; 3]) -> Self {
-        let lamps = lights
+        let lights = lights
             .iter()
-            .map(|l| Lamp {
+            .map(|l| Light {
                 pos: l.pos.map(|v| v as f32),
                 dir: unit(l.dir.map(|v| v as f32)),
                 directional: l.directional,
@@ -69,8 +69,8 @@ impl Lights {
                 specular: l.specular as f32,
             })
             .collect();
-        Lights {
-            lamps,
+        Lighting {
+            lights,
             head: head.map(|v| v as f32),
         }
     }
@@ -87,7 +87,7 @@ impl Lights {
         if glossy {
             shine = num(self.head[2]) * power(facing, material.exponent);
         }
-        for l in &self.lamps {
+        for l in &self.lights {
             let (to, lambert, strength, lit) = l.toward(s.normal, s.point);
             base = base + num(l.ambient);
             let more = base + strength * num(l.diffuse) * lambert;
@@ -103,7 +103,7 @@ impl Lights {
     }
 }
 
-impl Lights {
+impl Lighting {
     /// Colour of a vertex as fixed-function OpenGL makes it: all lights and the headlight added up and cut
     /// to 0..1, to be mixed over the triangle and multiplied with the texture. `n` and `p` are in the
     /// world, `eye` is the camera: its position and the direction from the scene to it.
@@ -122,7 +122,7 @@ impl Lights {
             }
         };
         add_light(eye.1, 1.0, self.head);
-        for l in &self.lamps {
+        for l in &self.lights {
             let strengths = [l.ambient, l.diffuse, l.specular];
             if l.directional {
                 add_light(scale(l.dir, -1.0), 1.0, strengths);
@@ -142,14 +142,14 @@ impl Lights {
 
 multiversion! {
     /// Colours of the vertices of one part: of where they are in the world and their normals in the frame
-    /// of the body; `eye` as in [`Lights::at_vertex`].
+    /// of the body; `eye` as in [`Lighting::at_vertex`].
     pub(super) fn vertices(
         lit: &mut [V3],
         range: std::ops::Range<usize>,
         from: (&[Vec<f32>; 3], &[V3]),
         frame: &Rigid,
         material: &Material,
-        lights: &Lights,
+        lights: &Lighting,
         eye: (V3, V3),
     ) {
         let (world, normals) = from;
@@ -200,7 +200,7 @@ fn raised(mut x: f32, n: u32) -> f32 {
     y
 }
 
-impl Lamp {
+impl Light {
     /// Direction to the lamp, cosine of incidence, power, and whether its light arrives.
     #[inline(always)]
     fn toward<F: Wide>(&self, n: [F; 3], p: [F; 3]) -> ([F; 3], F, F, F::Mask) {

@@ -26,7 +26,11 @@ enum Area {
 
 /// Paints a texture of `size` by `size` texels, rows from the top. An error says which statement is
 /// wrong and what was expected.
-pub(super) fn print(text: &str, colors: &[[f32; 3]], size: u32) -> Result<Vec<[u8; 4]>, String> {
+pub(super) fn paint_label(
+    text: &str,
+    colors: &[[f32; 3]],
+    size: u32,
+) -> Result<Vec<[u8; 4]>, String> {
     let side = size * FINE;
     let mut canvas = vec![0usize; (side * side) as usize];
     for statement in text.split(';').map(str::trim).filter(|s| !s.is_empty()) {
@@ -149,13 +153,13 @@ impl Area {
 #[cfg(test)]
 mod tests {
     //! Guarantee: statements paint where they say, later over earlier; a wrong one is named.
-    use super::print;
+    use super::paint_label;
 
     const COLORS: [[f32; 3]; 3] = [[0.0; 3], [1.0; 3], [1.0, 0.0, 0.0]];
 
     #[test]
     fn later_statements_cover_earlier_ones() {
-        let t = print(
+        let t = paint_label(
             "fill 1; rect 0 0 0.5 1 2; oval 0.75 0.5 0.1 0.1 0",
             &COLORS,
             32,
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn words_are_inked_inside_their_frame_only() {
-        let t = print("fill 1; words 0.5 0.5 0.8 0.4 0 HI", &COLORS, 64)
+        let t = paint_label("fill 1; words 0.5 0.5 0.8 0.4 0 HI", &COLORS, 64)
             .unwrap_or_else(|e| panic!("{e}"));
         let dark = |x: usize, y: usize| t[y * 64 + x][0] < 128;
         assert!(dark(8, 32) && dark(45, 32), "stems of H and I");
@@ -185,7 +189,7 @@ mod tests {
             "words 0.5 0.5 1 1 0",
             "fill 1 2",
         ] {
-            let error = print(bad, &COLORS, 8).expect_err(bad);
+            let error = paint_label(bad, &COLORS, 8).expect_err(bad);
             assert!(error.contains(bad), "{error}");
         }
     }

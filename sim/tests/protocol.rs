@@ -1,0 +1,116 @@
+//! Guarantee: a world declares the settings that it runs with. For every setting, changing it changes its field
+//! of the protocol and no other, and a world with it moves otherwise than a default one.
+
+mod common;
+
+use bitvla_sim::{SimulationSettings, World};
+use common::{model_file, table_scene};
+use serde_json::Value;
+
+/// Paths of all numbers, flags and names of a JSON value.
+fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .for_each(|(key, v)| leaves(v, &format!("{path}/{key}"), out)),
+        Value::Array(list) => {
+            (list.iter().enumerate()).for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), out))
+        }
+        _ => out.push(path.to_string()),
+    }
+}
+
+/// Another valid value of the same kind.
+fn changed(value: &Value) -> Value {
+    match value {
+        Value::Bool(b) => Value::Bool(!b),
+        Value::Number(n) if n.is_u64() => Value::from(n.as_u64().unwrap() + 1),
+        // Exact in single precision.
+        Value::Number(n) => Value::from(f64::from(n.as_f64().unwrap() as f32) * 1.25 + 0.015625),
+        Value::String(s) if s == "coulomb" => Value::from("simplified"),
+        other => panic!("no other value for {other}"),
+    }
+}
+
+/// Settings that a fraction of a second of this scene does not feel: continuous collision detection has no fast
+/// bodies, nothing falls asleep.
+const WITHOUT_EFFECT_HERE: [&str; 0] = [];
+
+fn world_with(settings: &SimulationSettings) -> World {
+    let bowl = model_file("objects/akita_black_bowl.toml");
+    let cookies = model_file("objects/cookies.toml");
+    let scene = table_scene(vec![
+        (bowl, [-0.1, 0.0, 0.93]),
+        (cookies, [-0.1, 0.25, 0.92]),
+    ]);
+    World::with_settings(&scene, settings).unwrap()
+}
+
+/// Hash of the state after the arm has pushed down and closed its gripper.
+fn motion(settings: &SimulationSettings) -> (u64, String) {
+    let mut world = world_with(settings);
+    for step in 0..12 {
+        let x = if step < 6 { 0.4 } else { -0.2 };
+        (world.step(&[x, 0.1, -1.0, 0.2, 0.0, 0.1, 1.0])).unwrap();
+    }
+    (world.state_hash(), format!("{:?}", world.observation()))
+}
+
+#[test]
+fn every_setting_is_declared_and_has_an_effect() {
+    let default = serde_json::to_value(SimulationSettings::default()).unwrap();
+    let mut paths = Vec::new();
+    leaves(&default, "", &mut paths);
+    assert!(paths.len() > 40, "{} settings", paths.len());
+    let usual = serde_json::to_value(world_with(&Default::default()).protocol()).unwrap();
+    assert_eq!(usual["control_rate_hz"], 20.0);
+    assert_eq!(usual["robot_model"], "panda");
+    let usual_motion = motion(&Default::default());
+    let mut without_effect = Vec::new();
+    for path in &paths {
+        let mut asked = default.clone();
+        let leaf = asked.pointer_mut(path).unwrap();
+        *leaf = changed(leaf);
+        let leaf = leaf.clone();
+        let settings: SimulationSettings = serde_json::from_value(asked).unwrap();
+        let declared = serde_json::to_value(world_with(&settings).protocol()).unwrap();
+        let (mut all, mut differing) = (Vec::new(), Vec::new());
+        leaves(&declared, "", &mut all);
+        for p in all {
+            if declared.pointer(&p) != usual.pointer(&p) {
+                differing.push(p);
+            }
+        }
+        let timing = [
+            "/timing/physics_step_secs",
+            "/timing/substeps_per_control_step",
+        ];
+        if timing.contains(&path.as_str()) {
+            assert!(differing.contains(&"/control_rate_hz".to_string()));
+            differing.retain(|p| p != "/control_rate_hz");
+        }
+        assert_eq!(differing, [path.clone()], "fields that changed");
+        assert_eq!(declared.pointer(path), Some(&leaf), "{path}");
+        if motion(&settings) == usual_motion {
+            without_effect.push(path.clone());
+        }
+    }
+    assert_eq!(without_effect, WITHOUT_EFFECT_HERE);
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_refused_by_name() {
+    let scene = table_scene(Vec::new());
+    let refused = |change: &dyn Fn(&mut SimulationSettings)| {
+        let mut settings = SimulationSettings::default();
+        change(&mut settings);
+        match World::with_settings(&scene, &settings) {
+            Ok(_) => panic!("accepted"),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert!(refused(&|s| s.timing.physics_step_secs = 0.0).contains("physics_step_secs"));
+    assert!(refused(&|s| s.timing.substeps_per_control_step = 0).contains("substeps"));
+    assert!(refused(&|s| s.timing.camera_lead_substeps = 26).contains("camera_lead_substeps"));
+    assert!(refused(&|s| s.timing.joint_sensor_lead_substeps = 0).contains("joint_sensor"));
+}
