@@ -54,9 +54,7 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
             rot: Matrix3::from_row_slice(&s.goal_ori),
         };
         let settings = OscSettings::default();
-        let tau = arm_torques(
-            &settings, &goal, &kin, &jacobian, &mass, &bias, &q, &qd,
-        )?;
+        let tau = arm_torques(&settings, &goal, &kin, &jacobian, &mass, &bias, &q, &qd)?;
         let site = kin.grip_site.translation.vector;
         let errors = [
             (site - Vector3::from(s.ee_pos)).norm(),

@@ -358,7 +358,10 @@ impl Actor<'_> {
             }
             Order::Drag(target) => {
                 if let Some(grab) = self.hand {
-                    self.world.set_point_spring(Some(PointSpring { anchor: grab, target }));
+                    self.world.set_point_spring(Some(PointSpring {
+                        anchor: grab,
+                        target,
+                    }));
                     self.touch();
                 }
             }
