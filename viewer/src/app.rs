@@ -1,14 +1,14 @@
 //! Puts the rooms together: reads the command line, opens what it names, and runs the window.
 
 use crate::args::{Args, Quality};
-use crate::desk::DeskPlugin;
-use crate::library::Library;
-use crate::measure::{Measure, measure};
+use crate::frame_rate::{FrameRateMeasurement, record_frame};
 use crate::offscreen;
-use crate::pane::{Choice, Run, Show};
+use crate::playback::Termination;
 use crate::preflight::{self, Adapter};
-use crate::stage::StagePlugin;
-use crate::theatre::Ending;
+use crate::session::{EpisodeSelection, LoadedRun, Session};
+use crate::suite_cache::SuiteCache;
+use crate::ui::UiPlugin;
+use crate::viewport::ViewportPlugin;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
@@ -26,11 +26,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Pixels up to which two cores without a GPU draw four samples of each fast enough.
-const MODEST: u32 = 1280 * 720;
+const MEDIUM_QUALITY_MAX_PIXELS: u32 = 1280 * 720;
 
 /// What the window was told once and for all.
 #[derive(Resource, Debug, Clone)]
-pub struct Settings {
+pub struct ViewerSettings {
     /// Physically based light and large shadows.
     pub fine: bool,
     /// Four samples per pixel.
@@ -43,7 +43,7 @@ pub struct Settings {
 
 /// What is drawn besides the scene; each has a key.
 #[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layers {
+pub struct VisibleLayers {
     /// Collision shapes.
     pub collision: bool,
     /// Contacts and their forces.
@@ -66,9 +66,9 @@ pub struct Layers {
     pub help: bool,
 }
 
-impl Default for Layers {
-    fn default() -> Layers {
-        Layers {
+impl Default for VisibleLayers {
+    fn default() -> VisibleLayers {
+        VisibleLayers {
             collision: false,
             contacts: true,
             frames: false,
@@ -86,22 +86,22 @@ impl Default for Layers {
 /// The part of the window that no panel covers, logical pixels from the top left. The desk writes it, the
 /// stage fills it.
 #[derive(Resource, Debug, Clone, Copy, PartialEq)]
-pub struct Canvas {
+pub struct ViewportArea {
     /// Left and top.
     pub min: Vec2,
     /// Right and bottom.
     pub max: Vec2,
     /// Whether the mouse is over a panel, or typing goes to one.
-    pub busy: bool,
+    pub input_captured: bool,
 }
 
 /// Order within a frame.
 #[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum UpdateSet {
     /// The clock moves and reports come in.
     Advance,
     /// Hands: keys and mouse.
-    Hands,
+    Input,
     /// Everything is put where it belongs.
     Draw,
 }
@@ -120,41 +120,45 @@ pub fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), String> {
     let said = |error: EvalError| error.to_string();
-    let library = Library::new(Sources::new(&args.sources).map_err(said)?);
+    let suite_cache = SuiteCache::new(Sources::new(&args.sources).map_err(said)?);
     let runs = open_runs(args).map_err(said)?;
-    let (choice, first) = choose(args, &library, &runs).map_err(said)?;
+    let (selection, first) = select_first(args, &suite_cache, &runs).map_err(said)?;
     if !args.offscreen {
         preflight::display()?;
     }
     let adapter = preflight::adapter()?;
     let quality = match args.quality {
-        Quality::Auto if adapter.software && args.size.0 * args.size.1 > MODEST => Quality::Low,
+        Quality::Auto
+            if adapter.software && args.size.0 * args.size.1 > MEDIUM_QUALITY_MAX_PIXELS =>
+        {
+            Quality::Low
+        }
         Quality::Auto if adapter.software => Quality::Medium,
         Quality::Auto => Quality::High,
         chosen => chosen,
     };
     let fps = args.fps.unwrap_or(if adapter.software { 20 } else { 60 });
-    let settings = Settings {
+    let settings = ViewerSettings {
         fine: quality == Quality::High,
         smooth: quality != Quality::Low,
         adapter,
         captures: args.captures.clone(),
     };
-    let words = Arc::new(Mutex::new(String::new()));
-    let before = quiet_panics(&words);
+    let text = Arc::new(Mutex::new(String::new()));
+    let before = quiet_panics(&text);
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut app = app(args, settings, fps);
         let wake = waker(&mut app);
-        let mut show = Show::new(library, choice, runs, wake);
-        show.checkpoint = args.checkpoint.clone();
-        show.threads = usize::from(args.threads);
-        show.speed = args.speed;
-        show.playing = !args.paused;
+        let mut session = Session::new(suite_cache, selection, runs, wake);
+        session.checkpoint = args.checkpoint.clone();
+        session.threads = usize::from(args.threads);
+        session.speed = args.speed;
+        session.playing = !args.paused;
         match first {
-            Some(key) => show.open_recorded(key),
-            None => show.open(),
+            Some(key) => session.open_recorded(key),
+            None => session.open(),
         }
-        app.insert_resource(show);
+        app.insert_resource(session);
         app.run()
     }));
     std::panic::set_hook(before);
@@ -162,38 +166,38 @@ fn run(args: &Args) -> Result<(), String> {
         Ok(exit) if exit.is_success() => Ok(()),
         Ok(_) => Err("the window ended with an error, which is above".into()),
         Err(_) => {
-            let words = words.lock().map(|w| w.clone()).unwrap_or_default();
-            Err(preflight::in_one_line(&words))
+            let text = text.lock().map(|w| w.clone()).unwrap_or_default();
+            Err(preflight::in_one_line(&text))
         }
     }
 }
 
 /// Keeps the words of a panic of this thread for the one line that is printed; others print as usual.
 fn quiet_panics(
-    words: &Arc<Mutex<String>>,
+    text: &Arc<Mutex<String>>,
 ) -> Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Sync + Send> {
     let before = std::panic::take_hook();
-    let (main, words) = (std::thread::current().id(), words.clone());
+    let (main, text) = (std::thread::current().id(), text.clone());
     std::panic::set_hook(Box::new(move |info| {
         if std::thread::current().id() != main {
             eprintln!("{info}");
         }
-        if let Ok(mut words) = words.lock() {
+        if let Ok(mut text) = text.lock() {
             let said = info.payload_as_str().unwrap_or("panic without words");
-            *words = said.to_owned();
+            *text = said.to_owned();
         }
     }));
     before
 }
 
-fn open_runs(args: &Args) -> Result<Vec<Run>, EvalError> {
+fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
     let open = |dir: &PathBuf| {
-        Ok(Run {
+        Ok(LoadedRun {
             folder: RunFolder::open(dir)?,
             dir: dir.clone(),
         })
     };
-    let runs: Vec<Run> = args
+    let runs: Vec<LoadedRun> = args
         .runs
         .iter()
         .map(open)
@@ -213,11 +217,11 @@ fn open_runs(args: &Args) -> Result<Vec<Run>, EvalError> {
 
 /// What to open first, and the recorded episode if it is one.
 #[allow(clippy::type_complexity)]
-fn choose(
+fn select_first(
     args: &Args,
-    library: &Library,
-    runs: &[Run],
-) -> Result<(Choice, Option<(usize, usize)>), EvalError> {
+    suite_cache: &SuiteCache,
+    runs: &[LoadedRun],
+) -> Result<(EpisodeSelection, Option<(usize, usize)>), EvalError> {
     let recorded = runs.first().map(|run| &run.folder.card.protocol);
     if let Some(protocol) = recorded {
         let given = [
@@ -244,29 +248,29 @@ fn choose(
                 args.runs[0].display()
             )));
         };
-        let choice = Choice {
+        let selection = EpisodeSelection {
             suite: protocol.suite.clone(),
             task: first.0,
             init: first.1,
             policy: args.policy.unwrap_or(PolicyKind::Ternary),
             versus: None,
         };
-        library.open(&choice.suite)?;
-        return Ok((choice, Some(first)));
+        suite_cache.open(&selection.suite)?;
+        return Ok((selection, Some(first)));
     }
-    let choice = Choice {
+    let selection = EpisodeSelection {
         suite: args.suite.clone().unwrap_or_else(|| "spatial".into()),
         task: args.task.unwrap_or(0),
         init: args.init.unwrap_or(0),
         policy: args.policy.unwrap_or(PolicyKind::Ternary),
         versus: args.versus,
     };
-    let opened = library.open(&choice.suite)?;
-    opened.stage(0).init_state(choice.task, choice.init)?;
-    Ok((choice, None))
+    let opened = suite_cache.open(&selection.suite)?;
+    opened.stage(0).init_state(selection.task, selection.init)?;
+    Ok((selection, None))
 }
 
-fn app(args: &Args, settings: Settings, fps: u16) -> App {
+fn app(args: &Args, settings: ViewerSettings, fps: u16) -> App {
     let (width, height) = args.size;
     let window = Window {
         title: "bitvla-view".into(),
@@ -307,24 +311,30 @@ fn app(args: &Args, settings: Settings, fps: u16) -> App {
     match args.measure {
         Some(secs) => {
             app.insert_resource(WinitSettings::continuous());
-            app.insert_resource(Measure::new(secs));
-            app.add_systems(Last, measure);
+            app.insert_resource(FrameRateMeasurement::new(secs));
+            app.add_systems(Last, record_frame);
         }
         None => {
-            app.insert_resource(Tempo::new(fps));
-            app.add_systems(Last, tempo);
+            app.insert_resource(FramePacing::new(fps));
+            app.add_systems(Last, frame_pacing);
         }
     }
     app.insert_resource(settings);
-    app.init_resource::<Layers>();
-    app.insert_resource(Canvas {
+    app.init_resource::<VisibleLayers>();
+    app.insert_resource(ViewportArea {
         min: Vec2::ZERO,
         max: Vec2::new(width as f32, height as f32),
-        busy: false,
+        input_captured: false,
     });
-    app.configure_sets(Update, (Step::Advance, Step::Hands, Step::Draw).chain());
-    app.add_systems(Update, (advance, tell).chain().in_set(Step::Advance));
-    app.add_plugins((StagePlugin, DeskPlugin));
+    app.configure_sets(
+        Update,
+        (UpdateSet::Advance, UpdateSet::Input, UpdateSet::Draw).chain(),
+    );
+    app.add_systems(
+        Update,
+        (advance, print_outcomes).chain().in_set(UpdateSet::Advance),
+    );
+    app.add_plugins((ViewportPlugin, UiPlugin));
     app
 }
 
@@ -344,43 +354,48 @@ fn waker(app: &mut App) -> Arc<dyn Fn() + Send + Sync> {
     }
 }
 
-fn advance(mut show: ResMut<Show>, time: Res<Time<Real>>, tempo: Option<ResMut<Tempo>>) {
+fn advance(
+    mut session: ResMut<Session>,
+    time: Res<Time<Real>>,
+    frame_pacing: Option<ResMut<FramePacing>>,
+) {
     let secs = time.delta_secs_f64().min(0.25);
-    let moved = show.advance(secs);
-    if moved && let Some(mut tempo) = tempo {
-        tempo.stir();
+    let moved = session.advance(secs);
+    if moved && let Some(mut frame_pacing) = frame_pacing {
+        frame_pacing.note_change();
     }
 }
 
 /// Says on standard output how each episode ended, as a run of bitvla-eval keeps it.
-fn tell(show: Res<Show>, mut told: Local<Vec<u64>>) {
-    for pane in &show.panes {
-        let (Some(opening), Some(ending)) = (&pane.opening, pane.track.ending()) else {
+fn print_outcomes(session: Res<Session>, mut printed: Local<Vec<u64>>) {
+    for episode in &session.episodes {
+        let (Some(info), Some(termination)) = (&episode.info, episode.trajectory.termination())
+        else {
             // It goes on from a step before its end, and will end again.
-            told.retain(|id| *id != pane.id);
+            printed.retain(|id| *id != episode.id);
             continue;
         };
-        let Some(last) = pane.track.moments().last() else {
+        let Some(last) = episode.trajectory.steps().last() else {
             continue;
         };
-        if told.contains(&pane.id) {
+        if printed.contains(&episode.id) {
             continue;
         }
-        told.push(pane.id);
-        let how = match ending {
-            Ending::Success => format!("success at step {}", last.step),
-            Ending::Horizon => format!("not reached at step {}", last.step),
-            Ending::Broken(why) => format!("error at step {}: {why}", last.step),
+        printed.push(episode.id);
+        let how = match termination {
+            Termination::Success => format!("success at step {}", last.step),
+            Termination::Horizon => format!("not reached at step {}", last.step),
+            Termination::Error(why) => format!("error at step {}: {why}", last.step),
         };
-        let hands = if last.touched { ", hands on" } else { "" };
+        let intervention = if last.intervened { ", hands on" } else { "" };
         // Nobody may be reading.
         let _ = writeln!(
             std::io::stdout(),
-            "{} task {} initial state {}, {}: {how}, state {:016x}{hands}",
-            opening.suite,
-            opening.task,
-            opening.init,
-            pane.who,
+            "{} task {} initial state {}, {}: {how}, state {:016x}{intervention}",
+            info.suite,
+            info.task,
+            info.init,
+            episode.name,
             last.hash
         );
     }
@@ -388,33 +403,33 @@ fn tell(show: Res<Show>, mut told: Local<Vec<u64>>) {
 
 /// How often the window looks: as often as it may while something happens, seldom while nothing does.
 #[derive(Resource, Debug)]
-struct Tempo {
+struct FramePacing {
     frame: Duration,
-    stirred: Instant,
-    brisk: Option<bool>,
+    last_change: Instant,
+    active: Option<bool>,
 }
 
 /// So long after the last input or change the window still looks often: things glide to their places.
-const GLIDE: Duration = Duration::from_millis(1500);
+const ACTIVE_AFTER_CHANGE: Duration = Duration::from_millis(1500);
 /// How often it looks otherwise. Input and news from other threads wake it at once.
-const REST: Duration = Duration::from_millis(500);
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 
-impl Tempo {
-    fn new(fps: u16) -> Tempo {
-        Tempo {
+impl FramePacing {
+    fn new(fps: u16) -> FramePacing {
+        FramePacing {
             frame: Duration::from_secs_f64(1.0 / f64::from(fps)),
-            stirred: Instant::now(),
-            brisk: None,
+            last_change: Instant::now(),
+            active: None,
         }
     }
 
-    fn stir(&mut self) {
-        self.stirred = Instant::now();
+    fn note_change(&mut self) {
+        self.last_change = Instant::now();
     }
 }
 
-fn tempo(
-    mut tempo: ResMut<Tempo>,
+fn frame_pacing(
+    mut frame_pacing: ResMut<FramePacing>,
     mut settings: ResMut<WinitSettings>,
     keys: Res<ButtonInput<KeyCode>>,
     buttons: Res<ButtonInput<MouseButton>>,
@@ -424,18 +439,22 @@ fn tempo(
     let pressed = keys.get_pressed().next().is_some() || buttons.get_pressed().next().is_some();
     // Both are read to their ends.
     if moved.read().count() + wheel.read().count() > 0 || pressed {
-        tempo.stir();
+        frame_pacing.note_change();
     }
-    let brisk = tempo.stirred.elapsed() < GLIDE;
-    if tempo.brisk == Some(brisk) {
+    let active = frame_pacing.last_change.elapsed() < ACTIVE_AFTER_CHANGE;
+    if frame_pacing.active == Some(active) {
         return;
     }
-    tempo.brisk = Some(brisk);
+    frame_pacing.active = Some(active);
     let mode = UpdateMode::Reactive {
-        wait: if brisk { tempo.frame } else { REST },
+        wait: if active {
+            frame_pacing.frame
+        } else {
+            IDLE_INTERVAL
+        },
         react_to_device_events: false,
         // A running clock looks often enough; news would only make it look more often.
-        react_to_user_events: !brisk,
+        react_to_user_events: !active,
         react_to_window_events: true,
     };
     settings.focused_mode = mode;

@@ -1,16 +1,16 @@
-//! A window onto bitvla-eval: what the robot does, and why it failed.
+//! Interactive 3D viewer for bitvla-eval: live, recorded and compared episodes on one timeline.
 //!
-//! Three rooms. [`theatre`] plays episodes in threads of their own and knows no window; [`stage`] draws them
-//! in 3D; [`desk`] holds panels, timeline, plots, keys and files. [`pane`] is what the three share: which
-//! episodes are on show and where on their timeline the clock is.
+//! [`playback`] steps episodes in worker threads and depends on no window. [`session`] holds the episodes that are
+//! displayed and the playhead they share. [`viewport`] draws them in 3D; [`ui`] draws panels, timeline, plots and
+//! handles keys and files. [`app`] builds the Bevy application from the command line ([`args`]).
 
 pub mod app;
 pub mod args;
-pub mod desk;
-pub mod library;
-pub mod measure;
+pub mod frame_rate;
 pub mod offscreen;
-pub mod pane;
+pub mod playback;
 pub mod preflight;
-pub mod stage;
-pub mod theatre;
+pub mod session;
+pub mod suite_cache;
+pub mod ui;
+pub mod viewport;

@@ -1,7 +1,7 @@
 //! `--measure SECS --offscreen`: draws to a picture instead of a window, for machines that have a graphics card and
 //! no display. The last frame goes to a file.
 
-use crate::app::Settings;
+use crate::app::ViewerSettings;
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::camera::RenderTarget;
 use bevy::prelude::*;
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 /// The picture that stands for the window.
 #[derive(Resource, Debug, Clone)]
-struct Picture(Handle<Image>);
+struct RenderTargetImage(Handle<Image>);
 
 /// Lets the app run without a display.
 pub fn build(app: &mut App) {
     app.add_plugins(ScheduleRunnerPlugin::run_loop(Duration::ZERO));
-    app.add_systems(PreStartup, make);
-    app.add_systems(First, aim);
+    app.add_systems(PreStartup, create_target);
+    app.add_systems(First, redirect_cameras);
 }
 
-fn make(
+fn create_target(
     mut commands: Commands,
     mut images: ResMut<Assets<Image>>,
     window: Query<&Window, With<PrimaryWindow>>,
@@ -30,28 +30,31 @@ fn make(
         .single()
         .map_or((1280, 720), |w| (w.physical_width(), w.physical_height()));
     let image = Image::new_target_texture(width, height, TextureFormat::Rgba8UnormSrgb, None);
-    commands.insert_resource(Picture(images.add(image)));
+    commands.insert_resource(RenderTargetImage(images.add(image)));
 }
 
 /// Every camera that was made for the window draws to the picture.
-fn aim(picture: Res<Picture>, mut cameras: Query<&mut RenderTarget, Added<RenderTarget>>) {
+fn redirect_cameras(
+    target_image: Res<RenderTargetImage>,
+    mut cameras: Query<&mut RenderTarget, Added<RenderTarget>>,
+) {
     for mut target in &mut cameras {
         if matches!(*target, RenderTarget::Window(_)) {
-            *target = RenderTarget::Image(picture.0.clone().into());
+            *target = RenderTarget::Image(target_image.0.clone().into());
         }
     }
 }
 
 /// Writes the picture to `offscreen.png` among the captures, if there is one, and ends the program.
-pub fn leave(world: &mut World) {
-    let Some(picture) = world.get_resource::<Picture>().cloned() else {
+pub fn save_and_exit(world: &mut World) {
+    let Some(target_image) = world.get_resource::<RenderTargetImage>().cloned() else {
         world.write_message(AppExit::Success);
         return;
     };
     // Not before the picture is there: it comes some frames later.
-    world.spawn(Screenshot::image(picture.0)).observe(
+    world.spawn(Screenshot::image(target_image.0)).observe(
         |shot: On<ScreenshotCaptured>,
-         settings: Res<Settings>,
+         settings: Res<ViewerSettings>,
          mut exit: MessageWriter<AppExit>| {
             let path = settings.captures.join("offscreen.png");
             let image = shot

@@ -1,0 +1,179 @@
+//! Guarantees of the clock that panels, keys and timeline share: what is compared begins in the same state and
+//! the first step that differs is named; pausing, stepping and seeking show what happened and change nothing; going on
+//! from a step of a recording is live and marked.
+
+use bitvla_eval::{PolicyKind, PolicySpec, RunFolder, RunPlan, SourceArgs, Sources, protocol, run};
+use bitvla_viewer::playback::Termination;
+use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
+use bitvla_viewer::suite_cache::SuiteCache;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn session(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<LoadedRun>) -> Session {
+    let args = SourceArgs {
+        assets: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")),
+        ..SourceArgs::default()
+    };
+    let selection = EpisodeSelection {
+        suite: "spatial".into(),
+        task: 3,
+        init: 7,
+        policy,
+        versus,
+    };
+    let sources = Sources::new(&args).expect("the assets of the repository");
+    Session::new(SuiteCache::new(sources), selection, runs, Arc::new(|| {}))
+}
+
+/// Lets the clock run in small strides until something holds.
+fn until(session: &mut Session, what: &str, enough: impl Fn(&Session) -> bool) {
+    let start = Instant::now();
+    while !enough(session) {
+        assert!(
+            start.elapsed() < Duration::from_secs(100),
+            "{what} did not happen"
+        );
+        for episode in &session.episodes {
+            assert_eq!(episode.failed, None);
+        }
+        session.advance(0.02);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn compared_policies_begin_alike_and_the_first_difference_is_named() {
+    let mut session = session(PolicyKind::Ternary, Some(PolicyKind::Full), Vec::new());
+    session.open();
+    assert_eq!(session.mode, SessionMode::Compare);
+    until(&mut session, "both ends", Session::finished);
+    let [a, b] = session.episodes.as_slice() else {
+        panic!("two panes");
+    };
+    let hash = |episode: &bitvla_viewer::session::EpisodePlayback, step: usize| {
+        episode.trajectory.get(step).map(|m| m.hash)
+    };
+    let state = session.divergence.state.expect("two policies differ");
+    assert!(state > 0, "the initial state is the same");
+    assert_eq!(hash(a, state - 1), hash(b, state - 1));
+    assert_ne!(hash(a, state), hash(b, state));
+    assert!(session.divergence.pose.is_none_or(|pose| pose >= state));
+}
+
+#[test]
+fn a_policy_beside_itself_never_differs() {
+    let mut session = session(PolicyKind::Ternary, Some(PolicyKind::Ternary), Vec::new());
+    session.open();
+    until(&mut session, "both ends", Session::finished);
+    assert_eq!(
+        (session.divergence.state, session.divergence.pose),
+        (None, None)
+    );
+}
+
+#[test]
+fn pausing_stepping_and_seeking_change_nothing() {
+    let mut watched = session(PolicyKind::Ternary, None, Vec::new());
+    watched.speed = 20.0;
+    watched.open();
+    until(&mut watched, "ten steps", |s| s.last() >= 10);
+    watched.pause();
+    until(&mut watched, "a stand", |s| {
+        s.playhead == s.playhead.round()
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    watched.advance(0.0);
+    let stood = watched.last();
+    watched.seek(4.0);
+    watched.advance(1.0);
+    assert_eq!(
+        (watched.playhead, watched.last()),
+        (4.0, stood),
+        "a paused clock stands"
+    );
+    watched.step(1);
+    watched.advance(0.0);
+    assert_eq!(watched.playhead, 5.0);
+    watched.seek(stood as f64);
+    watched.step(1);
+    until(&mut watched, "one new step", |s| {
+        s.playhead == stood as f64 + 1.0
+    });
+    watched.seek(0.0);
+    watched.play();
+    until(&mut watched, "the end", Session::finished);
+    assert!(!watched.intervened());
+
+    let mut plain = session(PolicyKind::Ternary, None, Vec::new());
+    plain.speed = 20.0;
+    plain.open();
+    until(&mut plain, "the end", Session::finished);
+    let hashes = |session: &Session| -> Vec<u64> {
+        session.episodes[0]
+            .trajectory
+            .steps()
+            .iter()
+            .map(|m| m.hash)
+            .collect()
+    };
+    assert_eq!(hashes(&watched), hashes(&plain));
+}
+
+/// A run folder of one episode, made as `bitvla-eval` makes it.
+fn recorded(dir: &Path) -> LoadedRun {
+    let probe = session(PolicyKind::Ternary, None, Vec::new());
+    let opened = probe.suite_cache.open("spatial").expect("suite");
+    let policy = PolicySpec::new(PolicyKind::Ternary, None, opened.assets.dir());
+    let card = protocol(&opened.assets, &opened.suite, &policy, 7, None).expect("a protocol");
+    let plan = RunPlan {
+        tasks: vec![3],
+        episodes: 1,
+        jobs: 1,
+        backwards: false,
+    };
+    run(opened.stage(7), &policy, &plan, &card, dir, &mut |_| {}).expect("a run");
+    LoadedRun {
+        folder: RunFolder::open(dir).expect("a run folder"),
+        dir: dir.to_owned(),
+    }
+}
+
+#[test]
+fn a_recording_is_shown_whole_and_can_be_taken_over() {
+    let dir: PathBuf = std::env::temp_dir().join(format!("bitvla-show-{}", std::process::id()));
+    let run = recorded(&dir);
+    let row = run.folder.episodes[0].clone();
+    let mut session = session(PolicyKind::Full, None, vec![run]);
+    session.playing = false;
+    session.open_recorded((3, 0));
+    assert_eq!(session.mode, SessionMode::Recorded);
+    until(&mut session, "the whole recording", Session::finished);
+    let episode = &session.episodes[0];
+    let last = episode.trajectory.steps().last().expect("moments");
+    assert_eq!(
+        (last.step, format!("{:016x}", last.hash)),
+        (row.steps, row.state_hash)
+    );
+    assert_eq!(episode.trajectory.queries().len(), row.queries);
+    assert_eq!(
+        episode.trajectory.termination(),
+        Some(if row.success {
+            &Termination::Success
+        } else {
+            &Termination::Horizon
+        })
+    );
+    session.seek(30.0);
+    assert!(!session.intervened());
+    session.speed = 20.0;
+    session.continue_live();
+    assert_eq!(session.mode, SessionMode::Live);
+    until(&mut session, "a new end", |s| s.last() > 30 && s.finished());
+    assert_eq!(session.episodes[0].name, "full");
+    session.playhead = session.last() as f64;
+    assert!(session.intervened(), "another drove the second half");
+    session.seek(20.0);
+    assert!(!session.intervened(), "the first half is as recorded");
+    std::fs::remove_dir_all(&dir).expect("the folder goes");
+}
