@@ -3,15 +3,15 @@
 
 use crate::{EvalError, machine, memory_of, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
-use bitvla_policies::kernels::peak::{self, Peak};
-use bitvla_policies::packed::{self, Packed};
+use bitvla_policies::kernels::peak::{self, PeakThroughput};
+use bitvla_policies::packed::{self, PackedFile};
 use bitvla_policies::preprocess::ImagePipeline;
-use bitvla_policies::synthetic::Synthetic;
-use bitvla_policies::testing::Random;
-use bitvla_policies::weights::Encoding;
+use bitvla_policies::synthetic::SyntheticWeights;
+use bitvla_policies::testing::SplitMix64;
+use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{
-    Architecture, BitVla, CAMERA_SIZE, Config, Observation, PhaseTimes, Policy, Prompt, Threads,
-    VlaNetwork, VlaPolicy, WeightFormat, Workspace, profile,
+    Architecture, BitVla, CAMERA_SIZE, Config, NetworkInput, Observation, PhaseTimes, Policy,
+    ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat, profile,
 };
 use bitvla_reports::{Machine, Memory, median, memory_table};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct BenchPlan {
     /// Weights.
     pub format: WeightFormat,
     /// How the weights that are not quantised are stored.
-    pub stored: Encoding,
+    pub stored: WeightEncoding,
     /// A checkpoint folder or packed file instead of synthetic weights.
     pub checkpoint: Option<PathBuf>,
     /// Threads of a query.
@@ -61,8 +61,8 @@ pub struct BenchPlan {
 }
 
 impl BenchPlan {
-    fn source(&self) -> Synthetic {
-        Synthetic {
+    fn source(&self) -> SyntheticWeights {
+        SyntheticWeights {
             seed: self.seed,
             stored: self.stored,
         }
@@ -110,7 +110,7 @@ pub struct BenchReport {
     /// Of the linear layers, 10^9 operations a second on all threads.
     pub linear_gops: f64,
     /// Measured peak of the processor, all threads.
-    pub peak: Peak,
+    pub peak: PeakThroughput,
     /// What the products would take at the peak, ms.
     pub floor_ms: f64,
     /// Query divided by floor; median of the queries, each with the peak around it.
@@ -144,7 +144,7 @@ fn operations(network: &dyn VlaNetwork, tokens: usize) -> Operations {
             // Patch embedding and towers.
             _ => {
                 let prefix = a.towers.iter().find(|t| linear.name.starts_with(&t.root));
-                a.patches() + images * prefix.map_or(0, |t| t.prefix)
+                a.patches() + images * prefix.map_or(0, |t| t.prefix_tokens)
             }
         };
         let ops = 2.0 * rows as f64 * linear.inputs as f64 * linear.outputs as f64;
@@ -154,10 +154,10 @@ fn operations(network: &dyn VlaNetwork, tokens: usize) -> Operations {
         }
     }
     // Scores and mixing: 2 * 2 * rows * keys * width.
-    let mut attention = (4 * tokens * tokens * a.language.width * a.language.layers) as f64;
+    let mut attention = (4 * tokens * tokens * a.language.hidden_size * a.language.layers) as f64;
     for tower in &a.towers {
-        let rows = tower.prefix + tower.patches();
-        attention += (4 * images * rows * rows * tower.width * tower.layers) as f64;
+        let rows = tower.prefix_tokens + tower.patches();
+        attention += (4 * images * rows * rows * tower.hidden_size * tower.layers) as f64;
     }
     Operations {
         bytes,
@@ -167,7 +167,7 @@ fn operations(network: &dyn VlaNetwork, tokens: usize) -> Operations {
 }
 
 /// What the products of a query would take at the measured peak, ms.
-fn floor_ms(network: &dyn VlaNetwork, tokens: usize, peak: Peak) -> f64 {
+fn floor_ms(network: &dyn VlaNetwork, tokens: usize, peak: PeakThroughput) -> f64 {
     let o = operations(network, tokens);
     1e-6 * (o.bytes / peak.int8_gops + (o.floats + o.attention) / peak.f32_gflops)
 }
@@ -178,7 +178,11 @@ fn wanted_bytes(plan: &BenchPlan) -> u64 {
         Model::BitVla3b => (2_479_890_432, 76_000_000),
         Model::OpenVlaOft7b => (7_020_000_000, 400_000_000),
     };
-    let stored = if plan.stored == Encoding::F32 { 4 } else { 2 };
+    let stored = if plan.stored == WeightEncoding::F32 {
+        4
+    } else {
+        2
+    };
     let linears = match plan.format {
         WeightFormat::Full => linears * stored,
         WeightFormat::Int8 => linears,
@@ -199,7 +203,7 @@ fn available_bytes() -> Option<u64> {
 enum Subject {
     Synthetic {
         network: Box<BitVla>,
-        work: Box<Workspace>,
+        work: Box<ScratchBuffers>,
     },
     Policy(Box<VlaPolicy>),
 }
@@ -211,7 +215,7 @@ enum Subject {
 pub fn prepare(plan: &BenchPlan, path: &Path) -> Result<(), EvalError> {
     let source = plan.source();
     let config = Config::bitvla_3b()?;
-    let network = BitVla::of_config(&config, &source, plan.format, (true, true))?;
+    let network = BitVla::from_config(&config, &source, plan.format, (true, true))?;
     let text = serde_json::to_vec(&config).map_err(|e| EvalError::Input(e.to_string()))?;
     let files = BTreeMap::from([("config.json".to_owned(), text)]);
     Ok(packed::write(path, &network, plan.format, "", &files)?)
@@ -225,7 +229,7 @@ fn subject(plan: &BenchPlan, packed: Option<&Path>) -> Result<Subject, EvalError
         return Ok(Subject::Policy(Box::new(policy)));
     }
     let network = match (packed, plan.model) {
-        (Some(path), _) => BitVla::of_packed(&Packed::open(path)?)?.0,
+        (Some(path), _) => BitVla::from_packed(&PackedFile::open(path)?)?.0,
         (None, model) => {
             let wanted = wanted_bytes(plan);
             if let Some(there) = available_bytes().filter(|there| *there < wanted) {
@@ -241,7 +245,7 @@ fn subject(plan: &BenchPlan, packed: Option<&Path>) -> Result<Subject, EvalError
             match model {
                 Model::BitVla3b => {
                     let config = Config::bitvla_3b()?;
-                    BitVla::of_config(&config, &source, plan.format, (true, true))?
+                    BitVla::from_config(&config, &source, plan.format, (true, true))?
                 }
                 Model::OpenVlaOft7b => {
                     let formats = (plan.format.language(), plan.format.language());
@@ -253,7 +257,7 @@ fn subject(plan: &BenchPlan, packed: Option<&Path>) -> Result<Subject, EvalError
     };
     Ok(Subject::Synthetic {
         network: Box::new(network),
-        work: Box::new(Workspace::new(threads)),
+        work: Box::new(ScratchBuffers::new(threads)),
     })
 }
 
@@ -263,9 +267,9 @@ fn prompt(a: &Architecture, model: Model) -> Vec<u32> {
         Model::BitVla3b => (36, 24),
         Model::OpenVlaOft7b => (1, 22),
     };
-    let mut random = Random::new(11);
+    let mut random = SplitMix64::new(11);
     let mut words = |count: usize| {
-        let most = u64::from(a.image_token.min(a.language.vocabulary as u32));
+        let most = u64::from(a.image_token.min(a.language.vocab_size as u32));
         (0..count)
             .map(|_| (random.next_u64() % most) as u32)
             .collect::<Vec<u32>>()
@@ -283,7 +287,7 @@ const INSTRUCTION: &str =
 
 /// A frame with edges and shades.
 fn frame(seed: u64) -> Vec<u8> {
-    let mut random = Random::new(seed);
+    let mut random = SplitMix64::new(seed);
     let noise: Vec<u8> = (0..64).map(|_| random.next_u64() as u8).collect();
     (0..CAMERA_SIZE * CAMERA_SIZE * 3)
         .map(|i| {
@@ -323,7 +327,7 @@ impl Subject {
                     preprocessing: start.elapsed(),
                     ..PhaseTimes::default()
                 };
-                let asked = Prompt {
+                let asked = NetworkInput {
                     tokens: &tokens,
                     images: &images,
                     proprio: &[0.1; 8],
@@ -387,14 +391,14 @@ pub fn bench(
         work.push(profile::take());
         peaks.push(peak::measure(plan.threads));
     }
-    let around = |i: usize| Peak {
+    let around = |i: usize| PeakThroughput {
         int8_gops: 0.5 * (peaks[i].int8_gops + peaks[i + 1].int8_gops),
         f32_gflops: 0.5 * (peaks[i].f32_gflops + peaks[i + 1].f32_gflops),
     };
     let middle = |of: &dyn Fn(usize) -> f64| {
         median(&(0..plan.queries).map(of).collect::<Vec<f64>>()).unwrap_or(0.0)
     };
-    let peak = Peak {
+    let peak = PeakThroughput {
         int8_gops: middle(&|i| around(i).int8_gops),
         f32_gflops: middle(&|i| around(i).f32_gflops),
     };

@@ -147,7 +147,7 @@ impl<'a> Garage<'a> {
             *first = Some(policy);
         }
         let threads = Threads::new(self.spec.threads)?;
-        let another = first.as_ref().map(|policy| policy.another(threads));
+        let another = first.as_ref().map(|policy| policy.for_worker(threads));
         let policy = another.ok_or_else(|| EvalError::Worker("no policy was loaded".into()))?;
         Ok(Driver::Model(Box::new(policy)))
     }

@@ -2,12 +2,14 @@
 //! second it does (a multiplication and an addition are two) and how much of the peak that is, measured beside it.
 //! `BITVLA_ISA` chooses the instruction set; one thread.
 
-use bitvla_policies::attention::{Heads, Packed, Sequence, attention};
+use bitvla_policies::attention::{AttentionInputs, AttentionShape, PackedKeyValues, attention};
 use bitvla_policies::kernels::{Isa, peak};
-use bitvla_policies::linear::{Activation, Activations, Dest, Linear, LinearFormat, Staged};
+use bitvla_policies::linear::{
+    Activation, ActivationBuffer, ActivationFormat, Linear, LinearFormat, StoreMode,
+};
 use bitvla_policies::preprocess::ImagePipeline;
-use bitvla_policies::testing::{Random, WORDS, small_config, write_random_checkpoint};
-use bitvla_policies::weights::Encoding;
+use bitvla_policies::testing::{SplitMix64, WORDS, small_config, write_random_checkpoint};
+use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Observation, Threads, VlaPolicy, WeightFormat};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
@@ -27,19 +29,25 @@ const SHAPES: [(usize, usize); 7] = [
 
 const FORMATS: [(&str, LinearFormat); 7] = [
     ("ternary", LinearFormat::TERNARY),
-    ("int8", LinearFormat::new(Encoding::Int8, Activations::Int8)),
+    (
+        "int8",
+        LinearFormat::new(WeightEncoding::Int8, ActivationFormat::Int8),
+    ),
     (
         "ternary weights, f32 activations",
-        LinearFormat::new(Encoding::Ternary, Activations::Float),
+        LinearFormat::new(WeightEncoding::Ternary, ActivationFormat::F32),
     ),
     (
         "int4",
-        LinearFormat::new(Encoding::Int4, Activations::Float),
+        LinearFormat::new(WeightEncoding::Int4, ActivationFormat::F32),
     ),
-    ("nf4", LinearFormat::new(Encoding::Nf4, Activations::Float)),
+    (
+        "nf4",
+        LinearFormat::new(WeightEncoding::Nf4, ActivationFormat::F32),
+    ),
     (
         "bf16",
-        LinearFormat::new(Encoding::Bf16, Activations::Float),
+        LinearFormat::new(WeightEncoding::Bf16, ActivationFormat::F32),
     ),
     ("f32", LinearFormat::F32),
 ];
@@ -81,23 +89,29 @@ fn measured(
 
 fn layers(c: &mut Criterion) {
     println!("instruction set: {}", Isa::active().name());
-    let threads = Threads::one();
+    let threads = Threads::single();
     for (n, k) in SHAPES {
-        let mut random = Random::new(3);
+        let mut random = SplitMix64::new(3);
         let weight: Vec<f32> = (0..n * k).map(|_| random.normal()).collect();
         let input: Vec<f32> = (0..630 * k).map(|_| random.normal()).collect();
         for (name, format) in FORMATS {
             let linear = Linear::new(name, &weight, None, (n, k), format);
             for rows in [1, 64, 630] {
                 let mut group = c.benchmark_group(format!("{n}x{k}"));
-                let mut staged = Staged::default();
+                let mut staged = ActivationBuffer::default();
                 staged.copy(&threads, &input[..rows * k], k, linear.activations());
                 let mut y = vec![0f32; rows * n];
                 let operations = 2.0 * (rows * n * k) as f64;
-                let integer = linear.activations() == Activations::Int8;
+                let integer = linear.activations() == ActivationFormat::Int8;
                 let name = format!("{name}, {n}x{k}, M {rows}");
                 measured(&mut group, &name, (operations, integer), || {
-                    linear.apply(&threads, &staged, Activation::None, Dest::Set, &mut y);
+                    linear.apply(
+                        &threads,
+                        &staged,
+                        Activation::None,
+                        StoreMode::Overwrite,
+                        &mut y,
+                    );
                 });
             }
         }
@@ -105,25 +119,25 @@ fn layers(c: &mut Criterion) {
 }
 
 fn attentions(c: &mut Criterion) {
-    let threads = Threads::one();
+    let threads = Threads::single();
     for (name, query, key_value, width, tokens) in [
         ("language model", 20, 5, 128, 630),
         ("vision tower", 16, 16, 72, 256),
     ] {
-        let mut random = Random::new(5);
+        let mut random = SplitMix64::new(5);
         let mut noise = |len: usize| (0..len).map(|_| random.normal()).collect::<Vec<f32>>();
         let q = noise(tokens * query * width);
         let (k, v) = (
             noise(tokens * key_value * width),
             noise(tokens * key_value * width),
         );
-        let heads = Heads {
-            query,
-            key_value,
-            width,
+        let heads = AttentionShape {
+            query_heads: query,
+            key_value_heads: key_value,
+            head_dim: width,
             causal: false,
         };
-        let (mut packed, mut out) = (Packed::default(), vec![0f32; q.len()]);
+        let (mut packed, mut out) = (PackedKeyValues::default(), vec![0f32; q.len()]);
         let operations = 4.0 * (tokens * tokens * query * width) as f64;
         let mut group = c.benchmark_group("attention");
         measured(
@@ -131,7 +145,7 @@ fn attentions(c: &mut Criterion) {
             &format!("attention, {name}"),
             (operations, false),
             || {
-                let sequence = Sequence {
+                let sequence = AttentionInputs {
                     q: &q,
                     first: 0,
                     k: &k,

@@ -2,19 +2,19 @@
 //! against, is written down here (fact sheet of BitVLA, section 7).
 
 use crate::linear::{Activation, Gate};
-use crate::{Attention, Config, PolicyError, language, vision};
+use crate::{AttentionMask, Config, PolicyError, language, vision};
 
 /// Sizes and tokens of a vision-language-action model with parallel decoding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     /// Vision towers; their features are concatenated.
-    pub towers: Vec<vision::Shape>,
+    pub towers: Vec<vision::VisionArchitecture>,
     /// Names of the layers between towers and language model.
     pub connector: Vec<&'static str>,
     /// Widths before, between and behind them.
     pub connector_widths: Vec<usize>,
     /// Language model.
-    pub language: language::Shape,
+    pub language: language::LanguageArchitecture,
     /// Token that image features replace.
     pub image_token: u32,
     /// Token that the proprioception feature replaces.
@@ -30,19 +30,23 @@ pub struct Architecture {
     /// Numbers of the proprioception.
     pub proprio_dim: usize,
     /// Who attends to whom in the language model.
-    pub attention: Attention,
+    pub attention: AttentionMask,
 }
 
 impl From<&Config> for Architecture {
     fn from(c: &Config) -> Architecture {
-        let language = language::Shape::from(&c.text_config);
+        let language = language::LanguageArchitecture::from(&c.text_config);
         Architecture {
             connector: vec![
                 "multi_modal_projector.linear_1",
                 "multi_modal_projector.linear_2",
             ],
-            connector_widths: vec![c.vision_config.hidden_size, language.width, language.width],
-            towers: vec![vision::Shape::from(&c.vision_config)],
+            connector_widths: vec![
+                c.vision_config.hidden_size,
+                language.hidden_size,
+                language.hidden_size,
+            ],
+            towers: vec![vision::VisionArchitecture::from(&c.vision_config)],
             language,
             image_token: c.image_token_index,
             proprio_token: c.proprio_token(),
@@ -86,23 +90,24 @@ impl Architecture {
     /// OpenVLA-OFT: DINOv2 and SigLIP, three projector layers, Llama-2-7B. The features are those of the last layer
     /// but one, so the last layer of each tower is left out: nothing ever computes it.
     pub fn openvla_oft_7b() -> Architecture {
-        let tower = |root: &str, width, wide, layers| vision::Shape {
-            root: format!("vision_backbone.{root}"),
-            width,
-            wide,
-            layers,
-            heads: 16,
-            image: 224,
-            patch: 14,
-            eps: 1e-6,
-            prefix: 0,
-            gelu: Activation::GeluTanh,
-            imagenet: false,
-        };
+        let tower =
+            |root: &str, hidden_size, intermediate_size, layers| vision::VisionArchitecture {
+                root: format!("vision_backbone.{root}"),
+                hidden_size,
+                intermediate_size,
+                layers,
+                heads: 16,
+                image_size: 224,
+                patch_size: 14,
+                norm_eps: 1e-6,
+                prefix_tokens: 0,
+                gelu: Activation::GeluTanh,
+                imagenet: false,
+            };
         Architecture {
             towers: vec![
-                vision::Shape {
-                    prefix: 5,
+                vision::VisionArchitecture {
+                    prefix_tokens: 5,
                     gelu: Activation::GeluErf,
                     imagenet: true,
                     ..tower("featurizer", 1024, 4096, 23)
@@ -111,16 +116,16 @@ impl Architecture {
             ],
             connector: vec!["projector.fc1", "projector.fc2", "projector.fc3"],
             connector_widths: vec![2176, 8704, 4096, 4096],
-            language: language::Shape {
-                vocabulary: 32064,
-                width: 4096,
-                wide: 11008,
+            language: language::LanguageArchitecture {
+                vocab_size: 32064,
+                hidden_size: 4096,
+                intermediate_size: 11008,
                 layers: 32,
                 heads: 32,
                 key_value_heads: 32,
-                eps: 1e-5,
-                theta: 10_000.0,
-                positions: 2048,
+                norm_eps: 1e-5,
+                rope_theta: 10_000.0,
+                max_positions: 2048,
                 gate: Gate::Silu,
             },
             // Ids behind the words stand for what is put in their place.
@@ -131,7 +136,7 @@ impl Architecture {
             action_chunk: 8,
             action_dim: 7,
             proprio_dim: 8,
-            attention: Attention::Bidirectional,
+            attention: AttentionMask::Bidirectional,
         }
     }
 
@@ -142,11 +147,15 @@ impl Architecture {
 
     /// Image tokens of a query.
     pub fn patches(&self) -> usize {
-        self.num_images * self.towers.first().map_or(0, vision::Shape::patches)
+        self.num_images
+            * self
+                .towers
+                .first()
+                .map_or(0, vision::VisionArchitecture::patches)
     }
 
     /// Side of the images, pixels.
     pub fn image_size(&self) -> usize {
-        self.towers.first().map_or(0, |tower| tower.image)
+        self.towers.first().map_or(0, |tower| tower.image_size)
     }
 }

@@ -3,15 +3,18 @@
 use crate::architecture::Architecture;
 use crate::checkpoint::file_error;
 use crate::head::ActionHead;
-use crate::language::Language;
-use crate::linear::Activations;
+use crate::language::LanguageModel;
+use crate::linear::ActivationFormat;
 use crate::mlp::Mlp;
-use crate::packed::Packed;
-use crate::source::{Format, HEAD, PROPRIO, Part, Parts, Rows, Source};
-use crate::vision::Vision;
-use crate::weights::Encoding;
-use crate::workspace::Workspace;
-use crate::{Attention, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
+use crate::packed::PackedFile;
+use crate::scratch_buffers::ScratchBuffers;
+use crate::vision::{VisionArchitecture, VisionTower};
+use crate::weight_source::{
+    ACTION_HEAD_PREFIX, LayerFormat, PROPRIO_PREFIX, Parameter, Parameters, RowStorage,
+    WeightSource,
+};
+use crate::weights::WeightEncoding;
+use crate::{AttentionMask, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
 use std::time::Instant;
 
 /// What weights the quantisable linear layers (those of the vision towers and the language model) use. The rest of the
@@ -74,31 +77,31 @@ impl WeightFormat {
     }
 
     /// Of the language model.
-    pub fn language(self) -> Format {
+    pub fn language(self) -> LayerFormat {
         match self {
             WeightFormat::Ternary | WeightFormat::PtqTernary => {
-                Format::of(Encoding::Ternary, Activations::Int8)
+                LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::Int8)
             }
-            WeightFormat::Full => Format::STORED,
-            WeightFormat::Int8 => Format::of(Encoding::Int8, Activations::Int8),
-            WeightFormat::Int4 => Format::of(Encoding::Int4, Activations::Float),
-            WeightFormat::Nf4 => Format::of(Encoding::Nf4, Activations::Float),
+            WeightFormat::Full => LayerFormat::STORED,
+            WeightFormat::Int8 => LayerFormat::of(WeightEncoding::Int8, ActivationFormat::Int8),
+            WeightFormat::Int4 => LayerFormat::of(WeightEncoding::Int4, ActivationFormat::F32),
+            WeightFormat::Nf4 => LayerFormat::of(WeightEncoding::Nf4, ActivationFormat::F32),
         }
     }
 
     /// Of a vision tower whose config asks for so many bits of weights and activations (32: none).
-    pub fn vision(self, weight_bits: u32, activation_bits: u32) -> Format {
+    pub fn vision(self, weight_bits: u32, activation_bits: u32) -> LayerFormat {
         if self != WeightFormat::Ternary {
             return self.language();
         }
         match (weight_bits, activation_bits) {
-            (32, 32) => Format::STORED,
-            (32, _) => Format {
+            (32, 32) => LayerFormat::STORED,
+            (32, _) => LayerFormat {
                 encoding: None,
-                activations: Activations::Rounded,
+                activations: ActivationFormat::SimulatedInt8,
             },
-            (_, 8) => Format::of(Encoding::Ternary, Activations::Int8),
-            _ => Format::of(Encoding::Ternary, Activations::Float),
+            (_, 8) => LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::Int8),
+            _ => LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::F32),
         }
     }
 }
@@ -110,16 +113,16 @@ pub type Trace<'a> = dyn FnMut(&str, &[f32]) + 'a;
 /// a base checkpoint, which then has hidden states and no actions.
 pub struct BitVla {
     architecture: Architecture,
-    towers: Vec<Vision>,
+    towers: Vec<VisionTower>,
     connector: Mlp,
-    language: Language,
+    language: LanguageModel,
     proprio: Option<Mlp>,
     head: Option<ActionHead>,
 }
 
 /// What is asked: prompt tokens, normalised images (each 3 x side x side) and the normalised state.
 #[derive(Debug, Clone, Copy)]
-pub struct Prompt<'a> {
+pub struct NetworkInput<'a> {
     /// Tokens, image and state placeholders among them.
     pub tokens: &'a [u32],
     /// Images.
@@ -136,16 +139,16 @@ impl BitVla {
     pub fn new(checkpoint: &Checkpoint, format: WeightFormat) -> Result<BitVla, PolicyError> {
         let config = checkpoint.config();
         let parts = (checkpoint.has_proprio(), checkpoint.has_head());
-        BitVla::of_config(config, checkpoint, format, parts)
+        BitVla::from_config(config, checkpoint, format, parts)
     }
 
     /// Builds the network that a config describes; `parts` says whether there are projector and head.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn of_config(
+    pub fn from_config(
         config: &Config,
-        source: &dyn Source,
+        source: &dyn WeightSource,
         format: WeightFormat,
         parts: (bool, bool),
     ) -> Result<BitVla, PolicyError> {
@@ -164,24 +167,24 @@ impl BitVla {
     /// Names file and tensor.
     pub fn build(
         architecture: Architecture,
-        source: &dyn Source,
-        (vision, language): (Format, Format),
+        source: &dyn WeightSource,
+        (vision, language): (LayerFormat, LayerFormat),
         (proprio, head): (bool, bool),
     ) -> Result<BitVla, PolicyError> {
         let a = &architecture;
-        let width = a.language.width;
+        let width = a.language.hidden_size;
         let head = head.then(|| ActionHead::load(source, width, a.action_dim));
-        let names = ["fc1", "fc2"].map(|name| format!("{PROPRIO}{name}"));
+        let names = ["fc1", "fc2"].map(|name| format!("{PROPRIO_PREFIX}{name}"));
         let names = [names[0].as_str(), names[1].as_str()];
         let widths = [a.proprio_dim, width, width];
         let proprio = proprio.then(|| Mlp::load(source, "proprio projector", &names, &widths));
-        let tower = |shape: &crate::vision::Shape| Vision::load(source, shape.clone(), vision);
+        let tower = |shape: &VisionArchitecture| VisionTower::load(source, shape.clone(), vision);
         Ok(BitVla {
             head: head.transpose()?,
             proprio: proprio.transpose()?,
             towers: a.towers.iter().map(tower).collect::<Result<_, _>>()?,
             connector: Mlp::load(source, "connector", &a.connector, &a.connector_widths)?,
-            language: Language::load(source, a.language.clone(), language)?,
+            language: LanguageModel::load(source, a.language.clone(), language)?,
             architecture,
         })
     }
@@ -190,7 +193,7 @@ impl BitVla {
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn of_packed(packed: &Packed) -> Result<(BitVla, WeightFormat), PolicyError> {
+    pub fn from_packed(packed: &PackedFile) -> Result<(BitVla, WeightFormat), PolicyError> {
         let about = packed.about();
         let path = packed.path();
         let format = WeightFormat::named(&about.weights).ok_or_else(|| {
@@ -199,13 +202,13 @@ impl BitVla {
                 format!("weight format `{}` is not known", about.weights),
             )
         })?;
-        let parts = (packed.has(PROPRIO), packed.has(HEAD));
+        let parts = (packed.has(PROPRIO_PREFIX), packed.has(ACTION_HEAD_PREFIX));
         let network = match about.architecture.as_str() {
             "" => {
                 let text = packed.file("config.json");
                 let text = text.ok_or_else(|| file_error(path, "holds no config.json"))?;
                 let config = Config::parse(text, path)?;
-                BitVla::of_config(&config, packed, format, parts)?
+                BitVla::from_config(&config, packed, format, parts)?
             }
             "openvla-oft-7b" => {
                 let formats = (format.language(), format.language());
@@ -227,18 +230,18 @@ impl BitVla {
     pub fn arithmetic(&self) -> String {
         let of = |wanted: &str| {
             let found = self
-                .parts()
+                .parameters()
                 .into_iter()
                 .find_map(|(class, part)| match part {
-                    Part::Linear(linear) if class == wanted => Some(linear),
+                    Parameter::Linear(linear) if class == wanted => Some(linear),
                     _ => None,
                 });
             found.map_or("dense", |l| {
                 match (l.activations(), l.weights().encoding()) {
-                    (Activations::Int8, _) => "native-packed",
-                    (Activations::Rounded, _) => "simulated",
-                    (Activations::Float, Encoding::F32 | Encoding::Bf16) => "dense",
-                    (Activations::Float, _) => "dequantised",
+                    (ActivationFormat::Int8, _) => "native-packed",
+                    (ActivationFormat::SimulatedInt8, _) => "simulated",
+                    (ActivationFormat::F32, WeightEncoding::F32 | WeightEncoding::Bf16) => "dense",
+                    (ActivationFormat::F32, _) => "dequantised",
                 }
             })
         };
@@ -249,7 +252,7 @@ impl BitVla {
     }
 
     /// Switches the mask of the language model.
-    pub fn set_attention(&mut self, attention: Attention) {
+    pub fn set_attention(&mut self, attention: AttentionMask) {
         self.architecture.attention = attention;
     }
 
@@ -259,8 +262,8 @@ impl BitVla {
     /// When the numbers of image tokens, images or state values do not fit, or there is no head.
     pub fn forward(
         &self,
-        work: &mut Workspace,
-        prompt: Prompt<'_>,
+        work: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
@@ -269,7 +272,7 @@ impl BitVla {
         };
         let states = self.hidden_states(work, prompt, times, trace)?;
         let start = Instant::now();
-        let actions = head.forward(&work.threads, &mut work.staged, &states);
+        let actions = head.forward(&work.threads, &mut work.inputs, &states);
         trace("action.normalized", &actions);
         times.head += start.elapsed();
         Ok(actions)
@@ -281,28 +284,28 @@ impl BitVla {
     /// As [`BitVla::forward`].
     pub fn hidden_states(
         &self,
-        work: &mut Workspace,
-        prompt: Prompt<'_>,
+        work: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
         self.check(prompt)?;
         let a = &self.architecture;
-        let width = a.language.width;
+        let width = a.language.hidden_size;
         let start = Instant::now();
-        self.look(work, prompt.images, trace);
+        self.encode_images(work, prompt.images, trace);
         let patches = prompt.images.len() * self.towers[0].shape().patches();
-        trace("vision.projected", work.arena.view(patches * width));
+        trace("vision.projected", work.scratch.view(patches * width));
         let seen = Instant::now();
         let mut state = vec![0f32; width];
         if let (Some(projector), false) = (&self.proprio, prompt.proprio.is_empty()) {
             let mut between = vec![0f32; projector.between()];
-            let (threads, staged) = (&work.threads, &mut work.staged);
-            projector.forward(threads, staged, prompt.proprio, &mut between, &mut state);
+            let (threads, inputs) = (&work.threads, &mut work.inputs);
+            projector.forward(threads, inputs, prompt.proprio, &mut between, &mut state);
         }
         let count = prompt.tokens.len() + a.placeholders() + 1;
         let x = work.x.get(count * width);
-        let features = work.arena.view(patches * width);
+        let features = work.scratch.view(patches * width);
         let mut features = features.chunks_exact(width);
         for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
             if *token == a.image_token {
@@ -329,9 +332,13 @@ impl BitVla {
         Ok(states)
     }
 
-    /// Projected features of images, to the front of `work.arena`.
-    fn look(&self, work: &mut Workspace, images: &[Vec<f32>], trace: &mut Trace<'_>) {
-        let total: usize = self.towers.iter().map(|tower| tower.shape().width).sum();
+    /// Projected features of images, to the front of `work.scratch`.
+    fn encode_images(&self, work: &mut ScratchBuffers, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+        let total: usize = self
+            .towers
+            .iter()
+            .map(|tower| tower.shape().hidden_size)
+            .sum();
         let rows = images.len() * self.towers[0].shape().patches();
         let mut joined = Vec::new();
         let mut before = 0;
@@ -340,7 +347,7 @@ impl BitVla {
             if self.towers.len() == 1 {
                 break;
             }
-            let width = tower.shape().width;
+            let width = tower.shape().hidden_size;
             joined.resize(rows * total, 0.0);
             let x = work.x.view(rows * width).chunks_exact(width);
             for (to, from) in joined.chunks_exact_mut(total).zip(x) {
@@ -348,11 +355,11 @@ impl BitVla {
             }
             before += width;
         }
-        let Workspace {
+        let ScratchBuffers {
             threads,
-            staged,
+            inputs,
             x,
-            arena,
+            scratch,
             ..
         } = work;
         let x = match joined.is_empty() {
@@ -360,14 +367,14 @@ impl BitVla {
             false => &joined,
         };
         let (outputs, between) = (self.connector.outputs(), self.connector.between());
-        let (features, between) = arena
+        let (features, between) = scratch
             .get(rows * (outputs + between))
             .split_at_mut(rows * outputs);
         self.connector
-            .forward(threads, staged, x, between, features);
+            .forward(threads, inputs, x, between, features);
     }
 
-    fn check(&self, prompt: Prompt<'_>) -> Result<(), PolicyError> {
+    fn check(&self, prompt: NetworkInput<'_>) -> Result<(), PolicyError> {
         let a = &self.architecture;
         let count = |token: u32| prompt.tokens.iter().filter(|&&t| t == token).count();
         let patches = prompt.images.len() * self.towers[0].shape().patches();
@@ -413,7 +420,7 @@ impl BitVla {
                 self.language.max_positions()
             ));
         }
-        let vocabulary = a.language.vocabulary;
+        let vocabulary = a.language.vocab_size;
         match prompt
             .tokens
             .iter()
@@ -428,28 +435,28 @@ impl BitVla {
     }
 
     /// Every part of the network, with the class it is counted under.
-    pub fn parts(&self) -> Parts<'_> {
-        let mut parts = Vec::new();
-        self.collect(&mut parts);
-        parts
+    pub fn parameters(&self) -> Parameters<'_> {
+        let mut list = Vec::new();
+        self.collect_parameters(&mut list);
+        list
     }
 
-    fn collect<'a>(&'a self, see: &mut Parts<'a>) {
+    fn collect_parameters<'a>(&'a self, list: &mut Parameters<'a>) {
         for tower in &self.towers {
-            tower.parts(see);
+            tower.parameters(list);
         }
-        self.connector.parts(see);
-        self.language.parts(see);
+        self.connector.parameters(list);
+        self.language.parameters(list);
         if let Some(proprio) = &self.proprio {
-            proprio.parts(see);
+            proprio.parameters(list);
         }
         if let Some(head) = &self.head {
-            head.parts(see);
+            head.parameters(list);
         }
     }
 
     /// What a network and a workspace take that answered a query.
-    pub fn ledger(&self, work: &Workspace) -> MemoryLedger {
+    pub fn ledger(&self, work: &ScratchBuffers) -> MemoryLedger {
         let mut ledger = self.memory();
         ledger.activations = work.bytes() as u64;
         ledger
@@ -458,9 +465,9 @@ impl BitVla {
     /// What the weights take, by class and encoding.
     pub fn memory(&self) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
-        for (class, part) in self.parts() {
+        for (class, part) in self.parameters() {
             match part {
-                Part::Linear(linear) => {
+                Parameter::Linear(linear) => {
                     let weights = linear.weights();
                     let encoding = weights.encoding().name();
                     ledger.add(class, encoding, weights.codes());
@@ -468,10 +475,16 @@ impl BitVla {
                     let bias = linear.bias().map_or(0, <[f32]>::len);
                     ledger.add_owned("norms and biases", "f32", 4 * bias);
                 }
-                Part::Vector(vector) => ledger.add_owned(class, "f32", 4 * vector.values.len()),
-                Part::Table(table) => match table.rows {
-                    Rows::Owned(_) => ledger.add_owned(class, table.dtype.name(), table.bytes()),
-                    Rows::File(_) => ledger.add_filed(class, table.dtype.name(), table.bytes()),
+                Parameter::VectorParameter(vector) => {
+                    ledger.add_owned(class, "f32", 4 * vector.values.len())
+                }
+                Parameter::EmbeddingTable(table) => match table.rows {
+                    RowStorage::InMemory(_) => {
+                        ledger.add_owned(class, table.dtype.name(), table.bytes())
+                    }
+                    RowStorage::InFile(_) => {
+                        ledger.add_filed(class, table.dtype.name(), table.bytes())
+                    }
                 },
             }
         }

@@ -5,16 +5,16 @@
 //! `proprio_projector--STEP_checkpoint.pt`. Tensors are bf16, f16 or f32; what is missing, extra or misshapen is an
 //! error that names it.
 
-mod files;
-mod floats;
-mod source;
-mod specs;
-mod tensors;
+mod discovery;
+mod float_bits;
+mod tensor_file;
+mod tensor_specs;
+mod weight_source;
 mod write;
 
-pub use floats::{bf16_to_f32, f16_to_f32, f32_to_bf16};
-pub use specs::{TensorSpec, TensorSpecs};
-pub use tensors::{Stored, TensorFile};
+pub use float_bits::{bf16_to_f32, f16_to_f32, f32_to_bf16};
+pub use tensor_file::{StoredValues, TensorFile};
+pub use tensor_specs::{TensorSpec, TensorSpecs};
 pub use write::write_tensors;
 
 use crate::{Config, PolicyError};
@@ -62,9 +62,9 @@ impl Checkpoint {
     /// Names the file, and the tensor where it is about one.
     pub fn load(dir: &Path) -> Result<Checkpoint, PolicyError> {
         let config = Config::read(&dir.join("config.json"))?;
-        let specs = TensorSpecs::of(&config);
-        let names = files::names(dir)?;
-        let single = |stem, specs| match files::single(dir, &names, stem)? {
+        let specs = TensorSpecs::new(&config);
+        let names = discovery::names(dir)?;
+        let single = |stem, specs| match discovery::single(dir, &names, stem)? {
             Some(path) => {
                 let file = TensorFile::read(&[path])?;
                 file.check(specs, &[])?;
@@ -72,8 +72,8 @@ impl Checkpoint {
             }
             None => Ok((TensorFile::missing(dir), false)),
         };
-        let model = TensorFile::read(&files::sharded(dir, &names, "model")?)?;
-        files::check_index(dir, &names, "model", &model)?;
+        let model = TensorFile::read(&discovery::sharded(dir, &names, "model")?)?;
+        discovery::check_index(dir, &names, "model", &model)?;
         model.check(&specs.model, &specs.optional)?;
         let (head, has_head) = single("action_head", &specs.head)?;
         let (proprio, has_proprio) = single("proprio_projector", &specs.proprio)?;

@@ -39,7 +39,7 @@ pub struct Config {
     pub proprio_dim: usize,
     /// Who attends to whom in the language model.
     #[serde(default)]
-    pub attention: Attention,
+    pub attention: AttentionMask,
     /// Language model.
     pub text_config: TextConfig,
     /// Vision tower.
@@ -49,7 +49,7 @@ pub struct Config {
 /// Attention mask of the language model: fact sheet, sections 0 and 1.6.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Attention {
+pub enum AttentionMask {
     /// Everybody attends to everybody (the published fine-tunes).
     #[default]
     Bidirectional,

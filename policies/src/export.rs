@@ -13,10 +13,10 @@ use std::path::Path;
 pub const SPECIAL_TOKENS: [&str; 5] = ["<unk>", "<bos>", "<eos>", "<image>", "<proprio>"];
 
 /// The template of a checkpoint with a short vocabulary: images, state, instruction, nothing else.
-pub const SHORT_TEMPLATE: &str = "{images}{proprio}{instruction}";
+pub const WORD_LEVEL_TEMPLATE: &str = "{images}{proprio}{instruction}";
 
 /// Text side of a checkpoint with a short vocabulary.
-pub struct ShortText<'a> {
+pub struct WordLevelText<'a> {
     /// Words of the instructions, in the order of their ids.
     pub words: &'a [&'a str],
     /// Name of the entry of `dataset_statistics.json`.
@@ -53,7 +53,7 @@ pub fn word_tokenizer(words: &[&str]) -> Value {
 pub fn write_checkpoint(
     dir: &Path,
     config: &Config,
-    text: &ShortText<'_>,
+    text: &WordLevelText<'_>,
     values: &BTreeMap<String, Vec<f32>>,
     bf16: bool,
 ) -> Result<(), PolicyError> {
@@ -67,7 +67,7 @@ pub fn write_checkpoint(
         return Err(file_error(&dir.join("config.json"), what));
     }
     let processor = ProcessorConfig {
-        prompt_template: Some(SHORT_TEMPLATE.into()),
+        prompt_template: Some(WORD_LEVEL_TEMPLATE.into()),
         image_pipeline: Some("area".into()),
         unnorm_key: Some(text.key.into()),
         ..ProcessorConfig::default()
@@ -79,7 +79,7 @@ pub fn write_checkpoint(
         &dir.join(STATISTICS_FILE),
         &BTreeMap::from([(text.key, text.statistics)]),
     )?;
-    let specs = TensorSpecs::of(config);
+    let specs = TensorSpecs::new(config);
     for (file, specs) in [
         (MODEL_FILE, &specs.model),
         (HEAD_FILE, &specs.head),

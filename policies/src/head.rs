@@ -1,19 +1,21 @@
 //! Action head, an MLP-ResNet on the action hidden states (fact sheet of BitVLA, section 1.5). Never quantised.
 
 use crate::PolicyError;
-use crate::linear::{Activation, Activations, Dest, Linear, Staged};
-use crate::source::{Format, HEAD, Part, Parts, Source, biased};
+use crate::linear::{Activation, ActivationBuffer, ActivationFormat, Linear, StoreMode};
 use crate::threads::Threads;
-use crate::vision::Norm;
+use crate::vision::LayerNorm;
+use crate::weight_source::{
+    ACTION_HEAD_PREFIX, LayerFormat, Parameter, Parameters, WeightSource, load_linear_with_bias,
+};
 
 const EPS: f32 = 1e-5;
 
 /// The head.
 pub struct ActionHead {
-    norm1: Norm,
+    norm1: LayerNorm,
     fc1: Linear,
-    blocks: Vec<(Norm, Linear)>,
-    norm2: Norm,
+    blocks: Vec<(LayerNorm, Linear)>,
+    norm2: LayerNorm,
     fc2: Linear,
 }
 
@@ -22,10 +24,16 @@ impl ActionHead {
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn load(source: &dyn Source, width: usize, dim: usize) -> Result<ActionHead, PolicyError> {
-        let name = |part: &str| format!("{HEAD}model.{part}");
-        let linear = |part: &str, n, k| biased(source, &name(part), (n, k), Format::STORED);
-        let norm = |part: &str, len| Norm::load(source, &name(part), len, EPS);
+    pub fn load(
+        source: &dyn WeightSource,
+        width: usize,
+        dim: usize,
+    ) -> Result<ActionHead, PolicyError> {
+        let name = |part: &str| format!("{ACTION_HEAD_PREFIX}model.{part}");
+        let linear = |part: &str, n, k| {
+            load_linear_with_bias(source, &name(part), (n, k), LayerFormat::STORED)
+        };
+        let norm = |part: &str, len| LayerNorm::load(source, &name(part), len, EPS);
         let blocks = (0..2).map(|i| {
             let part = |j: usize| format!("mlp_resnet_blocks.{i}.ffn.{j}");
             Ok((norm(&part(0), width)?, linear(&part(1), width, width)?))
@@ -40,15 +48,21 @@ impl ActionHead {
     }
 
     /// Hidden states of consecutive positions, as many as an action has numbers per row, to normalised actions.
-    pub fn forward(&self, threads: &Threads, staged: &mut Staged, hidden: &[f32]) -> Vec<f32> {
+    pub fn forward(
+        &self,
+        threads: &Threads,
+        inputs: &mut ActivationBuffer,
+        hidden: &[f32],
+    ) -> Vec<f32> {
         let rows = hidden.len() / self.fc1.inputs();
-        let mut step = |norm: &Norm, x: &[f32], linear: &Linear, activation, out: &mut [f32]| {
-            let size = (rows, linear.inputs());
-            staged.fill(threads, size, Activations::Float, |row, out| {
-                norm.row(x, row, out)
-            });
-            linear.apply(threads, staged, activation, Dest::Set, out);
-        };
+        let mut step =
+            |norm: &LayerNorm, x: &[f32], linear: &Linear, activation, out: &mut [f32]| {
+                let size = (rows, linear.inputs());
+                inputs.fill(threads, size, ActivationFormat::F32, |row, out| {
+                    norm.row(x, row, out)
+                });
+                linear.apply(threads, inputs, activation, StoreMode::Overwrite, out);
+            };
         let mut x = vec![0f32; rows * self.fc1.outputs()];
         step(&self.norm1, hidden, &self.fc1, Activation::Relu, &mut x);
         let mut y = vec![0f32; x.len()];
@@ -61,14 +75,14 @@ impl ActionHead {
         actions
     }
 
-    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
-        self.norm1.parts(see);
-        see.push(("action head", Part::Linear(&self.fc1)));
+    pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
+        self.norm1.parameters(list);
+        list.push(("action head", Parameter::Linear(&self.fc1)));
         for (norm, linear) in &self.blocks {
-            norm.parts(see);
-            see.push(("action head", Part::Linear(linear)));
+            norm.parameters(list);
+            list.push(("action head", Parameter::Linear(linear)));
         }
-        self.norm2.parts(see);
-        see.push(("action head", Part::Linear(&self.fc2)));
+        self.norm2.parameters(list);
+        list.push(("action head", Parameter::Linear(&self.fc2)));
     }
 }

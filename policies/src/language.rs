@@ -2,23 +2,25 @@
 //! attention, rotary embedding, gated squared ReLU and norms before the output and down projections; or Llama, which
 //! has SiLU and no such norms. No biases.
 
-use crate::attention::{Heads, Sequence, attention};
-use crate::linear::{Activation, Activations, Dest, Gate, Linear};
-use crate::ops::{Rope, rms_norm};
-use crate::source::{Format, Part, Parts, Source, Table, Vector, linear};
-use crate::workspace::{Workspace, split};
-use crate::{Attention, PolicyError, TextConfig, Trace};
+use crate::attention::{AttentionInputs, AttentionShape, attention};
+use crate::linear::{Activation, ActivationFormat, Gate, Linear, StoreMode};
+use crate::ops::{RotaryEmbedding, rms_norm};
+use crate::scratch_buffers::{ScratchBuffers, split};
+use crate::weight_source::{
+    EmbeddingTable, LayerFormat, Parameter, Parameters, VectorParameter, WeightSource, load_linear,
+};
+use crate::{AttentionMask, PolicyError, TextConfig, Trace};
 use std::ops::Range;
 
 /// Sizes and kind.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub struct LanguageArchitecture {
     /// Rows of the embedding.
-    pub vocabulary: usize,
+    pub vocab_size: usize,
     /// Width.
-    pub width: usize,
+    pub hidden_size: usize,
     /// Width of the feed-forward part.
-    pub wide: usize,
+    pub intermediate_size: usize,
     /// Layers.
     pub layers: usize,
     /// Query heads.
@@ -26,70 +28,71 @@ pub struct Shape {
     /// Key and value heads.
     pub key_value_heads: usize,
     /// Epsilon of the norms.
-    pub eps: f32,
+    pub norm_eps: f32,
     /// Base of the rotary embedding.
-    pub theta: f32,
+    pub rope_theta: f32,
     /// Longest sequence.
-    pub positions: usize,
+    pub max_positions: usize,
     /// BitNet's gate comes with sub-norms.
     pub gate: Gate,
 }
 
-impl From<&TextConfig> for Shape {
-    fn from(c: &TextConfig) -> Shape {
-        Shape {
-            vocabulary: c.vocab_size,
-            width: c.hidden_size,
-            wide: c.intermediate_size,
+impl From<&TextConfig> for LanguageArchitecture {
+    fn from(c: &TextConfig) -> LanguageArchitecture {
+        LanguageArchitecture {
+            vocab_size: c.vocab_size,
+            hidden_size: c.hidden_size,
+            intermediate_size: c.intermediate_size,
             layers: c.num_hidden_layers,
             heads: c.num_attention_heads,
             key_value_heads: c.num_key_value_heads,
-            eps: c.rms_norm_eps,
-            theta: c.rope_theta,
-            positions: c.max_position_embeddings.min(1024),
+            norm_eps: c.rms_norm_eps,
+            rope_theta: c.rope_theta,
+            max_positions: c.max_position_embeddings.min(1024),
             gate: Gate::SquaredRelu,
         }
     }
 }
 
 /// The model.
-pub struct Language {
-    shape: Shape,
-    embedding: Table,
-    layers: Vec<Layer>,
-    norm: Vector,
-    rope: Rope,
+pub struct LanguageModel {
+    shape: LanguageArchitecture,
+    embedding: EmbeddingTable,
+    layers: Vec<DecoderLayer>,
+    norm: VectorParameter,
+    rope: RotaryEmbedding,
 }
 
-struct Layer {
-    input_norm: Vector,
+struct DecoderLayer {
+    input_norm: VectorParameter,
     q: Linear,
     k: Linear,
     v: Linear,
     o: Linear,
-    attention_norm: Option<Vector>,
-    post_norm: Vector,
+    attention_norm: Option<VectorParameter>,
+    post_norm: VectorParameter,
     gate: Linear,
     up: Linear,
     down: Linear,
-    ffn_norm: Option<Vector>,
+    ffn_norm: Option<VectorParameter>,
 }
 
-impl Layer {
+impl DecoderLayer {
     fn load(
-        source: &dyn Source,
-        shape: &Shape,
+        source: &dyn WeightSource,
+        shape: &LanguageArchitecture,
         i: usize,
-        format: Format,
-    ) -> Result<Layer, PolicyError> {
-        let (w, wide) = (shape.width, shape.wide);
+        format: LayerFormat,
+    ) -> Result<DecoderLayer, PolicyError> {
+        let (w, wide) = (shape.hidden_size, shape.intermediate_size);
         let kv = shape.key_value_heads * (w / shape.heads);
         let name = |part: &str| format!("language_model.model.layers.{i}.{part}");
-        let norm = |part: &str, len| Vector::load(source, &name(&format!("{part}.weight")), len);
-        let linear = |part: &str, n, k| linear(source, &name(part), (n, k), format);
+        let norm =
+            |part: &str, len| VectorParameter::load(source, &name(&format!("{part}.weight")), len);
+        let linear = |part: &str, n, k| load_linear(source, &name(part), (n, k), format);
         let sub = shape.gate == Gate::SquaredRelu;
         let sub_norm = |part, len| sub.then(|| norm(part, len)).transpose();
-        Ok(Layer {
+        Ok(DecoderLayer {
             input_norm: norm("input_layernorm", w)?,
             q: linear("self_attn.q_proj", w, w)?,
             k: linear("self_attn.k_proj", kv, w)?,
@@ -105,32 +108,40 @@ impl Layer {
     }
 }
 
-impl Language {
+impl LanguageModel {
     /// Takes it out of a source, layer by layer.
     ///
     /// # Errors
     /// Names file and tensor.
     pub fn load(
-        source: &dyn Source,
-        shape: Shape,
-        format: Format,
-    ) -> Result<Language, PolicyError> {
-        let size = (shape.vocabulary, shape.width);
+        source: &dyn WeightSource,
+        shape: LanguageArchitecture,
+        format: LayerFormat,
+    ) -> Result<LanguageModel, PolicyError> {
+        let size = (shape.vocab_size, shape.hidden_size);
         let embedding = source.table("language_model.model.embed_tokens.weight", size)?;
-        let layers = (0..shape.layers).map(|i| Layer::load(source, &shape, i, format));
+        let layers = (0..shape.layers).map(|i| DecoderLayer::load(source, &shape, i, format));
         let layers = layers.collect::<Result<_, PolicyError>>()?;
-        Ok(Language {
+        Ok(LanguageModel {
             embedding,
             layers,
-            norm: Vector::load(source, "language_model.model.norm.weight", shape.width)?,
-            rope: Rope::new(shape.width / shape.heads, shape.theta, shape.positions),
+            norm: VectorParameter::load(
+                source,
+                "language_model.model.norm.weight",
+                shape.hidden_size,
+            )?,
+            rope: RotaryEmbedding::new(
+                shape.hidden_size / shape.heads,
+                shape.rope_theta,
+                shape.max_positions,
+            ),
             shape,
         })
     }
 
     /// Longest sequence.
     pub fn max_positions(&self) -> usize {
-        self.shape.positions
+        self.shape.max_positions
     }
 
     /// Embeds one token into a row.
@@ -144,36 +155,39 @@ impl Language {
     /// Rows of embeddings in `work.x` to the rows `wanted` after the final norm. The last layer computes no others.
     pub fn forward(
         &self,
-        work: &mut Workspace,
+        work: &mut ScratchBuffers,
         tokens: usize,
         wanted: Range<usize>,
-        mask: Attention,
+        mask: AttentionMask,
         trace: &mut Trace<'_>,
     ) -> Vec<f32> {
         let s = &self.shape;
-        let width = s.width;
-        let heads = Heads {
-            query: s.heads,
-            key_value: s.key_value_heads,
-            width: width / s.heads,
-            causal: mask == Attention::Causal,
+        let width = s.hidden_size;
+        let heads = AttentionShape {
+            query_heads: s.heads,
+            key_value_heads: s.key_value_heads,
+            head_dim: width / s.heads,
+            causal: mask == AttentionMask::Causal,
         };
         let form = self
             .layers
             .first()
-            .map_or(Activations::Float, |l| l.k.activations());
-        work.saw((tokens, s.wide, form), (tokens, heads.width));
-        let kv_width = heads.key_value * heads.width;
-        let Workspace {
+            .map_or(ActivationFormat::F32, |l| l.k.activations());
+        work.record_thread_scratch(
+            (tokens, s.intermediate_size, form),
+            (tokens, heads.head_dim),
+        );
+        let kv_width = heads.key_value_heads * heads.head_dim;
+        let ScratchBuffers {
             threads,
-            staged,
-            packed,
+            inputs,
+            key_values,
             x,
-            arena,
+            scratch,
             ..
         } = work;
         let threads = &*threads;
-        let arena = arena.get(tokens * (2 * width + 2 * kv_width).max(s.wide));
+        let scratch = scratch.get(tokens * (2 * width + 2 * kv_width).max(s.intermediate_size));
         let mut x = x.get(tokens * width);
         let mut first = 0;
         for (i, l) in self.layers.iter().enumerate() {
@@ -181,7 +195,7 @@ impl Language {
             let kept = if last { wanted.clone() } else { 0..tokens };
             let rows = kept.len();
             let [q, k, v, mixed] = split(
-                arena,
+                scratch,
                 [
                     rows * width,
                     tokens * kv_width,
@@ -189,74 +203,81 @@ impl Language {
                     rows * width,
                 ],
             );
-            let norm = |x: &[f32], norm: &Vector, row: usize, out: &mut [f32]| {
+            let norm = |x: &[f32], norm: &VectorParameter, row: usize, out: &mut [f32]| {
                 let len = norm.values.len();
-                rms_norm(&x[row * len..][..len], &norm.values, s.eps, out);
+                rms_norm(&x[row * len..][..len], &norm.values, s.norm_eps, out);
             };
             let form = l.k.activations();
-            staged.fill(threads, (tokens, width), form, |row, out| {
+            inputs.fill(threads, (tokens, width), form, |row, out| {
                 norm(x, &l.input_norm, row, out);
             });
-            l.k.apply(threads, staged, Activation::None, Dest::Set, k);
-            l.v.apply(threads, staged, Activation::None, Dest::Set, v);
+            l.k.apply(threads, inputs, Activation::None, StoreMode::Overwrite, k);
+            l.v.apply(threads, inputs, Activation::None, StoreMode::Overwrite, v);
             if last {
                 first = kept.start;
                 x = &mut std::mem::take(&mut x)[kept.start * width..kept.end * width];
-                staged.fill(threads, (rows, width), form, |row, out| {
+                inputs.fill(threads, (rows, width), form, |row, out| {
                     norm(x, &l.input_norm, row, out);
                 });
             }
-            l.q.apply(threads, staged, Activation::None, Dest::Set, q);
+            l.q.apply(threads, inputs, Activation::None, StoreMode::Overwrite, q);
             let rope = Some(&self.rope);
-            let sequence = Sequence {
+            let sequence = AttentionInputs {
                 q,
                 first,
                 k,
                 v,
                 rope,
             };
-            attention(threads, packed, sequence, heads, mixed);
-            staged.fill(threads, (rows, width), form, |row, out| {
+            attention(threads, key_values, sequence, heads, mixed);
+            inputs.fill(threads, (rows, width), form, |row, out| {
                 match &l.attention_norm {
                     Some(sub) => norm(mixed, sub, row, out),
                     None => out.copy_from_slice(&mixed[row * width..][..width]),
                 }
             });
-            l.o.apply(threads, staged, Activation::None, Dest::Add, x);
-            staged.fill(threads, (rows, width), form, |row, out| {
+            l.o.apply(threads, inputs, Activation::None, StoreMode::Accumulate, x);
+            inputs.fill(threads, (rows, width), form, |row, out| {
                 norm(x, &l.post_norm, row, out);
             });
-            let wide = &mut arena[..rows * s.wide];
-            Linear::gated(&l.gate, &l.up, threads, staged, s.gate, wide);
-            staged.fill(threads, (rows, s.wide), form, |row, out| {
-                match &l.ffn_norm {
+            let wide = &mut scratch[..rows * s.intermediate_size];
+            Linear::gated(&l.gate, &l.up, threads, inputs, s.gate, wide);
+            inputs.fill(
+                threads,
+                (rows, s.intermediate_size),
+                form,
+                |row, out| match &l.ffn_norm {
                     Some(sub) => norm(wide, sub, row, out),
-                    None => out.copy_from_slice(&wide[row * s.wide..][..s.wide]),
-                }
-            });
+                    None => out
+                        .copy_from_slice(&wide[row * s.intermediate_size..][..s.intermediate_size]),
+                },
+            );
             l.down
-                .apply(threads, staged, Activation::None, Dest::Add, x);
+                .apply(threads, inputs, Activation::None, StoreMode::Accumulate, x);
             trace(&format!("lm.layer_out.{i}"), x);
         }
         let mut out = vec![0f32; x.len()];
         for (out, row) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            rms_norm(row, &self.norm.values, s.eps, out);
+            rms_norm(row, &self.norm.values, s.norm_eps, out);
         }
         out
     }
 
-    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
-        see.push(("token embedding", Part::Table(&self.embedding)));
+    pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
+        list.push((
+            "token embedding",
+            Parameter::EmbeddingTable(&self.embedding),
+        ));
         for l in &self.layers {
             for linear in [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down] {
-                see.push(("language linears", Part::Linear(linear)));
+                list.push(("language linears", Parameter::Linear(linear)));
             }
             let sub = l.attention_norm.iter().chain(&l.ffn_norm);
             for norm in [&l.input_norm, &l.post_norm].into_iter().chain(sub) {
-                see.push(("norms and biases", Part::Vector(norm)));
+                list.push(("norms and biases", Parameter::VectorParameter(norm)));
             }
         }
-        see.push(("norms and biases", Part::Vector(&self.norm)));
+        list.push(("norms and biases", Parameter::VectorParameter(&self.norm)));
     }
 
     /// Bytes of what is computed when the model is built.

@@ -2,9 +2,11 @@
 //! layers in OpenVLA) and the proprioception projector (section 1.4). Never quantised.
 
 use crate::PolicyError;
-use crate::linear::{Activation, Dest, Linear, Staged};
-use crate::source::{Format, Part, Parts, Source, biased};
+use crate::linear::{Activation, ActivationBuffer, Linear, StoreMode};
 use crate::threads::Threads;
+use crate::weight_source::{
+    LayerFormat, Parameter, Parameters, WeightSource, load_linear_with_bias,
+};
 
 /// The layers.
 pub struct Mlp {
@@ -18,13 +20,14 @@ impl Mlp {
     /// # Errors
     /// Names file and tensor.
     pub fn load(
-        source: &dyn Source,
+        source: &dyn WeightSource,
         class: &'static str,
         names: &[&str],
         widths: &[usize],
     ) -> Result<Mlp, PolicyError> {
-        let layer =
-            |(name, w): (&&str, &[usize])| biased(source, name, (w[1], w[0]), Format::STORED);
+        let layer = |(name, w): (&&str, &[usize])| {
+            load_linear_with_bias(source, name, (w[1], w[0]), LayerFormat::STORED)
+        };
         let layers = names.iter().zip(widths.windows(2)).map(layer);
         Ok(Mlp {
             class,
@@ -41,7 +44,7 @@ impl Mlp {
     pub fn forward(
         &self,
         threads: &Threads,
-        staged: &mut Staged,
+        inputs: &mut ActivationBuffer,
         x: &[f32],
         between: &mut [f32],
         out: &mut [f32],
@@ -49,15 +52,21 @@ impl Mlp {
         let Some((last, before)) = self.layers.split_last() else {
             return;
         };
-        let inputs = self.layers[0].inputs();
-        let rows = x.len() / inputs;
-        staged.copy(threads, x, inputs, last.activations());
+        let columns = self.layers[0].inputs();
+        let rows = x.len() / columns;
+        inputs.copy(threads, x, columns, last.activations());
         for linear in before {
             let wide = &mut between[..rows * linear.outputs()];
-            linear.apply(threads, staged, Activation::GeluErf, Dest::Set, wide);
-            staged.copy(threads, wide, linear.outputs(), linear.activations());
+            linear.apply(
+                threads,
+                inputs,
+                Activation::GeluErf,
+                StoreMode::Overwrite,
+                wide,
+            );
+            inputs.copy(threads, wide, linear.outputs(), linear.activations());
         }
-        last.apply(threads, staged, Activation::None, Dest::Set, out);
+        last.apply(threads, inputs, Activation::None, StoreMode::Overwrite, out);
     }
 
     /// Numbers that `between` must have room for, per row.
@@ -65,9 +74,9 @@ impl Mlp {
         self.layers.iter().map(Linear::outputs).max().unwrap_or(0)
     }
 
-    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
+    pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
         for linear in &self.layers {
-            see.push((self.class, Part::Linear(linear)));
+            list.push((self.class, Parameter::Linear(linear)));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Seam between the policy and an engine: anything that turns prompt tokens, images and a state into normalised
 //! actions. [`BitVla`] is the engine of this crate.
 
-use crate::linear::Activations;
-use crate::source::Part;
+use crate::linear::ActivationFormat;
+use crate::weight_source::Parameter;
 use crate::{
-    Architecture, BitVla, MemoryLedger, PhaseTimes, PolicyError, Prompt, Trace, Workspace,
+    Architecture, BitVla, MemoryLedger, NetworkInput, PhaseTimes, PolicyError, ScratchBuffers,
+    Trace,
 };
 
 /// Size of a linear layer, for counting operations.
@@ -37,13 +38,13 @@ pub trait VlaNetwork: Send + Sync {
     /// When the numbers of image tokens, images or state values do not fit, or there is no head.
     fn forward(
         &self,
-        scratch: &mut Workspace,
-        prompt: Prompt<'_>,
+        scratch: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError>;
     /// Memory of the weights, and of the activations of the queries that were answered with `scratch`.
-    fn ledger(&self, scratch: &Workspace) -> MemoryLedger;
+    fn ledger(&self, scratch: &ScratchBuffers) -> MemoryLedger;
 }
 
 impl VlaNetwork for BitVla {
@@ -57,29 +58,29 @@ impl VlaNetwork for BitVla {
 
     fn linears(&self) -> Vec<LinearShape> {
         let shape = |(class, part)| match part {
-            Part::Linear(linear) => Some(LinearShape {
+            Parameter::Linear(linear) => Some(LinearShape {
                 class,
                 name: linear.name().into(),
                 outputs: linear.outputs(),
                 inputs: linear.inputs(),
-                integer: linear.activations() == Activations::Int8,
+                integer: linear.activations() == ActivationFormat::Int8,
             }),
             _ => None,
         };
-        self.parts().into_iter().filter_map(shape).collect()
+        self.parameters().into_iter().filter_map(shape).collect()
     }
 
     fn forward(
         &self,
-        scratch: &mut Workspace,
-        prompt: Prompt<'_>,
+        scratch: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
         BitVla::forward(self, scratch, prompt, times, trace)
     }
 
-    fn ledger(&self, scratch: &Workspace) -> MemoryLedger {
+    fn ledger(&self, scratch: &ScratchBuffers) -> MemoryLedger {
         BitVla::ledger(self, scratch)
     }
 }

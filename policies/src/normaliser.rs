@@ -14,7 +14,7 @@
 
 use crate::PolicyError;
 use crate::checkpoint::file_error;
-use crate::folder::{Folder, json};
+use crate::checkpoint_files::{CheckpointFiles, parse_json};
 use crate::normalise::{STATISTICS_FILE, Statistics};
 use serde::Deserialize;
 use serde_json::Value;
@@ -80,23 +80,23 @@ impl StatisticsTable {
     ///
     /// # Errors
     /// Names the file that is missing or not of this shape.
-    pub fn read(folder: &dyn Folder) -> Result<StatisticsTable, PolicyError> {
+    pub fn read(files: &dyn CheckpointFiles) -> Result<StatisticsTable, PolicyError> {
         #[derive(Deserialize)]
         struct Inside {
             norm_stats: Option<BTreeMap<String, Value>>,
         }
-        if let Some(entries) = json(folder, STATISTICS_FILE)? {
-            let path = folder.place(STATISTICS_FILE);
+        if let Some(entries) = parse_json(files, STATISTICS_FILE)? {
+            let path = files.display_path(STATISTICS_FILE);
             return Ok(StatisticsTable { path, entries });
         }
-        let config: Option<Inside> = json(folder, "config.json")?;
+        let config: Option<Inside> = parse_json(files, "config.json")?;
         let entries = config.and_then(|config| config.norm_stats);
         Ok(StatisticsTable {
             entries: entries.ok_or_else(|| {
                 let what = "missing, and config.json has no norm_stats";
-                file_error(&folder.place(STATISTICS_FILE), what)
+                file_error(&files.display_path(STATISTICS_FILE), what)
             })?,
-            path: folder.place("config.json"),
+            path: files.display_path("config.json"),
         })
     }
 

@@ -7,7 +7,7 @@ use crate::kernels::multiversion;
 const LANES: usize = 16;
 
 #[inline(always)]
-fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+fn sum_over_lanes(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut lanes = [0f32; LANES];
     for chunk in chunks {
@@ -18,12 +18,12 @@ fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     for (lane, v) in lanes.iter_mut().zip(rest) {
         *lane += f(*v);
     }
-    fold(lanes)
+    sum_lanes(lanes)
 }
 
 /// Sum of the lanes, halves upon halves.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
+fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
@@ -38,8 +38,8 @@ multiversion! {
     /// Layer norm of one row, biased variance.
     pub fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let width = weight.len() as f32;
-        let mean = lane_sum(row, |v| v) / width;
-        let variance = lane_sum(row, |v| (v - mean) * (v - mean)) / width;
+        let mean = sum_over_lanes(row, |v| v) / width;
+        let variance = sum_over_lanes(row, |v| (v - mean) * (v - mean)) / width;
         let scale = 1.0 / (variance + eps).sqrt();
         for (((out, v), w), b) in out.iter_mut().zip(row).zip(weight).zip(bias) {
             *out = (v - mean) * scale * w + b;
@@ -50,7 +50,7 @@ multiversion! {
 multiversion! {
     /// RMS norm of one row.
     pub fn rms_norm(row: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-        let scale = 1.0 / (lane_sum(row, |v| v * v) / weight.len() as f32 + eps).sqrt();
+        let scale = 1.0 / (sum_over_lanes(row, |v| v * v) / weight.len() as f32 + eps).sqrt();
         for ((out, v), w) in out.iter_mut().zip(row).zip(weight) {
             *out = w * (v * scale);
         }
@@ -104,7 +104,7 @@ pub fn silu(x: f32) -> f32 {
 
 multiversion! {
     /// `exp(x - max)` of one row, in place; returns the inverse of their sum.
-    pub fn exponentials(row: &mut [f32]) -> f32 {
+    pub fn softmax_numerators(row: &mut [f32]) -> f32 {
         let mut lanes = [f32::NEG_INFINITY; LANES];
         let (chunks, rest) = row.as_chunks_mut::<LANES>();
         for chunk in chunks.iter() {
@@ -127,13 +127,13 @@ multiversion! {
             *v = exp(*v - max);
             *sum += *v;
         }
-        1.0 / fold(sums)
+        1.0 / sum_lanes(sums)
     }
 }
 
 multiversion! {
     /// `to = factor * from`.
-    pub fn scaled(from: &[f32], factor: f32, to: &mut [f32]) {
+    pub fn scale_into(from: &[f32], factor: f32, to: &mut [f32]) {
         for (to, from) in to.iter_mut().zip(from) {
             *to = factor * from;
         }
@@ -142,15 +142,15 @@ multiversion! {
 
 /// Rotary embedding, pairs (i, i + half): cosines and sines of positions 0.. .
 #[derive(Debug, Clone)]
-pub struct Rope {
+pub struct RotaryEmbedding {
     half: usize,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
-impl Rope {
+impl RotaryEmbedding {
     /// Tables for a number of positions.
-    pub fn new(head_dim: usize, theta: f32, positions: usize) -> Rope {
+    pub fn new(head_dim: usize, theta: f32, positions: usize) -> RotaryEmbedding {
         let half = head_dim / 2;
         let angle = |position: usize, i: usize| {
             let frequency = 1.0 / libm::powf(theta, (2 * i) as f32 / head_dim as f32);
@@ -161,7 +161,7 @@ impl Rope {
                 .map(|i| f(angle(i / half, i % half)))
                 .collect()
         };
-        Rope {
+        RotaryEmbedding {
             half,
             cos: table(libm::cosf),
             sin: table(libm::sinf),
@@ -169,11 +169,11 @@ impl Rope {
     }
 
     /// Rotates one head at a position in place.
-    pub fn turn(&self, head: &mut [f32], position: usize) {
+    pub fn rotate(&self, head: &mut [f32], position: usize) {
         let half = self.half;
         let cos = &self.cos[position * half..][..half];
         let sin = &self.sin[position * half..][..half];
-        turn(head, cos, sin);
+        rotate(head, cos, sin);
     }
 
     /// Bytes of the tables.
@@ -183,7 +183,7 @@ impl Rope {
 }
 
 multiversion! {
-    fn turn(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
         let (low, high) = head.split_at_mut(cos.len());
         for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
             (*a, *b) = (*a * c - *b * s, *b * c + *a * s);

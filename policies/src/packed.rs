@@ -18,11 +18,11 @@
 //! Quotients are rounded up; what is padded is zero.
 
 use crate::checkpoint::file_error;
-use crate::folder::{Dir, Folder, SMALL_FILES};
-use crate::mapped::map;
-use crate::pt::FloatType;
-use crate::source::{Part, RowFile, Rows, Source, Table};
-use crate::weights::{Bytes, Encoding, Weights};
+use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles};
+use crate::mmap::map_file;
+use crate::torch_checkpoint::FloatType;
+use crate::weight_source::{EmbeddingTable, Parameter, RowFile, RowStorage, WeightSource};
+use crate::weights::{WeightBytes, WeightEncoding, Weights};
 use crate::{BitVla, Checkpoint, PolicyError, WeightFormat};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, View};
@@ -43,7 +43,7 @@ const FILES: &str = "files/";
 
 /// What the metadata says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct About {
+pub struct PackedHeader {
     /// Version of the layout.
     pub version: u32,
     /// Name of the weight format.
@@ -54,20 +54,20 @@ pub struct About {
 }
 
 /// A tensor to be written.
-struct Piece<'a> {
+struct TensorEntry<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
-    data: Data<'a>,
+    data: TensorData<'a>,
 }
 
-enum Data<'a> {
+enum TensorData<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
     /// Read when it is written.
-    Rows(&'a Table),
+    RowStorage(&'a EmbeddingTable),
 }
 
-impl View for Piece<'_> {
+impl View for TensorEntry<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -76,14 +76,14 @@ impl View for Piece<'_> {
     }
     fn data(&self) -> Cow<'_, [u8]> {
         match &self.data {
-            Data::Borrowed(bytes) => Cow::Borrowed(bytes),
-            Data::Owned(bytes) => Cow::Borrowed(bytes),
-            Data::Rows(table) => {
+            TensorData::Borrowed(bytes) => Cow::Borrowed(bytes),
+            TensorData::Owned(bytes) => Cow::Borrowed(bytes),
+            TensorData::RowStorage(table) => {
                 let mut own = Vec::new();
                 match &table.rows {
-                    Rows::Owned(bytes) => Cow::Borrowed(bytes),
+                    RowStorage::InMemory(bytes) => Cow::Borrowed(bytes),
                     // A table that cannot be read leaves a file that is cut short, which is noticed below.
-                    Rows::File(_) => {
+                    RowStorage::InFile(_) => {
                         match table.part(0..table.bytes(), &mut own).map(<[u8]>::len) {
                             Ok(_) => Cow::Owned(own),
                             Err(_) => Cow::Borrowed(&[]),
@@ -95,53 +95,53 @@ impl View for Piece<'_> {
     }
     fn data_len(&self) -> usize {
         match &self.data {
-            Data::Borrowed(bytes) => bytes.len(),
-            Data::Owned(bytes) => bytes.len(),
-            Data::Rows(table) => table.bytes(),
+            TensorData::Borrowed(bytes) => bytes.len(),
+            TensorData::Owned(bytes) => bytes.len(),
+            TensorData::RowStorage(table) => table.bytes(),
         }
     }
 }
 
-fn floats(values: &[f32]) -> Piece<'static> {
-    Piece {
+fn floats(values: &[f32]) -> TensorEntry<'static> {
+    TensorEntry {
         dtype: Dtype::F32,
         shape: vec![values.len()],
-        data: Data::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        data: TensorData::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
     }
 }
 
 /// Type and shape of the codes of a layer.
-fn codes_like(weights: (usize, usize), encoding: Encoding) -> (Dtype, Vec<usize>) {
+fn codes_like(weights: (usize, usize), encoding: WeightEncoding) -> (Dtype, Vec<usize>) {
     let (n, k) = weights;
     let groups = n.div_ceil(16);
     match encoding {
-        Encoding::F32 => (Dtype::F32, vec![groups, k, 16]),
-        Encoding::Bf16 => (Dtype::BF16, vec![groups, k, 16]),
-        Encoding::Ternary => (Dtype::U8, vec![groups, k.div_ceil(16), 64]),
-        Encoding::Int8 => (Dtype::U8, vec![groups, k.next_multiple_of(16) / 4, 16, 4]),
-        Encoding::Int4 | Encoding::Nf4 => (Dtype::U8, vec![groups, k, 8]),
+        WeightEncoding::F32 => (Dtype::F32, vec![groups, k, 16]),
+        WeightEncoding::Bf16 => (Dtype::BF16, vec![groups, k, 16]),
+        WeightEncoding::Ternary => (Dtype::U8, vec![groups, k.div_ceil(16), 64]),
+        WeightEncoding::Int8 => (Dtype::U8, vec![groups, k.next_multiple_of(16) / 4, 16, 4]),
+        WeightEncoding::Int4 | WeightEncoding::Nf4 => (Dtype::U8, vec![groups, k, 8]),
     }
 }
 
 /// Ending of the name of the codes of a layer.
-fn ending(encoding: Encoding) -> &'static str {
+fn ending(encoding: WeightEncoding) -> &'static str {
     match encoding {
-        Encoding::F32 => "f32",
-        Encoding::Bf16 => "bf16",
-        Encoding::Ternary => "ternary",
-        Encoding::Int8 => "int8",
-        Encoding::Int4 => "int4",
-        Encoding::Nf4 => "nf4",
+        WeightEncoding::F32 => "f32",
+        WeightEncoding::Bf16 => "bf16",
+        WeightEncoding::Ternary => "ternary",
+        WeightEncoding::Int8 => "int8",
+        WeightEncoding::Int4 => "int4",
+        WeightEncoding::Nf4 => "nf4",
     }
 }
 
-const ENCODINGS: [Encoding; 6] = [
-    Encoding::F32,
-    Encoding::Bf16,
-    Encoding::Ternary,
-    Encoding::Int8,
-    Encoding::Int4,
-    Encoding::Nf4,
+const ENCODINGS: [WeightEncoding; 6] = [
+    WeightEncoding::F32,
+    WeightEncoding::Bf16,
+    WeightEncoding::Ternary,
+    WeightEncoding::Int8,
+    WeightEncoding::Int4,
+    WeightEncoding::Nf4,
 ];
 
 /// Writes a network and the small files that go with it. A file that cannot be finished leaves nothing behind.
@@ -155,28 +155,28 @@ pub fn write(
     architecture: &str,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<(), PolicyError> {
-    let about = About {
+    let about = PackedHeader {
         version: VERSION,
         weights: format.name().into(),
         architecture: architecture.into(),
     };
     let about = serde_json::to_string(&about).map_err(|e| file_error(path, e))?;
-    let mut pieces: Vec<(String, Piece<'_>)> = Vec::new();
+    let mut pieces: Vec<(String, TensorEntry<'_>)> = Vec::new();
     for (name, bytes) in files {
-        let piece = Piece {
+        let piece = TensorEntry {
             dtype: Dtype::U8,
             shape: vec![bytes.len()],
-            data: Data::Borrowed(bytes),
+            data: TensorData::Borrowed(bytes),
         };
         pieces.push((format!("{FILES}{name}"), piece));
     }
-    for (_, part) in network.parts() {
+    for (_, part) in network.parameters() {
         match part {
-            Part::Linear(linear) => {
+            Parameter::Linear(linear) => {
                 let (name, w) = (linear.name(), linear.weights());
                 let (dtype, shape) = codes_like((w.n(), w.k()), w.encoding());
-                let data = Data::Borrowed(&w.codes()[..]);
-                let codes = Piece { dtype, shape, data };
+                let data = TensorData::Borrowed(&w.codes()[..]);
+                let codes = TensorEntry { dtype, shape, data };
                 pieces.push((format!("{name}.{}", ending(w.encoding())), codes));
                 if !w.scales().is_empty() {
                     pieces.push((format!("{name}.scales"), floats(w.scales())));
@@ -185,16 +185,18 @@ pub fn write(
                     pieces.push((format!("{name}.bias"), floats(bias)));
                 }
             }
-            Part::Vector(vector) => pieces.push((vector.name.clone(), floats(&vector.values))),
-            Part::Table(table) => {
-                let piece = Piece {
+            Parameter::VectorParameter(vector) => {
+                pieces.push((vector.name.clone(), floats(&vector.values)))
+            }
+            Parameter::EmbeddingTable(table) => {
+                let piece = TensorEntry {
                     dtype: match table.dtype {
                         FloatType::Bf16 => Dtype::BF16,
                         FloatType::F16 => Dtype::F16,
                         FloatType::F32 => Dtype::F32,
                     },
                     shape: vec![table.count, table.width],
-                    data: Data::Rows(table),
+                    data: TensorData::RowStorage(table),
                 };
                 pieces.push((table.name.clone(), piece));
             }
@@ -208,7 +210,7 @@ pub fn write(
             let _ = std::fs::remove_file(&unfinished);
             file_error(path, e)
         })
-        .and_then(|()| Packed::open(&unfinished).map(|_| ()))
+        .and_then(|()| PackedFile::open(&unfinished).map(|_| ()))
         .and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| file_error(path, e)))
 }
 
@@ -220,8 +222,8 @@ pub fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<(), PolicyEr
     let checkpoint = Checkpoint::load(dir)?;
     let network = BitVla::new(&checkpoint, format)?;
     let mut files = BTreeMap::new();
-    for name in SMALL_FILES {
-        if let Some(bytes) = Dir(dir).read(name)? {
+    for name in AUXILIARY_FILES {
+        if let Some(bytes) = CheckpointDir(dir).read(name)? {
             files.insert(name.to_string(), bytes);
         }
     }
@@ -229,28 +231,29 @@ pub fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<(), PolicyEr
 }
 
 /// A packed file, mapped.
-pub struct Packed {
+pub struct PackedFile {
     path: PathBuf,
     map: Arc<Mmap>,
-    about: About,
+    about: PackedHeader,
     tensors: BTreeMap<String, (Dtype, Vec<usize>, Range<usize>)>,
     used: RefCell<BTreeSet<String>>,
 }
 
-impl Packed {
+impl PackedFile {
     /// Maps a file and reads its header.
     ///
     /// # Errors
     /// Names the file when it is cut short, not a packed file, or of a newer version.
-    pub fn open(path: &Path) -> Result<Packed, PolicyError> {
-        let map = map(path)?;
+    pub fn open(path: &Path) -> Result<PackedFile, PolicyError> {
+        let map = map_file(path)?;
         let fail = |what: String| file_error(path, what);
         let (_, header) = SafeTensors::read_metadata(&map).map_err(|e| fail(e.to_string()))?;
         let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
         let about = about.ok_or_else(|| {
             fail("is not a packed policy: write one with `bitvla-eval pack DIR OUT`".into())
         })?;
-        let about: About = serde_json::from_str(about).map_err(|e| fail(format!("{KEY}: {e}")))?;
+        let about: PackedHeader =
+            serde_json::from_str(about).map_err(|e| fail(format!("{KEY}: {e}")))?;
         if about.version > VERSION {
             return Err(fail(format!(
                 "packed format version {}, this program reads versions up to {VERSION}",
@@ -264,7 +267,7 @@ impl Packed {
             (name, (view.dtype(), view.shape().to_vec(), range))
         };
         let tensors = file.tensors().into_iter().map(place).collect();
-        Ok(Packed {
+        Ok(PackedFile {
             path: path.into(),
             map,
             about,
@@ -279,7 +282,7 @@ impl Packed {
     }
 
     /// What the metadata says.
-    pub fn about(&self) -> &About {
+    pub fn about(&self) -> &PackedHeader {
         &self.about
     }
 
@@ -290,9 +293,9 @@ impl Packed {
     }
 
     /// The same, holding on to the map.
-    pub fn bytes(&self, name: &str) -> Option<Bytes> {
+    pub fn bytes(&self, name: &str) -> Option<WeightBytes> {
         let (_, _, range) = self.tensors.get(&format!("{FILES}{name}"))?;
-        Some(Bytes::Mapped(Arc::clone(&self.map), range.clone()))
+        Some(WeightBytes::Mapped(Arc::clone(&self.map), range.clone()))
     }
 
     /// Whether a tensor is there whose name begins so.
@@ -344,7 +347,7 @@ impl Packed {
     }
 }
 
-impl Source for Packed {
+impl WeightSource for PackedFile {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError> {
         self.floats(name, len)
     }
@@ -353,13 +356,13 @@ impl Source for Packed {
         &self,
         name: &str,
         (n, k): (usize, usize),
-        encoding: Option<Encoding>,
+        encoding: Option<WeightEncoding>,
     ) -> Result<Weights, PolicyError> {
-        let named = |encoding: Encoding| format!("{name}.{}", ending(encoding));
-        let there = |encoding: &Encoding| self.tensors.contains_key(&named(*encoding));
-        let stored = [Encoding::Bf16, Encoding::F32];
+        let named = |encoding: WeightEncoding| format!("{name}.{}", ending(encoding));
+        let there = |encoding: &WeightEncoding| self.tensors.contains_key(&named(*encoding));
+        let stored = [WeightEncoding::Bf16, WeightEncoding::F32];
         let encoding = encoding.or_else(|| stored.into_iter().find(there));
-        let encoding = encoding.unwrap_or(Encoding::Bf16);
+        let encoding = encoding.unwrap_or(WeightEncoding::Bf16);
         if let (false, Some(other)) = (there(&encoding), ENCODINGS.into_iter().find(there)) {
             let what = format!("packed as {}, wanted as {}", other.name(), encoding.name());
             return Err(self.error(name, what));
@@ -367,25 +370,29 @@ impl Source for Packed {
         let (dtype, shape) = codes_like((n, k), encoding);
         let range = self.get(&named(encoding), dtype, &shape)?;
         let scales = format!("{name}.scales");
-        let scales = match Weights::scales_of((n, k), encoding) {
+        let scales = match Weights::scale_count((n, k), encoding) {
             0 => Vec::new(),
             count => self.floats(&scales, count)?,
         };
-        let bytes = Bytes::Mapped(Arc::clone(&self.map), range);
+        let bytes = WeightBytes::Mapped(Arc::clone(&self.map), range);
         Weights::from_parts((n, k), encoding, bytes, scales).map_err(|what| self.error(name, what))
     }
 
-    fn table(&self, name: &str, (rows, width): (usize, usize)) -> Result<Table, PolicyError> {
+    fn table(
+        &self,
+        name: &str,
+        (rows, width): (usize, usize),
+    ) -> Result<EmbeddingTable, PolicyError> {
         let dtype = match self.tensors.get(name) {
             Some((Dtype::F16, ..)) => (Dtype::F16, FloatType::F16),
             Some((Dtype::F32, ..)) => (Dtype::F32, FloatType::F32),
             _ => (Dtype::BF16, FloatType::Bf16),
         };
         let range = self.get(name, dtype.0, &[rows, width])?;
-        Ok(Table {
+        Ok(EmbeddingTable {
             name: name.into(),
             dtype: dtype.1,
-            rows: Rows::File(Arc::new(RowFile::open(&self.path, range.start as u64)?)),
+            rows: RowStorage::InFile(Arc::new(RowFile::open(&self.path, range.start as u64)?)),
             count: rows,
             width,
         })

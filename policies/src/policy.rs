@@ -1,6 +1,6 @@
 //! What every policy is to the runner: observation in, action chunk out.
 
-use crate::weights::Bytes;
+use crate::weights::WeightBytes;
 use crate::{PolicyError, PolicyProtocol};
 use std::time::Duration;
 
@@ -109,9 +109,9 @@ impl MemoryLedger {
     }
 
     /// Counts bytes, mapped or not; mapped ones are touched whole.
-    pub(crate) fn add(&mut self, class: &str, encoding: &str, bytes: &Bytes) {
+    pub(crate) fn add(&mut self, class: &str, encoding: &str, bytes: &WeightBytes) {
         self.add_owned(class, encoding, bytes.len());
-        if let Bytes::Mapped(..) = bytes {
+        if let WeightBytes::Mapped(..) = bytes {
             self.entry(class, encoding).mapped += bytes.len() as u64;
         }
     }

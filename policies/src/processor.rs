@@ -3,11 +3,11 @@
 //! of a checkpoint and is described by the protocol.
 
 use crate::checkpoint::file_error;
-use crate::folder::Folder;
+use crate::checkpoint_files::CheckpointFiles;
 use crate::normalise::{Statistics, gripper_to_env};
 use crate::normaliser::{NormaliserChoice, StatisticsTable};
 use crate::preprocess::ImagePipeline;
-use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, Prompter};
+use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, PromptBuilder};
 use crate::{
     Architecture, CAMERA_SIZE, CAMERAS, Config, Flip, MemoryLedger, Observation, PolicyError,
     PolicyProtocol, QuaternionRule,
@@ -27,7 +27,7 @@ pub struct ModelInputs {
 /// Preprocessing and postprocessing of a checkpoint.
 pub struct Processor {
     /// Prompts and their tokenizer.
-    pub prompts: Prompter,
+    pub prompts: PromptBuilder,
     pipeline: ImagePipeline,
     flip: Flip,
     quaternion_rule: QuaternionRule,
@@ -47,13 +47,13 @@ impl Processor {
     /// Names the file that is missing or does not fit the architecture; [`PolicyError::Normaliser`] where there are no
     /// statistics of the choice.
     pub fn load(
-        folder: &dyn Folder,
+        files: &dyn CheckpointFiles,
         config: &Config,
         architecture: &Architecture,
         choice: &NormaliserChoice,
     ) -> Result<Processor, PolicyError> {
-        let file = folder.place(PROCESSOR_FILE);
-        let processor = ProcessorConfig::read(folder)?;
+        let file = files.display_path(PROCESSOR_FILE);
+        let processor = ProcessorConfig::read(files)?;
         let chunk = architecture.action_chunk;
         let executed = processor.executed_steps.unwrap_or(chunk);
         if executed == 0 || executed > chunk {
@@ -66,7 +66,7 @@ impl Processor {
                 architecture.num_images,
                 CAMERAS.len()
             );
-            return Err(file_error(&folder.place("config.json"), what));
+            return Err(file_error(&files.display_path("config.json"), what));
         }
         let camera_size = processor.camera_size.unwrap_or(CAMERA_SIZE);
         if camera_size < architecture.image_size() {
@@ -76,10 +76,10 @@ impl Processor {
             );
             return Err(file_error(&file, what));
         }
-        let table = StatisticsTable::read(folder)?;
+        let table = StatisticsTable::read(files)?;
         let key = table.choose(choice, processor.unnorm_key.as_deref())?;
         Ok(Processor {
-            prompts: Prompter::load(folder, config, &processor)?,
+            prompts: PromptBuilder::load(files, config, &processor)?,
             pipeline: ImagePipeline::named(processor.image_pipeline.as_deref(), &file)?,
             flip: processor.flip.unwrap_or_default(),
             quaternion_rule: processor.quaternion_rule.unwrap_or_default(),

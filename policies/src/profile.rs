@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 /// Kinds of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub enum WorkKind {
     /// Products of linear layers, with bias, activation and residual.
     Linear,
     /// Scores, softmax, mixing and the packing of keys and values.
     Attention,
     /// Norms and the quantisation of activations.
-    Staging,
+    Preparation,
 }
 
 thread_local! {
@@ -19,10 +19,10 @@ thread_local! {
 }
 
 /// Counts from its making until it is dropped.
-pub(crate) struct Span(Work, Instant);
+pub(crate) struct Span(WorkKind, Instant);
 
 /// Begins to count.
-pub(crate) fn begin(work: Work) -> Span {
+pub(crate) fn start(work: WorkKind) -> Span {
     Span(work, Instant::now())
 }
 

@@ -2,8 +2,8 @@
 //! `prompt_template` of `processor_config.json` or else its chat template; without either it is the published one.
 
 use crate::checkpoint::file_error;
-use crate::folder::{Folder, Later, json};
-use crate::template::{self, Parts};
+use crate::checkpoint_files::{CheckpointFiles, LazyFile, parse_json};
+use crate::template::{self, PromptSegments};
 use crate::{Config, Flip, PolicyError, QuaternionRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,13 +52,13 @@ impl ProcessorConfig {
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub fn read(folder: &dyn Folder) -> Result<ProcessorConfig, PolicyError> {
-        Ok(json(folder, PROCESSOR_FILE)?.unwrap_or_default())
+    pub fn read(files: &dyn CheckpointFiles) -> Result<ProcessorConfig, PolicyError> {
+        Ok(parse_json(files, PROCESSOR_FILE)?.unwrap_or_default())
     }
 }
 
 /// Parts of a template of our own.
-fn own(template: &str) -> Option<Parts> {
+fn parse_template(template: &str) -> Option<PromptSegments> {
     let (before, rest) = template.split_once("{images}")?;
     let (between, rest) = rest.split_once("{proprio}")?;
     let (question, after) = rest.split_once("{instruction}")?;
@@ -67,24 +67,24 @@ fn own(template: &str) -> Option<Parts> {
 
 /// Builds prompts. A tokenizer of the published size takes some 70 MB of memory, more than all activations of a query, so
 /// it is only there while a new instruction is turned into ids; these are remembered.
-pub struct Prompter {
+pub struct PromptBuilder {
     path: PathBuf,
-    tokenizer: Text,
-    parts: Parts,
+    tokenizer: TokenizerSource,
+    segments: PromptSegments,
     bos: Option<u32>,
     image: (u32, usize),
     proprio: u32,
-    known: Mutex<BTreeMap<String, Vec<u32>>>,
+    cache: Mutex<BTreeMap<String, Vec<u32>>>,
 }
 
 /// Where the tokenizer is read from.
-enum Text {
-    Small(Vec<u8>),
-    File(Later),
+enum TokenizerSource {
+    InMemory(Vec<u8>),
+    OnDisk(LazyFile),
 }
 
 /// A tokenizer whose text is shorter than this is kept as text.
-const SMALL: usize = 1 << 16;
+const IN_MEMORY_LIMIT: usize = 1 << 16;
 
 /// Makes the library set up what it keeps for good, on this thread.
 fn warm_up() {
@@ -103,65 +103,67 @@ fn warm_up() {
 
 /// Works on a thread of its own, whose memory goes back to the system as a whole when it ends: the many small pieces of
 /// a tokenizer would otherwise leave holes that stay.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T, PolicyError> + Send) -> Result<T, PolicyError> {
+fn on_own_thread<T: Send>(
+    work: impl FnOnce() -> Result<T, PolicyError> + Send,
+) -> Result<T, PolicyError> {
     std::thread::scope(|scope| match scope.spawn(work).join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
     })
 }
 
-impl Prompter {
+impl PromptBuilder {
     /// From the small files of a checkpoint.
     ///
     /// # Errors
     /// When the tokenizer cannot be read or the template lacks a part.
     pub fn load(
-        folder: &dyn Folder,
+        files: &dyn CheckpointFiles,
         config: &Config,
         processor: &ProcessorConfig,
-    ) -> Result<Prompter, PolicyError> {
-        let path = folder.place(TOKENIZER_FILE);
-        let bytes = folder.read(TOKENIZER_FILE)?;
+    ) -> Result<PromptBuilder, PolicyError> {
+        let path = files.display_path(TOKENIZER_FILE);
+        let bytes = files.read(TOKENIZER_FILE)?;
         let bytes = bytes.ok_or_else(|| file_error(&path, "missing"))?;
-        let parts = match &processor.prompt_template {
-            Some(template) => own(template).ok_or_else(|| {
+        let segments = match &processor.prompt_template {
+            Some(template) => parse_template(template).ok_or_else(|| {
                 let what = format!(
                     "prompt_template `{template}` needs {{images}}, {{proprio}}, {{instruction}} in this order"
                 );
-                file_error(&folder.place(PROCESSOR_FILE), what)
+                file_error(&files.display_path(PROCESSOR_FILE), what)
             })?,
-            None => match template::parts(folder, config.num_images)? {
-                Some(parts) => parts,
-                None => own(PUBLISHED_TEMPLATE).unwrap_or_default(),
+            None => match template::prompt_segments(files, config.num_images)? {
+                Some(segments) => segments,
+                None => parse_template(PUBLISHED_TEMPLATE).unwrap_or_default(),
             },
         };
-        let prompter = Prompter {
-            tokenizer: match bytes.len() < SMALL {
-                true => Text::Small(bytes),
-                false => Text::File(folder.later(TOKENIZER_FILE)),
+        let builder = PromptBuilder {
+            tokenizer: match bytes.len() < IN_MEMORY_LIMIT {
+                true => TokenizerSource::InMemory(bytes),
+                false => TokenizerSource::OnDisk(files.lazy_file(TOKENIZER_FILE)),
             },
             path,
-            parts,
+            segments,
             bos: config.text_config.bos_token_id,
             image: (
                 config.image_token_index,
                 config.num_images * config.vision_config.patches(),
             ),
             proprio: config.proprio_token(),
-            known: Mutex::default(),
+            cache: Mutex::default(),
         };
         warm_up();
         // A tokenizer that cannot be read is found now and not in the first query.
-        apart(|| prompter.tokenizer().map(|_| ()))?;
-        Ok(prompter)
+        on_own_thread(|| builder.tokenizer().map(|_| ()))?;
+        Ok(builder)
     }
 
     fn tokenizer(&self) -> Result<Tokenizer, PolicyError> {
         let parse =
             |bytes: &[u8]| Tokenizer::from_bytes(bytes).map_err(|e| file_error(&self.path, e));
         match &self.tokenizer {
-            Text::Small(bytes) => parse(bytes),
-            Text::File(read) => match read()? {
+            TokenizerSource::InMemory(bytes) => parse(bytes),
+            TokenizerSource::OnDisk(read) => match read()? {
                 Some(bytes) => parse(&bytes),
                 None => Err(file_error(&self.path, "not there any more")),
             },
@@ -171,21 +173,21 @@ impl Prompter {
     /// Turns several instructions into ids with one tokenizer and remembers them.
     ///
     /// # Errors
-    /// As [`Prompter::ids`].
+    /// As [`PromptBuilder::ids`].
     pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
         // Room from this thread: what the other one allocates and leaves would keep its memory from going back.
         let room = self.image.1 + 1024;
         let mut all: Vec<Vec<u32>> = Vec::new();
         all.resize_with(instructions.len(), || Vec::with_capacity(room));
-        apart(|| {
+        on_own_thread(|| {
             let tokenizer = self.tokenizer()?;
             for (ids, instruction) in all.iter_mut().zip(instructions) {
                 self.encode(&tokenizer, instruction, ids)?;
             }
             Ok(())
         })?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(instructions.iter().cloned().zip(all));
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.extend(instructions.iter().cloned().zip(all));
         Ok(())
     }
 
@@ -195,8 +197,8 @@ impl Prompter {
     /// When the tokenizer cannot be read any more or refuses the text.
     pub fn ids(&self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
         let find = || {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(instruction).cloned()
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.get(instruction).cloned()
         };
         if let Some(ids) = find() {
             return Ok(ids);
@@ -209,9 +211,9 @@ impl Prompter {
     /// no such token, as the byte-level tokenizer of the published checkpoints.
     ///
     /// # Errors
-    /// As [`Prompter::ids`].
+    /// As [`PromptBuilder::ids`].
     pub fn unknown_words(&self, instruction: &str) -> Result<Vec<String>, PolicyError> {
-        apart(|| {
+        on_own_thread(|| {
             let tokenizer = self.tokenizer()?;
             let unknown = match tokenizer.get_model() {
                 ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
@@ -238,7 +240,7 @@ impl Prompter {
         })
     }
 
-    /// Refuses an instruction with [`Prompter::unknown_words`].
+    /// Refuses an instruction with [`PromptBuilder::unknown_words`].
     ///
     /// # Errors
     /// [`PolicyError::Vocabulary`] with the words.
@@ -259,7 +261,7 @@ impl Prompter {
         instruction: &str,
         ids: &mut Vec<u32>,
     ) -> Result<(), PolicyError> {
-        let [before, between, question, after] = &self.parts;
+        let [before, between, question, after] = &self.segments;
         let encode = |text: &str, ids: &mut Vec<u32>| -> Result<(), PolicyError> {
             let encoding = tokenizer
                 .encode(text, false)

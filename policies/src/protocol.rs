@@ -3,7 +3,7 @@
 //! by field.
 
 use crate::MemoryLedger;
-use crate::weights::Encoding;
+use crate::weights::WeightEncoding;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ impl PolicyProtocol {
                 encodings.push_str(" + ");
             }
             encodings.push_str(&entry.encoding);
-            let wide = entry.encoding != Encoding::Ternary.name();
+            let wide = entry.encoding != WeightEncoding::Ternary.name();
             if wide && !self.above_2_bits.contains(&entry.class) {
                 self.above_2_bits.push(entry.class.clone());
             }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn every_encoding_of_a_class_is_named() {
         let mut ledger = MemoryLedger::default();
-        ledger.add_owned("vision linears", Encoding::Ternary.name(), 4);
+        ledger.add_owned("vision linears", WeightEncoding::Ternary.name(), 4);
         ledger.add_owned("action head", "bf16", 4);
         ledger.add_owned("action head", "f32", 4);
         let protocol = PolicyProtocol::default().with_precision(&ledger);

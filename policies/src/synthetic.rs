@@ -5,25 +5,25 @@
 
 use crate::PolicyError;
 use crate::checkpoint::f32_to_bf16;
-use crate::pt::FloatType;
-use crate::source::{Rows, Source, Table};
-use crate::testing::Random;
-use crate::weights::{Encoding, Weights};
+use crate::testing::SplitMix64;
+use crate::torch_checkpoint::FloatType;
+use crate::weight_source::{EmbeddingTable, RowStorage, WeightSource};
+use crate::weights::{WeightEncoding, Weights};
 use rayon::prelude::*;
 
 /// The seed and how weights are said to be stored.
 #[derive(Debug, Clone, Copy)]
-pub struct Synthetic {
+pub struct SyntheticWeights {
     /// Seed.
     pub seed: u64,
     /// Encoding of what is not quantised: bf16 as published, or f32.
-    pub stored: Encoding,
+    pub stored: WeightEncoding,
 }
 
 /// Numbers of one stream.
 const CHUNK: usize = 1 << 16;
 
-impl Synthetic {
+impl SyntheticWeights {
     /// Stream of a tensor: FNV-1a of the name, and the seed.
     fn stream(&self, name: &str) -> u64 {
         let start = 0xcbf2_9ce4_8422_2325 ^ self.seed;
@@ -42,9 +42,9 @@ impl Synthetic {
             .par_chunks_mut(CHUNK)
             .enumerate()
             .for_each(|(i, values)| {
-                let mut random = Random::new(stream.wrapping_add(i as u64));
+                let mut random = SplitMix64::new(stream.wrapping_add(i as u64));
                 random.next_u64();
-                let mut random = Random::new(random.next_u64());
+                let mut random = SplitMix64::new(random.next_u64());
                 for value in values {
                     let bits = random.next_u64();
                     let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
@@ -55,7 +55,7 @@ impl Synthetic {
     }
 }
 
-impl Source for Synthetic {
+impl WeightSource for SyntheticWeights {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError> {
         Ok(match name {
             name if name.ends_with("norm.weight") || name.contains("norm1.weight") => {
@@ -74,7 +74,7 @@ impl Source for Synthetic {
         &self,
         name: &str,
         (n, k): (usize, usize),
-        encoding: Option<Encoding>,
+        encoding: Option<WeightEncoding>,
     ) -> Result<Weights, PolicyError> {
         let values = self.normal(name, n * k, 1.0 / (k as f32).sqrt());
         Ok(Weights::encode(
@@ -85,16 +85,20 @@ impl Source for Synthetic {
         ))
     }
 
-    fn table(&self, name: &str, (count, width): (usize, usize)) -> Result<Table, PolicyError> {
+    fn table(
+        &self,
+        name: &str,
+        (count, width): (usize, usize),
+    ) -> Result<EmbeddingTable, PolicyError> {
         let values = self.normal(name, count * width, 0.02);
         let bytes: Vec<u8> = values
             .iter()
             .flat_map(|v| f32_to_bf16(*v).to_le_bytes())
             .collect();
-        Ok(Table {
+        Ok(EmbeddingTable {
             name: name.into(),
             dtype: FloatType::Bf16,
-            rows: Rows::Owned(bytes.into()),
+            rows: RowStorage::InMemory(bytes.into()),
             count,
             width,
         })

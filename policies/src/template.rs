@@ -3,7 +3,7 @@
 
 use crate::PolicyError;
 use crate::checkpoint::file_error;
-use crate::folder::{Folder, json};
+use crate::checkpoint_files::{CheckpointFiles, parse_json};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, context};
 use serde_json::{Value, json as value};
@@ -22,20 +22,23 @@ const SYSTEM: &str = "A chat between a curious human and an artificial intellige
 The assistant gives helpful, detailed, and polite answers to the human's questions.";
 
 /// What is before the images, between images and state, between state and instruction, and behind it.
-pub type Parts = [String; 4];
+pub type PromptSegments = [String; 4];
 
 /// The parts of the checkpoint's own template, or nothing where it has none.
 ///
 /// # Errors
 /// Names the file when the template cannot be read or applied, or loses an image, the state or the instruction.
-pub fn parts(folder: &dyn Folder, images: usize) -> Result<Option<Parts>, PolicyError> {
-    let Some((file, template)) = find(folder)? else {
+pub fn prompt_segments(
+    files: &dyn CheckpointFiles,
+    images: usize,
+) -> Result<Option<PromptSegments>, PolicyError> {
+    let Some((file, template)) = find(files)? else {
         return Ok(None);
     };
     let mut last = String::new();
     for messages in questions(images) {
         match render(&template, &messages) {
-            Ok(text) => match cut(&text, images) {
+            Ok(text) => match split_prompt(&text, images) {
                 Some(parts) => return Ok(Some(parts)),
                 None => last = format!("gives {text:?}"),
             },
@@ -45,25 +48,26 @@ pub fn parts(folder: &dyn Folder, images: usize) -> Result<Option<Parts>, Policy
     let what = format!(
         "chat template: {last}; expected {images} times {IMAGE}, {PROPRIO} and the instruction, in this order"
     );
-    Err(file_error(Path::new(&folder.place(file)), what))
+    Err(file_error(Path::new(&files.display_path(file)), what))
 }
 
 /// The template and the file it is in.
-fn find(folder: &dyn Folder) -> Result<Option<(&'static str, String)>, PolicyError> {
+fn find(files: &dyn CheckpointFiles) -> Result<Option<(&'static str, String)>, PolicyError> {
     const PLAIN: &str = "chat_template.jinja";
-    if let Some(bytes) = folder.read(PLAIN)? {
-        let text = String::from_utf8(bytes).map_err(|e| file_error(&folder.place(PLAIN), e))?;
+    if let Some(bytes) = files.read(PLAIN)? {
+        let text =
+            String::from_utf8(bytes).map_err(|e| file_error(&files.display_path(PLAIN), e))?;
         return Ok(Some((PLAIN, text)));
     }
     for file in ["chat_template.json", "tokenizer_config.json"] {
-        let found: Option<Value> = json(folder, file)?;
+        let found: Option<Value> = parse_json(files, file)?;
         let found = found.as_ref().and_then(|v| v.get("chat_template"));
         let Some(found) = found.filter(|v| !v.is_null()) else {
             continue;
         };
         let text = default(found).ok_or_else(|| {
             let what = "chat_template: expected a text, or a list with one of the name `default`";
-            file_error(&folder.place(file), what)
+            file_error(&files.display_path(file), what)
         })?;
         return Ok(Some((file, text.to_string())));
     }
@@ -118,7 +122,7 @@ fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> 
 }
 
 /// Cuts a rendered prompt; nothing where something is missing or twice.
-fn cut(text: &str, images: usize) -> Option<Parts> {
+fn split_prompt(text: &str, images: usize) -> Option<PromptSegments> {
     let text = text.strip_prefix(BOS).unwrap_or(text);
     let once = |what: &str| text.matches(what).count() == 1;
     if !once(PROPRIO) || !once(INSTRUCTION) {

@@ -1,19 +1,19 @@
 //! For tests of this and other crates: a tiny checkpoint of random weights, reproducible from a seed.
 
 use crate::checkpoint::TensorSpec;
-use crate::export::{ShortText, write_checkpoint};
+use crate::export::{WordLevelText, write_checkpoint};
 use crate::normalise::{Percentiles, Statistics};
-use crate::{Attention, Config, PolicyError, TensorSpecs, TextConfig, VisionConfig};
+use crate::{AttentionMask, Config, PolicyError, TensorSpecs, TextConfig, VisionConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// SplitMix64.
-pub struct Random(u64);
+pub struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     /// From a seed.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
+    pub fn new(seed: u64) -> SplitMix64 {
+        SplitMix64(seed)
     }
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
@@ -53,7 +53,7 @@ pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: 
         action_chunk: 8,
         action_dim: 7,
         proprio_dim: 8,
-        attention: Attention::Bidirectional,
+        attention: AttentionMask::Bidirectional,
         text_config: TextConfig {
             vocab_size,
             hidden_size: width,
@@ -83,8 +83,8 @@ pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: 
 }
 
 /// Random values for tensors: norms one, biases zero, weights normal with the inverse root of the inputs.
-pub fn random_tensors(specs: &[TensorSpec], random: &mut Random) -> BTreeMap<String, Vec<f32>> {
-    let values = |(name, shape): &TensorSpec, random: &mut Random| {
+pub fn random_tensors(specs: &[TensorSpec], random: &mut SplitMix64) -> BTreeMap<String, Vec<f32>> {
+    let values = |(name, shape): &TensorSpec, random: &mut SplitMix64| {
         let count = shape.iter().product();
         let inputs: usize = shape[1..].iter().product();
         if name.ends_with("bias") {
@@ -125,13 +125,13 @@ pub fn write_random_checkpoint(dir: &Path, config: &Config, seed: u64) -> Result
         q99: vec![0.15, 0.35, 1.3, 3.3, 0.9, 0.4, 0.04, 0.0],
         mask: None,
     };
-    let specs = TensorSpecs::of(config);
-    let mut random = Random::new(seed);
+    let specs = TensorSpecs::new(config);
+    let mut random = SplitMix64::new(seed);
     let mut values = BTreeMap::new();
     for specs in [&specs.model, &specs.head, &specs.proprio] {
         values.extend(random_tensors(specs, &mut random));
     }
-    let text = ShortText {
+    let text = WordLevelText {
         words: &WORDS,
         key: "spatial",
         statistics: &Statistics { action, proprio },

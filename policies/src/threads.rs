@@ -11,7 +11,7 @@ pub struct Threads {
 
 impl Threads {
     /// The calling thread only.
-    pub fn one() -> Threads {
+    pub fn single() -> Threads {
         Threads::default()
     }
 
@@ -39,7 +39,11 @@ impl Threads {
     }
 
     /// Does `work` on every item.
-    pub fn each<T: Send>(&self, items: impl Iterator<Item = T>, work: impl Fn(T) + Sync + Send) {
+    pub fn for_each<T: Send>(
+        &self,
+        items: impl Iterator<Item = T>,
+        work: impl Fn(T) + Sync + Send,
+    ) {
         match &self.pool {
             None => items.for_each(work),
             Some(pool) => {

@@ -2,52 +2,54 @@
 //! tanh GELU, biases everywhere, no final norm, all patches of the last layer; and DINOv2, which has a class token and
 //! registers in front, LayerScale and an erf GELU.
 
-use crate::attention::{Heads, Sequence, attention};
-use crate::linear::{Activation, Activations, Dest, Linear};
+use crate::attention::{AttentionInputs, AttentionShape, attention};
+use crate::linear::{Activation, ActivationFormat, Linear, StoreMode};
 use crate::ops::layer_norm;
-use crate::source::{Format, Part, Parts, Source, Vector, biased};
-use crate::workspace::{Workspace, split};
+use crate::scratch_buffers::{ScratchBuffers, split};
+use crate::weight_source::{
+    LayerFormat, Parameter, Parameters, VectorParameter, WeightSource, load_linear_with_bias,
+};
 use crate::{PolicyError, Trace, VisionConfig};
 
 /// Sizes and kind.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub struct VisionArchitecture {
     /// In front of all names.
     pub root: String,
     /// Width.
-    pub width: usize,
+    pub hidden_size: usize,
     /// Width of the feed-forward part.
-    pub wide: usize,
+    pub intermediate_size: usize,
     /// Layers.
     pub layers: usize,
     /// Heads.
     pub heads: usize,
     /// Side of the square input, pixels.
-    pub image: usize,
+    pub image_size: usize,
     /// Side of a patch, pixels.
-    pub patch: usize,
+    pub patch_size: usize,
     /// Epsilon of the norms.
-    pub eps: f32,
+    pub norm_eps: f32,
     /// Class token and registers in front of the patches; with them comes LayerScale.
-    pub prefix: usize,
+    pub prefix_tokens: usize,
     /// GELU of the feed-forward part.
     pub gelu: Activation,
     /// Whether inputs are wanted with ImageNet's mean and deviation instead of 0.5 and 0.5.
     pub imagenet: bool,
 }
 
-impl From<&VisionConfig> for Shape {
-    fn from(c: &VisionConfig) -> Shape {
-        Shape {
+impl From<&VisionConfig> for VisionArchitecture {
+    fn from(c: &VisionConfig) -> VisionArchitecture {
+        VisionArchitecture {
             root: "vision_tower.vision_model".into(),
-            width: c.hidden_size,
-            wide: c.intermediate_size,
+            hidden_size: c.hidden_size,
+            intermediate_size: c.intermediate_size,
             layers: c.num_hidden_layers,
             heads: c.num_attention_heads,
-            image: c.image_size,
-            patch: c.patch_size,
-            eps: c.layer_norm_eps,
-            prefix: 0,
+            image_size: c.image_size,
+            patch_size: c.patch_size,
+            norm_eps: c.layer_norm_eps,
+            prefix_tokens: 0,
             gelu: Activation::GeluTanh,
             imagenet: false,
         }
@@ -57,51 +59,51 @@ impl From<&VisionConfig> for Shape {
 /// Mean and deviation of red, green and blue.
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
-impl Shape {
+impl VisionArchitecture {
     /// Patches of one image.
     pub fn patches(&self) -> usize {
-        (self.image / self.patch).pow(2)
+        (self.image_size / self.patch_size).pow(2)
     }
 }
 
 /// The tower.
-pub struct Vision {
-    shape: Shape,
-    prefix: Option<Vector>,
+pub struct VisionTower {
+    shape: VisionArchitecture,
+    prefix: Option<VectorParameter>,
     patch: Linear,
-    positions: Vector,
-    layers: Vec<Layer>,
+    positions: VectorParameter,
+    layers: Vec<EncoderLayer>,
 }
 
-struct Layer {
-    norm1: Norm,
+struct EncoderLayer {
+    norm1: LayerNorm,
     q: Linear,
     k: Linear,
     v: Linear,
     out: Linear,
-    scale1: Option<Vector>,
-    norm2: Norm,
+    scale1: Option<VectorParameter>,
+    norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
-    scale2: Option<Vector>,
+    scale2: Option<VectorParameter>,
 }
 
-pub(crate) struct Norm {
-    weight: Vector,
-    bias: Vector,
+pub(crate) struct LayerNorm {
+    weight: VectorParameter,
+    bias: VectorParameter,
     eps: f32,
 }
 
-impl Norm {
+impl LayerNorm {
     pub(crate) fn load(
-        source: &dyn Source,
+        source: &dyn WeightSource,
         name: &str,
         len: usize,
         eps: f32,
-    ) -> Result<Norm, PolicyError> {
-        Ok(Norm {
-            weight: Vector::load(source, &format!("{name}.weight"), len)?,
-            bias: Vector::load(source, &format!("{name}.bias"), len)?,
+    ) -> Result<LayerNorm, PolicyError> {
+        Ok(LayerNorm {
+            weight: VectorParameter::load(source, &format!("{name}.weight"), len)?,
+            bias: VectorParameter::load(source, &format!("{name}.bias"), len)?,
             eps,
         })
     }
@@ -111,35 +113,35 @@ impl Norm {
         let row = &x[row * len..][..len];
         layer_norm(row, &self.weight.values, &self.bias.values, self.eps, out);
     }
-    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
-        see.push(("norms and biases", Part::Vector(&self.weight)));
-        see.push(("norms and biases", Part::Vector(&self.bias)));
+    pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
+        list.push(("norms and biases", Parameter::VectorParameter(&self.weight)));
+        list.push(("norms and biases", Parameter::VectorParameter(&self.bias)));
     }
 }
 
-impl Layer {
+impl EncoderLayer {
     fn load(
-        source: &dyn Source,
-        s: &Shape,
+        source: &dyn WeightSource,
+        s: &VisionArchitecture,
         i: usize,
-        format: Format,
-    ) -> Result<Layer, PolicyError> {
-        let (w, wide) = (s.width, s.wide);
+        format: LayerFormat,
+    ) -> Result<EncoderLayer, PolicyError> {
+        let (w, wide) = (s.hidden_size, s.intermediate_size);
         let name = |part: &str| format!("{}.encoder.layers.{i}.{part}", s.root);
-        let linear = |part: &str, n, k| biased(source, &name(part), (n, k), format);
+        let linear = |part: &str, n, k| load_linear_with_bias(source, &name(part), (n, k), format);
         let scale = |part: &str| {
-            (s.prefix > 0)
-                .then(|| Vector::load(source, &name(part), w))
+            (s.prefix_tokens > 0)
+                .then(|| VectorParameter::load(source, &name(part), w))
                 .transpose()
         };
-        Ok(Layer {
-            norm1: Norm::load(source, &name("layer_norm1"), w, s.eps)?,
+        Ok(EncoderLayer {
+            norm1: LayerNorm::load(source, &name("layer_norm1"), w, s.norm_eps)?,
             q: linear("self_attn.q_proj", w, w)?,
             k: linear("self_attn.k_proj", w, w)?,
             v: linear("self_attn.v_proj", w, w)?,
             out: linear("self_attn.out_proj", w, w)?,
             scale1: scale("layer_scale1.lambda1")?,
-            norm2: Norm::load(source, &name("layer_norm2"), w, s.eps)?,
+            norm2: LayerNorm::load(source, &name("layer_norm2"), w, s.norm_eps)?,
             fc1: linear("mlp.fc1", wide, w)?,
             fc2: linear("mlp.fc2", w, wide)?,
             scale2: scale("layer_scale2.lambda1")?,
@@ -148,84 +150,93 @@ impl Layer {
 }
 
 /// The residual stream, through LayerScale where there is one.
-fn residual(scale: &Option<Vector>) -> Dest<'_> {
+fn residual(scale: &Option<VectorParameter>) -> StoreMode<'_> {
     match scale {
-        Some(scale) => Dest::AddScaled(&scale.values),
-        None => Dest::Add,
+        Some(scale) => StoreMode::AccumulateScaled(&scale.values),
+        None => StoreMode::Accumulate,
     }
 }
 
-impl Vision {
+impl VisionTower {
     /// Takes the tower out of a source, layer by layer.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn load(source: &dyn Source, shape: Shape, format: Format) -> Result<Vision, PolicyError> {
-        let (w, root) = (shape.width, &shape.root);
+    pub fn load(
+        source: &dyn WeightSource,
+        shape: VisionArchitecture,
+        format: LayerFormat,
+    ) -> Result<VisionTower, PolicyError> {
+        let (w, root) = (shape.hidden_size, &shape.root);
         let patch = format!("{root}.embeddings.patch_embedding");
-        let pixels = 3 * shape.patch * shape.patch;
+        let pixels = 3 * shape.patch_size * shape.patch_size;
         let positions = format!("{root}.embeddings.position_embedding.weight");
         let prefix = format!("{root}.embeddings.prefix_tokens");
-        let layers = (0..shape.layers).map(|i| Layer::load(source, &shape, i, format));
-        Ok(Vision {
-            prefix: (shape.prefix > 0)
-                .then(|| Vector::load(source, &prefix, shape.prefix * w))
+        let layers = (0..shape.layers).map(|i| EncoderLayer::load(source, &shape, i, format));
+        Ok(VisionTower {
+            prefix: (shape.prefix_tokens > 0)
+                .then(|| VectorParameter::load(source, &prefix, shape.prefix_tokens * w))
                 .transpose()?,
-            patch: biased(source, &patch, (w, pixels), Format::STORED)?,
-            positions: Vector::load(source, &positions, shape.patches() * w)?,
+            patch: load_linear_with_bias(source, &patch, (w, pixels), LayerFormat::STORED)?,
+            positions: VectorParameter::load(source, &positions, shape.patches() * w)?,
             layers: layers.collect::<Result<_, PolicyError>>()?,
             shape,
         })
     }
 
     /// Sizes.
-    pub fn shape(&self) -> &Shape {
+    pub fn shape(&self) -> &VisionArchitecture {
         &self.shape
     }
 
     /// Features of images (each 3 x side x side, normalised) into `work.x`, one row per patch, image by image.
-    pub fn forward(&self, work: &mut Workspace, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+    pub fn forward(&self, work: &mut ScratchBuffers, images: &[Vec<f32>], trace: &mut Trace<'_>) {
         let s = &self.shape;
-        let (width, patches) = (s.width, s.patches());
-        let tokens = s.prefix + patches;
+        let (width, patches) = (s.hidden_size, s.patches());
+        let tokens = s.prefix_tokens + patches;
         let rows = images.len() * tokens;
-        let heads = Heads {
-            query: s.heads,
-            key_value: s.heads,
-            width: width / s.heads,
+        let heads = AttentionShape {
+            query_heads: s.heads,
+            key_value_heads: s.heads,
+            head_dim: width / s.heads,
             causal: false,
         };
         let form = self
             .layers
             .first()
-            .map_or(Activations::Float, |l| l.q.activations());
-        work.saw((rows, s.wide, form), (tokens, heads.width));
-        let Workspace {
+            .map_or(ActivationFormat::F32, |l| l.q.activations());
+        work.record_thread_scratch((rows, s.intermediate_size, form), (tokens, heads.head_dim));
+        let ScratchBuffers {
             threads,
-            staged,
-            packed,
+            inputs,
+            key_values,
             x,
-            arena,
+            scratch,
             ..
         } = work;
         let threads = &*threads;
-        let arena = arena.get(rows * (4 * width).max(s.wide));
+        let scratch = scratch.get(rows * (4 * width).max(s.intermediate_size));
         let x = x.get(rows * width);
-        let pixels = 3 * s.patch * s.patch;
-        staged.fill(
+        let pixels = 3 * s.patch_size * s.patch_size;
+        inputs.fill(
             threads,
             (images.len() * patches, pixels),
-            Activations::Float,
+            ActivationFormat::F32,
             |row, out| self.patch_row(&images[row / patches], row % patches, out),
         );
-        let seen = &mut arena[..images.len() * patches * width];
-        self.patch
-            .apply(threads, staged, Activation::None, Dest::Set, seen);
+        let seen = &mut scratch[..images.len() * patches * width];
+        self.patch.apply(
+            threads,
+            inputs,
+            Activation::None,
+            StoreMode::Overwrite,
+            seen,
+        );
         for (image, seen) in x
             .chunks_exact_mut(tokens * width)
             .zip(seen.chunks_exact(patches * width))
         {
-            let (front, image) = image.split_at_mut(s.prefix * width);
+            let (front, image) = image.split_at_mut(s.prefix_tokens * width);
             if let Some(prefix) = &self.prefix {
                 front.copy_from_slice(&prefix.values);
             }
@@ -236,41 +247,42 @@ impl Vision {
         trace("vision.hidden.0", x);
         for (i, l) in self.layers.iter().enumerate() {
             let form = l.q.activations();
-            let [q, k, v, mixed] = split(arena, [rows * width; 4]);
-            staged.fill(threads, (rows, width), form, |row, out| {
+            let [q, k, v, mixed] = split(scratch, [rows * width; 4]);
+            inputs.fill(threads, (rows, width), form, |row, out| {
                 l.norm1.row(x, row, out);
             });
             for (linear, out) in [(&l.q, &mut *q), (&l.k, &mut *k), (&l.v, &mut *v)] {
-                linear.apply(threads, staged, Activation::None, Dest::Set, out);
+                linear.apply(threads, inputs, Activation::None, StoreMode::Overwrite, out);
             }
             for (image, mixed) in mixed.chunks_exact_mut(tokens * width).enumerate() {
                 let range = image * tokens * width..(image + 1) * tokens * width;
-                let sequence = Sequence {
+                let sequence = AttentionInputs {
                     q: &q[range.clone()],
                     first: 0,
                     k: &k[range.clone()],
                     v: &v[range],
                     rope: None,
                 };
-                attention(threads, packed, sequence, heads, mixed);
+                attention(threads, key_values, sequence, heads, mixed);
             }
-            staged.copy(threads, mixed, width, form);
+            inputs.copy(threads, mixed, width, form);
             l.out
-                .apply(threads, staged, Activation::None, residual(&l.scale1), x);
-            staged.fill(threads, (rows, width), form, |row, out| {
+                .apply(threads, inputs, Activation::None, residual(&l.scale1), x);
+            inputs.fill(threads, (rows, width), form, |row, out| {
                 l.norm2.row(x, row, out);
             });
-            let wide = &mut arena[..rows * s.wide];
-            l.fc1.apply(threads, staged, s.gelu, Dest::Set, wide);
-            staged.copy(threads, wide, s.wide, form);
+            let wide = &mut scratch[..rows * s.intermediate_size];
+            l.fc1
+                .apply(threads, inputs, s.gelu, StoreMode::Overwrite, wide);
+            inputs.copy(threads, wide, s.intermediate_size, form);
             l.fc2
-                .apply(threads, staged, Activation::None, residual(&l.scale2), x);
+                .apply(threads, inputs, Activation::None, residual(&l.scale2), x);
             trace(&format!("vision.hidden.{}", i + 1), x);
         }
-        if s.prefix > 0 {
+        if s.prefix_tokens > 0 {
             // The patches move up over what stood in front of them.
             for image in 0..images.len() {
-                let from = (image * tokens + s.prefix) * width;
+                let from = (image * tokens + s.prefix_tokens) * width;
                 x.copy_within(from..from + patches * width, image * patches * width);
             }
         }
@@ -278,7 +290,7 @@ impl Vision {
 
     /// One patch as the convolution's weights lie: 3 x patch x patch.
     fn patch_row(&self, pixels: &[f32], index: usize, out: &mut [f32]) {
-        let (image, patch) = (self.shape.image, self.shape.patch);
+        let (image, patch) = (self.shape.image_size, self.shape.patch_size);
         let side = image / patch;
         let (py, px) = (index / side, index % side);
         for (i, out) in out.chunks_exact_mut(patch).enumerate() {
@@ -294,21 +306,21 @@ impl Vision {
         }
     }
 
-    pub(crate) fn parts<'a>(&'a self, see: &mut Parts<'a>) {
+    pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
         const PATCH: &str = "patch and position embedding";
-        see.push((PATCH, Part::Linear(&self.patch)));
-        see.push((PATCH, Part::Vector(&self.positions)));
+        list.push((PATCH, Parameter::Linear(&self.patch)));
+        list.push((PATCH, Parameter::VectorParameter(&self.positions)));
         if let Some(prefix) = &self.prefix {
-            see.push((PATCH, Part::Vector(prefix)));
+            list.push((PATCH, Parameter::VectorParameter(prefix)));
         }
         for l in &self.layers {
             for linear in [&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2] {
-                see.push(("vision linears", Part::Linear(linear)));
+                list.push(("vision linears", Parameter::Linear(linear)));
             }
-            l.norm1.parts(see);
-            l.norm2.parts(see);
+            l.norm1.parameters(list);
+            l.norm2.parameters(list);
             for scale in l.scale1.iter().chain(&l.scale2) {
-                see.push(("norms and biases", Part::Vector(scale)));
+                list.push(("norms and biases", Parameter::VectorParameter(scale)));
             }
         }
     }

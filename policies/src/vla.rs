@@ -1,13 +1,13 @@
 //! A checkpoint as a [`Policy`], over any weight format and either engine.
 
 use crate::checkpoint::file_error;
-use crate::folder::{Dir, Folder};
+use crate::checkpoint_files::{CheckpointDir, CheckpointFiles};
 use crate::normaliser::NormaliserChoice;
-use crate::packed::Packed;
+use crate::packed::PackedFile;
 use crate::processor::Processor;
 use crate::{
-    ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, Observation, PhaseTimes, Policy,
-    PolicyError, PolicyProtocol, Prompt, Threads, VlaNetwork, WeightFormat, Workspace,
+    ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, NetworkInput, Observation, PhaseTimes,
+    Policy, PolicyError, PolicyProtocol, ScratchBuffers, Threads, VlaNetwork, WeightFormat,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -60,13 +60,13 @@ impl From<WeightFormat> for VlaOptions {
 
 /// A checkpoint that acts.
 pub struct VlaPolicy {
-    model: Arc<Model>,
+    model: Arc<SharedModel>,
     tokens: usize,
-    work: Workspace,
+    buffers: ScratchBuffers,
 }
 
 /// Part that all instances share.
-struct Model {
+struct SharedModel {
     format: WeightFormat,
     engine: Engine,
     arithmetic: String,
@@ -96,13 +96,13 @@ impl VlaPolicy {
             return VlaPolicy::open_candle(path, &options);
         }
         if path.is_file() {
-            return VlaPolicy::open_packed(&Packed::open(path)?, &options);
+            return VlaPolicy::open_packed(&PackedFile::open(path)?, &options);
         }
         let checkpoint = Checkpoint::load(path)?;
         checkpoint.require_action()?;
         let network = BitVla::new(&checkpoint, options.format)?;
         let config = checkpoint.config();
-        VlaPolicy::assemble(Box::new(network), config, &Dir(path), &options)
+        VlaPolicy::assemble(Box::new(network), config, &CheckpointDir(path), &options)
     }
 
     fn open_candle(path: &Path, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
@@ -110,8 +110,8 @@ impl VlaPolicy {
         Err(file_error(path, what))
     }
 
-    fn open_packed(packed: &Packed, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
-        let (network, packed_as) = BitVla::of_packed(packed)?;
+    fn open_packed(packed: &PackedFile, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
+        let (network, packed_as) = BitVla::from_packed(packed)?;
         if packed_as != options.format {
             let what = format!(
                 "packed as {}, wanted as {}",
@@ -129,12 +129,12 @@ impl VlaPolicy {
     fn assemble(
         network: Box<dyn VlaNetwork>,
         config: &Config,
-        folder: &dyn Folder,
+        files: &dyn CheckpointFiles,
         options: &VlaOptions,
     ) -> Result<VlaPolicy, PolicyError> {
         let processor =
-            Processor::load(folder, config, network.architecture(), &options.normaliser)?;
-        let model = Model {
+            Processor::load(files, config, network.architecture(), &options.normaliser)?;
+        let model = SharedModel {
             format: options.format,
             engine: options.engine,
             arithmetic: network.arithmetic(),
@@ -144,7 +144,7 @@ impl VlaPolicy {
         Ok(VlaPolicy {
             model: Arc::new(model),
             tokens: 0,
-            work: Workspace::default(),
+            buffers: ScratchBuffers::default(),
         })
     }
 
@@ -176,17 +176,17 @@ impl VlaPolicy {
     }
 
     /// Another instance over the same weights, with buffers and threads of its own.
-    pub fn another(&self, threads: Threads) -> VlaPolicy {
+    pub fn for_worker(&self, threads: Threads) -> VlaPolicy {
         VlaPolicy {
             model: Arc::clone(&self.model),
             tokens: 0,
-            work: Workspace::new(threads),
+            buffers: ScratchBuffers::new(threads),
         }
     }
 
     /// Works with these threads from now on.
     pub fn set_threads(&mut self, threads: Threads) {
-        self.work.threads = threads;
+        self.buffers.threads = threads;
     }
 
     /// Tokens of the last query, those of the actions included.
@@ -216,7 +216,7 @@ impl Policy for VlaPolicy {
 
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError> {
         let start = Instant::now();
-        let Model {
+        let SharedModel {
             format,
             network,
             processor,
@@ -228,12 +228,12 @@ impl Policy for VlaPolicy {
             preprocessing: start.elapsed(),
             ..PhaseTimes::default()
         };
-        let prompt = Prompt {
+        let prompt = NetworkInput {
             tokens: &inputs.tokens,
             images: &inputs.images,
             proprio: &inputs.proprio,
         };
-        let normalised = network.forward(&mut self.work, prompt, &mut times, &mut |_, _| {})?;
+        let normalised = network.forward(&mut self.buffers, prompt, &mut times, &mut |_, _| {})?;
         let start = Instant::now();
         let actions = processor.decode(format.name(), &normalised)?;
         times.head += start.elapsed();
@@ -241,7 +241,7 @@ impl Policy for VlaPolicy {
     }
 
     fn memory(&self) -> MemoryLedger {
-        self.model.network.ledger(&self.work)
+        self.model.network.ledger(&self.buffers)
     }
 
     fn protocol(&self) -> PolicyProtocol {

@@ -2,7 +2,9 @@
 //! of normalised actions: an implementation that shares no kernel and no layer with ours.
 
 use bitvla_policies::testing::{WORDS, small_config, write_random_checkpoint};
-use bitvla_policies::{BitVla, Checkpoint, Config, PhaseTimes, Prompt, WeightFormat, Workspace};
+use bitvla_policies::{
+    BitVla, Checkpoint, Config, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat,
+};
 use candle_core::{D, Device, Result, Tensor, safetensors};
 use std::collections::HashMap;
 
@@ -212,13 +214,18 @@ fn the_full_precision_network_equals_a_plain_candle_one() {
     let checkpoint = Checkpoint::load(dir.path()).expect("checkpoint");
     let ours = BitVla::new(&checkpoint, WeightFormat::Full).expect("network");
     let mut times = PhaseTimes::default();
-    let asked = Prompt {
+    let asked = NetworkInput {
         tokens: &prompt,
         images: &images,
         proprio: &state,
     };
     let ours = ours
-        .forward(&mut Workspace::default(), asked, &mut times, &mut |_, _| {})
+        .forward(
+            &mut ScratchBuffers::default(),
+            asked,
+            &mut times,
+            &mut |_, _| {},
+        )
         .expect("forward");
     let apart = ours.iter().zip(&plain).map(|(a, b)| (a - b).abs());
     let most = apart.fold(0.0, f32::max);

@@ -4,9 +4,9 @@
 
 mod support;
 
-use bitvla_policies::checkpoint::{Stored, TensorFile};
-use bitvla_policies::pt::FloatType;
+use bitvla_policies::checkpoint::{StoredValues, TensorFile};
 use bitvla_policies::testing::write_tiny_checkpoint;
+use bitvla_policies::torch_checkpoint::FloatType;
 use bitvla_policies::{Checkpoint, TensorSpecs};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ fn write(path: &Path, tensors: &BTreeMap<String, Raw>) {
 /// Every value of a checkpoint by name.
 fn values(dir: &Path) -> BTreeMap<String, Vec<f32>> {
     let checkpoint = Checkpoint::load(dir).unwrap();
-    let specs = TensorSpecs::of(checkpoint.config());
+    let specs = TensorSpecs::new(checkpoint.config());
     let part = |file: &TensorFile, specs: &[(String, Vec<usize>)]| -> Vec<(String, Vec<f32>)> {
         let value = |(name, _): &(String, _)| (name.clone(), file.f32(name).unwrap());
         specs.iter().map(value).collect()
@@ -114,7 +114,7 @@ fn halves_are_widened() {
     }
     write(&path, &tensors);
     let checkpoint = Checkpoint::load(dir.path()).unwrap();
-    let Stored::F32(bias) = checkpoint.proprio().stored("fc1.bias").unwrap() else {
+    let StoredValues::F32(bias) = checkpoint.proprio().stored("fc1.bias").unwrap() else {
         panic!("bf16");
     };
     assert!(bias.iter().all(|&value| value == -0.5));

@@ -3,13 +3,15 @@
 //! repository or `BITVLA_GOLDEN`; says so loudly and passes where there is none.
 
 use bitvla_policies::checkpoint::bf16_to_f32;
-use bitvla_policies::kernels::ptq::{NF4, Nf4Blocks, Symmetric};
+use bitvla_policies::kernels::ptq::{NF4, Nf4Blocks, SymmetricInt};
 use bitvla_policies::kernels::quant::{
     QuantisedRows, pack_hf, pack_int2, quantise_weights, unpack_hf, unpack_int2,
 };
 use bitvla_policies::linear::{Linear, LinearFormat};
 use bitvla_policies::normalise::{Percentiles, gripper_to_env, quat_to_axis_angle};
-use bitvla_policies::{Attention, BitVla, Checkpoint, PhaseTimes, Prompt, WeightFormat, Workspace};
+use bitvla_policies::{
+    AttentionMask, BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat,
+};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -166,7 +168,7 @@ fn network(dir: &Path) {
     let checkpoint = Checkpoint::load(dir).unwrap();
     let mut network = BitVla::new(&checkpoint, format).unwrap();
     if about["attention"] == "causal" {
-        network.set_attention(Attention::Causal);
+        network.set_attention(AttentionMask::Causal);
     }
     let inputs = Tensors::read(&dir.join("inputs.safetensors"));
     let outputs = Tensors::read(&dir.join("outputs.safetensors"));
@@ -188,12 +190,12 @@ fn network(dir: &Path) {
         true => inputs.f32("proprio"),
         false => Vec::new(),
     };
-    let asked = Prompt {
+    let asked = NetworkInput {
         tokens: &prompt,
         images: &images,
         proprio: &proprio,
     };
-    let (mut work, mut times) = (Workspace::default(), PhaseTimes::default());
+    let (mut work, mut times) = (ScratchBuffers::default(), PhaseTimes::default());
     match checkpoint.has_head() {
         true => network.forward(&mut work, asked, &mut times, &mut trace),
         false => network.hidden_states(&mut work, asked, &mut times, &mut trace),
@@ -390,13 +392,13 @@ fn golden_o_ptq() {
         let t = Tensors::read(&dir.join("tensors.safetensors"));
         let (w, x) = (t.f32("w"), t.f32("x"));
         let (n, k) = (t.shape("w")[0], t.shape("w")[1]);
-        let int8 = Symmetric::int8_rows(&w, k);
+        let int8 = SymmetricInt::int8_rows(&w, k);
         assert_eq!(int8.codes, t.i8("int8_pc.q"));
         assert_eq!(int8.scales, t.f32("int8_pc.scale"));
         assert_eq!(int8.dequantise(), t.f32("int8_pc.dequant"));
         for group in [64, 128] {
             let name = format!("int4_g{group}");
-            let int4 = Symmetric::int4_groups(&w, k, group);
+            let int4 = SymmetricInt::int4_groups(&w, k, group);
             assert_eq!(int4.codes, t.i8(&format!("{name}.q")), "{name}");
             assert_eq!(int4.scales, t.f32(&format!("{name}.scale")), "{name}");
             assert_eq!(

@@ -6,8 +6,8 @@
 mod cases;
 
 use bitvla_policies::action_tokens::ActionTokens;
-use bitvla_policies::folder::Dir;
-use bitvla_policies::prompt::{ProcessorConfig, Prompter};
+use bitvla_policies::checkpoint_files::CheckpointDir;
+use bitvla_policies::prompt::{ProcessorConfig, PromptBuilder};
 use bitvla_policies::testing::small_config;
 use cases::cases;
 use serde_json::Value;
@@ -26,7 +26,8 @@ fn golden_prompts() {
         config.vision_config.patch_size = 14;
         config.text_config.bos_token_id = Some(128_000);
         let prompter =
-            Prompter::load(&Dir(&dir), &config, &ProcessorConfig::default()).expect("prompter");
+            PromptBuilder::load(&CheckpointDir(&dir), &config, &ProcessorConfig::default())
+                .expect("prompter");
         let rows = json(&dir.join("prompts.json"));
         let rows = rows.as_array().expect("rows");
         assert!(!rows.is_empty());

@@ -2,9 +2,9 @@
 //! template out of any of its files, statistics out of either of theirs. Golden prompts need `shared/golden/bitvla` beside
 //! the repository or `BITVLA_GOLDEN`; the test that uses them says so loudly and passes where there is none.
 
-use bitvla_policies::folder::Dir;
+use bitvla_policies::checkpoint_files::CheckpointDir;
 use bitvla_policies::normalise::Statistics;
-use bitvla_policies::prompt::{ProcessorConfig, Prompter};
+use bitvla_policies::prompt::{ProcessorConfig, PromptBuilder};
 use bitvla_policies::testing::{small_config, write_tiny_checkpoint};
 use bitvla_policies::{Checkpoint, Config, VlaPolicy, WeightFormat};
 use bitvla_policies::{NormaliserChoice, PolicyError, StatisticsTable};
@@ -65,7 +65,9 @@ fn chat_templates_give_the_golden_prompts() {
                 _ => write(&at(file), &json!({"chat_template": template})),
             }
             let own = ProcessorConfig::default();
-            let prompter = Prompter::load(&Dir(folder.path()), &published_config(), &own).unwrap();
+            let prompter =
+                PromptBuilder::load(&CheckpointDir(folder.path()), &published_config(), &own)
+                    .unwrap();
             for row in rows.as_array().unwrap() {
                 let ids = prompter.ids(row["task"].as_str().unwrap()).unwrap();
                 let runs = row["ids_run_length"].as_array().unwrap();
@@ -77,8 +79,8 @@ fn chat_templates_give_the_golden_prompts() {
             }
         }
         std::fs::write(at("chat_template.jinja"), "{{ messages[0]['role'] }}").unwrap();
-        let error = Prompter::load(
-            &Dir(folder.path()),
+        let error = PromptBuilder::load(
+            &CheckpointDir(folder.path()),
             &published_config(),
             &ProcessorConfig::default(),
         );
@@ -101,9 +103,13 @@ fn with_template(file: &str, content: &Value) -> Result<Vec<u32>, String> {
         _ => write(&dir.path().join(file), content),
     }
     let config = Checkpoint::load(dir.path()).unwrap().config().clone();
-    Prompter::load(&Dir(dir.path()), &config, &ProcessorConfig::default())
-        .and_then(|prompter| prompter.ids("pick up the plate"))
-        .map_err(|error| error.to_string())
+    PromptBuilder::load(
+        &CheckpointDir(dir.path()),
+        &config,
+        &ProcessorConfig::default(),
+    )
+    .and_then(|prompter| prompter.ids("pick up the plate"))
+    .map_err(|error| error.to_string())
 }
 
 /// The published evaluation asks with one message of the user. A template that has the words of the system for that
@@ -198,7 +204,7 @@ fn statistics_are_found_in_either_file() {
     let path = dir.path().join("dataset_statistics.json");
     let own: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let read = |recorded: Option<&str>| -> Result<Statistics, PolicyError> {
-        let table = StatisticsTable::read(&Dir(dir.path()))?;
+        let table = StatisticsTable::read(&CheckpointDir(dir.path()))?;
         table.get(table.choose(&NormaliserChoice::Recorded, recorded)?)
     };
     let wanted = read(Some("spatial")).unwrap();

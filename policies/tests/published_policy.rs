@@ -7,8 +7,8 @@ mod support;
 
 use bitvla_policies::checkpoint::TensorFile;
 use bitvla_policies::prompt::PUBLISHED_TEMPLATE;
-use bitvla_policies::pt::FloatType;
 use bitvla_policies::testing::{small_config, write_random_checkpoint};
+use bitvla_policies::torch_checkpoint::FloatType;
 use bitvla_policies::{Observation, VlaPolicy, WeightFormat};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};

@@ -5,7 +5,7 @@ use super::commands::all_cores;
 use crate::bench::prepare;
 use crate::{BenchPlan, BenchReport, EvalError, Model, bench, bench_table};
 use bitvla_policies::WeightFormat;
-use bitvla_policies::weights::Encoding;
+use bitvla_policies::weights::WeightEncoding;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -19,8 +19,8 @@ pub(super) fn measure(args: &BenchArgs) -> Result<ExitCode, EvalError> {
         model: args.model,
         format,
         stored: match args.dtype.as_str() {
-            "f32" => Encoding::F32,
-            _ => Encoding::Bf16,
+            "f32" => WeightEncoding::F32,
+            _ => WeightEncoding::Bf16,
         },
         checkpoint: (args.weights != "synthetic").then(|| args.weights.clone().into()),
         threads: args.threads.unwrap_or_else(all_cores),

@@ -4,13 +4,13 @@ use crate::frames::{SIDE, write_whole};
 use crate::net::{Layout, NetConfig};
 use crate::optim::AdamW;
 use anyhow::{Context, Result, ensure};
+use bitvla_policies::checkpoint_files::CheckpointDir;
 use bitvla_policies::export::{
-    SHORT_TEMPLATE, SPECIAL_TOKENS, ShortText, word_tokenizer, write_checkpoint,
+    SPECIAL_TOKENS, WORD_LEVEL_TEMPLATE, WordLevelText, word_tokenizer, write_checkpoint,
 };
-use bitvla_policies::folder::Dir;
 use bitvla_policies::normalise::Statistics;
-use bitvla_policies::prompt::{ProcessorConfig, Prompter, TOKENIZER_FILE};
-use bitvla_policies::{Attention, Config, TextConfig, VisionConfig};
+use bitvla_policies::prompt::{ProcessorConfig, PromptBuilder, TOKENIZER_FILE};
+use bitvla_policies::{AttentionMask, Config, TextConfig, VisionConfig};
 use bitvla_tasks::Suite;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -51,7 +51,7 @@ pub fn config(c: &NetConfig, ternary: bool) -> Config {
         action_chunk: c.chunk,
         action_dim: c.action_dim,
         proprio_dim: c.proprio,
-        attention: Attention::Bidirectional,
+        attention: AttentionMask::Bidirectional,
         text_config: TextConfig {
             vocab_size: c.vocab,
             hidden_size: c.width,
@@ -89,10 +89,10 @@ pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u
     let text = serde_json::to_string(&word_tokenizer(&words(suite)))?;
     write_whole(&scratch.join(TOKENIZER_FILE), text.as_bytes())?;
     let processor = ProcessorConfig {
-        prompt_template: Some(SHORT_TEMPLATE.into()),
+        prompt_template: Some(WORD_LEVEL_TEMPLATE.into()),
         ..ProcessorConfig::default()
     };
-    let prompter = Prompter::load(&Dir(scratch), &config(c, false), &processor)?;
+    let prompter = PromptBuilder::load(&CheckpointDir(scratch), &config(c, false), &processor)?;
     let ids = suite.tasks.iter().map(|t| prompter.ids(&t.instruction));
     Ok(ids.collect::<Result<_, _>>()?)
 }
@@ -115,7 +115,7 @@ pub fn export(
         .iter()
         .map(|s| (s.name.clone(), params[s.at..s.at + s.len()].to_vec()))
         .collect();
-    let text = ShortText {
+    let text = WordLevelText {
         words: &words(suite),
         key: &suite.name,
         statistics,

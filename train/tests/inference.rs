@@ -4,7 +4,7 @@
 //! what flips do.
 
 use anyhow::Result;
-use bitvla_policies::{BitVla, Checkpoint, PhaseTimes, Prompt, WeightFormat, Workspace as Acting};
+use bitvla_policies::{BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat};
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{export, net_config, prompts};
 use bitvla_train::net::{Item, Net, Quant, Workspace};
@@ -48,12 +48,12 @@ fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
                 target: Vec::new(),
             };
             let (first, second) = images.split_at(pixels);
-            let asked = Prompt {
+            let asked = NetworkInput {
                 tokens: &item.prompt,
                 images: &[first.to_vec(), second.to_vec()],
                 proprio: &item.proprio,
             };
-            let (mut work, mut times) = (Acting::default(), PhaseTimes::default());
+            let (mut work, mut times) = (ScratchBuffers::default(), PhaseTimes::default());
             let acted = inference.forward(&mut work, asked, &mut times, &mut |_, _| {})?;
             let items = std::slice::from_ref(&item);
             let trained = net.predict(&eff, items, &mut Workspace::default());

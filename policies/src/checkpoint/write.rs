@@ -1,6 +1,6 @@
 //! Writes tensors as the loader reads them.
 
-use super::floats::f32_to_bf16;
+use super::float_bits::f32_to_bf16;
 use super::{TensorSpec, file_error};
 use crate::PolicyError;
 use safetensors::tensor::{Dtype, TensorView};

@@ -4,21 +4,21 @@
 // Registers are met by their place in the tile.
 #![allow(clippy::needless_range_loop)]
 
-use super::avx512vnni::down_the_rows;
-use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
+use super::avx512vnni::for_row_tiles;
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
 use std::arch::x86_64::*;
 
 /// `c += x w` in integers, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX2; sizes as [`super::tiles::int8`] checks them.
+/// The processor has AVX2; sizes as [`super::panel::int8`] checks them.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+pub(super) unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
     for group in 0..t.groups {
         let c = c.as_mut_ptr();
-        match t.high {
-            false => down_the_rows!(low_tile, 2, t, (group, c), [4, 2, 1]),
-            true => down_the_rows!(high_tile, 2, t, (group, c), [4, 2, 1]),
+        match t.full_range {
+            false => for_row_tiles!(low_tile, 2, t, (group, c), [4, 2, 1]),
+            true => for_row_tiles!(high_tile, 2, t, (group, c), [4, 2, 1]),
         }
     }
 }
@@ -28,16 +28,16 @@ macro_rules! int8_tile {
     ($name:ident, [$($part:expr),*]) => {
         #[target_feature(enable = "avx2")]
         unsafe fn $name<const R: usize, const H: usize>(
-            t: &IntTile<'_>,
+            t: &Int8Panel<'_>,
             row: usize,
             (group, c): (usize, *mut i32),
         ) {
-            let width = t.groups * GROUP;
+            let width = t.groups * OUTPUT_GROUP;
             let ones = _mm256_set1_epi16(1);
             let mut acc = [[_mm256_setzero_si256(); H]; R];
             // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
             unsafe {
-                let c = c.add(row * width + group * GROUP);
+                let c = c.add(row * width + group * OUTPUT_GROUP);
                 for r in 0..R {
                     for h in 0..H {
                         acc[r][h] = match t.start {
@@ -48,7 +48,7 @@ macro_rules! int8_tile {
                 }
                 let x = t.x.as_ptr().add(row * t.ldx);
                 for quad in 0..t.quads {
-                    let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD);
+                    let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD_BYTES);
                     let w: [__m256i; H] =
                         std::array::from_fn(|h| _mm256_loadu_si256(w.add(32 * h).cast()));
                     for r in 0..R {
@@ -78,34 +78,34 @@ int8_tile!(high_tile, [0x7f, i8::MIN]);
 /// `c += a b` in f32, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; sizes as [`super::tiles::float`] checks them.
+/// The processor has AVX2 and FMA; sizes as [`super::panel::float`] checks them.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
+pub(super) unsafe fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
     for group in 0..t.groups {
         let c = c.as_mut_ptr();
-        down_the_rows!(float_tile, 2, t, (group, c, ldc), [6, 4, 2, 1]);
+        for_row_tiles!(float_tile, 2, t, (group, c, ldc), [6, 4, 2, 1]);
     }
 }
 
 #[target_feature(enable = "avx2,fma")]
 unsafe fn float_tile<const R: usize, const H: usize>(
-    t: &FloatTile<'_>,
+    t: &F32Panel<'_>,
     row: usize,
     (group, c, ldc): (usize, *mut f32, usize),
 ) {
     let mut acc = [[_mm256_setzero_ps(); H]; R];
     // SAFETY: rows row..row + R, `k` rows of the panel and the tile of outputs exist.
     unsafe {
-        let c = c.add(row * ldc + group * GROUP);
+        let c = c.add(row * ldc + group * OUTPUT_GROUP);
         for r in 0..R {
             for h in 0..H {
-                if !t.fresh {
+                if !t.overwrite {
                     acc[r][h] = _mm256_loadu_ps(c.add(r * ldc + 8 * h));
                 }
             }
         }
         let a = t.a.as_ptr().add(row * t.lda);
-        let mut b = t.b.as_ptr().wrapping_add(group * GROUP);
+        let mut b = t.b.as_ptr().wrapping_add(group * OUTPUT_GROUP);
         for i in 0..t.k {
             let w: [__m256; H] = std::array::from_fn(|h| _mm256_loadu_ps(b.add(8 * h)));
             for r in 0..R {

@@ -4,14 +4,14 @@
 // Registers are met by their place in the tile.
 #![allow(clippy::needless_range_loop)]
 
-use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
 use std::arch::x86_64::*;
 
 /// Steps of an unrolled loop: pointers move once for all of them, so that little beside the products wants a port.
 const STEPS: usize = 4;
 
 /// Runs `tile::<ROWS, GROUPS>` down all rows, the tallest tile first.
-macro_rules! down_the_rows {
+macro_rules! for_row_tiles {
     ($tile:ident, $groups:literal, $t:ident, $to:expr, [$($rows:literal),*]) => {{
         let mut row = 0;
         while row < $t.rows {
@@ -24,26 +24,26 @@ macro_rules! down_the_rows {
         }
     }};
 }
-pub(super) use down_the_rows;
+pub(super) use for_row_tiles;
 
 /// `c += x w` in integers, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW and VNNI; sizes as [`super::tiles::int8`] checks them.
+/// The processor has AVX-512 F, BW and VNNI; sizes as [`super::panel::int8`] checks them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) unsafe fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+pub(super) unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
     let c = c.as_mut_ptr();
     match t.groups {
-        4 => down_the_rows!(int8_tile, 4, t, c, [6, 5, 4, 3, 2, 1]),
-        3 => down_the_rows!(int8_tile, 3, t, c, [8, 6, 4, 2, 1]),
-        2 => down_the_rows!(int8_tile, 2, t, c, [12, 6, 3, 2, 1]),
-        _ => down_the_rows!(int8_tile, 1, t, c, [12, 6, 3, 2, 1]),
+        4 => for_row_tiles!(int8_tile, 4, t, c, [6, 5, 4, 3, 2, 1]),
+        3 => for_row_tiles!(int8_tile, 3, t, c, [8, 6, 4, 2, 1]),
+        2 => for_row_tiles!(int8_tile, 2, t, c, [12, 6, 3, 2, 1]),
+        _ => for_row_tiles!(int8_tile, 1, t, c, [12, 6, 3, 2, 1]),
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn int8_tile<const R: usize, const G: usize>(t: &IntTile<'_>, row: usize, c: *mut i32) {
-    let width = G * GROUP;
+unsafe fn int8_tile<const R: usize, const G: usize>(t: &Int8Panel<'_>, row: usize, c: *mut i32) {
+    let width = G * OUTPUT_GROUP;
     let mut acc = [[_mm512_setzero_si512(); G]; R];
     // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
     unsafe {
@@ -52,7 +52,7 @@ unsafe fn int8_tile<const R: usize, const G: usize>(t: &IntTile<'_>, row: usize,
             for g in 0..G {
                 acc[r][g] = match t.start {
                     Some(start) => _mm512_set1_epi32(start[row + r]),
-                    None => _mm512_loadu_si512(c.add(r * width + g * GROUP).cast()),
+                    None => _mm512_loadu_si512(c.add(r * width + g * OUTPUT_GROUP).cast()),
                 };
             }
         }
@@ -72,7 +72,7 @@ unsafe fn int8_tile<const R: usize, const G: usize>(t: &IntTile<'_>, row: usize,
         }
         for r in 0..R {
             for g in 0..G {
-                _mm512_storeu_si512(c.add(r * width + g * GROUP).cast(), acc[r][g]);
+                _mm512_storeu_si512(c.add(r * width + g * OUTPUT_GROUP).cast(), acc[r][g]);
             }
         }
     }
@@ -93,9 +93,9 @@ unsafe fn int8_step<const R: usize, const G: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let w = w.add(quad * G * QUAD);
+        let w = w.add(quad * G * QUAD_BYTES);
         let w: [__m512i; G] =
-            std::array::from_fn(|g| _mm512_loadu_si512(w.add((step * G + g) * QUAD).cast()));
+            std::array::from_fn(|g| _mm512_loadu_si512(w.add((step * G + g) * QUAD_BYTES).cast()));
         for r in 0..R {
             let four = rows[r].add(4 * quad).add(4 * step).cast::<i32>();
             let x = _mm512_set1_epi32(four.read_unaligned());
@@ -109,21 +109,21 @@ unsafe fn int8_step<const R: usize, const G: usize>(
 /// `c += a b` in f32, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX-512 F; sizes as [`super::tiles::float`] checks them.
+/// The processor has AVX-512 F; sizes as [`super::panel::float`] checks them.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
+pub(super) unsafe fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
     let c = c.as_mut_ptr();
     match t.groups {
-        4 => down_the_rows!(float_tile, 4, t, (c, ldc), [6, 5, 4, 3, 2, 1]),
-        3 => down_the_rows!(float_tile, 3, t, (c, ldc), [8, 6, 4, 2, 1]),
-        2 => down_the_rows!(float_tile, 2, t, (c, ldc), [12, 6, 3, 2, 1]),
-        _ => down_the_rows!(float_tile, 1, t, (c, ldc), [12, 6, 3, 2, 1]),
+        4 => for_row_tiles!(float_tile, 4, t, (c, ldc), [6, 5, 4, 3, 2, 1]),
+        3 => for_row_tiles!(float_tile, 3, t, (c, ldc), [8, 6, 4, 2, 1]),
+        2 => for_row_tiles!(float_tile, 2, t, (c, ldc), [12, 6, 3, 2, 1]),
+        _ => for_row_tiles!(float_tile, 1, t, (c, ldc), [12, 6, 3, 2, 1]),
     }
 }
 
 #[target_feature(enable = "avx512f")]
 unsafe fn float_tile<const R: usize, const G: usize>(
-    t: &FloatTile<'_>,
+    t: &F32Panel<'_>,
     row: usize,
     (c, ldc): (*mut f32, usize),
 ) {
@@ -133,8 +133,8 @@ unsafe fn float_tile<const R: usize, const G: usize>(
         let c = c.add(row * ldc);
         for r in 0..R {
             for g in 0..G {
-                if !t.fresh {
-                    acc[r][g] = _mm512_loadu_ps(c.add(r * ldc + g * GROUP));
+                if !t.overwrite {
+                    acc[r][g] = _mm512_loadu_ps(c.add(r * ldc + g * OUTPUT_GROUP));
                 }
             }
         }
@@ -156,7 +156,7 @@ unsafe fn float_tile<const R: usize, const G: usize>(
         }
         for r in 0..R {
             for g in 0..G {
-                _mm512_storeu_ps(c.add(r * ldc + g * GROUP), acc[r][g]);
+                _mm512_storeu_ps(c.add(r * ldc + g * OUTPUT_GROUP), acc[r][g]);
             }
         }
     }
@@ -177,7 +177,7 @@ unsafe fn float_step<const R: usize, const G: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let w: [__m512; G] = std::array::from_fn(|g| _mm512_loadu_ps(b.add(g * GROUP)));
+        let w: [__m512; G] = std::array::from_fn(|g| _mm512_loadu_ps(b.add(g * OUTPUT_GROUP)));
         for r in 0..R {
             let a = _mm512_set1_ps(*rows[r].add(i).add(step));
             for g in 0..G {

@@ -3,34 +3,34 @@
 // Registers are met by their place in the tile.
 #![allow(clippy::needless_range_loop)]
 
-use super::avx512vnni::down_the_rows;
-use super::tiles::{GROUP, IntTile, QUAD};
+use super::avx512vnni::for_row_tiles;
+use super::panel::{Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
 use std::arch::x86_64::*;
 
 /// `c += x w` in integers, see the scalar twin.
 ///
 /// # Safety
-/// The processor has AVX2 and AVX-VNNI; sizes as [`super::tiles::int8`] checks them.
+/// The processor has AVX2 and AVX-VNNI; sizes as [`super::panel::int8`] checks them.
 #[target_feature(enable = "avx2,avxvnni")]
-pub(super) unsafe fn int8(t: &IntTile<'_>, c: &mut [i32]) {
+pub(super) unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
     for group in 0..t.groups {
         let c = c.as_mut_ptr();
-        down_the_rows!(tile, 2, t, (group, c), [6, 4, 2, 1]);
+        for_row_tiles!(tile, 2, t, (group, c), [6, 4, 2, 1]);
     }
 }
 
 /// `H` registers of eight sums for each of `R` rows.
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn tile<const R: usize, const H: usize>(
-    t: &IntTile<'_>,
+    t: &Int8Panel<'_>,
     row: usize,
     (group, c): (usize, *mut i32),
 ) {
-    let width = t.groups * GROUP;
+    let width = t.groups * OUTPUT_GROUP;
     let mut acc = [[_mm256_setzero_si256(); H]; R];
     // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
     unsafe {
-        let c = c.add(row * width + group * GROUP);
+        let c = c.add(row * width + group * OUTPUT_GROUP);
         for r in 0..R {
             for h in 0..H {
                 acc[r][h] = match t.start {
@@ -41,7 +41,7 @@ unsafe fn tile<const R: usize, const H: usize>(
         }
         let x = t.x.as_ptr().add(row * t.ldx);
         for quad in 0..t.quads {
-            let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD);
+            let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD_BYTES);
             let w: [__m256i; H] = std::array::from_fn(|h| _mm256_loadu_si256(w.add(32 * h).cast()));
             for r in 0..R {
                 let four = x.add(r * t.ldx + 4 * quad).cast::<i32>().read_unaligned();

@@ -10,12 +10,12 @@ mod avx512vnni;
 mod avxvnni;
 pub mod gemm_f32;
 mod isa;
+pub mod panel;
 pub mod peak;
 pub mod ptq;
 pub mod quant;
 mod scalar;
 mod ternary;
-pub mod tiles;
 
 pub use isa::Isa;
 pub(crate) use isa::multiversion;

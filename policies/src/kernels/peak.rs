@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// Operations a second (a multiplication and an addition are two) on all threads together.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Peak {
+pub struct PeakThroughput {
     /// Bytes, 10^9.
     pub int8_gops: f64,
     /// f32, 10^9.
@@ -47,7 +47,7 @@ pub fn float(isa: Isa, rounds: usize) -> (f32, usize) {
 
 /// Measures for about a fifth of a second, on `threads` threads at once, what the processor can do right now: its clock
 /// follows its temperature and its neighbours. The best of a few tries, which no neighbour disturbed.
-pub fn measure(threads: usize) -> Peak {
+pub fn measure(threads: usize) -> PeakThroughput {
     let isa = Isa::active();
     let rounds = if isa == Isa::Scalar {
         20_000
@@ -65,7 +65,7 @@ pub fn measure(threads: usize) -> Peak {
         };
         (0..5).map(|_| once()).fold(0.0, f64::max)
     };
-    Peak {
+    PeakThroughput {
         int8_gops: rate(&|| {
             let (sum, products) = int8(isa, rounds);
             std::hint::black_box(sum);

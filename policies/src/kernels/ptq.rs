@@ -3,7 +3,7 @@
 
 /// Symmetric integers with one scale per chunk of a row: codes `-top..=top`, scale absmax / `top`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Symmetric {
+pub struct SymmetricInt {
     /// `[n, k]`, one code a byte.
     pub codes: Vec<i8>,
     /// `[n, k / chunk]`, rounded up.
@@ -15,19 +15,19 @@ pub struct Symmetric {
 /// Least absolute maximum, so that zeros have a scale.
 const LEAST: f32 = 1e-8;
 
-impl Symmetric {
+impl SymmetricInt {
     /// int8, codes -127..=127, one scale per row of `k` numbers.
-    pub fn int8_rows(w: &[f32], k: usize) -> Symmetric {
-        Symmetric::new(w, k, k, 127.0)
+    pub fn int8_rows(w: &[f32], k: usize) -> SymmetricInt {
+        SymmetricInt::new(w, k, k, 127.0)
     }
 
     /// int4, codes -7..=7, one scale per `group` inputs of a row; the last group of a row may be shorter.
-    pub fn int4_groups(w: &[f32], k: usize, group: usize) -> Symmetric {
-        Symmetric::new(w, k, group, 7.0)
+    pub fn int4_groups(w: &[f32], k: usize, group: usize) -> SymmetricInt {
+        SymmetricInt::new(w, k, group, 7.0)
     }
 
     /// Halves go to the even code.
-    fn new(w: &[f32], k: usize, chunk: usize, top: f32) -> Symmetric {
+    fn new(w: &[f32], k: usize, chunk: usize, top: f32) -> SymmetricInt {
         let mut codes = Vec::with_capacity(w.len());
         let mut scales = Vec::with_capacity(w.len() / chunk);
         for part in w.chunks(k).flat_map(|row| row.chunks(chunk)) {
@@ -36,7 +36,7 @@ impl Symmetric {
             codes.extend(part.iter().map(code));
             scales.push(scale);
         }
-        Symmetric {
+        SymmetricInt {
             codes,
             scales,
             k,

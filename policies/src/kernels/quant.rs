@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 /// Ternary weights of one tensor: `value = code * absmean`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ternary {
+pub struct TernaryWeights {
     /// Codes in {-1, 0, 1}.
     pub codes: Vec<i8>,
     /// `max(mean |w|, 1e-5)`.
@@ -15,19 +15,19 @@ pub struct Ternary {
 const CHUNK: usize = 1 << 16;
 
 /// Per-tensor absmean quantiser of weights; the mean is summed in f64, chunk by chunk, ties go to even.
-pub fn quantise_weights(w: &[f32]) -> Ternary {
-    let sums: Vec<f64> = w.par_chunks(CHUNK).map(magnitudes).collect();
+pub fn quantise_weights(w: &[f32]) -> TernaryWeights {
+    let sums: Vec<f64> = w.par_chunks(CHUNK).map(sum_of_magnitudes).collect();
     let sum: f64 = sums.iter().sum();
     let absmean = ((sum / w.len().max(1) as f64) as f32).max(1e-5);
     let mut codes = vec![0i8; w.len()];
     let parts = codes.par_chunks_mut(CHUNK).zip(w.par_chunks(CHUNK));
     parts.for_each(|(codes, w)| ternary_codes(w, 1.0 / absmean, codes));
-    Ternary { codes, absmean }
+    TernaryWeights { codes, absmean }
 }
 
 super::multiversion! {
     /// Sum of the magnitudes over eight lanes.
-    fn magnitudes(w: &[f32]) -> f64 {
+    fn sum_of_magnitudes(w: &[f32]) -> f64 {
         let (chunks, rest) = w.as_chunks::<8>();
         let mut lanes = [0f64; 8];
         for chunk in chunks {
@@ -51,7 +51,7 @@ super::multiversion! {
     }
 }
 
-impl Ternary {
+impl TernaryWeights {
     /// The weights as floats, `code / (1 / absmean)` as in the reference.
     pub fn dequantise(&self) -> Vec<f32> {
         let inverse = 1.0 / self.absmean;
@@ -80,7 +80,7 @@ impl QuantisedRows {
     /// The same into the buffers at hand.
     pub fn refill(&mut self, x: &[f32], k: usize) {
         let stride = self.reshape(x.len() / k, k);
-        let (codes, scales, sums) = self.parts();
+        let (codes, scales, sums) = self.parts_mut();
         let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
         for (x, ((codes, scale), sum)) in x.chunks_exact(k).zip(rows) {
             (*scale, *sum) = quantise_row(x, &mut codes[..k]);
@@ -101,7 +101,7 @@ impl QuantisedRows {
     }
 
     /// Codes, scales and sums, to be written.
-    pub(crate) fn parts(&mut self) -> (&mut [i8], &mut [f32], &mut [i32]) {
+    pub(crate) fn parts_mut(&mut self) -> (&mut [i8], &mut [f32], &mut [i32]) {
         (&mut self.codes, &mut self.scales, &mut self.sums)
     }
 

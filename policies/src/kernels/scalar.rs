@@ -1,16 +1,16 @@
 //! The plain twins that every other path is compared with.
 
-use super::tiles::{FloatTile, GROUP, IntTile, QUAD};
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
 
 /// `c += x w` in integers.
-pub(super) fn int8(t: &IntTile<'_>, c: &mut [i32]) {
-    let width = t.groups * GROUP;
+pub(super) fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
+    let width = t.groups * OUTPUT_GROUP;
     for (row, c) in c.chunks_exact_mut(width).take(t.rows).enumerate() {
         if let Some(start) = t.start {
             c.fill(start[row]);
         }
         let x = &t.x[row * t.ldx..][..4 * t.quads];
-        let panel = t.w.chunks_exact(t.groups * QUAD);
+        let panel = t.w.chunks_exact(t.groups * QUAD_BYTES);
         for (x, w) in x.as_chunks::<4>().0.iter().zip(panel) {
             for (c, w) in c.iter_mut().zip(w.as_chunks::<4>().0) {
                 for (x, w) in x.iter().zip(w) {
@@ -22,11 +22,11 @@ pub(super) fn int8(t: &IntTile<'_>, c: &mut [i32]) {
 }
 
 /// `c += a b` in f32, one chain of fused multiply-adds per output.
-pub(super) fn float(t: &FloatTile<'_>, c: &mut [f32], ldc: usize) {
-    let width = t.groups * GROUP;
+pub(super) fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
+    let width = t.groups * OUTPUT_GROUP;
     for row in 0..t.rows {
         let c = &mut c[row * ldc..][..width];
-        if t.fresh {
+        if t.overwrite {
             c.fill(0.0);
         }
         for (i, a) in t.a[row * t.lda..][..t.k].iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Packed ternary weights: two bits each, and their exact products with int8 activations.
 
+use super::panel::{AlignedBuffer, Int8Panel, OUTPUT_GROUP, QUAD_BYTES, int8, panels};
 use super::quant::QuantisedRows;
-use super::tiles::{Aligned, GROUP, IntTile, QUAD, int8, panels};
 use super::{Isa, multiversion};
 use crate::weights::unpack_ternary;
 use std::cell::RefCell;
@@ -118,35 +118,35 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
     let starts: Vec<i32> = x.sums().iter().map(|total| -total).collect();
     SCRATCH.with_borrow_mut(|(panel, sums)| {
         for (first, count) in panels(n / BLOCK_N) {
-            let width = count * GROUP;
-            let panel = panel.get(4 * w.steps() * count * QUAD);
+            let width = count * OUTPUT_GROUP;
+            let panel = panel.get(4 * w.steps() * count * QUAD_BYTES);
             for g in 0..count {
                 let bytes = w.steps() * BLOCK_BYTES;
                 let blocks = &w.blocks[(first + g) * bytes..][..bytes];
                 unpack_ternary(blocks, 4 * w.steps(), g, count, panel);
             }
             let sums = sums.get(rows * width);
-            let tile = IntTile {
+            let tile = Int8Panel {
                 rows,
                 x: x.codes(),
                 ldx: x.stride(),
                 quads: 4 * w.steps(),
                 w: panel,
                 groups: count,
-                high: false,
+                full_range: false,
                 start: Some(&starts),
             };
             int8(isa, &tile, sums);
             let out = out.chunks_exact_mut(n).zip(sums.chunks_exact(width));
             for (out, sums) in out {
-                out[first * GROUP..][..width].copy_from_slice(sums);
+                out[first * OUTPUT_GROUP..][..width].copy_from_slice(sums);
             }
         }
     });
 }
 
 thread_local! {
-    static SCRATCH: RefCell<(Aligned<u8>, Aligned<i32>)> = RefCell::new((Aligned::default(), Aligned::default()));
+    static SCRATCH: RefCell<(AlignedBuffer<u8>, AlignedBuffer<i32>)> = RefCell::new((AlignedBuffer::default(), AlignedBuffer::default()));
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
         fn ternary_paths_agree_bit_for_bit(m in 1usize..20, n in 1usize..50, k in 1usize..90, seed in any::<u64>()) {
-            let mut random = crate::testing::Random::new(seed);
+            let mut random = crate::testing::SplitMix64::new(seed);
             let codes: Vec<i8> = (0..n * k).map(|_| (random.next_u64() % 3) as i8 - 1).collect();
             let x: Vec<f32> = (0..m * k).map(|_| random.normal()).collect();
             let w = PackedTernary::pack(n, k, &codes);

@@ -62,7 +62,7 @@ mod tests {
             resize_area(&vec![77; 256 * 256 * 3], 256, 112),
             vec![77; 112 * 112 * 3]
         );
-        let mut random = crate::testing::Random::new(1);
+        let mut random = crate::testing::SplitMix64::new(1);
         let frame: Vec<u8> = (0..64 * 64 * 3).map(|_| random.next_u64() as u8).collect();
         assert_eq!(resize_area(&frame, 64, 64), frame);
         let half = resize_area(&frame, 64, 32);

@@ -182,7 +182,7 @@ mod tests {
             (6, "45ca269048c10f8a"),
         ];
         for (side, wanted) in recorded {
-            let mut random = crate::testing::Random::new(side as u64);
+            let mut random = crate::testing::SplitMix64::new(side as u64);
             let frame: Vec<u8> = (0..side * side * 3)
                 .map(|_| random.next_u64() as u8)
                 .collect();

@@ -116,7 +116,7 @@ mod tests {
             let wanted = ((x as f32 + 0.5) * 64.0 / 56.0 - 0.5) * 3.0 + 20.0;
             assert!((f32::from(resized[3 * x]) - wanted).abs() <= 1.0, "{x}");
         }
-        let mut random = crate::testing::Random::new(1);
+        let mut random = crate::testing::SplitMix64::new(1);
         let frame: Vec<u8> = (0..from * from * 3)
             .map(|_| random.next_u64() as u8)
             .collect();

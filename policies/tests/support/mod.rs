@@ -1,7 +1,7 @@
 //! Writes torch files byte by byte, as `torch.save` of a state dict does: protocol 2 with every value remembered, the
 //! `_metadata` of a module, stored entries with padded data, sizes behind the data and 64-bit records at the end.
 
-use bitvla_policies::pt::FloatType;
+use bitvla_policies::torch_checkpoint::FloatType;
 
 /// A tensor to write.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 
 use crate::PolicyError;
 use crate::checkpoint::{bf16_to_f32, f16_to_f32, file_error};
-use crate::linear::{Activations, Linear};
-use crate::pt::FloatType;
-use crate::weights::{Encoding, Weights};
+use crate::linear::{ActivationFormat, Linear};
+use crate::torch_checkpoint::FloatType;
+use crate::weights::{WeightEncoding, Weights};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// In front of the names of the action head.
-pub const HEAD: &str = "action_head.";
+pub const ACTION_HEAD_PREFIX: &str = "action_head.";
 /// In front of the names of the proprioception projector.
-pub const PROPRIO: &str = "proprio_projector.";
+pub const PROPRIO_PREFIX: &str = "proprio_projector.";
 
 /// Gives tensors by name.
-pub trait Source {
+pub trait WeightSource {
     /// Values of a small tensor.
     ///
     /// # Errors
@@ -33,35 +33,35 @@ pub trait Source {
         &self,
         name: &str,
         size: (usize, usize),
-        encoding: Option<Encoding>,
+        encoding: Option<WeightEncoding>,
     ) -> Result<Weights, PolicyError>;
 
     /// Rows that are read one at a time.
     ///
     /// # Errors
     /// Names file and tensor.
-    fn table(&self, name: &str, size: (usize, usize)) -> Result<Table, PolicyError>;
+    fn table(&self, name: &str, size: (usize, usize)) -> Result<EmbeddingTable, PolicyError>;
 }
 
 /// What a linear layer is to be: an encoding of its weights, or as they are stored, and the form of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Format {
+pub struct LayerFormat {
     /// Encoding of the weights, as stored where there is none.
-    pub encoding: Option<Encoding>,
+    pub encoding: Option<WeightEncoding>,
     /// Form of the inputs.
-    pub activations: Activations,
+    pub activations: ActivationFormat,
 }
 
-impl Format {
+impl LayerFormat {
     /// Weights as stored, f32 inputs.
-    pub const STORED: Format = Format {
+    pub const STORED: LayerFormat = LayerFormat {
         encoding: None,
-        activations: Activations::Float,
+        activations: ActivationFormat::F32,
     };
 
     /// Weights in an encoding.
-    pub const fn of(encoding: Encoding, activations: Activations) -> Format {
-        Format {
+    pub const fn of(encoding: WeightEncoding, activations: ActivationFormat) -> LayerFormat {
+        LayerFormat {
             encoding: Some(encoding),
             activations,
         }
@@ -72,47 +72,61 @@ impl Format {
 ///
 /// # Errors
 /// Names file and tensor.
-pub fn linear(
-    source: &dyn Source,
+pub fn load_linear(
+    source: &dyn WeightSource,
     name: &str,
     size: (usize, usize),
-    format: Format,
+    format: LayerFormat,
 ) -> Result<Linear, PolicyError> {
     let weights = source.weights(name, size, format.encoding)?;
-    Ok(Linear::of(name, weights, None, format.activations))
+    Ok(Linear::from_weights(
+        name,
+        weights,
+        None,
+        format.activations,
+    ))
 }
 
 /// A layer `NAME.weight` and `NAME.bias`.
 ///
 /// # Errors
 /// Names file and tensor.
-pub fn biased(
-    source: &dyn Source,
+pub fn load_linear_with_bias(
+    source: &dyn WeightSource,
     name: &str,
     size: (usize, usize),
-    format: Format,
+    format: LayerFormat,
 ) -> Result<Linear, PolicyError> {
     let weights = source.weights(name, size, format.encoding)?;
     let bias = source.vector(&format!("{name}.bias"), size.0)?;
-    Ok(Linear::of(name, weights, Some(bias), format.activations))
+    Ok(Linear::from_weights(
+        name,
+        weights,
+        Some(bias),
+        format.activations,
+    ))
 }
 
 /// Values with their name.
 #[derive(Debug, Clone)]
-pub struct Vector {
+pub struct VectorParameter {
     /// Name in the checkpoint.
     pub name: String,
     /// The values.
     pub values: Vec<f32>,
 }
 
-impl Vector {
+impl VectorParameter {
     /// From a source.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn load(source: &dyn Source, name: &str, len: usize) -> Result<Vector, PolicyError> {
-        Ok(Vector {
+    pub fn load(
+        source: &dyn WeightSource,
+        name: &str,
+        len: usize,
+    ) -> Result<VectorParameter, PolicyError> {
+        Ok(VectorParameter {
             name: name.into(),
             values: source.vector(name, len)?,
         })
@@ -121,13 +135,13 @@ impl Vector {
 
 /// Rows of floats, decoded when they are asked for.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct EmbeddingTable {
     /// Name in the checkpoint.
     pub name: String,
     /// Type of the entries.
     pub dtype: FloatType,
     /// All rows.
-    pub rows: Rows,
+    pub rows: RowStorage,
     /// How many.
     pub count: usize,
     /// Entries of a row.
@@ -136,11 +150,11 @@ pub struct Table {
 
 /// Where the rows of a table are.
 #[derive(Debug, Clone)]
-pub enum Rows {
+pub enum RowStorage {
     /// In memory.
-    Owned(Arc<[u8]>),
+    InMemory(Arc<[u8]>),
     /// In a file, from a place on. They are read, not mapped: a map would bring in everything around a row.
-    File(Arc<RowFile>),
+    InFile(Arc<RowFile>),
 }
 
 /// Rows in a file.
@@ -172,7 +186,7 @@ impl RowFile {
     }
 }
 
-impl Table {
+impl EmbeddingTable {
     /// Bytes of all rows.
     pub fn bytes(&self) -> usize {
         self.count * self.width * self.dtype.bytes()
@@ -220,8 +234,8 @@ impl Table {
         own: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], PolicyError> {
         match &self.rows {
-            Rows::Owned(bytes) => Ok(&bytes[range]),
-            Rows::File(file) => {
+            RowStorage::InMemory(bytes) => Ok(&bytes[range]),
+            RowStorage::InFile(file) => {
                 own.resize(range.len(), 0);
                 file.read(range.start as u64, own)?;
                 Ok(own)
@@ -232,14 +246,14 @@ impl Table {
 
 /// A part of the network, for those who count or write them all.
 #[derive(Debug, Clone, Copy)]
-pub enum Part<'a> {
+pub enum Parameter<'a> {
     /// A linear layer.
     Linear(&'a Linear),
     /// Norms, biases and the like.
-    Vector(&'a Vector),
+    VectorParameter(&'a VectorParameter),
     /// Rows read one at a time.
-    Table(&'a Table),
+    EmbeddingTable(&'a EmbeddingTable),
 }
 
 /// Parts with the classes they are counted under.
-pub type Parts<'a> = Vec<(&'static str, Part<'a>)>;
+pub type Parameters<'a> = Vec<(&'static str, Parameter<'a>)>;

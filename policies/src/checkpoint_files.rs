@@ -2,13 +2,13 @@
 
 use crate::PolicyError;
 use crate::checkpoint::file_error;
-use crate::packed::Packed;
+use crate::packed::PackedFile;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Files that a policy needs beside its weights, as far as they are there.
-pub const SMALL_FILES: [&str; 7] = [
+pub const AUXILIARY_FILES: [&str; 7] = [
     "config.json",
     "dataset_statistics.json",
     "processor_config.json",
@@ -19,7 +19,7 @@ pub const SMALL_FILES: [&str; 7] = [
 ];
 
 /// Where small files are.
-pub trait Folder {
+pub trait CheckpointFiles {
     /// The bytes of a file, or nothing where it is not there.
     ///
     /// # Errors
@@ -27,20 +27,20 @@ pub trait Folder {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError>;
 
     /// What an error calls it.
-    fn place(&self, name: &str) -> PathBuf;
+    fn display_path(&self, name: &str) -> PathBuf;
 
     /// Reads a file later, perhaps more than once.
-    fn later(&self, name: &str) -> Later;
+    fn lazy_file(&self, name: &str) -> LazyFile;
 }
 
-/// See [`Folder::later`].
-pub type Later = Box<dyn Fn() -> Result<Option<Vec<u8>>, PolicyError> + Send + Sync>;
+/// See [`CheckpointFiles::lazy_file`].
+pub type LazyFile = Box<dyn Fn() -> Result<Option<Vec<u8>>, PolicyError> + Send + Sync>;
 
 /// A folder on disk.
 #[derive(Debug, Clone, Copy)]
-pub struct Dir<'a>(pub &'a Path);
+pub struct CheckpointDir<'a>(pub &'a Path);
 
-impl Folder for Dir<'_> {
+impl CheckpointFiles for CheckpointDir<'_> {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
         let path = self.0.join(name);
         match std::fs::read(&path) {
@@ -50,26 +50,26 @@ impl Folder for Dir<'_> {
         }
     }
 
-    fn place(&self, name: &str) -> PathBuf {
+    fn display_path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    fn later(&self, name: &str) -> Later {
-        let (folder, name) = (self.0.to_path_buf(), name.to_string());
-        Box::new(move || Dir(&folder).read(&name))
+    fn lazy_file(&self, name: &str) -> LazyFile {
+        let (dir, name) = (self.0.to_path_buf(), name.to_string());
+        Box::new(move || CheckpointDir(&dir).read(&name))
     }
 }
 
-impl Folder for Packed {
+impl CheckpointFiles for PackedFile {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
         Ok(self.file(name).map(<[u8]>::to_vec))
     }
 
-    fn place(&self, name: &str) -> PathBuf {
+    fn display_path(&self, name: &str) -> PathBuf {
         self.path().join("files").join(name)
     }
 
-    fn later(&self, name: &str) -> Later {
+    fn lazy_file(&self, name: &str) -> LazyFile {
         let bytes = self.bytes(name);
         Box::new(move || Ok(bytes.as_deref().map(<[u8]>::to_vec)))
     }
@@ -79,12 +79,12 @@ impl Folder for Packed {
 ///
 /// # Errors
 /// Names the file when it cannot be read or has another shape.
-pub fn json<T: DeserializeOwned>(
-    folder: &dyn Folder,
+pub fn parse_json<T: DeserializeOwned>(
+    files: &dyn CheckpointFiles,
     name: &str,
 ) -> Result<Option<T>, PolicyError> {
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|e| file_error(&folder.place(name), e))
+        serde_json::from_slice(&bytes).map_err(|e| file_error(&files.display_path(name), e))
     };
-    folder.read(name)?.map(parse).transpose()
+    files.read(name)?.map(parse).transpose()
 }

@@ -2,17 +2,19 @@
 
 use super::{Checkpoint, TensorFile};
 use crate::PolicyError;
-use crate::pt::FloatType;
-use crate::source::{HEAD, PROPRIO, RowFile, Rows, Source, Table};
-use crate::weights::{Encoding, Weights};
+use crate::torch_checkpoint::FloatType;
+use crate::weight_source::{
+    ACTION_HEAD_PREFIX, EmbeddingTable, PROPRIO_PREFIX, RowFile, RowStorage, WeightSource,
+};
+use crate::weights::{WeightEncoding, Weights};
 use std::sync::Arc;
 
 impl Checkpoint {
     /// The part that holds a tensor and its name there.
     fn part<'a>(&self, name: &'a str) -> (&TensorFile, &'a str) {
-        if let Some(name) = name.strip_prefix(HEAD) {
+        if let Some(name) = name.strip_prefix(ACTION_HEAD_PREFIX) {
             (self.head(), name)
-        } else if let Some(name) = name.strip_prefix(PROPRIO) {
+        } else if let Some(name) = name.strip_prefix(PROPRIO_PREFIX) {
             (self.proprio(), name)
         } else {
             (self.model(), name)
@@ -20,7 +22,7 @@ impl Checkpoint {
     }
 }
 
-impl Source for Checkpoint {
+impl WeightSource for Checkpoint {
     fn vector(&self, name: &str, _: usize) -> Result<Vec<f32>, PolicyError> {
         let (file, name) = self.part(name);
         file.f32(name)
@@ -30,25 +32,29 @@ impl Source for Checkpoint {
         &self,
         name: &str,
         (n, k): (usize, usize),
-        encoding: Option<Encoding>,
+        encoding: Option<WeightEncoding>,
     ) -> Result<Weights, PolicyError> {
         let (file, name) = self.part(name);
         let name = format!("{name}.weight");
         let encoding = match (encoding, file.dtype(&name)) {
             (Some(encoding), _) => encoding,
-            (None, Some(FloatType::Bf16)) => Encoding::Bf16,
-            (None, _) => Encoding::F32,
+            (None, Some(FloatType::Bf16)) => WeightEncoding::Bf16,
+            (None, _) => WeightEncoding::F32,
         };
         Ok(Weights::encode(&file.f32(&name)?, n, k, encoding))
     }
 
-    fn table(&self, name: &str, (count, width): (usize, usize)) -> Result<Table, PolicyError> {
+    fn table(
+        &self,
+        name: &str,
+        (count, width): (usize, usize),
+    ) -> Result<EmbeddingTable, PolicyError> {
         let (file, name) = self.part(name);
-        let (path, place) = file.place(name)?;
-        Ok(Table {
+        let (path, location) = file.location(name)?;
+        Ok(EmbeddingTable {
             name: name.into(),
-            dtype: place.dtype,
-            rows: Rows::File(Arc::new(RowFile::open(path, place.range.start as u64)?)),
+            dtype: location.dtype,
+            rows: RowStorage::InFile(Arc::new(RowFile::open(path, location.range.start as u64)?)),
             count,
             width,
         })

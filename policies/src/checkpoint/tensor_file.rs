@@ -1,11 +1,11 @@
 //! The tensors of one part of a checkpoint, out of one safetensors file, several shards of it, or one torch file. Only
 //! the directories are read at first, every tensor when it is asked for.
 
-use super::floats::{bf16_to_f32, f16_to_f32};
+use super::float_bits::{bf16_to_f32, f16_to_f32};
 use super::{TensorSpec, file_error};
 use crate::PolicyError;
-use crate::mapped::map;
-use crate::pt::{self, FloatType, TensorPlace};
+use crate::mmap::map_file;
+use crate::torch_checkpoint::{self, FloatType, TensorLocation};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,11 +19,11 @@ pub struct TensorFile {
     folder: PathBuf,
     files: Vec<(PathBuf, Mutex<File>)>,
     /// Number of the file and place in it.
-    tensors: BTreeMap<String, (usize, TensorPlace)>,
+    tensors: BTreeMap<String, (usize, TensorLocation)>,
 }
 
 /// Values as stored, so that an embedding can stay in bf16.
-pub enum Stored {
+pub enum StoredValues {
     /// Upper halves of f32.
     Bf16(Vec<u16>),
     /// Plain; a half is widened.
@@ -39,9 +39,9 @@ fn tensor_error(path: &Path, tensor: &str, what: String) -> PolicyError {
 }
 
 /// Where the tensors of a safetensors file are. A file that is too short or too long is an error.
-fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| file_error(path, e))?;
-    let place = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+    let location = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
         let dtype = match view.dtype() {
             Dtype::BF16 => FloatType::Bf16,
             Dtype::F16 => FloatType::F16,
@@ -52,22 +52,22 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace
             }
         };
         let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
-        let place = TensorPlace {
+        let location = TensorLocation {
             dtype,
             shape: view.shape().to_vec(),
             range: start..start + view.data().len(),
         };
-        Ok((name, place))
+        Ok((name, location))
     };
-    file.tensors().into_iter().map(place).collect()
+    file.tensors().into_iter().map(location).collect()
 }
 
 /// Where the tensors of a torch file are, without the prefix that distributed training puts before every name.
-fn torch(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+fn torch(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let mut tensors = BTreeMap::new();
-    for (name, place) in pt::tensors(path, bytes)? {
+    for (name, location) in torch_checkpoint::tensors(path, bytes)? {
         let short = name.strip_prefix("module.").unwrap_or(&name);
-        if tensors.insert(short.to_string(), place).is_some() {
+        if tensors.insert(short.to_string(), location).is_some() {
             let what = "is there with and without `module.`";
             return Err(tensor_error(path, short, what.into()));
         }
@@ -88,17 +88,17 @@ impl TensorFile {
         };
         for (i, path) in paths.iter().enumerate() {
             // The map shows directories; it is gone before the first tensor is read.
-            let bytes = map(path)?;
+            let bytes = map_file(path)?;
             let found = match path.extension().is_some_and(|e| e == "pt") {
                 true => torch(path, &bytes)?,
                 false => safetensors(path, &bytes)?,
             };
-            for (name, place) in found {
+            for (name, location) in found {
                 if let Some((first, _)) = part.tensors.get(&name) {
                     let what = format!("is in {} too", part.files[*first].0.display());
                     return Err(tensor_error(path, &name, what));
                 }
-                part.tensors.insert(name, (i, place));
+                part.tensors.insert(name, (i, location));
             }
             let file = File::open(path).map_err(|e| file_error(path, e))?;
             part.files.push((path.clone(), Mutex::new(file)));
@@ -140,12 +140,12 @@ impl TensorFile {
                 return Err(self.error(name, what));
             }
         }
-        for (name, (_, place)) in &self.tensors {
+        for (name, (_, location)) in &self.tensors {
             let Some(shape) = known.get(name.as_str()) else {
-                return Err(self.error(name, format!("unexpected, shape {:?}", place.shape)));
+                return Err(self.error(name, format!("unexpected, shape {:?}", location.shape)));
             };
-            if place.shape != *shape {
-                let what = format!("shape {:?}, expected {shape:?}", place.shape);
+            if location.shape != *shape {
+                let what = format!("shape {:?}, expected {shape:?}", location.shape);
                 return Err(self.error(name, what));
             }
         }
@@ -153,7 +153,7 @@ impl TensorFile {
     }
 
     /// Name of the file of every tensor.
-    pub(super) fn homes(&self) -> impl Iterator<Item = (&str, &Path)> {
+    pub(super) fn tensor_paths(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.tensors
             .iter()
             .map(|(name, (file, _))| (name.as_str(), self.files[*file].0.as_path()))
@@ -167,43 +167,43 @@ impl TensorFile {
 
     /// Type of a tensor, where it is there.
     pub fn dtype(&self, name: &str) -> Option<FloatType> {
-        self.tensors.get(name).map(|(_, place)| place.dtype)
+        self.tensors.get(name).map(|(_, location)| location.dtype)
     }
 
-    fn find(&self, name: &str) -> Result<(&(PathBuf, Mutex<File>), &TensorPlace), PolicyError> {
+    fn find(&self, name: &str) -> Result<(&(PathBuf, Mutex<File>), &TensorLocation), PolicyError> {
         match self.tensors.get(name) {
-            Some((file, place)) => Ok((&self.files[*file], place)),
+            Some((file, location)) => Ok((&self.files[*file], location)),
             None => Err(self.error(name, "missing".into())),
         }
     }
 
     /// Where a tensor is: file, first byte, type.
-    pub(super) fn place(&self, name: &str) -> Result<(&Path, &TensorPlace), PolicyError> {
-        let ((path, _), place) = self.find(name)?;
-        Ok((path, place))
+    pub(super) fn location(&self, name: &str) -> Result<(&Path, &TensorLocation), PolicyError> {
+        let ((path, _), location) = self.find(name)?;
+        Ok((path, location))
     }
 
     /// Type and bytes of a tensor.
     fn bytes(&self, name: &str) -> Result<(FloatType, Vec<u8>), PolicyError> {
-        let ((_, file), place) = self.find(name)?;
-        let mut bytes = vec![0u8; place.range.len()];
+        let ((_, file), location) = self.find(name)?;
+        let mut bytes = vec![0u8; location.range.len()];
         let mut open = file.lock().unwrap_or_else(PoisonError::into_inner);
-        open.seek(SeekFrom::Start(place.range.start as u64))
+        open.seek(SeekFrom::Start(location.range.start as u64))
             .and_then(|_| open.read_exact(&mut bytes))
             .map_err(|e| self.error(name, e.to_string()))?;
-        Ok((place.dtype, bytes))
+        Ok((location.dtype, bytes))
     }
 
     /// A tensor as stored.
     ///
     /// # Errors
     /// When it is not there or cannot be read any more.
-    pub fn stored(&self, name: &str) -> Result<Stored, PolicyError> {
+    pub fn stored(&self, name: &str) -> Result<StoredValues, PolicyError> {
         let (dtype, bytes) = self.bytes(name)?;
         let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
         Ok(match dtype {
-            FloatType::Bf16 => Stored::Bf16(halves.collect()),
-            other => Stored::F32(widened(other, &bytes)),
+            FloatType::Bf16 => StoredValues::Bf16(halves.collect()),
+            other => StoredValues::F32(widened(other, &bytes)),
         })
     }
 

@@ -20,7 +20,7 @@ pub struct TensorSpecs {
 
 impl TensorSpecs {
     /// For a config.
-    pub fn of(config: &Config) -> TensorSpecs {
+    pub fn new(config: &Config) -> TensorSpecs {
         let (t, v) = (&config.text_config, &config.vision_config);
         let (w, wide, kv) = (
             t.hidden_size,

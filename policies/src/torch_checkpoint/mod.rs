@@ -6,7 +6,7 @@
 pub mod pickle;
 pub mod zip;
 
-use self::pickle::{Description, short, shown};
+use self::pickle::{TensorRecord, quoted, sanitised};
 use crate::PolicyError;
 use crate::checkpoint::file_error;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl FloatType {
 
 /// Where the elements of a tensor are, row-major, in the bytes of its file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TensorPlace {
+pub struct TensorLocation {
     /// Type of the elements.
     pub dtype: FloatType,
     /// Sizes, outermost first.
@@ -58,7 +58,7 @@ pub struct TensorPlace {
 ///
 /// # Errors
 /// Names the file, the entry or position, and the tensor where it is about one.
-pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let fail = |what: String| file_error(path, what);
     if bytes.starts_with(&[0x80, 2, 0x8a, 0x0a]) {
         let what =
@@ -66,7 +66,7 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace
         return Err(fail(what.into()));
     }
     let entries = zip::entries(bytes).map_err(fail)?;
-    let places: BTreeMap<&str, &Range<usize>> = entries
+    let locations: BTreeMap<&str, &Range<usize>> = entries
         .iter()
         .map(|entry| (entry.name, &entry.data))
         .collect();
@@ -79,28 +79,31 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace
             "expected one entry NAME/data.pkl, as torch writes it".into(),
         ));
     };
-    if let Some(&order) = places.get(format!("{root}/byteorder").as_str())
+    if let Some(&order) = locations.get(format!("{root}/byteorder").as_str())
         && &bytes[order.clone()] != b"little"
     {
         let order = String::from_utf8_lossy(&bytes[order.clone()]);
         return Err(fail(format!(
             "byte order {}, expected `little`",
-            shown(&order)
+            quoted(&order)
         )));
     }
     let mut tensors = BTreeMap::new();
-    for (name, description) in pickle::state_dict(&bytes[pickle.clone()]).map_err(fail)? {
-        let storage = places.get(format!("{root}/data/{}", description.key).as_str());
-        let place = match storage {
-            Some(&storage) => place(&description, storage),
-            None => Err(format!("no entry data/{}", shown(description.key))),
+    for (name, record) in pickle::state_dict(&bytes[pickle.clone()]).map_err(fail)? {
+        let storage = locations.get(format!("{root}/data/{}", record.key).as_str());
+        let location = match storage {
+            Some(&storage) => locate(&record, storage),
+            None => Err(format!("no entry data/{}", quoted(record.key))),
         };
         let wrong = |what| PolicyError::Tensor {
             path: path.into(),
-            tensor: short(name),
+            tensor: sanitised(name),
             what,
         };
-        if tensors.insert(name.into(), place.map_err(wrong)?).is_some() {
+        if tensors
+            .insert(name.into(), location.map_err(wrong)?)
+            .is_some()
+        {
             return Err(wrong("is there twice".into()));
         }
     }
@@ -108,8 +111,8 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace
 }
 
 /// Checks a description against the bytes of its storage.
-fn place(found: &Description<'_>, storage: &Range<usize>) -> Result<TensorPlace, String> {
-    let Description {
+fn locate(found: &TensorRecord<'_>, storage: &Range<usize>) -> Result<TensorLocation, String> {
+    let TensorRecord {
         dtype,
         shape,
         strides,
@@ -150,7 +153,7 @@ fn place(found: &Description<'_>, storage: &Range<usize>) -> Result<TensorPlace,
             found.elements
         ));
     };
-    Ok(TensorPlace {
+    Ok(TensorLocation {
         dtype: *dtype,
         shape: sizes,
         range: storage.start + start..storage.start + end,

@@ -115,12 +115,12 @@ pub fn check_index(
             what,
         })
     };
-    for (tensor, home) in file.homes() {
-        let home = home.file_name().unwrap_or_default().to_string_lossy();
+    for (tensor, found) in file.tensor_paths() {
+        let found = found.file_name().unwrap_or_default().to_string_lossy();
         match index.remove(tensor) {
-            Some(said) if said == home => {}
-            Some(said) => return disagree(tensor, format!("in {said}, found in {home}")),
-            None => return disagree(tensor, format!("not listed, found in {home}")),
+            Some(said) if said == found => {}
+            Some(said) => return disagree(tensor, format!("in {said}, found in {found}")),
+            None => return disagree(tensor, format!("not listed, found in {found}")),
         }
     }
     match index.first_key_value() {

@@ -2,7 +2,7 @@
 //! 4.3), with the 64-bit records that torch always writes. Every offset is checked against the file, entries may not
 //! overlap, and nothing is copied. Checksums are not compared: torch may be told to leave them out.
 
-use super::pickle::shown;
+use super::pickle::quoted;
 use std::ops::Range;
 
 /// Most entries; torch writes one per tensor and four more.
@@ -47,14 +47,14 @@ pub fn entries(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     entries.sort_by_key(|entry| entry.start);
     for pair in entries.windows(2) {
         if pair[1].start < pair[0].data.end {
-            let (one, other) = (shown(pair[0].name), shown(pair[1].name));
+            let (one, other) = (quoted(pair[0].name), quoted(pair[1].name));
             return Err(format!("entries {one} and {other} overlap"));
         }
     }
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("two entries {}", shown(pair[0]))),
+        Some(pair) => Err(format!("two entries {}", quoted(pair[0]))),
         None => Ok(entries),
     }
 }
@@ -62,7 +62,7 @@ pub fn entries(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, String> {
     let part = bytes.get(at..).and_then(|rest| rest.get(..N));
     let part =
-        part.ok_or_else(|| format!("cut short: {N} bytes wanted at {at} of {}", bytes.len()))?;
+        part.ok_or_else(|| format!("cut sanitised: {N} bytes wanted at {at} of {}", bytes.len()))?;
     Ok(part.iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b)))
 }
 
@@ -91,7 +91,7 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
         };
         (first..=last).rev().find(ends)
     });
-    let end = end.ok_or("no end of a zip archive: not a torch file, or cut short")?;
+    let end = end.ok_or("no end of a zip archive: not a torch file, or cut sanitised")?;
     let (disks, on_disk) = (field::<4>(bytes, end + 4)?, field::<2>(bytes, end + 8)?);
     let mut found = [
         field::<2>(bytes, end + 10)?,
@@ -109,27 +109,28 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
             return Err(format!("64-bit record at byte {limit}, behind its locator"));
         }
         expect(bytes, limit, END64, "64-bit record")?;
-        let wide = [
+        let zip64 = [
             field::<8>(bytes, limit + 32)?,
             field::<8>(bytes, limit + 40)?,
             field::<8>(bytes, limit + 48)?,
         ];
-        for ((wide, narrow), full) in wide
-            .iter()
-            .zip(found)
-            .zip([0xffff, 0xffff_ffff, 0xffff_ffff])
+        for ((zip64, narrow), full) in
+            zip64
+                .iter()
+                .zip(found)
+                .zip([0xffff, 0xffff_ffff, 0xffff_ffff])
         {
-            if narrow != full && narrow != *wide {
-                return Err(format!("two ends that disagree: {narrow} and {wide}"));
+            if narrow != full && narrow != *zip64 {
+                return Err(format!("two ends that disagree: {narrow} and {zip64}"));
             }
         }
-        found = wide;
+        found = zip64;
     }
     let [count, length, start] = found;
     match start.checked_add(length) {
         Some(stop) if stop <= limit as u64 => Ok((size(count)?, size(start)?..size(stop)?)),
         _ => Err(format!(
-            "a directory of {length} bytes at {start} does not fit: cut short"
+            "a directory of {length} bytes at {start} does not fit: cut sanitised"
         )),
     }
 }
@@ -148,14 +149,14 @@ fn entry<'a>(
     let name_end = at + 46 + name_length as usize;
     let extra_end = name_end + extra_length as usize;
     let next = extra_end + comment_length as usize;
-    let cut = || format!("directory record at byte {at} is cut short");
+    let cut = || format!("directory record at byte {at} is cut sanitised");
     let raw_name = records.get(at + 46..name_end).ok_or_else(cut)?;
     let extra = records.get(name_end..extra_end).ok_or_else(cut)?;
     if next > records.len() {
         return Err(cut());
     }
     let name = std::str::from_utf8(raw_name).map_err(|e| format!("entry at byte {at}: {e}"))?;
-    let fail = |what: String| format!("entry {}: {what}", shown(name));
+    let fail = |what: String| format!("entry {}: {what}", quoted(name));
     let method = field::<2>(records, at + 10)?;
     if method != 0 {
         let what = "torch stores its entries; unpack the file and store it again";
@@ -169,14 +170,14 @@ fn entry<'a>(
         field::<4>(records, at + 20)?,
         field::<4>(records, at + 42)?,
     ];
-    widen(&mut numbers, extra).map_err(fail)?;
+    apply_zip64_extra(&mut numbers, extra).map_err(fail)?;
     let [length, packed, start] = numbers;
     if length != packed {
         return Err(fail(format!("{packed} bytes stored for {length}")));
     }
     let outside = || {
         fail(format!(
-            "{length} bytes at {start} do not fit in the file: cut short"
+            "{length} bytes at {start} do not fit in the file: cut sanitised"
         ))
     };
     let start = usize::try_from(start).map_err(|_| outside())?;
@@ -202,13 +203,13 @@ fn entry<'a>(
 }
 
 /// Replaces numbers that do not fit in 32 bits by those of the 64-bit extra field.
-fn widen(numbers: &mut [u64; 3], extra: &[u8]) -> Result<(), String> {
+fn apply_zip64_extra(numbers: &mut [u64; 3], extra: &[u8]) -> Result<(), String> {
     let mut at = 0;
     while at < extra.len() {
         let (id, length) = (field::<2>(extra, at)?, field::<2>(extra, at + 2)? as usize);
         let body = extra
             .get(at + 4..at + 4 + length)
-            .ok_or("an extra field is cut short")?;
+            .ok_or("an extra field is cut sanitised")?;
         if id == 1 {
             let mut place = 0;
             for number in numbers.iter_mut().filter(|number| **number == 0xffff_ffff) {

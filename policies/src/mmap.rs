@@ -11,7 +11,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Names the file when it cannot be opened or mapped.
-pub fn map(path: &Path) -> Result<Arc<Mmap>, PolicyError> {
+pub fn map_file(path: &Path) -> Result<Arc<Mmap>, PolicyError> {
     let file = File::open(path).map_err(|e| file_error(path, e))?;
     // SAFETY: the file is opened for reading and the map is only ever read. Should another program shorten the file
     // meanwhile, the system ends this one (SIGBUS); weights are written once and renamed into place, here and by others.

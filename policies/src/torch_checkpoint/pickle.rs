@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 1024;
 
 /// A tensor as the pickle describes it. Nothing about it is checked yet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Description<'a> {
+pub struct TensorRecord<'a> {
     /// Type of the elements.
     pub dtype: FloatType,
     /// Name of the storage: its bytes are the entry `data/KEY`.
@@ -53,14 +53,14 @@ enum Value<'a> {
     Bool(bool),
     Int(i64),
     Text(&'a str),
-    /// First place in `Machine::items` and length.
+    /// First place in `Unpickler::items` and length.
     Tuple(usize, usize),
-    /// Place in `Machine::dicts`.
+    /// Place in `Unpickler::dicts`.
     Dict(usize),
     Global(Global),
-    /// Place in `Machine::storages`.
+    /// Place in `Unpickler::storages`.
     Storage(usize),
-    /// Place in `Machine::tensors`.
+    /// Place in `Unpickler::tensors`.
     Tensor(usize),
 }
 
@@ -83,7 +83,7 @@ impl Value<'_> {
 type Storage<'a> = (FloatType, &'a str, i64);
 
 #[derive(Default)]
-struct Machine<'a> {
+struct Unpickler<'a> {
     bytes: &'a [u8],
     at: usize,
     stack: Vec<Value<'a>>,
@@ -92,17 +92,17 @@ struct Machine<'a> {
     items: Vec<Value<'a>>,
     dicts: Vec<Vec<(&'a str, Value<'a>)>>,
     storages: Vec<Storage<'a>>,
-    tensors: Vec<Description<'a>>,
+    tensors: Vec<TensorRecord<'a>>,
 }
 
 /// The entries of the dict that a pickle holds, in its order. Entries that are not tensors are errors.
 ///
 /// # Errors
 /// Says what was found at which byte of the pickle.
-pub fn state_dict(bytes: &[u8]) -> Result<Vec<(&str, Description<'_>)>, String> {
-    let mut machine = Machine {
+pub fn state_dict(bytes: &[u8]) -> Result<Vec<(&str, TensorRecord<'_>)>, String> {
+    let mut machine = Unpickler {
         bytes,
-        ..Machine::default()
+        ..Unpickler::default()
     };
     for _ in 0..MAX_OPERATIONS {
         let at = machine.at;
@@ -115,7 +115,7 @@ pub fn state_dict(bytes: &[u8]) -> Result<Vec<(&str, Description<'_>)>, String> 
 }
 
 /// Without control characters, and not long.
-pub(super) fn short(text: &str) -> String {
+pub(super) fn sanitised(text: &str) -> String {
     text.chars()
         .take(120)
         .flat_map(char::escape_debug)
@@ -123,11 +123,11 @@ pub(super) fn short(text: &str) -> String {
 }
 
 /// The same in quotes.
-pub(super) fn shown(text: &str) -> String {
-    format!("`{}`", short(text))
+pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", sanitised(text))
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Unpickler<'a> {
     /// One opcode. The value at the end of the pickle, none before.
     fn step(&mut self) -> Result<Option<Value<'a>>, String> {
         let first = self.at == 0;
@@ -231,7 +231,7 @@ impl<'a> Machine<'a> {
         Ok(None)
     }
 
-    fn finish(self, value: Value<'a>) -> Result<Vec<(&'a str, Description<'a>)>, String> {
+    fn finish(self, value: Value<'a>) -> Result<Vec<(&'a str, TensorRecord<'a>)>, String> {
         if !self.stack.is_empty() || !self.marks.is_empty() || self.at != self.bytes.len() {
             return Err("the pickle ends before its values or bytes do".into());
         }
@@ -245,7 +245,7 @@ impl<'a> Machine<'a> {
             Value::Tensor(i) => Ok((name, self.tensors[i].clone())),
             other => Err(format!(
                 "{} is {}, expected a tensor",
-                shown(name),
+                quoted(name),
                 other.kind()
             )),
         };
@@ -254,9 +254,12 @@ impl<'a> Machine<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
         let rest = &self.bytes[self.at..];
-        let taken = rest
-            .get(..length)
-            .ok_or_else(|| format!("{length} bytes wanted and {} left: cut short", rest.len()))?;
+        let taken = rest.get(..length).ok_or_else(|| {
+            format!(
+                "{length} bytes wanted and {} left: cut sanitised",
+                rest.len()
+            )
+        })?;
         self.at += length;
         Ok(taken)
     }
@@ -348,7 +351,7 @@ impl<'a> Machine<'a> {
                 let allowed = ALLOWED.map(|(module, name)| format!("{module}.{name}"));
                 return Err(format!(
                     "{} is refused and was not run; a state dict needs only {}",
-                    shown(&format!("{module}.{name}")),
+                    quoted(&format!("{module}.{name}")),
                     allowed.join(", ")
                 ));
             }
@@ -412,7 +415,7 @@ impl<'a> Machine<'a> {
                 ],
             ) if matches!(arguments[6..], [] | [Value::None]) => {
                 let (dtype, key, elements) = self.storages[storage];
-                let tensor = Description {
+                let tensor = TensorRecord {
                     dtype,
                     key,
                     elements,

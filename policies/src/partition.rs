@@ -5,7 +5,7 @@ use crate::threads::Threads;
 use std::ops::Range;
 
 /// Some rows, and of each some columns.
-pub struct Block<'a> {
+pub struct OutputBlock<'a> {
     /// Number of the first row.
     pub first: usize,
     /// Which of the column parts.
@@ -15,11 +15,11 @@ pub struct Block<'a> {
 }
 
 /// Blocks of at most `most` rows (a multiple of `unit`) and the column parts `widths`, which make up a whole row.
-pub fn blocks<'a>(
+pub fn partition_matrix<'a>(
     out: &'a mut [f32],
     widths: &[usize],
     (unit, most): (usize, usize),
-) -> Vec<Block<'a>> {
+) -> Vec<OutputBlock<'a>> {
     let n: usize = widths.iter().sum();
     let count = out.len() / n.max(1);
     let cuts = count.div_ceil(most).max(1);
@@ -27,7 +27,7 @@ pub fn blocks<'a>(
     let mut all = Vec::with_capacity(cuts * widths.len());
     for (i, rows) in out.chunks_mut(height * n.max(1)).enumerate() {
         let start = all.len();
-        all.extend((0..widths.len()).map(|part| Block {
+        all.extend((0..widths.len()).map(|part| OutputBlock {
             first: i * height,
             part,
             rows: Vec::with_capacity(height),
@@ -45,7 +45,7 @@ pub fn blocks<'a>(
 
 /// Cuts `items` into ranges, as even as can be, so that `rounds` of them for every thread come of `beside` rows of
 /// blocks; one range for one thread.
-pub fn parts(threads: &Threads, items: usize, beside: usize) -> Vec<Range<usize>> {
+pub fn partition_range(threads: &Threads, items: usize, beside: usize) -> Vec<Range<usize>> {
     let wanted = match threads.count() {
         1 => 1,
         count => (ROUNDS * count).div_ceil(beside.max(1)),
@@ -74,7 +74,7 @@ mod tests {
         ] {
             let n: usize = widths.iter().sum();
             let mut out = vec![0f32; rows * n];
-            for block in blocks(&mut out, &widths, (2, most)) {
+            for block in partition_matrix(&mut out, &widths, (2, most)) {
                 let column: usize = widths[..block.part].iter().sum();
                 assert!(block.rows.len() <= most.next_multiple_of(2));
                 for (i, row) in block.rows.into_iter().enumerate() {
@@ -94,7 +94,7 @@ mod tests {
                 continue;
             };
             for items in [1, 3, 40] {
-                let parts = parts(&threads, items, 2);
+                let parts = partition_range(&threads, items, 2);
                 assert_eq!(parts[0].start, 0);
                 assert_eq!(parts[parts.len() - 1].end, items);
                 assert!(

@@ -1,48 +1,48 @@
 //! Inputs of a linear layer, made row by row in the form that its weights want.
 
+use crate::kernels::panel::AlignedBuffer;
 use crate::kernels::quant::{QuantisedRows, quantise_row};
-use crate::kernels::tiles::Aligned;
 use crate::profile;
 use crate::threads::Threads;
 use std::cell::RefCell;
 
 /// How a layer sees its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activations {
+pub enum ActivationFormat {
     /// As they are.
-    Float,
+    F32,
     /// int8 with one scale per token, for integer products.
     Int8,
     /// Rounded to int8 and back to f32: what weights without integer products see of int8.
-    Rounded,
+    SimulatedInt8,
 }
 
 /// Rows of inputs.
 #[derive(Debug, Default)]
-pub struct Staged {
+pub struct ActivationBuffer {
     rows: usize,
     k: usize,
-    float: Aligned<f32>,
+    float: AlignedBuffer<f32>,
     codes: QuantisedRows,
 }
 
 thread_local! {
-    static ROW: RefCell<Aligned<f32>> = RefCell::new(Aligned::default());
+    static ROW: RefCell<AlignedBuffer<f32>> = RefCell::new(AlignedBuffer::default());
 }
 
 /// Rows of one item of work.
 const ROWS: usize = 16;
 
-impl Staged {
+impl ActivationBuffer {
     /// Makes `rows` rows of `k`; `make` writes row `i`.
     pub fn fill(
         &mut self,
         threads: &Threads,
         (rows, k): (usize, usize),
-        form: Activations,
+        form: ActivationFormat,
         make: impl Fn(usize, &mut [f32]) + Sync + Send,
     ) {
-        if form != Activations::Float {
+        if form != ActivationFormat::F32 {
             return self.quantise(threads, (rows, k), form, |i, codes| {
                 ROW.with_borrow_mut(|row| {
                     let row = row.get(k);
@@ -51,10 +51,10 @@ impl Staged {
                 })
             });
         }
-        let _span = profile::begin(profile::Work::Staging);
+        let _span = profile::start(profile::WorkKind::Preparation);
         (self.rows, self.k) = (rows, k);
         let out = self.float.get(rows * k);
-        threads.each(out.chunks_mut(ROWS * k).enumerate(), |(i, out)| {
+        threads.for_each(out.chunks_mut(ROWS * k).enumerate(), |(i, out)| {
             for (j, row) in out.chunks_exact_mut(k).enumerate() {
                 make(i * ROWS + j, row);
             }
@@ -62,10 +62,10 @@ impl Staged {
     }
 
     /// Takes rows of `k` as they are.
-    pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: Activations) {
+    pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: ActivationFormat) {
         let rows = x.len() / k;
         match form {
-            Activations::Float => self.fill(threads, (rows, k), form, |i, row| {
+            ActivationFormat::F32 => self.fill(threads, (rows, k), form, |i, row| {
                 row.copy_from_slice(&x[i * k..][..k]);
             }),
             _ => self.quantise(threads, (rows, k), form, |i, codes| {
@@ -79,23 +79,23 @@ impl Staged {
         &mut self,
         threads: &Threads,
         (rows, k): (usize, usize),
-        form: Activations,
+        form: ActivationFormat,
         make: impl Fn(usize, &mut [i8]) -> (f32, i32) + Sync + Send,
     ) {
-        let _span = profile::begin(profile::Work::Staging);
+        let _span = profile::start(profile::WorkKind::Preparation);
         (self.rows, self.k) = (rows, k);
         let stride = self.codes.reshape(rows, k);
-        let (codes, scales, sums) = self.codes.parts();
+        let (codes, scales, sums) = self.codes.parts_mut();
         let items = codes
             .chunks_mut(ROWS * stride)
             .zip(scales.chunks_mut(ROWS).zip(sums.chunks_mut(ROWS)));
-        threads.each(items.enumerate(), |(i, (codes, (scales, sums)))| {
+        threads.for_each(items.enumerate(), |(i, (codes, (scales, sums)))| {
             let rows = codes.chunks_exact_mut(stride).zip(scales).zip(sums);
             for (j, ((codes, scale), sum)) in rows.enumerate() {
                 (*scale, *sum) = make(i * ROWS + j, &mut codes[..k]);
             }
         });
-        if form == Activations::Rounded {
+        if form == ActivationFormat::SimulatedInt8 {
             self.codes.dequantise_into(self.float.get(rows * k));
         }
     }
@@ -108,11 +108,11 @@ impl Staged {
     pub fn k(&self) -> usize {
         self.k
     }
-    /// In f32; for [`Activations::Float`] and [`Activations::Rounded`].
+    /// In f32; for [`ActivationFormat::F32`] and [`ActivationFormat::SimulatedInt8`].
     pub fn float(&self) -> &[f32] {
         self.float.view(self.rows * self.k)
     }
-    /// In int8; for [`Activations::Int8`].
+    /// In int8; for [`ActivationFormat::Int8`].
     pub fn codes(&self) -> &QuantisedRows {
         &self.codes
     }

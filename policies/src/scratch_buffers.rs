@@ -1,53 +1,54 @@
 //! What a query needs beside the weights, kept from one query to the next: threads and activations.
 
-use crate::attention::{self, Packed};
-use crate::kernels::tiles::Aligned;
-use crate::linear::{self, Activations, Staged};
+use crate::attention::{self, PackedKeyValues};
+use crate::kernels::panel::AlignedBuffer;
+use crate::linear::{self, ActivationBuffer, ActivationFormat};
 use crate::threads::Threads;
 
 /// Buffers of one query at a time.
 #[derive(Debug, Default)]
-pub struct Workspace {
+pub struct ScratchBuffers {
     /// Who works.
     pub threads: Threads,
     /// Inputs of the layer at hand.
-    pub staged: Staged,
+    pub inputs: ActivationBuffer,
     /// Keys and values of the attention at hand.
-    pub packed: Packed,
+    pub key_values: PackedKeyValues,
     /// Residual stream.
-    pub x: Aligned<f32>,
+    pub x: AlignedBuffer<f32>,
     /// Queries, keys, values and their mixture, the wide rows of a feed-forward part, or image features in the width of
     /// the language model.
-    pub arena: Aligned<f32>,
+    pub scratch: AlignedBuffer<f32>,
     /// Bytes that every thread holds.
-    each: usize,
+    bytes_per_thread: usize,
 }
 
-impl Workspace {
+impl ScratchBuffers {
     /// For a number of threads.
-    pub fn new(threads: Threads) -> Workspace {
-        Workspace {
+    pub fn new(threads: Threads) -> ScratchBuffers {
+        ScratchBuffers {
             threads,
-            ..Workspace::default()
+            ..ScratchBuffers::default()
         }
     }
 
     /// Remembers what the threads hold after layers of `rows` rows and up to `k` inputs, and an attention.
-    pub(crate) fn saw(
+    pub(crate) fn record_thread_scratch(
         &mut self,
-        (rows, k, form): (usize, usize, Activations),
+        (rows, k, form): (usize, usize, ActivationFormat),
         (tokens, head): (usize, usize),
     ) {
         let linear = linear::scratch_bytes(rows, k, form);
-        self.each = self
-            .each
+        self.bytes_per_thread = self
+            .bytes_per_thread
             .max(linear + attention::scratch_bytes(tokens, head));
     }
 
     /// Bytes of all buffers, those of the threads included.
     pub fn bytes(&self) -> usize {
-        let own = self.staged.bytes() + self.packed.bytes() + self.x.bytes() + self.arena.bytes();
-        own + self.threads.count() * self.each
+        let own =
+            self.inputs.bytes() + self.key_values.bytes() + self.x.bytes() + self.scratch.bytes();
+        own + self.threads.count() * self.bytes_per_thread
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use bitvla_policies::PolicyError;
 use bitvla_policies::checkpoint::{bf16_to_f32, f16_to_f32};
-use bitvla_policies::pt::{self, FloatType, TensorPlace, pickle, zip};
+use bitvla_policies::torch_checkpoint::{self, FloatType, TensorLocation, pickle, zip};
 use candle_core::{DType, Device};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn peak() -> u64 {
 }
 
 /// Reads, and fails when that took more than [`MEMORY`].
-fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorPlace>, PolicyError> {
+fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let before = peak();
     let result = pt::tensors(Path::new("head.pt"), bytes);
     let grown = peak().saturating_sub(before);
