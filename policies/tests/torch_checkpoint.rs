@@ -28,7 +28,7 @@ fn peak() -> u64 {
 /// Reads, and fails when that took more than [`MEMORY`].
 fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let before = peak();
-    let result = pt::tensors(Path::new("head.pt"), bytes);
+    let result = torch_checkpoint::tensors(Path::new("head.pt"), bytes);
     let grown = peak().saturating_sub(before);
     assert!(grown < MEMORY, "{grown} bytes");
     result
