@@ -1,188 +1,215 @@
-//! Runs the scripted expert: `cargo run --release -p bitvla-tasks --example expert -- [--suite S] --tasks 0,3
-//! --episodes 5 [--seed S] [--verbose]`. Two threads; results are printed in task order. With
-//! `--seed S` states are drawn afresh instead of taken from the stored ones;
-//! `--grips` only plans and counts the grips chosen.
+//! Runs the scripted expert and reports success per task:
+//!
+//! `cargo run --release -p bitvla-tasks --example expert -- --suite goal --tasks 0,3 --episodes 5`
+//!
+//! | option | meaning |
+//! |---|---|
+//! | `--suite NAME` | suite, `spatial` by default |
+//! | `--tasks I,J` | indices of tasks, all by default |
+//! | `--episodes N` | episodes per task, 5 by default |
+//! | `--first N` | index of the first stored initial state, 0 by default |
+//! | `--seed S` | draws initial states instead of taking stored ones; states beyond the stored ones are drawn anyway |
+//! | `--grips` | only plans, and counts the first grasps |
+//! | `--failures`, `--verbose` | prints the log of failed episodes, or of all |
+//! | `--each` | one line of log per control step instead of every 15 |
+//!
+//! Two threads work on the episodes; results are printed in task order.
 
+use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, Suite, TaskError, sample_init_state};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Fingers open, hand at rest.
+const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+
+#[derive(Clone)]
+struct Options {
+    suite: String,
+    tasks: Option<Vec<usize>>,
+    episodes: usize,
+    first: usize,
+    seed: Option<u64>,
+    plan_only: bool,
+    failures: bool,
+    verbose: bool,
+    log_every: usize,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Options {
+        let flag = |name: &str| args.iter().any(|a| a == name);
+        let value = |name: &str| {
+            let i = args.iter().position(|a| a == name)?;
+            args.get(i + 1)
+        };
+        let number = |name: &str| value(name).and_then(|v| v.parse().ok());
+        Options {
+            suite: value("--suite").map_or("spatial", |s| s).to_owned(),
+            tasks: value("--tasks").map(|t| t.split(',').filter_map(|x| x.parse().ok()).collect()),
+            episodes: number("--episodes").unwrap_or(5),
+            first: number("--first").unwrap_or(0),
+            seed: value("--seed").and_then(|v| v.parse().ok()),
+            plan_only: flag("--grips"),
+            failures: flag("--failures"),
+            verbose: flag("--verbose"),
+            log_every: if flag("--each") { 1 } else { 15 },
+        }
+    }
+}
 
 struct Outcome {
     success: bool,
     steps: usize,
+    /// The last grasp was not the first one.
     retried: bool,
-    first: String,
+    first_grasp: String,
     log: String,
+}
+
+/// One line of log: end effector and object in the world frame (m, degrees), fingers (m), joints (rad).
+fn log_line(world: &World, expert: &Expert, step: usize) -> String {
+    let e = world.eef_pose().translation.vector;
+    let object = world.instance_pose(expert.object());
+    let b = object.translation.vector;
+    let (r, p, y) = object.rotation.euler_angles();
+    let g = world.observation().gripper_qpos;
+    format!(
+        "  {step:3} {:18} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} rpy {:.0?} fingers {:.4} {:.4} {} q {:.2?}\n",
+        expert.phase(),
+        e.x,
+        e.y,
+        e.z,
+        b.x,
+        b.y,
+        b.z,
+        [r.to_degrees(), p.to_degrees(), y.to_degrees()],
+        g[0],
+        g[1],
+        expert.plan_summary(),
+        &world.robot_state().0.as_slice()[..7]
+    )
 }
 
 fn episode(
     assets: &Assets,
     suite: &Suite,
-    id: usize,
-    i: usize,
-    seed: Option<u64>,
+    options: &Options,
+    (task, i): (usize, usize),
 ) -> Result<Outcome, TaskError> {
-    let task = &suite.tasks[id];
-    let init = match (seed, task.init_states.get(i)) {
+    let task = &suite.tasks[task];
+    let init = match (options.seed, task.init_states.get(i)) {
         (None, Some(state)) => state.clone(),
-        (s, _) => sample_init_state(assets, &task.problem, s.unwrap_or(0) + i as u64)?,
+        (seed, _) => sample_init_state(assets, &task.problem, seed.unwrap_or(0) + i as u64)?,
     };
     let mut world = task.world(assets, &init)?;
     for _ in 0..suite.settle_steps {
-        world.step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])?;
+        world.step(&SETTLE_ACTION)?;
     }
     let mut expert = Expert::new(&world, task)?;
-    let first = expert.plan_summary();
-    let mut log = String::new();
+    let mut outcome = Outcome {
+        success: options.plan_only,
+        steps: 0,
+        retried: false,
+        first_grasp: expert.plan_summary(),
+        log: String::new(),
+    };
     let mut phase = String::new();
-    let every = if std::env::args().any(|a| a == "--each") {
-        1
-    } else {
-        15
-    };
-    if std::env::args().any(|a| a == "--grips") {
-        return Ok(Outcome {
-            success: true,
-            steps: 0,
-            retried: false,
-            first,
-            log,
-        });
-    }
-    let line = |world: &bitvla_sim::World, expert: &Expert, step: usize| {
-        let e = world.eef_pose().translation.vector;
-        let b = world.instance_pose(expert.object()).translation.vector;
-        let g = world.observation().gripper_qpos;
-        format!(
-            "  {step:3} {:14} eef {:.3} {:.3} {:.3} object {:.3} {:.3} {:.3} rpy {:.0?} fingers {:.4} {:.4} {} q {:.2?}\n",
-            expert.phase(),
-            e.x,
-            e.y,
-            e.z,
-            b.x,
-            b.y,
-            b.z,
-            {
-                let (r, p, y) = world.instance_pose(expert.object()).rotation.euler_angles();
-                [r.to_degrees(), p.to_degrees(), y.to_degrees()]
-            },
-            g[0],
-            g[1],
-            expert.plan_summary(),
-            &world.robot_state().0.as_slice()[..7]
-        )
-    };
-    for step in 1..=suite.horizon {
+    while outcome.steps < suite.horizon && !outcome.success {
         let action = expert.act(&world);
-        if phase != expert.phase() || step % every == 0 {
-            log += &line(&world, &expert, step);
+        outcome.steps += 1;
+        if phase != expert.phase() || outcome.steps % options.log_every == 0 {
+            outcome.log += &log_line(&world, &expert, outcome.steps);
             phase = expert.phase();
         }
         world.step(&action)?;
-        if task.goal().holds(&world, task)? {
-            return Ok(Outcome {
-                success: true,
-                steps: step,
-                retried: !expert.plan_summary().contains("try 0"),
-                first,
-                log,
-            });
-        }
+        outcome.success = task.goal().holds(&world, task)?;
     }
-    Ok(Outcome {
-        success: false,
-        steps: suite.horizon,
-        retried: true,
-        first,
-        log,
-    })
+    let grasp = expert.plan_summary();
+    outcome.retried = !grasp.is_empty() && !grasp.contains("try 0");
+    Ok(outcome)
 }
 
 fn main() -> Result<(), TaskError> {
     let args: Vec<String> = std::env::args().collect();
-    let value = |name: &str| {
-        args.iter()
-            .position(|a| a == name)
-            .and_then(|i| args.get(i + 1))
-            .cloned()
-    };
-    let verbose = args.iter().any(|a| a == "--verbose");
+    let options = Options::parse(&args);
     let dir = Assets::default_dir();
-    let name = value("--suite").unwrap_or_else(|| "spatial".to_owned());
-    let suite = Suite::load(&Assets::open(&dir)?, &name)?;
-    let tasks: Vec<usize> = value("--tasks")
-        .map(|t| t.split(',').filter_map(|x| x.parse().ok()).collect())
-        .unwrap_or_else(|| (0..suite.tasks.len()).collect());
-    let episodes: usize = value("--episodes")
-        .and_then(|e| e.parse().ok())
-        .unwrap_or(5);
-    let first: usize = value("--first").and_then(|e| e.parse().ok()).unwrap_or(0);
-    let seed: Option<u64> = value("--seed").and_then(|e| e.parse().ok());
+    let suite = Suite::load(&Assets::open(&dir)?, &options.suite)?;
+    let tasks = match &options.tasks {
+        Some(tasks) => tasks.clone(),
+        None => (0..suite.tasks.len()).collect(),
+    };
     let jobs: Vec<(usize, usize)> = tasks
         .iter()
-        .flat_map(|t| (first..first + episodes).map(move |i| (*t, i)))
+        .flat_map(|t| (options.first..options.first + options.episodes).map(move |i| (*t, i)))
         .collect();
     let next = AtomicUsize::new(0);
-    let mut outcomes: Vec<(usize, Result<Outcome, TaskError>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..2)
-            .map(|_| {
-                scope.spawn(|| -> Result<Vec<_>, TaskError> {
-                    let assets = Assets::open(&dir)?;
-                    let mut done = Vec::new();
-                    loop {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(&(t, i)) = jobs.get(n) else {
-                            return Ok(done);
-                        };
-                        done.push((n, episode(&assets, &suite, t, i, seed)));
-                    }
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .filter_map(|w| w.join().ok()?.ok())
-            .flatten()
-            .collect()
-    });
-    outcomes.sort_by_key(|(n, _)| *n);
-    let mut all = 0;
-    for t in &tasks {
-        let mut steps = Vec::new();
-        let mut failed = Vec::new();
-        let mut retried = 0;
-        let mut angles = std::collections::BTreeMap::new();
-        for (n, outcome) in &outcomes {
-            let (task, i) = jobs[*n];
-            if task != *t {
-                continue;
-            }
-            if let Ok(o) = outcome {
-                retried += usize::from(o.retried);
-                *angles.entry(o.first.clone()).or_insert(0usize) += 1;
-            }
-            match outcome {
-                Ok(o) if o.success => steps.push(o.steps),
-                Ok(_) => failed.push(i),
-                Err(e) => println!("task {t} episode {i}: {e}"),
-            }
-            if let Ok(o) = outcome
-                && (verbose || (!o.success && args.iter().any(|a| a == "--failures")))
-            {
-                println!(
-                    "task {t} episode {i} success {} steps {}\n{}",
-                    o.success, o.steps, o.log
-                );
+    let work = || -> Result<Vec<_>, TaskError> {
+        let assets = Assets::open(&dir)?;
+        let mut done = Vec::new();
+        while let Some(&job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((job, episode(&assets, &suite, &options, job)));
+        }
+        Ok(done)
+    };
+    let mut outcomes: Vec<((usize, usize), Result<Outcome, TaskError>)> = Vec::new();
+    std::thread::scope(|scope| -> Result<(), TaskError> {
+        for worker in [scope.spawn(work), scope.spawn(work)] {
+            match worker.join() {
+                Ok(done) => outcomes.extend(done?),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        steps.sort_unstable();
-        all += steps.len();
-        let median = steps.get(steps.len() / 2).copied().unwrap_or(0);
-        let last = steps.last().copied().unwrap_or(0);
-        println!(
-            "task {t}: {} of {episodes}, median {median}, longest {last} steps, failed {failed:?}, {retried} retried, grips {angles:?}",
-            steps.len()
-        );
+        Ok(())
+    })?;
+    outcomes.sort_by_key(|(job, _)| *job);
+    let mut all = 0;
+    for t in &tasks {
+        all += report(&options, *t, &outcomes);
     }
     println!("all: {all} of {}", jobs.len());
     Ok(())
+}
+
+/// Prints the episodes of a task. Returns the number of successes.
+fn report(
+    options: &Options,
+    task: usize,
+    outcomes: &[((usize, usize), Result<Outcome, TaskError>)],
+) -> usize {
+    let mut steps = Vec::new();
+    let mut failed = Vec::new();
+    let mut retried = 0;
+    let mut grasps = BTreeMap::new();
+    for ((_, i), outcome) in outcomes.iter().filter(|((t, _), _)| *t == task) {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(e) => {
+                println!("task {task} episode {i}: {e}");
+                continue;
+            }
+        };
+        retried += usize::from(outcome.retried);
+        *grasps.entry(&outcome.first_grasp).or_insert(0usize) += 1;
+        if outcome.success {
+            steps.push(outcome.steps);
+        } else {
+            failed.push(i);
+        }
+        if options.verbose || (options.failures && !outcome.success) {
+            println!(
+                "task {task} episode {i} success {} steps {}\n{}",
+                outcome.success, outcome.steps, outcome.log
+            );
+        }
+    }
+    steps.sort_unstable();
+    let successes = steps.len();
+    let median = steps.get(successes / 2).copied().unwrap_or(0);
+    let longest = steps.last().copied().unwrap_or(0);
+    println!(
+        "task {task}: {successes} of {}, median {median}, longest {longest} steps, failed {failed:?}, {retried} retried, grasps {grasps:?}",
+        options.episodes
+    );
+    successes
 }

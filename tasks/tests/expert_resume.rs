@@ -85,7 +85,7 @@ fn driven_off_its_way_it_still_succeeds_mostly() {
         let mut away = 0;
         for step in 0..horizon {
             let mut action = expert.act(world);
-            if !dropped && expert.phase() == "carry" {
+            if !dropped && expert.phase() == "place transfer" {
                 dropped = true;
                 away = 6;
             }
@@ -125,7 +125,7 @@ fn resumed_in_its_own_episode_it_nearly_says_the_same() -> Result<(), TaskError>
         for step in 0..suite.horizon {
             let resumed = Expert::resume_knowing(&world, task, &rest)?.act(&world);
             let action = expert.act(&world);
-            if matches!(expert.phase().as_str(), "lift" | "carry") {
+            if matches!(expert.phase().as_str(), "place lift" | "place transfer") {
                 assert!(
                     resumed[6] > 0.0,
                     "{}: opens at step {step}",

@@ -1,115 +1,123 @@
 //! Opens a drawer by its handle, or pushes it closed. The hand comes from the front, tilted down and
-//! turned towards the robot's side, its fingers above and below the handle bar; for closing it comes
-//! with closed fingers.
+//! turned away from the robot, its fingers above and below the handle bar; for closing it comes with closed
+//! fingers.
 
-use super::hand::{CLOSE, Course, Hand, OPEN, grip_point, hand_along, turn_to};
-use super::obstacles::boxes;
-use bitvla_sim::{JointDesc, JointKind, World};
+use super::articulation::Articulation;
+use super::collision_boxes::collision_boxes;
+use super::hand_frame::{eef_position, rotation_error, symmetric_orientation};
+use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
+use super::skill::{SkillState, StateMachine};
+use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
-/// How far the hand points down, rad.
-const TILT: f64 = 0.45;
-/// How far it is turned away from the drawer's direction, rad.
-const SIDE: f64 = 0.35;
-/// Where it waits in front of the handle, m.
-const STANDOFF: f64 = 0.09;
+/// Angle by which the hand points down, rad.
+const PITCH: f64 = 0.45;
+/// Angle by which it is turned away from the direction of the drawer, rad.
+const YAW: f64 = 0.35;
+/// Distance of the pregrasp pose in front of the handle, and its height above it, m.
+const PREGRASP_DISTANCE: f64 = 0.09;
+const PREGRASP_HEIGHT: f64 = 0.01;
+/// Half size from which a shape of the drawer may be its handle, m.
+const HANDLE_HALF_WIDTH: f64 = 0.02;
+/// Joint position beyond which a drawer that is pushed is closed, m.
+const CLOSED: f64 = 0.004;
+/// Largest translation component in the pulling direction.
+const PULL_SPEED: f64 = 0.6;
 
-/// Largest turn asked for at a time while the arm changes its posture, rad.
-const GENTLY: f64 = 0.25;
-
+/// Phases; closing skips the grasp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
+    /// Up, above the height of the handle.
     Rise,
+    /// To the pregrasp pose.
     Align,
+    /// To the handle.
     Advance,
-    Close,
-    Pull,
-    Open,
+    /// Close the fingers on the bar.
+    Grasp,
+    /// Move the drawer.
+    Drive,
+    /// Open the fingers.
+    Release,
+    /// Back and up.
     Retreat,
 }
 
-/// The memory of this errand.
+/// Motion of the drawer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Motion {
+    /// Open by a distance, m.
+    Open(f64),
+    Close,
+}
+
+/// Controller that opens or closes a drawer.
 #[derive(Clone)]
-pub(super) struct Drawer {
-    instance: usize,
-    body: usize,
-    open: bool,
-    /// How far it is pulled open, m.
-    far: f64,
-    course: Course<Phase>,
-    turn: Rotation3<f64>,
+pub(super) struct MoveDrawer {
+    drawer: Articulation,
+    motion: Motion,
+    state: SkillState<Phase>,
+    /// Orientation of the hand and the direction it points in, world frame.
+    orientation: Rotation3<f64>,
     approach: Vector3<f64>,
 }
 
-/// The joint of a body.
-pub(super) fn joint_of(world: &World, instance: usize, body: usize) -> Option<&JointDesc> {
-    world.scene().instances[instance].model.bodies[body]
-        .joint
-        .as_ref()
-}
+impl MoveDrawer {
+    /// Plans to open a drawer by `distance`, m.
+    pub(super) fn open(world: &World, drawer: Articulation, distance: f64) -> MoveDrawer {
+        MoveDrawer::new(world, drawer, Motion::Open(distance))
+    }
 
-/// Its position.
-pub(super) fn joint_at(world: &World, instance: usize, body: usize) -> f64 {
-    joint_of(world, instance, body)
-        .and_then(|j| world.joint_position(instance, &j.name))
-        .unwrap_or(0.0)
-}
+    /// Plans to close a drawer.
+    pub(super) fn close(world: &World, drawer: Articulation) -> MoveDrawer {
+        MoveDrawer::new(world, drawer, Motion::Close)
+    }
 
-/// Unit vector in the world along which the drawer that is body `body` of an instance opens; `None` if it
-/// does not slide.
-pub(super) fn outward(world: &World, instance: usize, body: usize) -> Option<Vector3<f64>> {
-    let joint = joint_of(world, instance, body).filter(|j| j.kind == JointKind::Slide)?;
-    let inwards = joint.range[0].abs() > joint.range[1].abs();
-    let sign = if inwards { -1.0 } else { 1.0 };
-    Some(world.rendered_body_pose(instance, body).rotation * Vector3::from(joint.axis) * sign)
-}
-
-impl Drawer {
-    /// Plans to open (`far` m) or close the drawer that is body `body` of an instance.
-    pub(super) fn new(world: &World, instance: usize, body: usize, open: bool, far: f64) -> Drawer {
-        let mut drawer = Drawer {
-            instance,
-            body,
-            open,
-            far,
-            course: Course::new(world, Phase::Rise),
-            turn: Rotation3::identity(),
+    fn new(world: &World, drawer: Articulation, motion: Motion) -> MoveDrawer {
+        let mut skill = MoveDrawer {
+            drawer,
+            motion,
+            state: SkillState::new(world, Phase::Rise),
+            orientation: Rotation3::identity(),
             approach: -Vector3::z(),
         };
-        drawer.plan(world);
-        drawer
+        skill.plan(world);
+        skill
     }
 
-    /// Whether the drawer is where it should be and the hand has left it.
-    pub(super) fn done(&self) -> bool {
-        self.course.phase == Phase::Retreat && self.course.steps >= 14
+    fn opens(&self) -> bool {
+        self.motion != Motion::Close
     }
 
-    /// One word for the current phase, for logs.
-    pub(super) fn phase(&self) -> String {
-        self.course.name()
-    }
-
+    /// Unit vector along which the drawer opens, world frame. The planner makes this subgoal for sliding
+    /// joints only.
     fn outward(&self, world: &World) -> Vector3<f64> {
-        outward(world, self.instance, self.body).unwrap_or_else(Vector3::x)
+        self.drawer
+            .opening_direction(world)
+            .unwrap_or_else(Vector3::x)
     }
 
-    /// Middle of the handle: the wide shape that sticks out farthest.
+    /// Centre of the handle, the wide shape that sticks out farthest, world frame, m. A drawer without one
+    /// is pushed and pulled at its origin.
     fn handle(&self, world: &World) -> Point3<f64> {
+        let Articulation { instance, body } = self.drawer;
         let out = self.outward(world);
         let mut best: Option<(f64, Point3<f64>)> = None;
-        for (at, half) in boxes(world, self.instance, self.body) {
-            let middle = at.translation.vector;
-            let reach = (at.rotation.to_rotation_matrix().matrix().transpose() * out)
-                .abs()
-                .dot(&half)
-                + middle.dot(&out);
-            if half.amax() > 0.02 && best.as_ref().is_none_or(|(r, _)| reach > *r) {
-                best = Some((reach, middle.into()));
+        for shape in collision_boxes(world, instance, body) {
+            let r = shape.pose.rotation.to_rotation_matrix();
+            let reach = (r.matrix().transpose() * out).abs().dot(&shape.half)
+                + shape.pose.translation.vector.dot(&out);
+            let wide = shape.half.amax() > HANDLE_HALF_WIDTH;
+            if wide && best.as_ref().is_none_or(|(r, _)| reach > *r) {
+                best = Some((reach, shape.centre()));
             }
         }
-        let body = world.rendered_body_pose(self.instance, self.body);
-        best.map_or(Point3::from(body.translation.vector), |(_, p)| p)
+        let origin = world.rendered_body_pose(instance, body).translation.vector;
+        best.map_or(Point3::from(origin), |(_, p)| p)
+    }
+
+    fn pregrasp(&self, handle: Point3<f64>) -> Point3<f64> {
+        handle - self.approach * PREGRASP_DISTANCE + Vector3::z() * PREGRASP_HEIGHT
     }
 
     fn plan(&mut self, world: &World) {
@@ -117,104 +125,63 @@ impl Drawer {
         // Away from the robot along the front.
         let along = Vector3::z().cross(&out);
         let away = if along.x < 0.0 { -along } else { along };
-        let flat = -out * libm::cos(SIDE) + away * libm::sin(SIDE);
-        self.approach = flat * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
+        let level = -out * libm::cos(YAW) + away * libm::sin(YAW);
+        self.approach = level * libm::cos(PITCH) - Vector3::z() * libm::sin(PITCH);
         // Fingers above and below the bar to pull it; a flat hand to push, for there may be little height.
-        let opening = if self.open {
+        let opening = if self.opens() {
             Vector3::z()
         } else {
             Vector3::z().cross(&self.approach)
         };
-        self.turn = hand_along(self.approach, opening);
-        self.course.enter(Phase::Rise, grip_point(world));
+        self.orientation = symmetric_orientation(self.approach, opening);
+        self.state.enter(Phase::Rise, eef_position(world));
     }
 
-    fn gripper(&self) -> f64 {
-        match (self.open, self.course.phase) {
-            (true, Phase::Close | Phase::Pull) | (false, _) => CLOSE,
-            _ => OPEN,
-        }
-    }
-
-    /// The action for the next control step.
-    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.course.look(world);
-        self.advance(world, eef);
-        let out = self.outward(world);
-        let handle = self.handle(world);
-        let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
-        let goal = match self.course.phase {
-            Phase::Rise => Point3::new(
-                self.course.from.x,
-                self.course.from.y,
-                self.course.from.z.max(wait.z + 0.10),
-            ),
-            Phase::Align => wait,
-            Phase::Advance if self.open => handle,
-            Phase::Advance => handle - self.approach * 0.01,
-            Phase::Close => self.course.from,
-            Phase::Pull if self.open => eef + out * 0.04,
-            Phase::Pull => eef - out * 0.03 + (handle - eef - out * out.dot(&(handle - eef))) * 0.5,
-            Phase::Open => self.course.from,
-            Phase::Retreat => self.course.from - self.approach * 0.08 + Vector3::z() * 0.08,
-        };
-        let mut a = self.course.hand.pull(eef, goal);
-        if self.course.phase == Phase::Pull && self.open {
-            // Straight out, at the height and place where the bar was taken.
-            let side = self.course.from - eef;
-            let side = side - out * out.dot(&side);
-            a = out * 0.6 + side / 0.05;
-        }
-        let turn = turn_to(world, &self.turn);
-        // Slowly while the arm gets into its new posture: it stretches otherwise.
-        let turn = match self.course.phase {
-            Phase::Rise => Vector3::zeros(),
-            Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
-            _ => turn,
-        };
-        Hand::action(a, turn, self.gripper())
-    }
-
-    fn advance(&mut self, world: &World, eef: Point3<f64>) {
-        let n = self.course.steps;
-        let q = joint_at(world, self.instance, self.body);
-        let handle = self.handle(world);
-        let wait = handle - self.approach * STANDOFF + Vector3::z() * 0.01;
-        match self.course.phase {
+    fn advance(&mut self, world: &World, eef: Point3<f64>, handle: Point3<f64>) {
+        let n = self.state.steps;
+        let pregrasp = self.pregrasp(handle);
+        match self.state.phase {
             Phase::Rise => {
-                if eef.z > wait.z + 0.08 || n > 20 {
-                    self.course.enter(Phase::Align, eef);
+                if eef.z > pregrasp.z + 0.08 || n > 20 {
+                    self.state.enter(Phase::Align, eef);
                 }
             }
             Phase::Align => {
-                let error = turn_to(world, &self.turn).norm();
-                if ((eef - wait).norm() < 0.012 && error < 0.06) || n > 70 {
-                    self.course.enter(Phase::Advance, eef);
+                let error = rotation_error(world, &self.orientation).norm();
+                if ((eef - pregrasp).norm() < 0.012 && error < 0.06) || n > 70 {
+                    self.state.enter(Phase::Advance, eef);
                 }
             }
             Phase::Advance => {
                 let left = (handle - eef).dot(&self.approach);
-                let there = left < if self.open { 0.003 } else { 0.016 };
-                if there || (self.course.hand.still >= 4 && n > 8) || n > 40 {
-                    self.course
-                        .enter(if self.open { Phase::Close } else { Phase::Pull }, eef);
+                let (near, next) = if self.opens() {
+                    (0.003, Phase::Grasp)
+                } else {
+                    (0.016, Phase::Drive)
+                };
+                if left < near || self.state.stalled(4, 8) || n > 40 {
+                    self.state.enter(next, eef);
                 }
             }
-            Phase::Close => {
+            Phase::Grasp => {
                 if n > 12 {
-                    self.course.enter(Phase::Pull, eef);
+                    self.state.enter(Phase::Drive, eef);
                 }
             }
-            Phase::Pull => {
-                let arrived = if self.open { q < -self.far } else { q > 0.004 };
-                let lost = self.open && (handle - eef).norm() > 0.03;
-                if arrived || lost || (self.course.hand.still >= 8 && n > 15) || n > 60 {
-                    self.course.enter(Phase::Open, eef);
+            Phase::Drive => {
+                let q = self.drawer.position(world);
+                let arrived = match self.motion {
+                    Motion::Open(distance) => q < -distance,
+                    Motion::Close => q > CLOSED,
+                };
+                let lost = self.opens() && (handle - eef).norm() > 0.03;
+                if arrived || lost || self.state.stalled(8, 15) || n > 60 {
+                    self.state.enter(Phase::Release, eef);
                 }
             }
-            Phase::Open => {
-                if n > if self.open { 7 } else { 1 } {
-                    self.course.enter(Phase::Retreat, eef);
+            Phase::Release => {
+                if n > if self.opens() { 7 } else { 1 } {
+                    self.state.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {
@@ -223,5 +190,61 @@ impl Drawer {
                 }
             }
         }
+    }
+
+    /// Position that the hand should go to in the current phase, world frame, m.
+    fn waypoint(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> Point3<f64> {
+        let out = self.outward(world);
+        let pregrasp = self.pregrasp(handle);
+        let start = self.state.start;
+        match self.state.phase {
+            Phase::Rise => Point3::new(start.x, start.y, start.z.max(pregrasp.z + 0.10)),
+            Phase::Align => pregrasp,
+            Phase::Advance if self.opens() => handle,
+            Phase::Advance => handle - self.approach * 0.01,
+            Phase::Grasp | Phase::Release => start,
+            Phase::Drive if self.opens() => eef + out * 0.04,
+            Phase::Drive => {
+                let to = handle - eef;
+                eef - out * 0.03 + (to - out * out.dot(&to)) * 0.5
+            }
+            Phase::Retreat => start - self.approach * 0.08 + Vector3::z() * 0.08,
+        }
+    }
+}
+
+impl StateMachine for MoveDrawer {
+    type Phase = Phase;
+    const NAME: &'static str = "drawer";
+    const END: (Phase, usize) = (Phase::Retreat, 14);
+
+    fn state(&self) -> &SkillState<Phase> {
+        &self.state
+    }
+
+    fn step(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.state.observe(world);
+        let handle = self.handle(world);
+        self.advance(world, eef, handle);
+        let waypoint = self.waypoint(world, eef, handle);
+        let mut a = self.state.servo.translation(eef, waypoint);
+        if self.state.phase == Phase::Drive && self.opens() {
+            // Straight out, at the height and place where the bar was grasped.
+            let out = self.outward(world);
+            let off = self.state.start - eef;
+            let off = off - out * out.dot(&off);
+            a = out * PULL_SPEED + off / 0.05;
+        }
+        let rotation = rotation_error(world, &self.orientation);
+        let rotation = match self.state.phase {
+            Phase::Rise => Vector3::zeros(),
+            Phase::Align => limited_rotation(rotation, POSTURE_ROTATION),
+            _ => rotation,
+        };
+        let gripper = match (self.motion, self.state.phase) {
+            (Motion::Open(_), Phase::Grasp | Phase::Drive) | (Motion::Close, _) => GRIPPER_CLOSE,
+            _ => GRIPPER_OPEN,
+        };
+        action(a, rotation, gripper)
     }
 }

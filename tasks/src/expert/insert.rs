@@ -1,266 +1,249 @@
-//! Puts an object into something that opens to the side (a microwave): the hand comes level, takes the
-//! object by what sticks out towards it (a handle), lifts it over the sill, pushes it in and lets go.
+//! Puts an object into a container that opens to the side (a microwave): the hand comes level, grasps the
+//! object by what sticks out towards it (a handle), lifts it over the sill, moves it in and releases it.
 
-use super::hand::{CLOSE, Course, Hand, OPEN, grip_point, hand_of, turn_to};
+use super::grasp::left_behind;
+use super::hand_frame::{eef_position, instance_origin, orientation, robot_base, rotation_error};
 use super::obstacles::Obstacles;
-use super::rim::origin;
+use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
+use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
-/// How far the hand points down, rad.
-const TILT: f64 = 0.5;
+/// Angle by which the hand points down, rad.
+const PITCH: f64 = 0.5;
 /// Free height over the sill, m.
-const OVER: f64 = 0.018;
-/// How far the object is turned aside, rad.
-const ASIDE: f64 = 0.25;
-/// How far inside the edge the near side of the object ends up, m.
+const SILL_MARGIN: f64 = 0.018;
+/// Angle by which the object is turned away from an open door, rad.
+const DOOR_YAW: f64 = 0.25;
+/// Depth of the near side of the object behind the edge in the end, m.
 const INSIDE: f64 = 0.018;
-
-/// How far in front of the base it turns into its posture, m.
-const NEAR: f64 = 0.43;
-/// Largest turn asked for at a time while the arm changes its posture, rad.
-const GENTLY: f64 = 0.25;
+/// Distance of the pregrasp pose from the grasp point, m.
+const PREGRASP_DISTANCE: f64 = 0.09;
+/// Distance in front of the base at which the hand turns into its posture, m: there the elbow is bent.
+const TURNING_DISTANCE: f64 = 0.43;
+/// Largest translation component while the object is lifted, moved in and lowered.
+const CARRY_SPEED: f64 = 0.6;
+/// Distance of the hand from the grasp point at which the object counts as lost, m.
+const LOST: f64 = 0.04;
+/// Step of a search through the collision shapes, m, and its most steps.
+const MARCH_STEP: f64 = 0.002;
+const MARCH_STEPS: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Rise,
+pub(super) enum Phase {
+    /// Up and back towards the base, turning into the posture.
+    Retract,
+    /// To the pregrasp pose.
     Align,
+    /// To the grasp point.
     Advance,
-    Close,
+    /// Close the fingers.
+    Grasp,
+    /// Up, over the sill.
     Lift,
-    Before,
-    Into,
+    /// Across, until the object is in front of the opening.
+    Transfer,
+    /// In, until the object is inside.
+    Insert,
+    /// Down, to the floor of the container.
     Lower,
-    Open,
+    /// Open the fingers.
+    Release,
+    /// Back the way it came.
     Retreat,
 }
 
-/// The memory of this errand.
+/// Controller that puts an object into a container.
 #[derive(Clone)]
 pub(super) struct Insert {
     object: usize,
+    /// Base of the robot, world frame, m.
     base: Point3<f64>,
-    course: Course<Phase>,
+    state: SkillState<Phase>,
+    /// Horizontal unit vector into the container, world frame.
     inward: Vector3<f64>,
+    /// Unit vector along which the hand points, world frame.
     approach: Vector3<f64>,
-    turn: Rotation3<f64>,
-    /// Grip point in the frame of the object, m.
-    grip: Vector3<f64>,
-    /// Lowest point of the object from its origin, m.
+    /// Orientation of the hand before it turns away from the door, world frame.
+    level: Rotation3<f64>,
+    /// Grasp point in the frame of the object, m.
+    grasp: Vector3<f64>,
+    /// Height of the origin of the object above its lowest point, m.
     below: f64,
+    /// Height of the origin of the object before it was lifted, world frame, m.
     rest_z: f64,
-    /// Middle of the opening at the height of its floor, on its near edge.
-    door: Point3<f64>,
-    /// How far the object is turned before it goes in, rad: away from an open door.
-    aside: f64,
+    /// Middle of the near edge of the container's floor, world frame, m.
+    sill: Point3<f64>,
+    /// Angle by which the object is turned before it goes in, away from an open door, rad.
+    door_yaw: f64,
 }
 
 impl Insert {
-    /// Plans to put instance `object` into the site of an instance.
-    pub(super) fn new(world: &World, object: usize, instance: usize, site: &str) -> Insert {
+    /// Plans to put instance `object` into a site of an instance.
+    pub(super) fn new(world: &World, object: usize, container: usize, site: &str) -> Insert {
+        // The planner names a site that it has found in the model, so there is a pose.
         let (site, _) = world
-            .site_pose(instance, site)
-            .unwrap_or((world.instance_pose(instance), [0.0; 3]));
+            .site_pose(container, site)
+            .unwrap_or((world.instance_pose(container), [0.0; 3]));
         let centre = Point3::from(site.translation.vector);
-        let it = origin(world, object);
-        // Of the horizontal axes of the site the one that leads away from the object's side.
+        let origin = instance_origin(world, object);
+        // Of the two directions of the site's y axis the one that leads away from the object's side.
         let y = site.rotation * Vector3::y();
-        let inward = if (centre - it).dot(&y) < 0.0 { -y } else { y };
-        let approach = inward * libm::cos(TILT) - Vector3::z() * libm::sin(TILT);
-        let door = opening(&Obstacles::only(world, instance), centre, inward);
+        let inward = if (centre - origin).dot(&y) < 0.0 {
+            -y
+        } else {
+            y
+        };
+        let sill = find_sill(&Obstacles::only(world, container), centre, inward);
         let across = Vector3::z().cross(&inward);
-        let bodies = &world.scene().instances[instance].model.bodies;
+        let bodies = &world.scene().instances[container].model.bodies;
         let hinge = (0..bodies.len())
             .find(|b| bodies[*b].joint.is_some())
-            .map(|b| world.rendered_body_pose(instance, b).translation.vector - door.coords);
-        let aside = hinge.map_or(0.0, |h| ASIDE.copysign(h.dot(&across)));
-        let mut insert = Insert {
+            .map(|b| world.rendered_body_pose(container, b).translation.vector - sill.coords);
+        let mut skill = Insert {
             object,
-            base: Point3::from(world.scene().arena.robot_base_pos),
-            course: Course::new(world, Phase::Rise),
+            base: robot_base(world),
+            state: SkillState::new(world, Phase::Retract),
             inward,
-            approach,
-            turn: Rotation3::identity(),
-            grip: Vector3::zeros(),
+            approach: inward * libm::cos(PITCH) - Vector3::z() * libm::sin(PITCH),
+            level: Rotation3::identity(),
+            grasp: Vector3::zeros(),
             below: 0.0,
-            rest_z: it.z,
-            door,
-            aside,
+            rest_z: origin.z,
+            sill,
+            door_yaw: hinge.map_or(0.0, |h| DOOR_YAW.copysign(h.dot(&across))),
         };
-        insert.plan(world);
-        insert
+        skill.plan(world);
+        skill
     }
 
-    /// Whether the object has been let go and the hand has left.
-    pub(super) fn done(&self) -> bool {
-        self.course.phase == Phase::Retreat && self.course.steps >= 14
-    }
-
-    /// One word for the current phase, for logs.
-    pub(super) fn phase(&self) -> String {
-        self.course.name()
-    }
-
+    /// Chooses the grasp for the present pose of the object.
     fn plan(&mut self, world: &World) {
-        let it = origin(world, self.object);
-        let (low, high) = Obstacles::only(world, self.object).corners();
-        let middle = nalgebra::center(&low, &high);
-        let half = 0.5 * (high - low);
-        let reach = half.x * self.inward.x.abs() + half.y * self.inward.y.abs();
-        let near = middle - self.inward * reach;
-        // The uppermost piece on the near side: a handle is held by its corner, which turns least.
+        let origin = instance_origin(world, self.object);
         let own = Obstacles::only(world, self.object);
+        let (low, high) = own.bounding_box();
+        let (centre, reach) = self.centre_and_reach(&own);
+        let near = centre - self.inward * reach;
+        // The uppermost piece on the near side: a handle is held by its corner, which turns least.
         let column = |z: f64| Point3::new(near.x, near.y, z) + self.inward * 0.006;
         let mut z = high.z;
-        while z > middle.z && !own.inside(column(z)) {
-            z -= 0.002;
+        while z > centre.z && !own.contains(column(z)) {
+            z -= MARCH_STEP;
         }
-        let grip = column(z - 0.012) + self.inward * 0.004;
-        self.grip = world.instance_pose(self.object).rotation.inverse() * (grip - it);
-        self.below = it.z - low.z;
-        self.rest_z = it.z;
-        let across = Vector3::z().cross(&self.inward);
+        let grasp = column(z - 0.012) + self.inward * 0.004;
+        self.grasp = world.instance_pose(self.object).rotation.inverse() * (grasp - origin);
+        self.below = origin.z - low.z;
+        self.rest_z = origin.z;
         // The x axis of a level hand points away from the robot: the last joint stays near its middle.
+        let across = self.across();
         let out = if across.x < 0.0 { -across } else { across };
-        self.turn = hand_of(self.approach, out);
-        self.course.enter(Phase::Rise, grip_point(world));
+        self.level = orientation(self.approach, out);
+        self.state.enter(Phase::Retract, eef_position(world));
     }
 
-    /// Where the object is held now, m.
-    fn held(&self, world: &World) -> Point3<f64> {
-        let pose = world.instance_pose(self.object);
-        Point3::from(pose.translation.vector) + pose.rotation * self.grip
+    /// Horizontal unit vector across the opening, world frame.
+    fn across(&self) -> Vector3<f64> {
+        Vector3::z().cross(&self.inward)
     }
 
-    /// How far the object still has to go in, m.
-    fn left(&self, world: &World) -> f64 {
-        let (low, high) = Obstacles::only(world, self.object).corners();
-        let middle = nalgebra::center(&low, &high);
+    /// Centre of the bounding box of the object, world frame, and its half size along the way in, m.
+    fn centre_and_reach(&self, own: &Obstacles) -> (Point3<f64>, f64) {
+        let (low, high) = own.bounding_box();
         let half = 0.5 * (high - low);
         let reach = half.x * self.inward.x.abs() + half.y * self.inward.y.abs();
-        (self.door - middle).dot(&self.inward) + reach + INSIDE
+        (nalgebra::center(&low, &high), reach)
     }
 
-    /// The orientation the hand should have now.
+    /// Grasp point at the present pose of the object, world frame, m.
+    fn grasp_point(&self, world: &World) -> Point3<f64> {
+        let pose = world.instance_pose(self.object);
+        Point3::from(pose.translation.vector) + pose.rotation * self.grasp
+    }
+
+    /// Distance that the object still has to go in, m.
+    fn distance_left(&self, world: &World) -> f64 {
+        let own = Obstacles::only(world, self.object);
+        let (centre, reach) = self.centre_and_reach(&own);
+        (self.sill - centre).dot(&self.inward) + reach + INSIDE
+    }
+
+    /// Height of the origin of the object on its way over the sill, world frame, m.
+    fn carry_height(&self) -> f64 {
+        self.sill.z + self.below + SILL_MARGIN
+    }
+
+    /// Orientation that the hand should have in the current phase, world frame.
     fn orientation(&self) -> Rotation3<f64> {
-        let aside = match self.course.phase {
-            Phase::Before | Phase::Into | Phase::Lower | Phase::Open | Phase::Retreat => self.aside,
+        let yaw = match self.state.phase {
+            Phase::Transfer | Phase::Insert | Phase::Lower | Phase::Release | Phase::Retreat => {
+                self.door_yaw
+            }
             _ => 0.0,
         };
-        Rotation3::from_axis_angle(&Vector3::z_axis(), aside) * self.turn
-    }
-
-    /// The action for the next control step.
-    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.course.look(world);
-        let object = origin(world, self.object);
-        self.advance(world, eef, object);
-        let grip = self.held(world);
-        let wait = grip - self.approach * 0.09;
-        let z = self.door.z + self.below + OVER;
-        let across = Vector3::z().cross(&self.inward);
-        let line = (self.door - object).dot(&across);
-        let goal = match self.course.phase {
-            // The hand turns near the robot, where the elbow is bent.
-            Phase::Rise => Point3::new(self.base.x + NEAR, 0.5 * wait.y, wait.z + 0.14),
-            Phase::Align => wait,
-            Phase::Advance => grip,
-            Phase::Close | Phase::Open => self.course.from,
-            Phase::Lift => {
-                Point3::new(self.course.from.x, self.course.from.y, eef.z + z - object.z)
-            }
-            Phase::Before => eef + across * line + Vector3::z() * (z - object.z),
-            Phase::Into => {
-                let left = self.left(world);
-                eef + across * line + Vector3::z() * (z - object.z) + self.inward * left.min(0.03)
-            }
-            Phase::Lower => eef - Vector3::z() * 0.015,
-            Phase::Retreat => {
-                let back = self.orientation() * Vector3::z();
-                let flat = Vector3::new(back.x, back.y, 0.0).normalize();
-                self.course.from - flat * 0.16 + Vector3::z() * 0.02
-            }
-        };
-        let gripper = match self.course.phase {
-            Phase::Close | Phase::Lift | Phase::Before | Phase::Into | Phase::Lower => CLOSE,
-            _ => OPEN,
-        };
-        let mut a = self.course.hand.pull(eef, goal);
-        if matches!(self.course.phase, Phase::Into | Phase::Lower | Phase::Lift) {
-            a = a.map(|v| v.clamp(-0.6, 0.6));
-        }
-        let turn = turn_to(world, &self.orientation());
-        // Slowly while the arm gets into its new posture: it stretches otherwise.
-        let turn = match self.course.phase {
-            Phase::Rise | Phase::Align => turn * (GENTLY / turn.amax().max(GENTLY)),
-            _ => turn,
-        };
-        Hand::action(a, turn, gripper)
+        Rotation3::from_axis_angle(&Vector3::z_axis(), yaw) * self.level
     }
 
     fn advance(&mut self, world: &World, eef: Point3<f64>, object: Point3<f64>) {
-        let n = self.course.steps;
-        let grip = self.held(world);
-        let wait = grip - self.approach * 0.09;
-        let z = self.door.z + self.below + OVER;
-        let across = Vector3::z().cross(&self.inward);
-        let error = turn_to(world, &self.orientation()).norm();
-        let lost = (grip - eef).norm() > 0.04;
-        match self.course.phase {
-            Phase::Rise => {
-                if (eef.x < self.base.x + NEAR + 0.05 && error < 0.2) || n > 60 {
-                    self.course.enter(Phase::Align, eef);
+        let n = self.state.steps;
+        let grasp_point = self.grasp_point(world);
+        let error = rotation_error(world, &self.orientation()).norm();
+        let lost = (grasp_point - eef).norm() > LOST;
+        match self.state.phase {
+            Phase::Retract => {
+                let near = eef.x < self.base.x + TURNING_DISTANCE + 0.05;
+                if (near && error < 0.2) || n > 60 {
+                    self.state.enter(Phase::Align, eef);
                 }
             }
             Phase::Align => {
-                if ((eef - wait).norm() < 0.010 && error < 0.06) || n > 70 {
-                    self.course.enter(Phase::Advance, eef);
+                let pregrasp = grasp_point - self.approach * PREGRASP_DISTANCE;
+                if ((eef - pregrasp).norm() < 0.010 && error < 0.06) || n > 70 {
+                    self.state.enter(Phase::Advance, eef);
                 }
             }
             Phase::Advance => {
-                let there = (grip - eef).norm() < 0.005;
-                if there || (self.course.hand.still >= 4 && n > 8) || n > 40 {
-                    self.course.enter(Phase::Close, eef);
+                let there = (grasp_point - eef).norm() < 0.005;
+                if there || self.state.stalled(4, 8) || n > 40 {
+                    self.state.enter(Phase::Grasp, eef);
                 }
             }
-            Phase::Close => {
+            Phase::Grasp => {
                 if n > 12 {
-                    self.course.enter(Phase::Lift, eef);
+                    self.state.enter(Phase::Lift, eef);
                 }
             }
             Phase::Lift => {
-                let rise = eef.z - self.course.from.z;
-                if rise > 0.03 && object.z < self.rest_z + 0.4 * rise - 0.005 {
-                    self.course.enter(Phase::Open, eef);
-                } else if object.z > z - 0.006 || n > 40 {
-                    self.course.enter(Phase::Before, eef);
+                let rise = eef.z - self.state.start.z;
+                if left_behind(object.z, self.rest_z, rise) {
+                    self.state.enter(Phase::Release, eef);
+                } else if object.z > self.carry_height() - 0.006 || n > 40 {
+                    self.state.enter(Phase::Transfer, eef);
                 }
             }
-            Phase::Before => {
-                let off = (self.door - object).dot(&across).abs();
+            Phase::Transfer => {
+                let off = (self.sill - object).dot(&self.across()).abs();
                 if lost {
-                    self.course.enter(Phase::Open, eef);
+                    self.state.enter(Phase::Release, eef);
                 } else if (off < 0.008 && error < 0.06) || n > 50 {
-                    self.course.enter(Phase::Into, eef);
+                    self.state.enter(Phase::Insert, eef);
                 }
             }
-            Phase::Into => {
-                let left = self.left(world);
+            Phase::Insert => {
                 if lost {
-                    self.course.enter(Phase::Open, eef);
-                } else if left < 0.004 || (self.course.hand.still >= 5 && n > 10) || n > 60 {
-                    self.course.enter(Phase::Lower, eef);
+                    self.state.enter(Phase::Release, eef);
+                } else if self.distance_left(world) < 0.004 || self.state.stalled(5, 10) || n > 60 {
+                    self.state.enter(Phase::Lower, eef);
                 }
             }
             Phase::Lower => {
-                let low = object.z < self.door.z + self.below + 0.008;
-                if low || (self.course.hand.still >= 2 && n > 3) || n > 8 {
-                    self.course.enter(Phase::Open, eef);
+                let low = object.z < self.sill.z + self.below + 0.008;
+                if low || self.state.stalled(2, 3) || n > 8 {
+                    self.state.enter(Phase::Release, eef);
                 }
             }
-            Phase::Open => {
+            Phase::Release => {
                 if n > 7 {
-                    self.course.enter(Phase::Retreat, eef);
+                    self.state.enter(Phase::Retreat, eef);
                 }
             }
             Phase::Retreat => {
@@ -270,27 +253,96 @@ impl Insert {
             }
         }
     }
+
+    /// Position that the hand should go to in the current phase, world frame, m.
+    fn waypoint(&self, world: &World, eef: Point3<f64>, object: Point3<f64>) -> Point3<f64> {
+        let grasp_point = self.grasp_point(world);
+        let pregrasp = grasp_point - self.approach * PREGRASP_DISTANCE;
+        let height = self.carry_height();
+        let start = self.state.start;
+        let across = self.across();
+        let off = (self.sill - object).dot(&across);
+        match self.state.phase {
+            Phase::Retract => Point3::new(
+                self.base.x + TURNING_DISTANCE,
+                0.5 * pregrasp.y,
+                pregrasp.z + 0.14,
+            ),
+            Phase::Align => pregrasp,
+            Phase::Advance => grasp_point,
+            Phase::Grasp | Phase::Release => start,
+            Phase::Lift => Point3::new(start.x, start.y, eef.z + height - object.z),
+            Phase::Transfer => eef + across * off + Vector3::z() * (height - object.z),
+            Phase::Insert => {
+                let left = self.distance_left(world);
+                eef + across * off
+                    + Vector3::z() * (height - object.z)
+                    + self.inward * left.min(0.03)
+            }
+            Phase::Lower => eef - Vector3::z() * 0.015,
+            Phase::Retreat => {
+                let back = self.orientation() * Vector3::z();
+                let level = Vector3::new(back.x, back.y, 0.0).normalize();
+                start - level * 0.16 + Vector3::z() * 0.02
+            }
+        }
+    }
 }
 
-/// Middle of an opening at the height of the floor behind it: from a point inside downwards to the
-/// floor, to both side walls, and out to the edge of the floor.
-fn opening(walls: &Obstacles, inside: Point3<f64>, inward: Vector3<f64>) -> Point3<f64> {
+impl StateMachine for Insert {
+    type Phase = Phase;
+    const NAME: &'static str = "insert";
+    const END: (Phase, usize) = (Phase::Retreat, 14);
+
+    fn state(&self) -> &SkillState<Phase> {
+        &self.state
+    }
+
+    fn step(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.state.observe(world);
+        let object = instance_origin(world, self.object);
+        self.advance(world, eef, object);
+        let waypoint = self.waypoint(world, eef, object);
+        let mut a = self.state.servo.translation(eef, waypoint);
+        let phase = self.state.phase;
+        if matches!(phase, Phase::Insert | Phase::Lower | Phase::Lift) {
+            a = a.map(|v| v.clamp(-CARRY_SPEED, CARRY_SPEED));
+        }
+        let rotation = rotation_error(world, &self.orientation());
+        let rotation = match phase {
+            Phase::Retract | Phase::Align => limited_rotation(rotation, POSTURE_ROTATION),
+            _ => rotation,
+        };
+        let gripper = match phase {
+            Phase::Grasp | Phase::Lift | Phase::Transfer | Phase::Insert | Phase::Lower => {
+                GRIPPER_CLOSE
+            }
+            _ => GRIPPER_OPEN,
+        };
+        action(a, rotation, gripper)
+    }
+}
+
+/// Middle of the near edge of the floor of a container, world frame, m: from a point inside down to the
+/// floor, to both side walls, and out to the edge of the floor. A search that meets no wall ends after
+/// [`MARCH_STEPS`] steps.
+fn find_sill(walls: &Obstacles, inside: Point3<f64>, inward: Vector3<f64>) -> Point3<f64> {
     let across = Vector3::z().cross(&inward);
-    let march = |from: Point3<f64>, step: Vector3<f64>, free: bool| {
+    let march = |from: Point3<f64>, step: Vector3<f64>, until_wall: bool| {
         let mut p = from;
-        for _ in 0..200 {
-            if walls.inside(p) == free {
+        for _ in 0..MARCH_STEPS {
+            if walls.contains(p) == until_wall {
                 break;
             }
             p += step;
         }
         p
     };
-    let floor = march(inside, Vector3::z() * -0.002, true);
-    let left = march(inside, across * 0.002, true);
-    let right = march(inside, across * -0.002, true);
+    let floor = march(inside, Vector3::z() * -MARCH_STEP, true);
+    let left = march(inside, across * MARCH_STEP, true);
+    let right = march(inside, across * -MARCH_STEP, true);
     let middle = nalgebra::center(&left, &right);
     let under = Point3::new(middle.x, middle.y, floor.z - 0.004);
-    let edge = march(under, inward * -0.002, false);
+    let edge = march(under, inward * -MARCH_STEP, false);
     Point3::new(edge.x, edge.y, floor.z)
 }

@@ -1,107 +1,110 @@
 //! Turns a knob by pushing one end of its bar with closed fingers, from above.
 
-use super::drawer::{joint_at, joint_of};
-use super::hand::{CLOSE, Course, Hand, hand_along, turn_to};
-use super::obstacles::boxes;
+use super::articulation::Articulation;
+use super::collision_boxes::collision_boxes;
+use super::hand_frame::{robot_base, rotation_error, symmetric_orientation};
+use super::servo::{GRIPPER_CLOSE, action};
+use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
-/// How far behind the bar the fingers come down, m.
-const BEHIND: f64 = 0.035;
-/// How deep below the top of the bar the tips go, m.
-const DEPTH: f64 = 0.022;
+/// Distance behind the bar at which the fingers come down, m.
+const BEHIND: f64 = 0.025;
+/// Depth of the grasp point below the top of the bar, m: the finger tips reach 9.5 mm deeper.
+const DEPTH: f64 = 0.022 - 0.0095;
+/// Distance of the fingers from the end of the bar, and half their depth along the push, m.
+const FROM_END: f64 = 0.012;
+const FINGER_HALF_DEPTH: f64 = 0.010;
+/// Height of the first waypoint above that at which the fingers come down, m.
+const HOVER: f64 = 0.07;
+/// Joint positions at which the knob counts as on, and as off, rad.
+const ON: f64 = 0.56;
+const OFF: f64 = -0.003;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Above,
-    Down,
+pub(super) enum Phase {
+    /// Above one end of the bar, fingers closed.
+    Approach,
+    /// Down behind the bar.
+    Descend,
+    /// Push the end of the bar.
     Turn,
-    Up,
+    /// Up. A knob that is not there yet is tried at the other end.
+    Retreat,
 }
 
-/// The memory of this errand.
+/// Controller that turns a knob.
 #[derive(Clone)]
-pub(super) struct Knob {
-    instance: usize,
-    body: usize,
+pub(super) struct TurnKnob {
+    knob: Articulation,
     on: bool,
-    course: Course<Phase>,
-    /// Which end of the bar is pushed.
+    state: SkillState<Phase>,
+    /// Sign of the end of the bar that is pushed, along [`Bar::along`].
     end: f64,
 }
 
-/// The bar of a knob now.
+/// The bar of a knob at its present pose, world frame.
 #[derive(Clone)]
 struct Bar {
-    /// Joint axis at the height of the top, m.
+    /// Centre of the top, m.
     centre: Point3<f64>,
-    /// Along the bar, horizontal unit vector.
+    /// Horizontal unit vector along the bar.
     along: Vector3<f64>,
+    /// Half sizes along and across the bar, m.
     half_length: f64,
     half_width: f64,
 }
 
-impl Knob {
-    /// Plans to turn the knob that is body `body` of an instance.
-    pub(super) fn new(world: &World, instance: usize, body: usize, on: bool) -> Knob {
-        let mut knob = Knob {
-            instance,
-            body,
+impl TurnKnob {
+    /// Plans to turn a knob on or off.
+    pub(super) fn new(world: &World, knob: Articulation, on: bool) -> TurnKnob {
+        let mut skill = TurnKnob {
+            knob,
             on,
-            course: Course::new(world, Phase::Above),
+            state: SkillState::new(world, Phase::Approach),
             end: 1.0,
         };
-        // The end nearer to the robot is easier to reach behind.
-        let bar = knob.bar(world);
-        let base = Point3::from(world.scene().arena.robot_base_pos);
-        let toward = base - bar.centre;
-        knob.end = if bar.along.dot(&toward) < 0.0 {
+        // The fingers get behind the end nearer to the robot more easily.
+        let bar = skill.bar(world);
+        let toward = robot_base(world) - bar.centre;
+        skill.end = if bar.along.dot(&toward) < 0.0 {
             -1.0
         } else {
             1.0
         };
-        knob
+        skill
     }
 
-    /// Whether the hand has left the knob.
-    pub(super) fn done(&self) -> bool {
-        self.course.phase == Phase::Up && self.course.steps >= 8
-    }
-
-    /// One word for the current phase, for logs.
-    pub(super) fn phase(&self) -> String {
-        self.course.name()
-    }
-
-    /// The tallest shape of the knob, taken as a bar.
+    /// The tallest shape of the knob, taken as a bar; a bar of usual size over the origin of the body where
+    /// no shape has two horizontal axes.
     fn bar(&self, world: &World) -> Bar {
-        let pose = world.rendered_body_pose(self.instance, self.body);
+        let Articulation { instance, body } = self.knob;
+        let pose = world.rendered_body_pose(instance, body);
         let mut bar = Bar {
             centre: Point3::from(pose.translation.vector),
             along: Vector3::x(),
             half_length: 0.04,
             half_width: 0.012,
         };
-        let mut top = f64::NEG_INFINITY;
-        for (at, half) in boxes(world, self.instance, self.body) {
-            let r = at.rotation.to_rotation_matrix();
-            let middle = Point3::from(at.translation.vector);
-            let height = middle.z + r.matrix().abs().row(2).transpose().dot(&half);
-            if height <= top {
+        let mut highest = f64::NEG_INFINITY;
+        for shape in collision_boxes(world, instance, body) {
+            let top = shape.top();
+            if top <= highest {
                 continue;
             }
-            top = height;
+            highest = top;
             // The longest horizontal axis of the shape.
+            let r = shape.pose.rotation.to_rotation_matrix();
             let mut axes: Vec<(f64, Vector3<f64>)> = (0..3)
-                .map(|i| (half[i], Vector3::from(r.matrix().column(i))))
+                .map(|i| (shape.half[i], Vector3::from(r.matrix().column(i))))
                 .filter(|(_, axis)| axis.z.abs() < 0.7)
                 .collect();
             axes.sort_by(|a, b| b.0.total_cmp(&a.0));
             if let [long, short, ..] = axes[..] {
-                let along = Vector3::new(long.1.x, long.1.y, 0.0).normalize();
+                let centre = shape.centre();
                 bar = Bar {
-                    centre: Point3::new(middle.x, middle.y, height),
-                    along,
+                    centre: Point3::new(centre.x, centre.y, top),
+                    along: Vector3::new(long.1.x, long.1.y, 0.0).normalize(),
                     half_length: long.0,
                     half_width: short.0,
                 };
@@ -110,54 +113,61 @@ impl Knob {
         bar
     }
 
-    /// Where the finger tips push: behind the end of the bar, seen in the direction of turning, at a
-    /// distance from the face.
-    fn contact(&self, world: &World, behind: f64) -> (Point3<f64>, Vector3<f64>) {
-        let bar = self.bar(world);
-        let axis = joint_of(world, self.instance, self.body).map_or(1.0, |j| j.axis[2]);
+    /// Grasp point of closed fingers that push the end of the bar from a distance `behind` its face (m), and
+    /// the unit vector of the push; world frame.
+    fn contact(&self, world: &World, bar: &Bar, behind: f64) -> (Point3<f64>, Vector3<f64>) {
+        // The planner makes this subgoal for hinged bodies only.
+        let axis = self.knob.joint(world).map_or(1.0, |j| j.axis[2]);
         let sense = if self.on { axis } else { -axis };
         let arm = bar.along * self.end;
         let push = Vector3::z().cross(&arm) * sense.signum();
-        let at = bar.centre + arm * (bar.half_length - 0.012)
-            - push * (bar.half_width + 0.010 + behind)
-            - Vector3::z() * (DEPTH - 0.0095);
-        (at, push)
+        let point = bar.centre + arm * (bar.half_length - FROM_END)
+            - push * (bar.half_width + FINGER_HALF_DEPTH + behind)
+            - Vector3::z() * DEPTH;
+        (point, push)
     }
 
-    /// The action for the next control step.
-    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.course.look(world);
-        let (wait, _) = self.contact(world, BEHIND - 0.01);
-        let q = joint_at(world, self.instance, self.body);
-        let n = self.course.steps;
-        match self.course.phase {
-            Phase::Above => {
-                let above = wait + Vector3::z() * 0.07;
+    fn advance(&mut self, world: &World, eef: Point3<f64>, behind: Point3<f64>) {
+        let n = self.state.steps;
+        match self.state.phase {
+            Phase::Approach => {
+                let above = behind + Vector3::z() * HOVER;
                 if (eef - above).norm() < 0.012 && n > 8 || n > 70 {
-                    self.course.enter(Phase::Down, eef);
+                    self.state.enter(Phase::Descend, eef);
                 }
             }
-            Phase::Down => {
-                if (eef - wait).norm() < 0.006 || (self.course.hand.still >= 4 && n > 6) || n > 30 {
-                    self.course.enter(Phase::Turn, eef);
+            Phase::Descend => {
+                if (eef - behind).norm() < 0.006 || self.state.stalled(4, 6) || n > 30 {
+                    self.state.enter(Phase::Turn, eef);
                 }
             }
             Phase::Turn => {
-                let arrived = if self.on { q > 0.56 } else { q < -0.003 };
+                let q = self.knob.position(world);
+                let arrived = if self.on { q > ON } else { q < OFF };
                 if arrived || n > 90 {
-                    self.course.enter(Phase::Up, eef);
+                    self.state.enter(Phase::Retreat, eef);
                 }
             }
-            Phase::Up => {
+            Phase::Retreat => {
                 if n > 10 {
                     self.end = -self.end;
-                    self.course.enter(Phase::Above, eef);
+                    self.state.enter(Phase::Approach, eef);
                 }
             }
         }
-        let goal = match self.course.phase {
-            Phase::Above => {
-                let above = wait + Vector3::z() * 0.07;
+    }
+
+    /// Position that the hand should go to in the current phase, world frame, m.
+    fn waypoint(
+        &self,
+        world: &World,
+        eef: Point3<f64>,
+        bar: &Bar,
+        behind: Point3<f64>,
+    ) -> Point3<f64> {
+        match self.state.phase {
+            Phase::Approach => {
+                let above = behind + Vector3::z() * HOVER;
                 // Up first while far away.
                 if (eef.xy() - above.xy()).norm() > 0.05 && eef.z < above.z - 0.01 {
                     eef + Vector3::z() * 0.05 + (above - eef) * 0.3
@@ -165,19 +175,33 @@ impl Knob {
                     above
                 }
             }
-            Phase::Down => wait,
+            Phase::Descend => behind,
             Phase::Turn => {
-                let (touch, push) = self.contact(world, 0.0);
+                let (touch, push) = self.contact(world, bar, 0.0);
                 touch + push * 0.05
             }
-            Phase::Up => self.course.from + Vector3::z() * 0.08,
-        };
+            Phase::Retreat => self.state.start + Vector3::z() * 0.08,
+        }
+    }
+}
+
+impl StateMachine for TurnKnob {
+    type Phase = Phase;
+    const NAME: &'static str = "knob";
+    const END: (Phase, usize) = (Phase::Retreat, 8);
+
+    fn state(&self) -> &SkillState<Phase> {
+        &self.state
+    }
+
+    fn step(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.state.observe(world);
         let bar = self.bar(world);
-        let a = self.course.hand.pull(eef, goal);
-        Hand::action(
-            a,
-            turn_to(world, &hand_along(-Vector3::z(), bar.along)),
-            CLOSE,
-        )
+        let (behind, _) = self.contact(world, &bar, BEHIND);
+        self.advance(world, eef, behind);
+        let waypoint = self.waypoint(world, eef, &bar, behind);
+        let a = self.state.servo.translation(eef, waypoint);
+        let wanted = symmetric_orientation(-Vector3::z(), bar.along);
+        action(a, rotation_error(world, &wanted), GRIPPER_CLOSE)
     }
 }

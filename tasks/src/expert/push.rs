@@ -1,160 +1,201 @@
-//! Pushes a flat object over the support with open fingers, one on each side of the line of push, so
-//! that it cannot turn away. The hand leans forward over the object: behind it there may be furniture.
+//! Pushes a flat object over the support with open fingers, one on each side of the line of push, so that
+//! it cannot turn away. The hand leans forward over the object: behind it there may be furniture.
 
-use super::hand::{CLOSE, Course, Hand, OPEN, hand_along, turn_to};
+use super::hand_frame::{instance_origin, rotation_error, symmetric_orientation};
 use super::obstacles::Obstacles;
-use super::rim::origin;
+use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, action};
+use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
-/// Height of the grip point above the support while pushing, m.
-const LOW: f64 = 0.014;
-/// Room between the fingers and the object when they come down, m.
+/// Height of the grasp point above the support while pushing, m.
+const PUSH_HEIGHT: f64 = 0.014;
+/// Clearance between the fingers and the object when they come down, m.
 const GAP: f64 = 0.018;
-/// How far the hand leans in the direction of the push, rad.
-const LEAN: f64 = 0.5;
-/// Distance at which the object counts as arrived, m.
+/// Tilt of the hand in the direction of the push, rad.
+const TILT: f64 = 0.5;
+/// Distance of the first waypoint from the point where the fingers come down, along the hand, m.
+const PREPUSH_DISTANCE: f64 = 0.09;
+/// Distance from the goal at which the object has arrived, m.
 const ARRIVED: f64 = 0.012;
+/// Clearance of the hand that a direction of push needs, m, and the angle between the directions tried, rad.
+const FREE_CLEARANCE: f64 = 0.001;
+const DIRECTION_STEP: f64 = 0.25;
+/// Largest horizontal translation component of a push.
+const PUSH_SPEED: f64 = 0.7;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Above,
-    Down,
+pub(super) enum Phase {
+    /// To the point above and behind the object.
+    Approach,
+    /// Down behind the object, fingers open.
+    Descend,
+    /// Push until the object has arrived.
     Push,
-    Up,
+    /// Up and back.
+    Retreat,
 }
 
-/// The memory of this errand.
+/// Controller that pushes an object.
 #[derive(Clone)]
 pub(super) struct Push {
     object: usize,
-    to: Point3<f64>,
-    course: Course<Phase>,
+    /// Goal of the origin of the object, at the height of its lowest point, world frame, m.
+    goal: Point3<f64>,
+    state: SkillState<Phase>,
+    /// Half width of the object, m.
     radius: f64,
-    /// Direction of push, fixed when the fingers come down.
+    /// Horizontal unit vector of the push, fixed when the fingers come down.
     direction: Vector3<f64>,
 }
 
 impl Push {
-    /// Plans to push an instance until its origin is at a point of the support.
+    /// Plans to push an instance until its origin is at a point of the support (world frame, m).
     pub(super) fn new(world: &World, object: usize, to: Point3<f64>) -> Push {
-        let (low, high) = Obstacles::only(world, object).corners();
+        let (low, high) = Obstacles::only(world, object).bounding_box();
         Push {
             object,
-            to: Point3::new(to.x, to.y, low.z),
-            course: Course::new(world, Phase::Above),
+            goal: Point3::new(to.x, to.y, low.z),
+            state: SkillState::new(world, Phase::Approach),
             radius: 0.5 * (high.x - low.x).max(high.y - low.y),
             direction: Vector3::x(),
         }
     }
 
-    /// Whether the hand has left the object.
-    pub(super) fn done(&self) -> bool {
-        self.course.phase == Phase::Up && self.course.steps >= 8
-    }
-
-    /// One word for the current phase, for logs.
-    pub(super) fn phase(&self) -> String {
-        self.course.name()
-    }
-
-    /// The direction of push nearest to the wanted one for which the fingers have room behind the object.
-    fn with_room(&self, world: &World, object: Point3<f64>, wanted: Vector3<f64>) -> Vector3<f64> {
-        let around = Obstacles::new(world, &[self.object]);
+    /// The direction of push nearest to the wanted one for which the hand has clearance behind the object;
+    /// the wanted one where none has.
+    fn free_direction(
+        &self,
+        world: &World,
+        object: Point3<f64>,
+        wanted: Vector3<f64>,
+    ) -> Vector3<f64> {
+        let obstacles = Obstacles::except(world, &[self.object]);
         let turned = |k: i32| {
-            let by = 0.25 * f64::from(k);
+            let by = DIRECTION_STEP * f64::from(k);
             Rotation3::from_axis_angle(&Vector3::z_axis(), by) * wanted
         };
-        let room = |direction: Vector3<f64>| {
-            let behind = object - direction * (self.radius + GAP);
-            let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
-            let approach = -direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN);
-            let hand = hand_along(approach, Vector3::z().cross(&direction));
+        let clearance = |direction: Vector3<f64>| {
+            let behind = self.behind(object, direction);
+            let hand = orientation(direction);
             // On the way down along the hand, too.
             [0.0, 0.03, 0.06]
-                .map(|back| around.room(down, &hand, -approach * back))
+                .map(|back| obstacles.hand_clearance(behind, &hand, -approach(direction) * back))
                 .into_iter()
                 .fold(f64::INFINITY, f64::min)
         };
         [0, 1, -1, 2, -2, 3, -3]
             .map(turned)
             .into_iter()
-            .find(|d| room(*d) > 0.001)
+            .find(|d| clearance(*d) > FREE_CLEARANCE)
             .unwrap_or(wanted)
     }
 
-    /// The hand leans forward over the object.
-    fn approach(&self) -> Vector3<f64> {
-        -self.direction * libm::sin(LEAN) - Vector3::z() * libm::cos(LEAN)
+    /// Grasp point behind the object, where the fingers come down, world frame, m.
+    fn behind(&self, object: Point3<f64>, direction: Vector3<f64>) -> Point3<f64> {
+        let p = object - direction * (self.radius + GAP);
+        Point3::new(p.x, p.y, self.goal.z + PUSH_HEIGHT)
     }
 
-    fn orientation(&self) -> Rotation3<f64> {
-        hand_along(self.approach(), Vector3::z().cross(&self.direction))
-    }
-
-    /// The action for the next control step.
-    pub(super) fn act(&mut self, world: &World) -> [f64; 7] {
-        let eef = self.course.look(world);
-        let n = self.course.steps;
-        let object = origin(world, self.object);
-        let mut way = self.to - object;
-        way.z = 0.0;
-        if self.course.phase == Phase::Above && way.norm() > 1e-6 {
-            self.direction = self.with_room(world, object, way.normalize());
-        }
-        let behind = object - self.direction * (self.radius + GAP);
-        let down = Point3::new(behind.x, behind.y, self.to.z + LOW);
-        let wait = down - self.approach() * 0.09;
-        match self.course.phase {
-            Phase::Above => {
-                let turned = turn_to(world, &self.orientation()).norm() < 0.08;
-                if ((eef - wait).norm() < 0.012 && turned) || n > 80 {
-                    self.course.enter(Phase::Down, eef);
+    /// `behind` is where the fingers come down, `prepush` the waypoint before that, `to_go` the way left to
+    /// the object.
+    fn advance(
+        &mut self,
+        world: &World,
+        eef: Point3<f64>,
+        behind: Point3<f64>,
+        prepush: Point3<f64>,
+        to_go: Vector3<f64>,
+    ) {
+        let n = self.state.steps;
+        match self.state.phase {
+            Phase::Approach => {
+                let turned = rotation_error(world, &orientation(self.direction)).norm() < 0.08;
+                if ((eef - prepush).norm() < 0.012 && turned) || n > 80 {
+                    self.state.enter(Phase::Descend, eef);
                 }
             }
-            Phase::Down => {
-                if (eef - down).norm() < 0.008 || (self.course.hand.still >= 4 && n > 5) || n > 30 {
-                    self.course.enter(Phase::Push, eef);
+            Phase::Descend => {
+                if (eef - behind).norm() < 0.008 || self.state.stalled(4, 5) || n > 30 {
+                    self.state.enter(Phase::Push, eef);
                 }
             }
             Phase::Push => {
-                if way.norm() < ARRIVED || way.dot(&self.direction) < 0.004 || n > 60 {
-                    self.course.enter(Phase::Up, eef);
+                if to_go.norm() < ARRIVED || to_go.dot(&self.direction) < 0.004 || n > 60 {
+                    self.state.enter(Phase::Retreat, eef);
                 }
             }
-            Phase::Up => {
+            Phase::Retreat => {
                 if n > 12 {
-                    self.course.enter(Phase::Above, eef);
+                    self.state.enter(Phase::Approach, eef);
                 }
             }
         }
-        let goal = match self.course.phase {
-            Phase::Above => {
-                let far = (eef.xy() - wait.xy()).norm();
-                let z = wait.z + 0.6 * (far - 0.05).clamp(0.0, 0.25);
-                Point3::new(wait.x, wait.y, z)
+    }
+
+    /// Position that the hand should go to in the current phase, world frame, m.
+    fn waypoint(&self, eef: Point3<f64>, behind: Point3<f64>, prepush: Point3<f64>) -> Point3<f64> {
+        match self.state.phase {
+            Phase::Approach => {
+                let distance = (eef.xy() - prepush.xy()).norm();
+                let z = prepush.z + 0.6 * (distance - 0.05).clamp(0.0, 0.25);
+                Point3::new(prepush.x, prepush.y, z)
             }
-            Phase::Down => down,
+            Phase::Descend => behind,
             Phase::Push => {
                 // Straight on from where the fingers came down.
-                let off = eef - self.course.from;
-                let aside = off - self.direction * off.dot(&self.direction);
-                let p = eef + self.direction * 0.03 - aside;
-                Point3::new(p.x, p.y, self.to.z + LOW)
+                let off = eef - self.state.start;
+                let sideways = off - self.direction * off.dot(&self.direction);
+                let p = eef + self.direction * 0.03 - sideways;
+                Point3::new(p.x, p.y, self.goal.z + PUSH_HEIGHT)
             }
-            Phase::Up => self.course.from + Vector3::z() * 0.10 - self.direction * 0.02,
-        };
-        let turn = turn_to(world, &self.orientation());
-        let mut a = self.course.hand.pull(eef, goal);
-        if self.course.phase == Phase::Push {
-            a.x = a.x.clamp(-0.7, 0.7);
-            a.y = a.y.clamp(-0.7, 0.7);
+            Phase::Retreat => self.state.start + Vector3::z() * 0.10 - self.direction * 0.02,
         }
-        let gripper = if self.course.phase == Phase::Up {
-            CLOSE
+    }
+}
+
+/// Unit vector along which the hand points: down, leaning forward over the object, world frame.
+fn approach(direction: Vector3<f64>) -> Vector3<f64> {
+    -direction * libm::sin(TILT) - Vector3::z() * libm::cos(TILT)
+}
+
+/// Orientation of the hand, its fingers side by side across the push, world frame.
+fn orientation(direction: Vector3<f64>) -> Rotation3<f64> {
+    symmetric_orientation(approach(direction), Vector3::z().cross(&direction))
+}
+
+impl StateMachine for Push {
+    type Phase = Phase;
+    const NAME: &'static str = "push";
+    const END: (Phase, usize) = (Phase::Retreat, 8);
+
+    fn state(&self) -> &SkillState<Phase> {
+        &self.state
+    }
+
+    fn step(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.state.observe(world);
+        let object = instance_origin(world, self.object);
+        let mut to_go = self.goal - object;
+        to_go.z = 0.0;
+        if self.state.phase == Phase::Approach && to_go.norm() > 1e-6 {
+            self.direction = self.free_direction(world, object, to_go.normalize());
+        }
+        let behind = self.behind(object, self.direction);
+        let prepush = behind - approach(self.direction) * PREPUSH_DISTANCE;
+        self.advance(world, eef, behind, prepush, to_go);
+        let waypoint = self.waypoint(eef, behind, prepush);
+        let mut a = self.state.servo.translation(eef, waypoint);
+        if self.state.phase == Phase::Push {
+            a.x = a.x.clamp(-PUSH_SPEED, PUSH_SPEED);
+            a.y = a.y.clamp(-PUSH_SPEED, PUSH_SPEED);
+        }
+        let gripper = if self.state.phase == Phase::Retreat {
+            GRIPPER_CLOSE
         } else {
-            OPEN
+            GRIPPER_OPEN
         };
-        Hand::action(a, turn, gripper)
+        let rotation = rotation_error(world, &orientation(self.direction));
+        action(a, rotation, gripper)
     }
 }

@@ -1,39 +1,59 @@
-//! An expert for a world in the middle of an episode that somebody else drove: what the phase must
-//! be is read off the fingers, the contacts and where hand and object are. What cannot be seen (how
-//! long the expert has waited, which grips it tried) is estimated or forgotten.
+//! An expert for a world in the middle of an episode that another policy has driven.
+//!
+//! The phase of a stacking subgoal is inferred from the fingers, the contacts and the poses of hand and
+//! object. What cannot be observed (how long the expert has waited, which grasps have failed) is estimated
+//! or forgotten. Every other skill starts anew, with its first phase.
 
-use super::rim::{HOVER, Phase, RimPlace, origin, yaw_error};
-use super::{Expert, Skill};
+use super::controller::Expert;
+use super::grasp::Grasp;
+use super::hand_frame::{instance_origin, rotation_error, top_down_orientation};
+use super::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
+use super::place_target::PlaceTarget;
+use super::rim_grasp::RimGrasp;
+use super::skill::Skill;
+use super::subgoal::Subgoal;
 use crate::{Task, TaskError};
 use bitvla_sim::panda::ARM_DOFS;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 
 /// Distance between fully opened fingers, m.
-const WIDEST: f64 = 0.08;
-/// Fingers further apart than this are as good as open, m.
+const FULL_OPENING: f64 = 0.08;
+/// Distance between the fingers above which they count as open, m.
 const OPEN_FROM: f64 = 0.06;
 /// Distance between fingers that hold a rim, m: least and most.
-const HOLDING: [f64; 2] = [0.0024, 0.016];
-/// Rate of the finger distance beyond which the fingers are on their way, m/s.
-const MOVING: f64 = 0.012;
-/// Control steps the fingers take from open to closed.
+const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
+/// Rate of the finger distance beyond which the fingers count as moving, m/s.
+const FINGERS_MOVING: f64 = 0.012;
+/// Control steps the fingers take from open to closed, and from closed to open.
 const CLOSING_STEPS: f64 = 9.0;
-/// Rise assumed of an object in the air, m: far enough for full speed.
-const RISEN: f64 = 0.05;
+const OPENING_STEPS: f64 = 8.0;
+/// Steps in the grasp phase after which the next action lifts.
+const GRASPED_STEPS: usize = 13;
+/// Steps in the descent that are assumed of a hand that is under way.
+const DESCENDING_STEPS: usize = 8;
+/// Rise assumed of an object in the air whose resting height is not known, m: far enough for full speed.
+const ASSUMED_RISE: f64 = 0.05;
 /// Height above its resting height from which an object counts as lifted, m.
 const LIFTED: f64 = 0.0015;
-/// Height above its resting height up to which an object in contact with something stands, m.
+/// Height above its resting height up to which a supported object counts as standing, m.
 const STANDING: f64 = 0.005;
 /// Most that a hand rises before the object between its fingers does, m.
-const TURNING: f64 = 0.012;
-/// Height of the hand above the grip point below which a rim under it is worth keeping, m.
-const COMMITTED: f64 = 0.045;
-/// Distance from the rim, m, and turn away from its radius, rad, at which one still is above it.
-const NEAR_RIM: (f64, f64) = (0.020, 0.35);
+const MAX_WALL_TURN: f64 = 0.012;
+/// Distance from hand to origin of the object within which the fingers hold it, and within which open
+/// fingers are near it, m.
+const HELD_DISTANCE: f64 = 0.09;
+const NEAR_OBJECT: f64 = 0.10;
+/// Height of the hand above the grasp point below which a grasp under it is kept, m.
+const COMMITTED_HEIGHT: f64 = 0.045;
+/// Distance from a rim point, m, and turn away from its opening direction, rad, within which the hand is
+/// above it.
+const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
+/// Joint speed below which the arm counts as standing still, rad/s.
+const ARM_STILL: f64 = 0.02;
 
-/// Follows the height at which the object that a task moves last rested without being touched by the
-/// robot. An expert that resumes a lift needs it and cannot see it.
+/// Follows the height at which the object that a task moves first was last at rest without being touched
+/// by the robot. An expert that resumes a lift needs it and cannot observe it.
 #[derive(Clone)]
 pub struct RestingHeight {
     object: usize,
@@ -44,42 +64,24 @@ impl RestingHeight {
     /// Starts with the present height of the object, which must be at rest.
     ///
     /// # Errors
-    /// When the goal of the task is none that the expert knows.
+    /// As [`Expert::new`].
     pub fn new(world: &World, task: &Task) -> Result<RestingHeight, TaskError> {
         let object = Expert::new(world, task)?.object();
-        let z = origin(world, object).z;
+        let z = instance_origin(world, object).z;
         Ok(RestingHeight { object, z })
     }
 
     /// To be called after every control step.
     pub fn observe(&mut self, world: &World) {
         let touched = world.in_contact(Owner::Robot, Owner::Instance(self.object));
-        if !touched && supported(world, self.object) {
-            self.z = origin(world, self.object).z;
+        if !touched && is_supported(world, self.object) {
+            self.z = instance_origin(world, self.object).z;
         }
     }
 }
 
-/// What the world shows of the gripper and the object.
-#[derive(Clone)]
-struct Seen {
-    eef: Point3<f64>,
-    object: Point3<f64>,
-    target: Point3<f64>,
-    /// Distance between the fingers, m.
-    opening: f64,
-    /// Its rate, m/s; negative while closing.
-    rate: f64,
-    touching: bool,
-    /// The object touches something other than the robot.
-    supported: bool,
-    on_target: bool,
-    /// Height at which the object rested before it was lifted, m, where that is known.
-    rest_z: Option<f64>,
-}
-
-/// Whether an object touches something other than the robot.
-fn supported(world: &World, object: usize) -> bool {
+/// True if an object touches something other than the robot.
+fn is_supported(world: &World, object: usize) -> bool {
     let others = (0..world.scene().instances.len())
         .filter(|i| *i != object)
         .map(Owner::Instance);
@@ -88,188 +90,262 @@ fn supported(world: &World, object: usize) -> bool {
         .any(|other| world.in_contact(Owner::Instance(object), other))
 }
 
-impl Seen {
-    fn new(world: &World, object: usize, target: usize, rest_z: Option<f64>) -> Seen {
+/// Observable state of gripper, object and target; positions in the world frame, m.
+#[derive(Clone, Copy)]
+struct ManipulationState {
+    eef: Point3<f64>,
+    object: Point3<f64>,
+    target: Point3<f64>,
+    /// Distance between the fingers, m.
+    opening: f64,
+    /// Its rate, m/s; negative while closing.
+    opening_rate: f64,
+    /// The robot touches the object.
+    touched: bool,
+    /// The object touches something other than the robot.
+    supported: bool,
+    /// The object touches the target.
+    on_target: bool,
+    /// Height at which the object rested before it was lifted, m, where that is known.
+    rest_z: Option<f64>,
+}
+
+impl ManipulationState {
+    fn observe(world: &World, object: usize, target: usize, rest_z: Option<f64>) -> Self {
         let (q, qd) = world.robot_state();
-        let it = Owner::Instance(object);
-        Seen {
+        let owner = Owner::Instance(object);
+        ManipulationState {
             eef: Point3::from(world.eef_pose().translation.vector),
-            object: origin(world, object),
-            target: origin(world, target),
+            object: instance_origin(world, object),
+            target: instance_origin(world, target),
             opening: q[ARM_DOFS] - q[ARM_DOFS + 1],
-            rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
-            touching: world.in_contact(Owner::Robot, it),
-            supported: supported(world, object),
+            opening_rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
+            touched: world.in_contact(Owner::Robot, owner),
+            supported: is_supported(world, object),
+            on_target: world.in_contact(owner, Owner::Instance(target)),
             rest_z,
-            on_target: world.in_contact(it, Owner::Instance(target)),
         }
     }
 
-    fn flat(&self) -> f64 {
+    /// Horizontal distance of the object from the target, m.
+    fn target_distance(&self) -> f64 {
         (self.object.xy() - self.target.xy()).norm()
     }
 
-    /// Height above where the object rested, m.
+    /// Height of the object above where it rested, m.
     fn rise(&self) -> f64 {
         match self.rest_z {
             Some(z) => (self.object.z - z).max(0.0),
             None if self.supported => 0.0,
-            None => RISEN,
+            None => ASSUMED_RISE,
         }
     }
 
-    /// Contacts flicker and a leaning wall goes on turning between the pads, so an object in the air
-    /// between fingers this far apart is held whatever they say.
-    fn held(&self) -> bool {
-        let pinched = self.opening > HOLDING[0]
-            && self.opening < HOLDING[1]
-            && self.rate < MOVING
-            && (self.eef - self.object).norm() < 0.09;
+    /// True if the fingers hold the object. Contacts flicker and a tilted wall goes on turning between the
+    /// pads, so an object in the air between fingers at this distance is held whatever the contacts are.
+    fn is_held(&self) -> bool {
+        let grasped = self.opening > RIM_OPENING[0]
+            && self.opening < RIM_OPENING[1]
+            && self.opening_rate < FINGERS_MOVING
+            && (self.eef - self.object).norm() < HELD_DISTANCE;
         let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
-        pinched && (lifted || (self.touching && self.rate > -MOVING))
+        grasped && (lifted || (self.touched && self.opening_rate > -FINGERS_MOVING))
+    }
+
+    /// Steps since the fingers began to close.
+    fn closed_steps(&self) -> usize {
+        (CLOSING_STEPS * (1.0 - self.opening / FULL_OPENING)).clamp(0.0, CLOSING_STEPS) as usize
+    }
+
+    /// Steps since the fingers began to open.
+    fn opened_steps(&self) -> usize {
+        (OPENING_STEPS * self.opening / FULL_OPENING).clamp(0.0, OPENING_STEPS) as usize
     }
 }
 
 impl Expert {
-    /// An expert for a world in the middle of an episode: it goes on from where things stand, as far
-    /// as the world shows it. Grips are chosen as at the start of an episode, except that a hand
-    /// already descending near another point of the rim keeps to that one.
+    /// An expert for a world in the middle of an episode: it continues from the observable state. Grasps
+    /// are chosen as at the start of an episode, except that a hand already descending near another point
+    /// of the rim keeps to that one.
+    ///
+    /// # Errors
+    /// As [`Expert::new`].
     pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
-        Expert::taking_over(world, task, None)
+        Expert::with_start(world, task, |world, subgoal| {
+            resumed_skill(world, subgoal, None)
+        })
     }
 
-    /// The same for somebody who knows at which height the object rested: that tells an object that
-    /// stands from one in the air, and how gently a lift has to go on.
+    /// The same with a known resting height of the object: it tells an object that stands from one in the
+    /// air, and how slowly a lift has to go on.
+    ///
+    /// # Errors
+    /// As [`Expert::new`].
     pub fn resume_knowing(
         world: &World,
         task: &Task,
         rest: &RestingHeight,
     ) -> Result<Expert, TaskError> {
-        Expert::taking_over(world, task, Some(rest.z))
-    }
-
-    fn taking_over(world: &World, task: &Task, rest_z: Option<f64>) -> Result<Expert, TaskError> {
-        let mut expert = Expert::new(world, task)?;
-        if let Skill::Rim(rim) = &mut expert.skill {
-            let seen = Seen::new(world, rim.object, rim.target, rest_z);
-            rim.course.hand.last_eef = seen.eef;
-            rim.infer(world, &seen);
-        }
-        Ok(expert)
+        Expert::with_start(world, task, |world, subgoal| {
+            resumed_skill(world, subgoal, Some(rest.z))
+        })
     }
 }
 
-impl RimPlace {
-    fn infer(&mut self, world: &World, seen: &Seen) {
+/// The skill of a subgoal, in the phase that the world shows.
+fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<dyn Skill> {
+    let Subgoal::PickPlace {
+        object,
+        target: target @ PlaceTarget::StackOn(base),
+    } = subgoal
+    else {
+        return subgoal.start(world);
+    };
+    let mut skill = PickPlace::new(world, *object, target.clone());
+    if let Grasp::Rim(grasp) = skill.grasp {
+        let seen = ManipulationState::observe(world, *object, *base, rest_z);
+        skill.state.servo.last_eef = seen.eef;
+        Resumption {
+            world,
+            seen,
+            grasp,
+            skill: &mut skill,
+        }
+        .infer();
+    }
+    Box::new(skill)
+}
+
+/// Inference of the phase of a skill that stacks a bowl.
+struct Resumption<'a> {
+    world: &'a World,
+    seen: ManipulationState,
+    /// The grasp planned for the present state.
+    grasp: RimGrasp,
+    skill: &'a mut PickPlace,
+}
+
+impl Resumption<'_> {
+    fn infer(&mut self) {
+        let seen = self.seen;
         let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
-        let above_grip = seen.eef.z - seen.object.z - self.grasp.offset.z;
+        let above_grasp = seen.eef.z - seen.object.z - self.grasp.offset.z;
         let radius = self.grasp.offset.xy().norm();
         // One finger inside the rim and one outside, whatever the angle.
         let astride =
-            (from_axis - radius).abs() < 0.025 && above_grip > -0.02 && above_grip < 0.012;
-        if seen.on_target && seen.flat() < 0.03 && seen.touching && seen.opening > HOLDING[1] {
-            self.keep_turn(world);
-            self.begin(Phase::Open, opened_steps(seen), seen.eef);
-        } else if seen.held() {
-            self.infer_carrying(world, seen);
-        } else if seen.rate < -MOVING && seen.opening < WIDEST && astride {
-            self.keep_turn(world);
-            self.begin(Phase::Close, closed_steps(seen), seen.eef);
+            (from_axis - radius).abs() < 0.025 && above_grasp > -0.02 && above_grasp < 0.012;
+        let placed = seen.on_target && seen.target_distance() < 0.03;
+        if placed && seen.touched && seen.opening > RIM_OPENING[1] {
+            self.keep_yaw();
+            self.begin(Phase::Release, seen.opened_steps(), seen.eef);
+        } else if seen.is_held() {
+            self.infer_holding();
+        } else if seen.opening_rate < -FINGERS_MOVING && seen.opening < FULL_OPENING && astride {
+            self.keep_yaw();
+            self.begin(Phase::Grasp, seen.closed_steps(), seen.eef);
         } else if seen.opening < OPEN_FROM {
-            let close_by = (seen.eef - seen.object).norm() < 0.10;
-            if seen.touching || astride || close_by {
-                self.keep_turn(world);
-                self.begin(Phase::Open, opened_steps(seen), seen.eef);
+            let near = (seen.eef - seen.object).norm() < NEAR_OBJECT;
+            if seen.touched || astride || near {
+                self.keep_yaw();
+                self.begin(Phase::Release, seen.opened_steps(), seen.eef);
             }
         } else {
-            self.infer_reaching(world, seen);
+            self.infer_reaching();
         }
     }
 
-    fn begin(&mut self, phase: Phase, steps: usize, grip: Point3<f64>) {
-        self.course.enter(phase, grip);
-        self.course.steps = steps;
-        self.grip = grip;
+    fn begin(&mut self, phase: Phase, steps: usize, grasp_point: Point3<f64>) {
+        self.skill.state.enter(phase, grasp_point);
+        self.skill.state.steps = steps;
+        self.skill.grasp_point = grasp_point;
+    }
+
+    fn set_grasp(&mut self, grasp: RimGrasp) {
+        self.grasp = grasp;
+        self.skill.grasp = Grasp::Rim(grasp);
     }
 
     /// Keeps the hand turned as it is: the object is, or has just been, between the fingers.
-    fn keep_turn(&mut self, world: &World) {
-        let along = world.eef_pose().rotation * Vector3::x();
-        self.grasp.yaw = libm::atan2(along.y, along.x);
+    fn keep_yaw(&mut self) {
+        let opening = self.world.eef_pose().rotation * Vector3::x();
+        let yaw = libm::atan2(opening.y, opening.x);
+        self.set_grasp(RimGrasp { yaw, ..self.grasp });
     }
 
     /// The object is between the fingers.
-    fn infer_carrying(&mut self, world: &World, seen: &Seen) {
-        self.held = seen.object - seen.eef;
-        self.keep_turn(world);
-        let flat = seen.flat();
+    fn infer_holding(&mut self) {
+        let seen = self.seen;
+        self.skill.held_offset = seen.object - seen.eef;
+        self.keep_yaw();
+        let distance = seen.target_distance();
         let low = seen.object.z < seen.target.z + 0.035;
-        if flat < 0.007 || (flat < 0.02 && low) {
+        if distance < 0.007 || (distance < 0.02 && low) {
             self.begin(Phase::Lower, 0, seen.eef);
-            self.course.hand.still = still(world);
+            self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         } else if seen.supported
             && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
             && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
         {
-            // Closed long enough, so far as one can see: the next action lifts.
-            self.begin(Phase::Close, 13, seen.eef);
-            self.rest_z = seen.object.z;
+            // Closed long enough, so far as can be seen: the next action lifts.
+            self.begin(Phase::Grasp, GRASPED_STEPS, seen.eef);
+            self.skill.rest_z = seen.object.z;
         } else {
-            let wanted = self.clear_height(seen.object, seen.target);
+            let wanted = self
+                .skill
+                .transfer_height(self.world, seen.object, seen.target);
             // The hand rises before the object does: a wall turns between the pads first.
             let ahead = seen.eef.z - seen.object.z - self.grasp.offset.z;
-            let rise = seen.rise() + ahead.clamp(0.0, TURNING);
+            let rise = seen.rise() + ahead.clamp(0.0, MAX_WALL_TURN);
             let phase = if seen.object.z > wanted - 0.02 {
-                Phase::Carry
+                Phase::Transfer
             } else {
                 Phase::Lift
             };
             self.begin(phase, 0, seen.eef - Vector3::z() * rise);
-            self.rest_z = seen.object.z - rise;
+            self.skill.rest_z = seen.object.z - rise;
         }
     }
 
     /// The fingers are open.
-    fn infer_reaching(&mut self, world: &World, seen: &Seen) {
-        let above_grip = seen.eef.z - self.grip.z;
-        let flat = (seen.eef.xy() - self.grip.xy()).norm();
-        let turned = yaw_error(world, self.grasp.yaw).abs() < 0.1;
-        let planned = turned && flat < 0.015 && above_grip < HOVER - 0.004;
-        if planned || (above_grip < COMMITTED && self.keep_near_grip(world, seen)) {
-            let grip = self.grip;
-            self.begin(Phase::Descend, 8, grip);
-            self.course.hand.still = still(world);
+    fn infer_reaching(&mut self) {
+        let eef = self.seen.eef;
+        let above_grasp = eef.z - self.skill.grasp_point.z;
+        let distance = (eef.xy() - self.skill.grasp_point.xy()).norm();
+        let turned = self.yaw_error(self.grasp.yaw).abs() < 0.1;
+        let planned = turned && distance < 0.015 && above_grasp < PREGRASP_DISTANCE - 0.004;
+        if planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp()) {
+            let grasp_point = self.skill.grasp_point;
+            self.begin(Phase::Descend, DESCENDING_STEPS, grasp_point);
+            self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         }
     }
 
     /// Takes the point of the rim under the hand if the hand is about to close on it.
-    fn keep_near_grip(&mut self, world: &World, seen: &Seen) -> bool {
-        let from_axis = seen.eef.xy() - seen.object.xy();
+    fn keep_near_grasp(&mut self) -> bool {
+        let from_axis = self.seen.eef.xy() - self.seen.object.xy();
         let near = self.grasp.at_angle(libm::atan2(from_axis.y, from_axis.x));
-        let away = (near.offset.xy() - from_axis).norm();
-        let grip = seen.object + near.offset;
-        let keep = away < NEAR_RIM.0
-            && yaw_error(world, near.yaw).abs() < NEAR_RIM.1
-            && self.obstacles.clearance(grip, near.yaw, 0.0) > 0.002;
+        let distance = (near.offset.xy() - from_axis).norm();
+        let grasp_point = self.seen.object + near.offset;
+        let obstacles = &self.skill.obstacles;
+        let keep = distance < ABOVE_RIM_POINT.0
+            && self.yaw_error(near.yaw).abs() < ABOVE_RIM_POINT.1
+            && obstacles.top_down_clearance(grasp_point, near.yaw, 0.0) > 0.002;
         if keep {
-            self.grasp = near;
-            self.grip = grip;
+            self.set_grasp(near);
+            self.skill.grasp_point = grasp_point;
         }
         keep
     }
+
+    /// Turn about the vertical from the present orientation of the hand to one that opens along `yaw`, rad.
+    fn yaw_error(&self, yaw: f64) -> f64 {
+        rotation_error(self.world, &top_down_orientation(self.world, yaw)).z
+    }
 }
 
-fn closed_steps(seen: &Seen) -> usize {
-    (CLOSING_STEPS * (1.0 - seen.opening / WIDEST)).clamp(0.0, CLOSING_STEPS) as usize
-}
-
-fn opened_steps(seen: &Seen) -> usize {
-    (8.0 * seen.opening / WIDEST).clamp(0.0, 8.0) as usize
-}
-
-/// How many control steps the hand seems to have stood still.
-fn still(world: &World) -> usize {
+/// Control steps for which the hand seems to have stood still.
+fn stalled_steps(world: &World) -> usize {
     let (_, qd) = world.robot_state();
     let fastest = (0..ARM_DOFS).map(|i| qd[i].abs()).fold(0.0, f64::max);
-    if fastest < 0.02 { 2 } else { 0 }
+    if fastest < ARM_STILL { 2 } else { 0 }
 }

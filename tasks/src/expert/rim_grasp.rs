@@ -1,38 +1,41 @@
-//! Where to pinch a rim: one finger inside the bowl, one outside, chosen for reach and for room
-//! around the gripper.
+//! Grasps of a rim: one finger inside a bowl and one outside, chosen for reach and for clearance of the
+//! gripper.
 
-use super::hand::stretch;
-use super::obstacles::{Obstacles, bounds};
+use super::collision_boxes::shape_bounds;
+use super::hand_frame::shoulder_to_wrist;
+use super::obstacles::Obstacles;
 use bitvla_sim::{ModelDesc, isometry};
-use nalgebra::{Point3, Vector3};
+use nalgebra::{Isometry3, Point3, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
-/// How far inside the outermost radius the grip point lies, m.
+/// Distance of the grasp point inside the outermost radius, m.
 const INSIDE_RIM: f64 = 0.0065;
-/// How far below the rim the grip point lies, m.
+/// Further distances inside that are tried, m: a grasp deeper in the bowl may have more clearance.
+const INWARD: [f64; 3] = [0.0, 0.008, 0.014];
+/// Distance of the grasp point below the rim, m.
 const BELOW_RIM: f64 = 0.0150;
-/// Number of rim points looked at.
+/// Number of directions from the axis that are tried.
 const DIRECTIONS: usize = 48;
-/// What the side of the rim towards -y costs more than the one towards +y: a flip between grips of
-/// equal turn happens only where one of them is blocked, so that like scenes get like grips.
-const FAR_SIDE: f64 = 0.008;
+/// Cost of the side of the rim towards -y over the one towards +y: a flip between grasps of equal turn
+/// happens only where one of them is blocked, so that like scenes get like grasps.
+const FAR_SIDE_COST: f64 = 0.008;
 
-/// A grip on the rim of an upright object, relative to its origin.
+/// A grasp of the rim of an upright object, relative to its origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grasp {
-    /// Direction of the grip point from the axis of the object, world frame, rad.
+pub(super) struct RimGrasp {
+    /// Direction of the grasp point from the axis of the object, world frame, rad.
     pub angle: f64,
-    /// Direction in which the fingers open, rad, within a quarter turn of the reset posture's.
+    /// Direction in which the fingers open, world frame, rad in [0, pi).
     pub yaw: f64,
-    /// Grip point from the origin of the object while it stands, m.
+    /// Grasp point from the origin of the object while it stands, world frame, m.
     pub offset: Vector3<f64>,
 }
 
-impl Grasp {
-    /// The same grip at another direction, rad.
-    pub(super) fn at_angle(&self, angle: f64) -> Grasp {
+impl RimGrasp {
+    /// The same grasp at another direction from the axis, rad.
+    pub(super) fn at_angle(&self, angle: f64) -> RimGrasp {
         let radial = libm::hypot(self.offset.x, self.offset.y);
-        Grasp {
+        RimGrasp {
             angle: angle.rem_euclid(TAU),
             yaw: angle.rem_euclid(PI),
             offset: Vector3::new(
@@ -44,29 +47,38 @@ impl Grasp {
     }
 }
 
-/// Rim of a hollow object: outer radius and height above the origin, m.
+/// A point of a rim at which it can be grasped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RimPoint {
+    /// Direction from the axis of the object, rad.
+    pub angle: f64,
+    /// Distance further inside than the outermost choice, m.
+    pub inward: f64,
+    /// Grasp point from the origin of the object, m.
+    pub offset: Vector3<f64>,
+}
+
+/// Rim of a hollow object about its vertical axis.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rim {
+    /// Outer radius, m.
     radius: f64,
+    /// Height above the origin of the object, m.
     top: f64,
 }
 
 impl Rim {
-    /// Whether a model is hollow and round about its origin: a bowl, but no mug with a handle.
-    pub(super) fn round(model: &ModelDesc) -> bool {
+    /// True if a model is hollow and round about its origin: a bowl, but no mug with a handle.
+    pub(super) fn fits(model: &ModelDesc) -> bool {
         let mut low = Vector3::repeat(f64::INFINITY);
         let mut high = -low;
         let mut covered = false;
-        for c in model.bodies.iter().take(1).flat_map(|b| &b.collision) {
-            let Some((centre, half)) = bounds(&c.shape) else {
-                continue;
-            };
-            let pose = isometry(c.pos, c.quat_wxyz);
+        for (pose, centre, half) in root_boxes(model) {
             let extent = pose.rotation.to_rotation_matrix().matrix().abs() * half;
-            let middle = (pose * Point3::from(centre)).coords;
+            let middle = (pose * centre).coords;
             low = low.inf(&(middle - extent));
             high = high.sup(&(middle + extent));
-            // Anything above the axis at half the height or more closes it.
+            // A shape over the axis that reaches above the floor of a bowl closes it.
             let near = libm::hypot(middle.x, middle.y) < 0.5 * extent.xy().amax();
             covered |= near && middle.z + extent.z > 0.02;
         }
@@ -79,15 +91,11 @@ impl Rim {
     /// Measures the collision shapes of the root body.
     pub(super) fn of(model: &ModelDesc) -> Rim {
         let mut corners = Vec::new();
-        for c in model.bodies.iter().take(1).flat_map(|b| &b.collision) {
-            let Some((centre, half)) = bounds(&c.shape) else {
-                continue;
-            };
-            let pose = isometry(c.pos, c.quat_wxyz);
+        for (pose, centre, half) in root_boxes(model) {
             for i in 0..8 {
                 let sign = |bit: usize| if i >> bit & 1 == 1 { 1.0 } else { -1.0 };
                 let corner = half.component_mul(&Vector3::new(sign(0), sign(1), sign(2)));
-                corners.push(pose * Point3::from(centre + corner));
+                corners.push(pose * (centre + corner));
             }
         }
         let top = corners.iter().map(|p| p.z).fold(0.0, f64::max);
@@ -98,86 +106,107 @@ impl Rim {
             .fold(0.0, f64::max);
         Rim { radius, top }
     }
-}
 
-impl Rim {
-    /// Grip points of a rim from the origin of its object, m, each with the direction from the axis, rad.
-    pub(super) fn grips(&self) -> impl Iterator<Item = (f64, Vector3<f64>)> {
-        let (radius, top) = (self.radius, self.top);
+    /// The grasp points of a rim.
+    pub(super) fn points(&self) -> impl Iterator<Item = RimPoint> {
+        let Rim { radius, top } = *self;
         (0..DIRECTIONS).flat_map(move |i| {
             let angle = TAU * i as f64 / DIRECTIONS as f64;
-            [0.0, 0.008, 0.014].into_iter().map(move |inward| {
+            INWARD.into_iter().map(move |inward| {
                 let radial = radius - INSIDE_RIM - inward;
-                let (sin, cos) = (libm::sin(angle), libm::cos(angle));
-                (
+                RimPoint {
                     angle,
-                    Vector3::new(radial * cos, radial * sin, top - BELOW_RIM),
-                )
+                    inward,
+                    offset: Vector3::new(
+                        radial * libm::cos(angle),
+                        radial * libm::sin(angle),
+                        top - BELOW_RIM,
+                    ),
+                }
             })
         })
     }
 }
 
-/// What the choice is made from.
+/// The boxes around the collision shapes of the root body: pose of the shape in the model, and centre and
+/// half sizes of the box in the frame of the shape, m.
+fn root_boxes(
+    model: &ModelDesc,
+) -> impl Iterator<Item = (Isometry3<f64>, Point3<f64>, Vector3<f64>)> {
+    let shapes = model.bodies.iter().take(1).flat_map(|b| &b.collision);
+    shapes.filter_map(|c| {
+        let (centre, half) = shape_bounds(&c.shape)?;
+        Some((isometry(c.pos, c.quat_wxyz), Point3::from(centre), half))
+    })
+}
+
+/// Input of the choice of a rim grasp; positions in the world frame.
 #[derive(Clone)]
-pub(super) struct Setting<'a> {
+pub(super) struct RimGraspQuery<'a> {
+    /// Rim of the object.
     pub rim: Rim,
-    /// Origin of the object to be grasped.
+    /// Origin of the object.
     pub object: Point3<f64>,
-    /// Origin of what it is to be put on.
+    /// Origin of the instance that it is to be put on.
     pub target: Point3<f64>,
     /// Base of the robot.
     pub base: Point3<f64>,
+    /// Everything but the object and the target.
     pub obstacles: &'a Obstacles,
-    /// Directions already tried in vain.
+    /// Directions of grasps that have failed, rad.
     pub failed: &'a [f64],
 }
 
-/// The cheapest grasp.
-pub(super) fn choose(s: &Setting) -> Grasp {
-    let mut best: Option<(f64, Grasp)> = None;
-    for i in 0..DIRECTIONS {
-        for inward in [0.0, 0.008, 0.014] {
-            let angle = TAU * i as f64 / DIRECTIONS as f64;
-            let radial = s.rim.radius - INSIDE_RIM - inward;
-            let offset = Vector3::new(
-                radial * libm::cos(angle),
-                radial * libm::sin(angle),
-                s.rim.top - BELOW_RIM,
-            );
-            // The opening direction has no sign; take the one in (0, pi].
-            let yaw = angle.rem_euclid(PI);
-            let turn = (yaw - FRAC_PI_2).abs();
-            let grip = s.object + offset;
-            let room = [0.0, 0.03, 0.06]
-                .into_iter()
-                .map(|rise| s.obstacles.clearance(grip, yaw, rise))
-                .fold(f64::INFINITY, f64::min);
-            let place = s.target + offset + Vector3::z() * 0.05;
-            let lifted = grip + Vector3::z() * 0.05;
-            let far = [grip, lifted, place]
-                .into_iter()
-                .map(|p| stretch(s.base, p))
-                .fold(0.0, f64::max);
-            let again = s
-                .failed
-                .iter()
-                .map(|f| (angle - f + PI).rem_euclid(TAU) - PI)
-                .any(|d| d.abs() < 0.6);
-            let cost = 0.012 * turn / FRAC_PI_2
-                + 6.0 * (0.006 - room).max(0.0)
-                + 1.0 * (far - 0.672).max(0.0)
-                + 0.5 * FAR_SIDE * (1.0 - libm::sin(angle))
-                + 0.4 * inward
-                + if again { 0.03 } else { 0.0 };
+impl RimGraspQuery<'_> {
+    /// The grasp of the least cost.
+    pub(super) fn choose(&self) -> RimGrasp {
+        let mut best: Option<(f64, RimGrasp)> = None;
+        for point in self.rim.points() {
+            let grasp = RimGrasp {
+                angle: point.angle,
+                // The opening direction has no sign.
+                yaw: point.angle.rem_euclid(PI),
+                offset: point.offset,
+            };
+            let cost = self.cost(&grasp, point.inward);
             if best.as_ref().is_none_or(|(c, _)| cost < *c) {
-                best = Some((cost, Grasp { angle, yaw, offset }));
+                best = Some((cost, grasp));
             }
         }
+        // There always is one: a rim has 48 x 3 points, and a cost is finite. The default is the point
+        // towards +y.
+        best.map(|(_, g)| g).unwrap_or(RimGrasp {
+            angle: FRAC_PI_2,
+            yaw: FRAC_PI_2,
+            offset: Vector3::new(0.0, self.rim.radius - INSIDE_RIM, self.rim.top - BELOW_RIM),
+        })
     }
-    best.map(|(_, g)| g).unwrap_or(Grasp {
-        angle: FRAC_PI_2,
-        yaw: FRAC_PI_2,
-        offset: Vector3::new(0.0, s.rim.radius - INSIDE_RIM, s.rim.top - BELOW_RIM),
-    })
+
+    /// Cost of a grasp, m: missing clearance and reach, and preferences that break ties.
+    fn cost(&self, grasp: &RimGrasp, inward: f64) -> f64 {
+        let RimGrasp { angle, yaw, offset } = *grasp;
+        let turn = (yaw - FRAC_PI_2).abs();
+        let grasp_point = self.object + offset;
+        let clearance = [0.0, 0.03, 0.06]
+            .into_iter()
+            .map(|rise| self.obstacles.top_down_clearance(grasp_point, yaw, rise))
+            .fold(f64::INFINITY, f64::min);
+        let place = self.target + offset + Vector3::z() * 0.05;
+        let lifted = grasp_point + Vector3::z() * 0.05;
+        let reach = [grasp_point, lifted, place]
+            .into_iter()
+            .map(|p| shoulder_to_wrist(self.base, p))
+            .fold(0.0, f64::max);
+        let failed_before = self
+            .failed
+            .iter()
+            .map(|f| (angle - f + PI).rem_euclid(TAU) - PI)
+            .any(|d| d.abs() < 0.6);
+        0.012 * turn / FRAC_PI_2
+            + 6.0 * (0.006 - clearance).max(0.0)
+            + 1.0 * (reach - 0.672).max(0.0)
+            + 0.5 * FAR_SIDE_COST * (1.0 - libm::sin(angle))
+            + 0.4 * inward
+            + if failed_before { 0.03 } else { 0.0 }
+    }
 }

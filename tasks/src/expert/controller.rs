@@ -1,0 +1,101 @@
+//! The expert's control loop: one skill after the other, and planning again for what does not hold.
+
+use super::planner::{PlanStep, plan};
+use super::skill::Skill;
+use super::subgoal::Subgoal;
+use crate::bddl::{BddlError, Problem};
+use crate::predicates::fact_holds;
+use crate::{Task, TaskError};
+use bitvla_sim::World;
+use std::collections::VecDeque;
+
+/// The scripted expert within one episode. Clones are independent.
+#[derive(Clone)]
+pub struct Expert {
+    problem: Problem,
+    /// The current step of the plan, and those after it.
+    step: PlanStep,
+    remaining: VecDeque<PlanStep>,
+    skill: Box<dyn Skill>,
+}
+
+impl Expert {
+    /// Plans for the goal of the task.
+    ///
+    /// # Errors
+    /// A goal that asks for something the expert cannot do, with the location of the predicate, or one that
+    /// holds already.
+    pub fn new(world: &World, task: &Task) -> Result<Expert, TaskError> {
+        Expert::with_start(world, task, |world, subgoal| subgoal.start(world))
+    }
+
+    /// The same with another way to start the first skill.
+    pub(super) fn with_start(
+        world: &World,
+        task: &Task,
+        start: impl FnOnce(&World, &Subgoal) -> Box<dyn Skill>,
+    ) -> Result<Expert, TaskError> {
+        let mut remaining = VecDeque::from(plan(world, &task.problem)?);
+        let Some(step) = remaining.pop_front() else {
+            let fact = task.problem.goal.facts.first();
+            return Err(TaskError::from(BddlError {
+                file: task.problem.file.clone(),
+                // A goal without predicates has no place of its own.
+                place: fact.map(|f| f.place).unwrap_or_default(),
+                message: "the goal holds already: there is nothing to do".to_owned(),
+            }));
+        };
+        Ok(Expert {
+            skill: start(world, &step.subgoal),
+            problem: task.problem.clone(),
+            step,
+            remaining,
+        })
+    }
+
+    /// Index in the scene of the instance that the current subgoal moves or articulates.
+    pub fn object(&self) -> usize {
+        self.step.subgoal.instance()
+    }
+
+    /// Name of the skill and its phase, for logs: `place transfer`.
+    pub fn phase(&self) -> String {
+        self.skill.phase()
+    }
+
+    /// The chosen grasp in numbers, for logs; empty for skills that choose none.
+    pub fn plan_summary(&self) -> String {
+        self.skill.summary()
+    }
+
+    /// The action for the next control step: translation and rotation increments in units of the
+    /// operational-space controller, each in [-1, 1], and the gripper, -1 to open and 1 to close.
+    pub fn act(&mut self, world: &World) -> [f64; 7] {
+        if self.skill.done() {
+            self.next(world);
+        }
+        self.skill.act(world)
+    }
+
+    /// Goes on to the next step of the plan if the present one has achieved its subgoal; otherwise the skill
+    /// tries again.
+    fn next(&mut self, world: &World) {
+        // The planner has evaluated every predicate of the goal, so that none can fail to evaluate here; one
+        // that did would count as not achieved.
+        let holds = |fact| fact_holds(world, &self.problem, fact).unwrap_or(false);
+        if !self.step.fact.as_ref().is_none_or(holds) {
+            return;
+        }
+        // What has been undone meanwhile is done again in the end. A goal that could be planned at the start
+        // can be planned now: what the planner refuses depends on models and names only.
+        if self.remaining.is_empty()
+            && let Ok(steps) = plan(world, &self.problem)
+        {
+            self.remaining = steps.into();
+        }
+        if let Some(step) = self.remaining.pop_front() {
+            self.skill = step.subgoal.start(world);
+            self.step = step;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Pose of the hand: its frame, the orientations that skills ask for, and reach.
+//!
+//! The hand frame has its origin at the grasp point between the finger pads. Its z axis is the approach
+//! direction, from the wrist towards the finger tips; the fingers open along its x axis. Everything here
+//! is in the world frame.
+
+use bitvla_sim::World;
+use nalgebra::{Matrix3, Point3, Rotation3, Vector3};
+
+/// Offset of the flange from the last wrist joint across the forearm, m.
+const WRIST_OFFSET: f64 = 0.088;
+/// Height of the wrist above the grasp point of a hand that points straight down, m.
+const WRIST_HEIGHT: f64 = 0.2035;
+/// Height of the shoulder above the base of the robot, m.
+const SHOULDER_HEIGHT: f64 = 0.333;
+
+/// Position of the end effector (the grasp point), m.
+pub(super) fn eef_position(world: &World) -> Point3<f64> {
+    Point3::from(world.eef_pose().translation.vector)
+}
+
+/// Origin of an instance, m.
+pub(super) fn instance_origin(world: &World, instance: usize) -> Point3<f64> {
+    Point3::from(world.instance_pose(instance).translation.vector)
+}
+
+/// Position of the base of the robot, m.
+pub(super) fn robot_base(world: &World) -> Point3<f64> {
+    Point3::from(world.scene().arena.robot_base_pos)
+}
+
+/// Horizontal unit vector at an angle from the x axis, rad.
+pub(super) fn horizontal(yaw: f64) -> Vector3<f64> {
+    Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0)
+}
+
+/// Orientation of a hand whose z axis lies along `approach` and whose x axis lies along `opening`,
+/// projected off the approach.
+pub(super) fn orientation(approach: Vector3<f64>, opening: Vector3<f64>) -> Rotation3<f64> {
+    let z = approach.normalize();
+    from_axes((opening - z * z.dot(&opening)).normalize(), z)
+}
+
+/// Like [`orientation`], with the opening axis either way round: the fingers are symmetric. Of the two it
+/// is the one nearer to the hand that points down with the last joint in the middle of its range (x axis
+/// between -x and y of the world), for which the last joint has room.
+pub(super) fn symmetric_orientation(
+    approach: Vector3<f64>,
+    opening: Vector3<f64>,
+) -> Rotation3<f64> {
+    let reset = from_axes(Vector3::new(-1.0, 1.0, 0.0).normalize(), -Vector3::z());
+    let (a, b) = (
+        orientation(approach, opening),
+        orientation(approach, -opening),
+    );
+    let angle = |r: &Rotation3<f64>| (r * reset.inverse()).angle();
+    if angle(&b) < angle(&a) { b } else { a }
+}
+
+/// Orientation of a hand that points straight down and opens along the direction `yaw` (rad) or its
+/// opposite, whichever is nearer to the present orientation.
+pub(super) fn top_down_orientation(world: &World, yaw: f64) -> Rotation3<f64> {
+    let now = world.eef_pose().rotation.to_rotation_matrix();
+    let x = horizontal(yaw);
+    let x = if (now * Vector3::x()).dot(&x) < 0.0 {
+        -x
+    } else {
+        x
+    };
+    from_axes(x, -Vector3::z())
+}
+
+fn from_axes(x: Vector3<f64>, z: Vector3<f64>) -> Rotation3<f64> {
+    Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[x, z.cross(&x), z]))
+}
+
+/// Rotation vector from the present to the wanted orientation of the hand, rad.
+pub(super) fn rotation_error(world: &World, wanted: &Rotation3<f64>) -> Vector3<f64> {
+    let now = world.eef_pose().rotation.to_rotation_matrix();
+    (wanted * now.inverse()).scaled_axis()
+}
+
+/// Distance from shoulder to wrist with the hand pointing straight down at a point, m; the arm is nearly
+/// stretched at 0.70. `base` is the base of the robot.
+pub(super) fn shoulder_to_wrist(base: Point3<f64>, p: Point3<f64>) -> f64 {
+    let horizontal = libm::hypot(p.x - base.x, p.y - base.y) - WRIST_OFFSET;
+    let vertical = p.z + WRIST_HEIGHT - (base.z + SHOULDER_HEIGHT);
+    libm::hypot(horizontal, vertical)
+}
+
+/// Guarantee: orientations have their z axis along the approach and their x axis in the plane of approach
+/// and opening, and of the two that are equal up to the symmetry of the fingers the nearer one is taken.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_lie_along_approach_and_opening() {
+        let approach = Vector3::new(0.3, 0.1, -0.9).normalize();
+        let r = orientation(approach, Vector3::y());
+        assert!((r * Vector3::z() - approach).norm() < 1e-12);
+        let across = approach.cross(&Vector3::y());
+        assert!((r * Vector3::x()).dot(&across).abs() < 1e-12);
+        assert!((r.matrix().determinant() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_opening_axis_may_be_given_either_way_round() {
+        for yaw in [0.2, 1.0, 2.0, 3.0] {
+            let a = symmetric_orientation(-Vector3::z(), horizontal(yaw));
+            let b = symmetric_orientation(-Vector3::z(), -horizontal(yaw));
+            assert!(a.angle_to(&b) < 1e-9, "yaw {yaw}");
+        }
+    }
+}

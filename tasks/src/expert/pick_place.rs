@@ -1,0 +1,532 @@
+//! Pick and place: grasps an object from above, transfers it and sets it down at a target.
+//!
+//! The phases are approach (to the pregrasp pose), descend, grasp, lift, transfer (as low as the obstacles
+//! in between allow, because a stretched arm stalls), lower, release and retreat. A grasp that closed on
+//! nothing, or an object that slipped, leads to release, retreat and a new plan in which that grasp costs
+//! more.
+//!
+//! Two families of grasps go through the same phases. A bowl that is stacked on another object is taken by
+//! its rim and let down until it makes contact ([`super::rim_grasp`]). Everything else is taken by an
+//! antipodal grasp and placed at a height that is known from its shape ([`super::antipodal_grasp`]). The
+//! numbers in which the two differ are in [`Tuning`].
+
+use super::antipodal_grasp::{AntipodalGrasp, GraspQuery};
+use super::grasp::{Grasp, left_behind};
+use super::hand_frame::{eef_position, instance_origin, robot_base, rotation_error};
+use super::obstacles::Obstacles;
+use super::place_target::PlaceTarget;
+use super::rim_grasp::{Rim, RimGrasp, RimGraspQuery};
+use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, action, limited_lift};
+use super::skill::{SkillState, StateMachine};
+use bitvla_sim::World;
+use nalgebra::{Point3, Rotation3, Vector3};
+
+/// Distance of the pregrasp pose behind the grasp point, m.
+pub(super) const PREGRASP_DISTANCE: f64 = 0.05;
+/// The same for a tilted hand, m: it comes and goes beside what it avoids.
+const TILTED_PREGRASP_DISTANCE: f64 = 0.14;
+/// z component of the approach above which the hand counts as tilted.
+const TILTED: f64 = -0.98;
+/// Height above the base of the robot that the hand may always use for an approach, m, and the height
+/// above the grasp point or that, at which the approach stays below.
+const APPROACH_LEVEL: f64 = 0.188;
+const APPROACH_CEILING: f64 = 0.12;
+/// Horizontal error at which an approach or a transfer has arrived, m.
+const ARRIVED: f64 = 0.006;
+/// Horizontal error at which a stalled transfer is good enough, m.
+const NEARLY_ARRIVED: f64 = 0.02;
+/// Distance between the places ahead at which the height of a transfer is looked up, m.
+const LOOKAHEAD_STEP: f64 = 0.02;
+/// Height from which an object may be dropped at its target at no cost, m.
+const FREE_DROP: f64 = 0.06;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// To the pregrasp pose, fingers open.
+    Approach,
+    /// Along the approach direction to the grasp point.
+    Descend,
+    /// Close the fingers.
+    Grasp,
+    /// Up to the height of the transfer.
+    Lift,
+    /// Across, until the object is over the target.
+    Transfer,
+    /// Down, to the height of release or until contact.
+    Lower,
+    /// Open the fingers.
+    Release,
+    /// Away from the object.
+    Retreat,
+}
+
+/// Numbers in which the two families of grasps differ; steps are control steps.
+#[derive(Debug)]
+struct Tuning {
+    /// Steps after which an approach ends, and whether it ends in a new plan rather than in the descent.
+    approach_steps: usize,
+    replans_approach: bool,
+    /// Orientation error at which an approach and a transfer have arrived, rad.
+    approach_alignment: f64,
+    transfer_alignment: f64,
+    /// Steps that closing takes.
+    grasp_steps: usize,
+    /// Height of a transfer above the goal and above what lies below, m.
+    goal_margin: f64,
+    obstacle_margin: f64,
+    /// Number of places ahead at which the height of a transfer is looked up, and the distance to the goal
+    /// below which none is, m.
+    lookahead: i32,
+    lookahead_ends: f64,
+    /// Steps without motion after which a transfer that has nearly arrived ends.
+    transfer_stall: usize,
+    /// Steps after which lowering ends, and its largest vertical action component.
+    lower_steps: usize,
+    lower_speed: f64,
+    /// Displacement of the object in the hand that counts as dropped, m.
+    slip: f64,
+}
+
+/// A bowl held by its rim, let down until contact.
+static RIM: Tuning = Tuning {
+    approach_steps: 90,
+    replans_approach: false,
+    approach_alignment: 0.06,
+    transfer_alignment: f64::INFINITY,
+    grasp_steps: 13,
+    goal_margin: 0.045,
+    obstacle_margin: 0.03,
+    lookahead: 4,
+    lookahead_ends: 0.03,
+    transfer_stall: 3,
+    lower_steps: 25,
+    lower_speed: 0.5,
+    slip: 0.045,
+};
+
+/// Any other object, released at a known height.
+static ANTIPODAL: Tuning = Tuning {
+    approach_steps: 80,
+    replans_approach: true,
+    approach_alignment: 0.06,
+    transfer_alignment: 0.05,
+    grasp_steps: 12,
+    goal_margin: 0.03,
+    obstacle_margin: 0.025,
+    lookahead: 6,
+    lookahead_ends: 0.0,
+    transfer_stall: 5,
+    lower_steps: 40,
+    lower_speed: 0.4,
+    slip: 0.03,
+};
+
+/// Radius of the footprint assumed of a bowl, m.
+const BOWL_FOOTPRINT: f64 = 0.075;
+
+/// Controller that picks an object and places it at a target.
+#[derive(Clone)]
+pub(super) struct PickPlace {
+    pub(super) object: usize,
+    pub(super) target: PlaceTarget,
+    base: Point3<f64>,
+    tuning: &'static Tuning,
+    pub(super) state: SkillState<Phase>,
+    pub(super) grasp: Grasp,
+    /// Grasp point; from descent to release the position of the hand when the phase began, world frame, m.
+    pub(super) grasp_point: Point3<f64>,
+    /// Everything but the object and what it is to touch.
+    pub(super) obstacles: Obstacles,
+    /// Origin of the object from the grasp point just after grasping, world frame, m.
+    pub(super) held_offset: Vector3<f64>,
+    /// Orientation of the hand in the frame of the object just after grasping.
+    held_orientation: Rotation3<f64>,
+    /// Height of the origin of the object before it was lifted, world frame, m.
+    pub(super) rest_z: f64,
+    /// Height above the goal at which the fingers have clearance to open, m.
+    release_height: f64,
+    failed: Vec<Grasp>,
+}
+
+impl PickPlace {
+    /// Plans to place instance `object` at a target.
+    pub(super) fn new(world: &World, object: usize, target: PlaceTarget) -> PickPlace {
+        let mut skill = PickPlace {
+            object,
+            tuning: match target {
+                PlaceTarget::StackOn(_) => &RIM,
+                _ => &ANTIPODAL,
+            },
+            target,
+            base: robot_base(world),
+            state: SkillState::new(world, Phase::Approach),
+            grasp: Grasp::TopDown,
+            grasp_point: Point3::origin(),
+            obstacles: Obstacles::default(),
+            held_offset: Vector3::zeros(),
+            held_orientation: Rotation3::identity(),
+            rest_z: 0.0,
+            release_height: 0.0,
+            failed: Vec::new(),
+        };
+        skill.plan(world);
+        skill
+    }
+
+    /// Reads the world afresh and chooses a grasp.
+    fn plan(&mut self, world: &World) {
+        let mut ignored = vec![self.object];
+        ignored.extend(self.target.instance_beneath());
+        self.obstacles = Obstacles::except(world, &ignored);
+        let object = instance_origin(world, self.object);
+        (self.grasp, self.grasp_point) = match self.target {
+            PlaceTarget::StackOn(base) => {
+                let grasp = self.choose_rim_grasp(world, instance_origin(world, base));
+                (Grasp::Rim(grasp), object + grasp.offset)
+            }
+            _ => match self.choose_antipodal_grasp(world) {
+                Some(grasp) => (Grasp::Antipodal(grasp), grasp.point),
+                None => (Grasp::TopDown, object),
+            },
+        };
+        self.rest_z = object.z;
+        self.state.enter(Phase::Approach, eef_position(world));
+    }
+
+    fn choose_rim_grasp(&self, world: &World, target: Point3<f64>) -> RimGrasp {
+        let failed: Vec<f64> = self
+            .failed
+            .iter()
+            .filter_map(|grasp| match grasp {
+                Grasp::Rim(grasp) => Some(grasp.angle),
+                _ => None,
+            })
+            .collect();
+        RimGraspQuery {
+            rim: Rim::of(&world.scene().instances[self.object].model),
+            object: instance_origin(world, self.object),
+            target,
+            base: self.base,
+            obstacles: &self.obstacles,
+            failed: &failed,
+        }
+        .choose()
+    }
+
+    fn choose_antipodal_grasp(&self, world: &World) -> Option<AntipodalGrasp> {
+        let failed: Vec<AntipodalGrasp> = self
+            .failed
+            .iter()
+            .filter_map(|grasp| match grasp {
+                Grasp::Antipodal(grasp) => Some(*grasp),
+                _ => None,
+            })
+            .collect();
+        GraspQuery {
+            world,
+            object: self.object,
+            goal: self.goal(world),
+            obstacles: &self.obstacles,
+            failed: &failed,
+            free_drop: FREE_DROP,
+        }
+        .choose()
+    }
+
+    /// Position of the origin of the object at the target, world frame, m.
+    fn goal(&self, world: &World) -> Point3<f64> {
+        self.target.object_goal(world, self.object, &self.obstacles)
+    }
+
+    /// Pregrasp position of the hand, to which it also lifts first, world frame, m; and whether the hand is
+    /// tilted.
+    fn pregrasp(&self) -> (Point3<f64>, bool) {
+        let approach = self.grasp.approach();
+        let tilted = approach.z > TILTED;
+        let distance = if tilted {
+            TILTED_PREGRASP_DISTANCE
+        } else {
+            PREGRASP_DISTANCE
+        };
+        (self.grasp_point - approach * distance, tilted)
+    }
+
+    /// Opens the fingers and plans again; the grasp costs more from now on.
+    fn give_up_grasp(&mut self, eef: Point3<f64>) {
+        if !matches!(self.grasp, Grasp::TopDown) {
+            self.failed.push(self.grasp);
+        }
+        self.grasp_point = eef;
+        self.state.enter(Phase::Release, eef);
+    }
+
+    /// Orientation that the hand should have in the current phase, world frame.
+    fn orientation(&self, world: &World) -> Rotation3<f64> {
+        match (self.state.phase, self.target.orientation()) {
+            (Phase::Transfer | Phase::Lower | Phase::Release, Some(wanted)) => {
+                wanted * self.held_orientation
+            }
+            (Phase::Retreat, Some(_)) => world.eef_pose().rotation.to_rotation_matrix(),
+            _ => self.grasp.orientation(world),
+        }
+    }
+
+    /// Angle between the present and the wanted orientation of the hand, rad. A rim is grasped however the
+    /// hand is tilted: only the turn about the vertical counts.
+    fn orientation_error(&self, world: &World) -> f64 {
+        let error = rotation_error(world, &self.orientation(world));
+        match self.grasp {
+            Grasp::Rim(_) => error.z.abs(),
+            _ => error.norm(),
+        }
+    }
+
+    /// Position that the hand should go to in the current phase, world frame, m.
+    fn waypoint(&self, world: &World, eef: Point3<f64>, goal: Point3<f64>) -> Point3<f64> {
+        let object = instance_origin(world, self.object);
+        let to = goal - object;
+        match self.state.phase {
+            Phase::Approach => {
+                let level = self.base.z + APPROACH_LEVEL;
+                let ceiling = self.grasp_point.z.max(level) + APPROACH_CEILING;
+                let (point, hover) = match self.pregrasp() {
+                    (pregrasp, true) => (pregrasp, 0.0),
+                    (_, false) => (self.grasp_point, PREGRASP_DISTANCE),
+                };
+                self.obstacles.approach_waypoint(eef, point, hover, ceiling)
+            }
+            Phase::Descend | Phase::Grasp | Phase::Release => self.grasp_point,
+            Phase::Lift => self.lift_waypoint(world, eef, goal),
+            Phase::Transfer => {
+                let height = self.transfer_height(world, object, goal);
+                if let Grasp::Rim(_) = self.grasp {
+                    return Point3::new(eef.x + to.x, eef.y + to.y, eef.z - object.z + height);
+                }
+                let lack = height - object.z;
+                // Up before across.
+                let slow = ((0.03 - lack) / 0.02).clamp(0.0, 1.0);
+                let across = Vector3::new(to.x, to.y, 0.0) * slow;
+                eef + across + Vector3::z() * lack
+            }
+            Phase::Lower => {
+                let down = if self.target.has_resting_height() {
+                    (to.z + self.release_height).clamp(-0.02, 0.0) - 0.004
+                } else {
+                    -0.02
+                };
+                Point3::new(eef.x + to.x, eef.y + to.y, eef.z + down)
+            }
+            Phase::Retreat => match self.grasp {
+                Grasp::Rim(_) => self.grasp_point + Vector3::z() * 0.10,
+                _ => {
+                    let back = -(world.eef_pose().rotation * Vector3::z());
+                    self.grasp_point + (back + Vector3::z()).normalize() * 0.12
+                }
+            },
+        }
+    }
+
+    /// Straight up to the height of the transfer; a tilted hand first goes back the way it came. The order
+    /// of the sums is part of what recorded episodes depend on.
+    fn lift_waypoint(&self, world: &World, eef: Point3<f64>, goal: Point3<f64>) -> Point3<f64> {
+        let object = instance_origin(world, self.object);
+        let height = self.transfer_height(world, object, goal);
+        if let Grasp::Rim(_) = self.grasp {
+            let z = eef.z - object.z + height;
+            return Point3::new(self.grasp_point.x, self.grasp_point.y, z);
+        }
+        let (pregrasp, tilted) = self.pregrasp();
+        if tilted && eef.z < pregrasp.z - 0.01 {
+            return eef + (pregrasp - eef).normalize() * 0.05;
+        }
+        Point3::new(eef.x, eef.y, eef.z + height - object.z)
+    }
+
+    /// Moves on to the next phase when the present one has done its work.
+    fn advance(&mut self, world: &World, eef: Point3<f64>, goal: Point3<f64>) {
+        let object = instance_origin(world, self.object);
+        let n = self.state.steps;
+        match self.state.phase {
+            Phase::Approach => {
+                let (pregrasp, _) = self.pregrasp();
+                let distance = (eef.xy() - pregrasp.xy()).norm();
+                let aligned = self.orientation_error(world) < self.tuning.approach_alignment;
+                let low = eef.z - pregrasp.z < 0.03;
+                let late = n > self.tuning.approach_steps;
+                let replans = self.tuning.replans_approach;
+                if (distance < ARRIVED && aligned && low) || (late && !replans) {
+                    self.grasp_point = self.grasp.point(object, self.grasp_point);
+                    self.state.enter(Phase::Descend, eef);
+                } else if replans && (late || self.state.stalled(12, 30)) {
+                    // An obstacle is in the way of this one.
+                    self.give_up_grasp(eef);
+                }
+            }
+            Phase::Descend => {
+                let there = (eef - self.grasp_point).norm() < 0.004;
+                if (there && n > 2) || self.state.stalled(4, 8) || n > 30 {
+                    self.grasp_point = eef;
+                    self.state.enter(Phase::Grasp, eef);
+                }
+            }
+            Phase::Grasp => {
+                if n > self.tuning.grasp_steps {
+                    self.held_offset = object - eef;
+                    let hand = world.eef_pose().rotation.to_rotation_matrix();
+                    let pose = world.instance_pose(self.object).rotation;
+                    self.held_orientation = pose.to_rotation_matrix().inverse() * hand;
+                    self.state.enter(Phase::Lift, eef);
+                }
+            }
+            Phase::Lift => {
+                let wanted = self.transfer_height(world, object, goal);
+                let rise = eef.z - self.grasp_point.z;
+                if left_behind(object.z, self.rest_z, rise) {
+                    self.give_up_grasp(eef);
+                } else if object.z > wanted - 0.012 || n > 40 {
+                    self.state.enter(Phase::Transfer, eef);
+                }
+            }
+            Phase::Transfer => {
+                let distance = (object.xy() - goal.xy()).norm();
+                let aligned = self.orientation_error(world) < self.tuning.transfer_alignment;
+                if self.dropped(object, eef) {
+                    self.give_up_grasp(eef);
+                } else if (distance < ARRIVED && n > 3 && aligned)
+                    || (distance < NEARLY_ARRIVED
+                        && self.state.servo.stalled_steps >= self.tuning.transfer_stall)
+                {
+                    self.release_height = self.clear_release_height(world, eef, object, goal);
+                    self.state.enter(Phase::Lower, eef);
+                }
+            }
+            Phase::Lower => {
+                let low = self.target.has_resting_height()
+                    && object.z < goal.z + self.release_height + 0.002;
+                if self.dropped(object, eef) {
+                    self.give_up_grasp(eef);
+                } else if (low && (self.release_height > 0.0 || n > 8))
+                    || self.state.stalled(3, 5)
+                    || n > self.tuning.lower_steps
+                {
+                    self.grasp_point = eef;
+                    self.state.enter(Phase::Release, eef);
+                }
+            }
+            Phase::Release => {
+                if n > 7 {
+                    self.state.enter(Phase::Retreat, eef);
+                }
+            }
+            Phase::Retreat => {
+                if n > 10 {
+                    self.plan(world);
+                }
+            }
+        }
+    }
+
+    /// True if the object is no longer where it was in the hand. An object held by opposite faces turns with
+    /// the hand: only its distance counts.
+    fn dropped(&self, object: Point3<f64>, eef: Point3<f64>) -> bool {
+        let offset = object - eef;
+        let moved = match self.grasp {
+            Grasp::Rim(_) => (offset - self.held_offset).norm(),
+            _ => (offset.norm() - self.held_offset.norm()).abs(),
+        };
+        moved > self.tuning.slip
+    }
+
+    /// Least height above the goal at which the opening hand touches nothing, m; zero where the object is
+    /// lowered until contact, and for a hand that is far from pointing down.
+    fn clear_release_height(
+        &self,
+        world: &World,
+        eef: Point3<f64>,
+        object: Point3<f64>,
+        goal: Point3<f64>,
+    ) -> f64 {
+        if !self.target.has_resting_height() {
+            return 0.0;
+        }
+        let hand = match self.target.orientation() {
+            Some(wanted) => wanted * self.held_orientation,
+            None => self.grasp.orientation(world),
+        };
+        if (hand * Vector3::z()).z > -0.6 {
+            return 0.0;
+        }
+        let rest = eef + (goal - object);
+        self.obstacles.lowest_free_height(rest, &hand, 0.004)
+    }
+
+    /// Height that the origin of the carried object should have at `object`, given the obstacles on the way
+    /// to the goal, world frame, m.
+    pub(super) fn transfer_height(
+        &self,
+        world: &World,
+        object: Point3<f64>,
+        goal: Point3<f64>,
+    ) -> f64 {
+        let (radius, below) = self.footprint(world, object);
+        let to = goal.xy() - object.xy();
+        let distance = to.norm();
+        let mut z = goal.z + self.tuning.goal_margin;
+        if distance < self.tuning.lookahead_ends {
+            return z;
+        }
+        for i in 0..=self.tuning.lookahead {
+            let ahead = (LOOKAHEAD_STEP * f64::from(i)).min(distance);
+            let p = object.xy() + to * (ahead / distance.max(1e-9));
+            if let Some(h) = self.obstacles.surface_height(p.x, p.y, radius) {
+                z = z.max(h + below + self.tuning.obstacle_margin);
+            }
+        }
+        z
+    }
+
+    /// Radius around the origin of the object in which obstacles count, and height of the origin above the
+    /// lowest point of the object, m. The origin of a bowl is at its bottom.
+    fn footprint(&self, world: &World, object: Point3<f64>) -> (f64, f64) {
+        if let Grasp::Rim(_) = self.grasp {
+            return (BOWL_FOOTPRINT, 0.0);
+        }
+        let (low, high) = Obstacles::only(world, self.object).bounding_box();
+        let half_diagonal = 0.5 * libm::hypot(high.x - low.x, high.y - low.y);
+        (half_diagonal + 0.02, object.z - low.z)
+    }
+}
+
+impl StateMachine for PickPlace {
+    type Phase = Phase;
+    const NAME: &'static str = "place";
+    const END: (Phase, usize) = (Phase::Retreat, 10);
+
+    fn state(&self) -> &SkillState<Phase> {
+        &self.state
+    }
+
+    fn grasp_summary(&self) -> String {
+        format!("[{}, try {}]", self.grasp.summary(), self.failed.len())
+    }
+
+    fn step(&mut self, world: &World) -> [f64; 7] {
+        let eef = self.state.observe(world);
+        let goal = self.goal(world);
+        self.advance(world, eef, goal);
+        let waypoint = self.waypoint(world, eef, goal);
+        let mut a = self.state.servo.translation(eef, waypoint);
+        if self.state.phase == Phase::Lift && self.grasp.is_thin() {
+            a.z = limited_lift(a.z, eef.z - self.grasp_point.z);
+        }
+        if self.state.phase == Phase::Lower {
+            a.z = a.z.clamp(-self.tuning.lower_speed, self.tuning.lower_speed);
+        }
+        let gripper = match self.state.phase {
+            Phase::Grasp | Phase::Lift | Phase::Transfer | Phase::Lower => GRIPPER_CLOSE,
+            _ => GRIPPER_OPEN,
+        };
+        let rotation = rotation_error(world, &self.orientation(world));
+        action(a, rotation, gripper)
+    }
+}

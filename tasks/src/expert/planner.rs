@@ -1,0 +1,285 @@
+//! Planner of the expert: from a goal to the subgoals that make all its predicates hold, in order.
+
+use super::articulation::Articulation;
+use super::obstacles::Obstacles;
+use super::place_target::{PlaceTarget, aligned};
+use super::rim_grasp::Rim;
+use super::subgoal::Subgoal;
+use crate::bddl::{Fact, Predicate, Problem};
+use crate::predicates::fact_holds;
+use crate::{TaskError, bddl};
+use bitvla_sim::{JointKind, World};
+use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
+
+/// Distance by which a drawer is pulled to count as open, m: beyond the threshold of the predicate.
+const OPEN_DISTANCE: f64 = 0.154;
+/// Distance by which it is pulled to put something in, m: wider, it stands in the way of the hand beside
+/// it. A drawer that is open by [`OPEN_ENOUGH`] is left as it is.
+const OPEN_TO_PLACE: f64 = 0.135;
+const OPEN_ENOUGH: f64 = 0.10;
+/// Slope of the shelf on which bottles lie, rad above the horizontal.
+const SHELF_SLOPE: f64 = 0.547;
+/// Half width below which a site is a slot, which an object has to be turned to fit, m.
+const SLOT_HALF_WIDTH: f64 = 0.04;
+/// Height to width from which an object counts as a bottle.
+const BOTTLE_ASPECT: f64 = 2.0;
+/// Height below which, and width above which, an object counts as flat, m: it is pushed.
+const FLAT_HEIGHT: f64 = 0.03;
+const FLAT_WIDTH: f64 = 0.09;
+
+/// A subgoal and the predicate that tells when it is achieved; `None` for one that only prepares the next.
+#[derive(Debug, Clone)]
+pub(super) struct PlanStep {
+    pub subgoal: Subgoal,
+    pub fact: Option<Fact>,
+}
+
+fn refuse(problem: &Problem, fact: &Fact, why: &str) -> TaskError {
+    TaskError::from(bddl::BddlError {
+        file: problem.file.clone(),
+        place: fact.place,
+        message: format!("the scripted expert cannot do this: {why}"),
+    })
+}
+
+/// The subgoals that remain in the present state of a world; empty if the goal holds.
+///
+/// # Errors
+/// A goal that asks for something that no skill can do, with the location of the predicate.
+pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, TaskError> {
+    let mut facts: Vec<&Fact> = problem.goal.facts.iter().collect();
+    // Containers are opened first and closed last.
+    facts.sort_by_key(|f| match f.predicate {
+        Predicate::Open | Predicate::TurnOn => 0,
+        Predicate::On | Predicate::In => 1,
+        Predicate::Close | Predicate::TurnOff => 2,
+    });
+    let mut steps = Vec::new();
+    for fact in facts {
+        if fact_holds(world, problem, fact)? {
+            continue;
+        }
+        let mut subgoals = subgoals(world, problem, fact)?.into_iter().peekable();
+        while let Some(subgoal) = subgoals.next() {
+            // All but the last only prepare.
+            let fact = subgoals.peek().is_none().then(|| fact.clone());
+            steps.push(PlanStep { subgoal, fact });
+        }
+    }
+    Ok(steps)
+}
+
+/// The subgoals that make one predicate hold.
+fn subgoals(world: &World, problem: &Problem, fact: &Fact) -> Result<Vec<Subgoal>, TaskError> {
+    if fact.predicate.arity() == 1 {
+        return articulate(world, problem, fact).map(|s| vec![s]);
+    }
+    let instance = |i: usize| {
+        let name = fact.args.get(i).map(String::as_str).unwrap_or_default();
+        world.scene().instance(name)
+    };
+    let object = instance(0).ok_or_else(|| refuse(problem, fact, "there is no such object"))?;
+    let region = fact.args.get(1).and_then(|name| problem.region(name));
+    let Some(region) = region else {
+        let base = instance(1).ok_or_else(|| refuse(problem, fact, "there is no such object"))?;
+        let target = if Rim::fits(&world.scene().instances[object].model) {
+            PlaceTarget::StackOn(base)
+        } else {
+            PlaceTarget::OnTop(base)
+        };
+        return Ok(vec![Subgoal::PickPlace { object, target }]);
+    };
+    if problem.is_support(&region.target) {
+        return on_support(world, problem, fact, object, &region.ranges).map(|s| vec![s]);
+    }
+    let container = world
+        .scene()
+        .instance(&region.target)
+        .ok_or_else(|| refuse(problem, fact, "nothing carries the region"))?;
+    let bodies = &world.scene().instances[container].model.bodies;
+    let body = bodies
+        .iter()
+        .position(|b| b.site.iter().any(|s| s.name == region.local))
+        .ok_or_else(|| refuse(problem, fact, "the model has no such site"))?;
+    let hinged = bodies
+        .iter()
+        .any(|b| b.joint.as_ref().is_some_and(|j| j.kind == JointKind::Hinge));
+    if fact.predicate == Predicate::In && hinged {
+        return Ok(vec![Subgoal::Insert {
+            object,
+            container,
+            site: region.local.clone(),
+        }]);
+    }
+    let mut out = Vec::new();
+    let drawer = Articulation {
+        instance: container,
+        body,
+    };
+    let outward = drawer
+        .opening_direction(world)
+        .filter(|_| fact.predicate == Predicate::In);
+    if outward.is_some() && drawer.position(world).abs() < OPEN_ENOUGH {
+        out.push(Subgoal::OpenDrawer {
+            drawer,
+            distance: OPEN_TO_PLACE,
+        });
+    }
+    let mut target = site_target(world, problem, fact, (object, container), &region.local);
+    if let (PlaceTarget::Site { offset, .. }, Some(outward)) = (&mut target, outward) {
+        *offset += front_of_drawer(world, object, container, &region.local, outward);
+    }
+    out.push(Subgoal::PickPlace { object, target });
+    Ok(out)
+}
+
+/// Offset from the middle of a site in a drawer to a place by its front, world frame, m: furniture
+/// overhangs its back.
+fn front_of_drawer(
+    world: &World,
+    object: usize,
+    container: usize,
+    site: &str,
+    outward: Vector3<f64>,
+) -> Vector3<f64> {
+    let (low, high) = Obstacles::only(world, object).bounding_box();
+    let half = 0.5 * (high - low).dot(&outward.abs());
+    // The caller has found the site in the model, so there is a pose.
+    let depth = world
+        .site_pose(container, site)
+        .map_or(0.0, |(pose, size)| {
+            (pose.rotation * Vector3::from(size))
+                .abs()
+                .dot(&outward.abs())
+        });
+    outward * (depth - half - 0.002).max(0.0)
+}
+
+/// A target over or in a site; objects that share it stand beside each other, and an object that has to
+/// fit is turned to fit.
+fn site_target(
+    world: &World,
+    problem: &Problem,
+    fact: &Fact,
+    (object, instance): (usize, usize),
+    site: &str,
+) -> PlaceTarget {
+    let sharing: Vec<&Fact> = problem
+        .goal
+        .facts
+        .iter()
+        .filter(|f| f.args.get(1) == fact.args.get(1) && f.predicate == fact.predicate)
+        .collect();
+    // The caller has found the site in the model, so there is a pose.
+    let (pose, half) = world
+        .site_pose(instance, site)
+        .unwrap_or((Isometry3::identity(), [0.0; 3]));
+    // Half sizes along the axes of the world.
+    let extent = (pose.rotation.to_rotation_matrix().matrix().abs()) * Vector3::from(half);
+    let mut offset = Vector3::zeros();
+    if let (2, Some(k)) = (sharing.len(), sharing.iter().position(|f| *f == fact)) {
+        // The farther place first.
+        let by = (extent.x - 0.029).min(0.05);
+        offset.x = if k == 0 { by } else { -by };
+    }
+    let now = world.instance_pose(object).rotation;
+    let (low, high) = Obstacles::only(world, object).bounding_box();
+    let aspect = (high.z - low.z) / (high.x - low.x).max(high.y - low.y);
+    let normal = pose.rotation * Vector3::z();
+    let mut orientation = None;
+    let mut centred = false;
+    if fact.predicate == Predicate::On && normal.z.abs() < 0.9 && aspect > BOTTLE_ASPECT {
+        // A bottle for a sloping shelf: it lies up the slope, beside the middle post.
+        orientation = Some(lying(&now.to_rotation_matrix(), normal));
+        offset.x -= 0.05;
+    } else if fact.predicate == Predicate::In && extent.x.min(extent.y) < SLOT_HALF_WIDTH {
+        // A slot: along its narrow side, by the centre of the object.
+        let axis = if extent.x < extent.y {
+            Vector3::x()
+        } else {
+            Vector3::y()
+        };
+        orientation = Some(aligned(&now, axis));
+        centred = true;
+    }
+    PlaceTarget::Site {
+        instance,
+        site: site.to_owned(),
+        offset,
+        centred,
+        orientation,
+    }
+}
+
+/// Orientation of an upright object tilted until its axis lies along a slope, foot downhill; `normal` is
+/// the z axis of the site, world frame.
+fn lying(now: &Rotation3<f64>, normal: Vector3<f64>) -> Rotation3<f64> {
+    let horizontal = Vector3::new(normal.x, normal.y, 0.0).normalize();
+    // The site of the shelf has its z axis uphill.
+    let uphill = if normal.z < 0.0 {
+        -horizontal
+    } else {
+        horizontal
+    };
+    let axis = uphill * libm::cos(SHELF_SLOPE) + Vector3::z() * libm::sin(SHELF_SLOPE);
+    // Undefined only for opposite vectors, and the axis points up.
+    let tilt = Rotation3::rotation_between(&Vector3::z(), &axis).unwrap_or_default();
+    tilt * now
+}
+
+/// Pushes a flat object to the middle of the first range of a region of the support, places any other
+/// there.
+fn on_support(
+    world: &World,
+    problem: &Problem,
+    fact: &Fact,
+    object: usize,
+    ranges: &[[f64; 4]],
+) -> Result<Subgoal, TaskError> {
+    let Some([x0, y0, x1, y1]) = ranges.first() else {
+        return Err(refuse(problem, fact, "the region has no range"));
+    };
+    let w = world.scene().arena.workspace_offset;
+    let (low, high) = Obstacles::only(world, object).bounding_box();
+    let to = Point3::new(0.5 * (x0 + x1) + w[0], 0.5 * (y0 + y1) + w[1], low.z);
+    let flat = high.z - low.z < FLAT_HEIGHT && (high.x - low.x).min(high.y - low.y) > FLAT_WIDTH;
+    Ok(if flat {
+        Subgoal::Push { object, to }
+    } else {
+        let target = PlaceTarget::SupportPoint(to);
+        Subgoal::PickPlace { object, target }
+    })
+}
+
+/// Open, Close, TurnOn and TurnOff.
+fn articulate(world: &World, problem: &Problem, fact: &Fact) -> Result<Subgoal, TaskError> {
+    let first = fact.args.first().map(String::as_str).unwrap_or_default();
+    let region = problem.region(first);
+    let owner = region.map_or(first, |r| r.target.as_str());
+    let instance = world
+        .scene()
+        .instance(owner)
+        .ok_or_else(|| refuse(problem, fact, "there is no such fixture"))?;
+    let bodies = &world.scene().instances[instance].model.bodies;
+    let body = bodies
+        .iter()
+        .position(|b| {
+            b.joint.is_some() && region.is_none_or(|r| b.site.iter().any(|s| s.name == r.local))
+        })
+        .ok_or_else(|| refuse(problem, fact, "there is no joint to move"))?;
+    let kind = bodies[body].joint.as_ref().map(|j| j.kind);
+    let joint = Articulation { instance, body };
+    match (fact.predicate, kind) {
+        (Predicate::Open, Some(JointKind::Slide)) => Ok(Subgoal::OpenDrawer {
+            drawer: joint,
+            distance: OPEN_DISTANCE,
+        }),
+        (Predicate::Close, Some(JointKind::Slide)) => Ok(Subgoal::CloseDrawer { drawer: joint }),
+        (Predicate::TurnOn | Predicate::TurnOff, Some(JointKind::Hinge)) => Ok(Subgoal::TurnKnob {
+            knob: joint,
+            on: fact.predicate == Predicate::TurnOn,
+        }),
+        (Predicate::Close, Some(JointKind::Hinge)) => Ok(Subgoal::CloseDoor { door: joint }),
+        _ => Err(refuse(problem, fact, "it has no way to move this joint")),
+    }
+}
