@@ -13,7 +13,7 @@ use bitvla_policies::{
     Architecture, BitVla, CAMERA_SIZE, Config, NetworkInput, Observation, PhaseTimes, Policy,
     ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat, profile,
 };
-use bitvla_reports::{Machine, Memory, median, memory_table};
+use bitvla_reports::{MachineInfo, MemoryReport, median, memory_table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -113,12 +113,12 @@ pub struct BenchReport {
     pub peak: PeakThroughput,
     /// What the products would take at the peak, ms.
     pub floor_ms: f64,
-    /// Query divided by floor; median of the queries, each with the peak around it.
+    /// PolicyQuery divided by floor; median of the queries, each with the peak around it.
     pub ratio: f64,
     /// The ledger.
-    pub memory: Memory,
+    pub memory: MemoryReport,
     /// What it ran on.
-    pub machine: Machine,
+    pub machine: MachineInfo,
 }
 
 /// Multiplications and additions of one query.
@@ -348,7 +348,7 @@ impl Subject {
         }
     }
 
-    fn memory(&self) -> Memory {
+    fn memory(&self) -> MemoryReport {
         memory_of(match self {
             Subject::Synthetic { network, work } => network.ledger(work),
             Subject::Policy(policy) => policy.memory(),
@@ -448,7 +448,7 @@ pub fn bench(
         peak,
         floor_ms: middle(&|i| floor_ms(network, tokens, around(i))),
         ratio: middle(&|i| ms(times[i].total()) / floor_ms(network, tokens, around(i))),
-        memory: Memory {
+        memory: MemoryReport {
             program_bytes,
             instances: 1,
             peak_resident_bytes: peak_resident_bytes(),

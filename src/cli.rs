@@ -1,13 +1,13 @@
 //! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`, `parity`. Bad input ends with code 2
 //! and one line, anything else that stops the program with code 1.
 
-mod commands;
-mod measure;
+mod bench;
 mod parity;
 mod progress;
-mod view;
+mod subcommands;
+mod window;
 
-use crate::{EvalError, Model, PolicyKind, Section, SourceArgs};
+use crate::{AssetArgs, EvalError, Model, PolicyKind, Section};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -19,11 +19,11 @@ use std::process::ExitCode;
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Subcommands>,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
-    sources: SourceArgs,
+    sources: AssetArgs,
 }
 
 /// Options of a run.
@@ -151,7 +151,7 @@ struct ParityArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Subcommands {
     /// Lists suites, tasks and policies
     List,
     /// Repeats the recorded actions of a run and compares the final states bit for bit
@@ -229,7 +229,7 @@ fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, cla
 /// Runs the program on its command line.
 pub fn main() -> ExitCode {
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    match commands::dispatch(&cli) {
+    match subcommands::dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", one_line(&error));

@@ -1,7 +1,7 @@
 //! One episode: settle, then act until the goal holds or the horizon is reached (LIBERO fact sheet,
 //! section 9).
 
-use crate::{Driver, EvalError, Indecision, Mind};
+use crate::{ActError, ActionChunkExecutor, Agent, EvalError};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, InitState, Suite, Task};
@@ -11,7 +11,7 @@ pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 /// Where episodes take place.
 #[derive(Clone, Copy)]
-pub struct Stage<'a> {
+pub struct EvalContext<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
     /// The suite.
@@ -22,7 +22,7 @@ pub struct Stage<'a> {
 
 /// What came of an episode.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct EpisodeOutcome {
     /// The deterministic row.
     pub record: EpisodeRecord,
     /// Where the time of the queries went.
@@ -31,7 +31,7 @@ pub struct Outcome {
     pub actions: EpisodeActions,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> EvalContext<'a> {
     /// A task of the suite.
     ///
     /// # Errors
@@ -78,23 +78,28 @@ impl<'a> Stage<'a> {
 
 /// Runs one episode. What stops it half-way (a policy that answers with something not finite, a refusal
 /// of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
-pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driver) -> Outcome {
-    let (policy, arithmetic) = match driver {
-        Driver::Expert => ("expert", "none"),
-        Driver::Model(policy) => (policy.name(), policy.arithmetic()),
+pub fn run_episode(
+    context: EvalContext<'_>,
+    task: usize,
+    init: usize,
+    agent: &mut Agent,
+) -> EpisodeOutcome {
+    let (policy, arithmetic) = match agent {
+        Agent::Expert => ("expert", "none"),
+        Agent::Model(policy) => (policy.name(), policy.arithmetic()),
     };
     let (policy, arithmetic) = (policy.to_owned(), arithmetic.to_owned());
-    let instruction = stage
+    let instruction = context
         .task(task)
         .map(|t| t.instruction.clone())
         .unwrap_or_default();
-    let mut outcome = Outcome {
+    let mut outcome = EpisodeOutcome {
         record: EpisodeRecord {
-            suite: stage.suite.name.clone(),
+            suite: context.suite.name.clone(),
             task,
             instruction,
             init,
-            seed: stage.seed,
+            seed: context.seed,
             policy,
             arithmetic,
             success: false,
@@ -111,7 +116,7 @@ pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driv
             actions: Vec::new(),
         },
     };
-    if let Err(error) = play(stage, driver, &mut outcome) {
+    if let Err(error) = play(context, agent, &mut outcome) {
         outcome.record.success = false;
         outcome.record.error = error.to_string();
     }
@@ -120,18 +125,22 @@ pub fn run_episode(stage: Stage<'_>, task: usize, init: usize, driver: &mut Driv
     outcome
 }
 
-fn play(stage: Stage<'_>, driver: &mut Driver, outcome: &mut Outcome) -> Result<(), EvalError> {
+fn play(
+    context: EvalContext<'_>,
+    agent: &mut Agent,
+    outcome: &mut EpisodeOutcome,
+) -> Result<(), EvalError> {
     let (id, init) = (outcome.record.task, outcome.record.init);
-    let mut world = stage.settled_world(id, init)?;
-    let task = stage.task(id)?;
-    let mut mind = Mind::new(driver, &world, task)?;
-    let mut eyes = None;
-    for step in 0..stage.suite.horizon {
-        let decision = mind.decide(driver, &mut eyes, &world, task);
+    let mut world = context.settled_world(id, init)?;
+    let task = context.task(id)?;
+    let mut executor = ActionChunkExecutor::new(agent, &world, task)?;
+    let mut cameras = None;
+    for step in 0..context.suite.horizon {
+        let decision = executor.decide(agent, &mut cameras, &world, task);
         let decision = decision.map_err(|why| match why {
-            Indecision::Eyes(error) => error,
-            Indecision::Policy(error) => error.into(),
-            Indecision::Action(what) => EvalError::Action {
+            ActError::CameraRig(error) => error,
+            ActError::Policy(error) => error.into(),
+            ActError::Action(what) => EvalError::Action {
                 policy: outcome.record.policy.clone(),
                 task: id,
                 init,

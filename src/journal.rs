@@ -2,8 +2,8 @@
 //! was interrupted at any instant goes on where it stopped. The first line is the protocol; a folder
 //! never mixes two. A last line that was cut short is dropped.
 
-use crate::{EvalError, Outcome, check_world};
-use bitvla_reports::{EpisodeActions, EpisodeRecord, Protocol, QueryRecord, from_hex, to_hex};
+use crate::{EpisodeOutcome, EvalError, check_world};
+use bitvla_reports::{EpisodeActions, EpisodeRecord, EvalProtocol, QueryRecord, from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// One finished episode as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The deterministic row.
     pub record: EpisodeRecord,
     /// Where the time of the queries went.
@@ -21,10 +21,10 @@ pub struct Entry {
     actions: String,
 }
 
-impl Entry {
+impl JournalEntry {
     /// Keeps an outcome.
-    pub fn new(outcome: Outcome) -> Entry {
-        Entry {
+    pub fn new(outcome: EpisodeOutcome) -> JournalEntry {
+        JournalEntry {
             record: outcome.record,
             queries: outcome.queries,
             actions: to_hex(&outcome.actions.to_bytes()),
@@ -42,7 +42,7 @@ impl Entry {
 pub struct Journal {
     path: PathBuf,
     file: File,
-    entries: BTreeMap<(usize, usize), Entry>,
+    entries: BTreeMap<(usize, usize), JournalEntry>,
 }
 
 impl Journal {
@@ -51,7 +51,7 @@ impl Journal {
     /// # Errors
     /// [`EvalError::World`] when the folder holds episodes of another world version, [`EvalError::Input`] when they are of
     /// another protocol, with the differences.
-    pub fn open(dir: &Path, protocol: &Protocol) -> Result<Journal, EvalError> {
+    pub fn open(dir: &Path, protocol: &EvalProtocol) -> Result<Journal, EvalError> {
         fs::create_dir_all(dir).map_err(EvalError::io(dir))?;
         let path = dir.join("journal.jsonl");
         let text = match fs::read_to_string(&path) {
@@ -69,7 +69,7 @@ impl Journal {
         };
         let header = lines.next();
         if let Some(header) = header {
-            let theirs: Protocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
+            let theirs: EvalProtocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
             check_world(dir, &theirs)?;
             let differences = theirs.differences(protocol);
             if !differences.is_empty() {
@@ -81,7 +81,7 @@ impl Journal {
             }
         }
         for (i, line) in lines.enumerate() {
-            let entry: Entry = serde_json::from_str(line).map_err(|e| format(i + 2, e))?;
+            let entry: JournalEntry = serde_json::from_str(line).map_err(|e| format(i + 2, e))?;
             entries.insert(entry.record.key(), entry);
         }
         let mut file = OpenOptions::new()
@@ -104,7 +104,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn push(&mut self, entry: Entry) -> Result<(), EvalError> {
+    pub fn push(&mut self, entry: JournalEntry) -> Result<(), EvalError> {
         append(&mut self.file, &self.path, &entry)?;
         self.entries.insert(entry.record.key(), entry);
         Ok(())
@@ -118,7 +118,7 @@ impl Journal {
     }
 
     /// All episodes in order of task and initial state.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &JournalEntry> {
         self.entries.values()
     }
 }

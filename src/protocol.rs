@@ -2,7 +2,7 @@
 
 use crate::{EvalError, PolicyKind, PolicySpec, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
 use bitvla_policies::CAMERA_SIZE;
-use bitvla_reports::Protocol;
+use bitvla_reports::EvalProtocol;
 use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub fn protocol(
     policy: &PolicySpec,
     seed: u64,
     libero: Option<&LiberoFiles>,
-) -> Result<Protocol, EvalError> {
+) -> Result<EvalProtocol, EvalError> {
     let sees = policy.kind != PolicyKind::Expert;
     let when = |words: &str| if sees { words } else { "none" }.to_owned();
     let own_suite = Path::new("suites").join(&suite.name);
@@ -67,7 +67,7 @@ pub fn protocol(
             || (name.parent() == Some(Path::new("suites")) && name != own_suite)
     };
     let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
-    Ok(Protocol {
+    Ok(EvalProtocol {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         world_version: WORLD_VERSION,
         suite: suite.name.clone(),
@@ -110,7 +110,7 @@ pub fn protocol(
 ///
 /// # Errors
 /// [`EvalError::World`] when it was not.
-pub fn check_world(path: &Path, theirs: &Protocol) -> Result<(), EvalError> {
+pub fn check_world(path: &Path, theirs: &EvalProtocol) -> Result<(), EvalError> {
     if theirs.world_version == WORLD_VERSION {
         return Ok(());
     }

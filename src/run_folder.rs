@@ -2,8 +2,8 @@
 
 use crate::{EvalError, check_world};
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, QueryRecord, RunCard, read_actions, read_card, read_episodes,
-    read_latency,
+    EpisodeActions, EpisodeRecord, QueryRecord, RunManifest, read_actions, read_episodes,
+    read_latency, read_manifest,
 };
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     /// The protocol card.
-    pub card: RunCard,
+    pub manifest: RunManifest,
     /// Rows, those of episodes that the harness could not finish included.
     pub episodes: Vec<EpisodeRecord>,
     /// Executed actions of finished episodes.
@@ -34,10 +34,10 @@ impl RunFolder {
                 card_path.display()
             )));
         }
-        let card = read_card(&card_path)?;
-        check_world(dir, &card.protocol)?;
+        let manifest = read_manifest(&card_path)?;
+        check_world(dir, &manifest.protocol)?;
         Ok(RunFolder {
-            card,
+            manifest,
             episodes: read_episodes(&dir.join("episodes.csv"))?,
             actions: read_actions(&dir.join("actions.bin"))?,
             queries: read_latency(&dir.join("latency.csv"))?,

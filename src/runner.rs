@@ -1,15 +1,16 @@
 //! Runs the episodes of a plan over worker threads, keeps each in the journal the moment it ends and
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
-use crate::pool::{in_parallel, panic_words};
+use crate::parallel::{in_parallel, panic_message};
 use crate::{
-    Driver, Entry, EvalError, Garage, Journal, Outcome, PolicyKind, PolicySpec, Stage, run_episode,
+    Agent, EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, PolicyKind, PolicyLoader,
+    PolicySpec, run_episode,
 };
 use crate::{machine, peak_resident_bytes, resident_bytes};
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, Memory, Protocol, QueryRecord, RunCard, latency_table,
-    memory_table, read_card, success_table, summarise, summarise_latency, write_actions,
-    write_card, write_episodes, write_latency, write_plots, write_text,
+    EpisodeActions, EpisodeRecord, EvalProtocol, MemoryReport, QueryRecord, RunManifest,
+    latency_table, memory_table, read_manifest, success_table, summarise, summarise_latency,
+    write_actions, write_episodes, write_latency, write_manifest, write_plots, write_text,
 };
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +33,7 @@ pub struct RunPlan {
 
 /// How far a run is, in episodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RunProgress {
     /// Finished, those taken over from an earlier call included.
     pub done: usize,
     /// Planned.
@@ -45,7 +46,7 @@ pub struct Progress {
     pub resumed: usize,
 }
 
-impl Progress {
+impl RunProgress {
     fn count(&mut self, record: &EpisodeRecord) {
         self.done += 1;
         self.successes += usize::from(record.success);
@@ -63,7 +64,7 @@ pub struct RunResult {
     /// Executed actions in the same order.
     pub actions: Vec<EpisodeActions>,
     /// The protocol card.
-    pub card: RunCard,
+    pub manifest: RunManifest,
     /// The tables as text.
     pub summary: String,
 }
@@ -75,24 +76,24 @@ pub struct RunResult {
 /// When the plan does not fit the suite, the folder holds another protocol, the policy cannot be loaded
 /// or a file cannot be written. What goes wrong inside an episode becomes part of its row instead.
 pub fn run(
-    stage: Stage<'_>,
+    context: EvalContext<'_>,
     policy: &PolicySpec,
     plan: &RunPlan,
-    protocol: &Protocol,
+    protocol: &EvalProtocol,
     out: &Path,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<RunResult, EvalError> {
-    let planned = keys(stage, plan)?;
+    let planned = keys(context, plan)?;
     let start = Instant::now();
     let mut journal = Journal::open(out, protocol)?;
     let (held, mut todo): (Vec<_>, Vec<_>) = planned.into_iter().partition(|key| journal.has(*key));
     if plan.backwards {
         todo.reverse();
     }
-    let mut state = Progress {
+    let mut state = RunProgress {
         total: held.len() + todo.len(),
         resumed: held.len(),
-        ..Progress::default()
+        ..RunProgress::default()
     };
     for entry in journal.entries() {
         if held.contains(&entry.record.key()) {
@@ -102,25 +103,25 @@ pub fn run(
     progress(&state);
 
     let program = resident_bytes();
-    let memory: Mutex<Option<Memory>> = Mutex::new(None);
+    let memory: Mutex<Option<MemoryReport>> = Mutex::new(None);
     if !todo.is_empty() {
-        let garage = Garage::new(policy);
-        let work = |driver: &mut Driver, key: &(usize, usize)| {
-            let outcome = guarded(stage, *key, driver, &garage, policy.kind);
+        let loader = PolicyLoader::new(policy);
+        let work = |agent: &mut Agent, key: &(usize, usize)| {
+            let outcome = guarded(context, *key, agent, &loader, policy.kind);
             if let Ok(mut slot) = memory.lock() {
                 // After an episode, when the buffers have their sizes.
-                slot.get_or_insert_with(|| driver.memory());
+                slot.get_or_insert_with(|| agent.memory());
             }
             outcome
         };
         in_parallel(
             &todo,
             plan.jobs,
-            || garage.driver(),
+            || loader.agent(),
             work,
-            |outcome: Outcome| {
+            |outcome: EpisodeOutcome| {
                 state.count(&outcome.record);
-                journal.push(Entry::new(outcome))?;
+                journal.push(JournalEntry::new(outcome))?;
                 progress(&state);
                 Ok(())
             },
@@ -129,25 +130,25 @@ pub fn run(
     let memory = memory
         .into_inner()
         .unwrap_or_default()
-        .map(|memory| Memory {
+        .map(|memory| MemoryReport {
             instances: plan.jobs.min(todo.len()) as u64,
             program_bytes: program,
             ..memory
         });
-    let card = card(&journal, protocol, plan, memory, &state, start, out);
-    write_folder(&journal, card, out)
+    let manifest = manifest(&journal, protocol, plan, memory, &state, start, out);
+    write_folder(&journal, manifest, out)
 }
 
 /// Task and initial state of every planned episode, in order.
-fn keys(stage: Stage<'_>, plan: &RunPlan) -> Result<Vec<(usize, usize)>, EvalError> {
+fn keys(context: EvalContext<'_>, plan: &RunPlan) -> Result<Vec<(usize, usize)>, EvalError> {
     let tasks: BTreeSet<usize> = plan.tasks.iter().copied().collect();
     let mut keys = Vec::new();
     for task in tasks {
-        let stored = stage.task(task)?.init_states.len();
+        let stored = context.task(task)?.init_states.len();
         if plan.episodes > stored {
             return Err(EvalError::Input(format!(
                 "task {task} of suite `{}` has {stored} stored initial states, --episodes {} asks for more",
-                stage.suite.name, plan.episodes
+                context.suite.name, plan.episodes
             )));
         }
         keys.extend((0..plan.episodes).map(|init| (task, init)));
@@ -157,23 +158,23 @@ fn keys(stage: Stage<'_>, plan: &RunPlan) -> Result<Vec<(usize, usize)>, EvalErr
 
 /// An episode whose panic becomes a harness error; the policy is loaded afresh after one.
 fn guarded(
-    stage: Stage<'_>,
+    context: EvalContext<'_>,
     (task, init): (usize, usize),
-    driver: &mut Driver,
-    garage: &Garage<'_>,
+    agent: &mut Agent,
+    loader: &PolicyLoader<'_>,
     kind: PolicyKind,
-) -> Result<Outcome, EvalError> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| run_episode(stage, task, init, driver)));
+) -> Result<EpisodeOutcome, EvalError> {
+    let attempt = catch_unwind(AssertUnwindSafe(|| run_episode(context, task, init, agent)));
     attempt.or_else(|panic| {
-        *driver = garage.driver()?;
-        let words = panic_words(&*panic);
-        Ok(Outcome {
+        *agent = loader.agent()?;
+        let words = panic_message(&*panic);
+        Ok(EpisodeOutcome {
             record: EpisodeRecord {
-                suite: stage.suite.name.clone(),
+                suite: context.suite.name.clone(),
                 task,
-                instruction: stage.task(task)?.instruction.clone(),
+                instruction: context.task(task)?.instruction.clone(),
                 init,
-                seed: stage.seed,
+                seed: context.seed,
                 policy: kind.name().to_owned(),
                 arithmetic: kind.arithmetic().to_owned(),
                 success: false,
@@ -193,35 +194,35 @@ fn guarded(
     })
 }
 
-fn card(
+fn manifest(
     journal: &Journal,
-    protocol: &Protocol,
+    protocol: &EvalProtocol,
     plan: &RunPlan,
-    memory: Option<Memory>,
-    state: &Progress,
+    memory: Option<MemoryReport>,
+    state: &RunProgress,
     start: Instant,
     out: &Path,
-) -> RunCard {
+) -> RunManifest {
     // An earlier call's card may know what this one did not measure.
-    let earlier = read_card(&out.join("run.json"))
+    let earlier = read_manifest(&out.join("run.json"))
         .ok()
-        .filter(|card| card.protocol.world_version == protocol.world_version);
+        .filter(|earlier| earlier.protocol.world_version == protocol.world_version);
     let ran = state.done > state.resumed;
     let mut memory = memory
-        .or_else(|| earlier.as_ref().map(|card| card.memory.clone()))
+        .or_else(|| earlier.as_ref().map(|earlier| earlier.memory.clone()))
         .unwrap_or_default();
     if ran || memory.peak_resident_bytes == 0 {
         memory.peak_resident_bytes = peak_resident_bytes();
     }
     let tasks: BTreeSet<usize> = journal.entries().map(|e| e.record.task).collect();
     let most = journal.entries().map(|e| e.record.init + 1).max();
-    RunCard {
+    RunManifest {
         protocol: protocol.clone(),
         tasks: tasks.into_iter().collect(),
         episodes: most.unwrap_or(0),
         jobs: plan.jobs,
         elapsed_secs: match earlier {
-            Some(card) if !ran => card.elapsed_secs,
+            Some(manifest) if !ran => manifest.elapsed_secs,
             _ => start.elapsed().as_secs_f64(),
         },
         resumed_episodes: state.resumed,
@@ -230,12 +231,16 @@ fn card(
     }
 }
 
-fn write_folder(journal: &Journal, card: RunCard, out: &Path) -> Result<RunResult, EvalError> {
+fn write_folder(
+    journal: &Journal,
+    manifest: RunManifest,
+    out: &Path,
+) -> Result<RunResult, EvalError> {
     let mut result = RunResult {
         episodes: Vec::new(),
         queries: Vec::new(),
         actions: Vec::new(),
-        card,
+        manifest,
         summary: String::new(),
     };
     for entry in journal.entries() {
@@ -252,7 +257,7 @@ fn write_folder(journal: &Journal, card: RunCard, out: &Path) -> Result<RunResul
             result.actions.push(actions);
         }
     }
-    let protocol = &result.card.protocol;
+    let protocol = &result.manifest.protocol;
     let title = format!(
         "{}, {}, world version {}",
         protocol.suite, protocol.policy, protocol.world_version
@@ -263,19 +268,19 @@ fn write_folder(journal: &Journal, card: RunCard, out: &Path) -> Result<RunResul
         "{title}\n\n{}\n{}\n{}",
         success_table(&tasks, &all),
         latency_table(latency.as_ref()),
-        memory_table(&result.card.memory)
+        memory_table(&result.manifest.memory)
     );
     write_episodes(&out.join("episodes.csv"), &result.episodes)?;
     write_latency(&out.join("latency.csv"), &result.queries)?;
     write_actions(&out.join("actions.bin"), &result.actions)?;
-    write_card(&out.join("run.json"), &result.card)?;
+    write_manifest(&out.join("run.json"), &result.manifest)?;
     write_text(&out.join("summary.txt"), &result.summary)?;
     write_plots(
         &out.join("plots"),
         &title,
         &result.episodes,
         &result.queries,
-        &result.card.memory,
+        &result.manifest.memory,
     )?;
     Ok(result)
 }

@@ -1,7 +1,7 @@
 //! Films of episodes: both cameras side by side as an animated GIF, made from the recorded actions after
 //! the run, so that filming changes neither an episode nor its timing.
 
-use crate::{EvalError, Eyes, Stage, View};
+use crate::{CameraImages, CameraRig, EvalContext, EvalError};
 use bitvla_reports::EpisodeActions;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, RgbaImage};
@@ -20,12 +20,12 @@ const LAST_FRAME_MS: u32 = 1500;
 /// # Errors
 /// When the episode cannot be repeated or the file not be written.
 pub fn record_video(
-    stage: Stage<'_>,
+    context: EvalContext<'_>,
     episode: &EpisodeActions,
     path: &Path,
 ) -> Result<(), EvalError> {
-    let mut world = stage.settled_world(episode.task, episode.init)?;
-    let mut eyes = Eyes::new(world.scene())?;
+    let mut world = context.settled_world(episode.task, episode.init)?;
+    let mut cameras = CameraRig::new(world.scene())?;
     let file = File::create(path).map_err(EvalError::io(path))?;
     let failed = |e: image::ImageError| EvalError::Format {
         path: path.to_owned(),
@@ -35,17 +35,17 @@ pub fn record_video(
     gif.set_repeat(Repeat::Infinite).map_err(failed)?;
     for (step, action) in episode.actions.iter().enumerate() {
         if step % STEPS_PER_FRAME == 0 {
-            let frame = frame(&eyes.look(&world)?, FRAME_MS);
+            let frame = frame(&cameras.render(&world)?, FRAME_MS);
             gif.encode_frame(frame).map_err(failed)?;
         }
         world.step(action)?;
     }
-    let last = frame(&eyes.look(&world)?, LAST_FRAME_MS);
+    let last = frame(&cameras.render(&world)?, LAST_FRAME_MS);
     gif.encode_frame(last).map_err(failed)
 }
 
 /// Both images beside each other.
-fn frame(view: &View, millis: u32) -> image::Frame {
+fn frame(view: &CameraImages, millis: u32) -> image::Frame {
     let (left, right) = (&view.agentview, &view.wrist);
     let (width, height) = (left.width + right.width, left.height.min(right.height));
     let mut picture = RgbaImage::new(width as u32, height as u32);

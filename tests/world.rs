@@ -8,7 +8,7 @@
 //! write other hashes under the version that is recorded. As long as a version has not been published, it can be recorded
 //! afresh: remove `hashes.txt` first.
 
-use bitvla_eval::{EvalError, Eyes, Stage, WORLD_VERSION, in_parallel, proprio};
+use bitvla_eval::{CameraRig, EvalContext, EvalError, WORLD_VERSION, in_parallel, proprio};
 use bitvla_reports::{EpisodeActions, read_actions, to_hex, write_actions};
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, Suite};
@@ -117,7 +117,7 @@ fn record() -> Recording {
     wanted.sort();
     over(&wanted, |assets, &(name, task)| {
         let suite = Suite::load(assets, name)?;
-        let stage = Stage {
+        let stage = EvalContext {
             assets,
             suite: &suite,
             seed: 0,
@@ -135,7 +135,7 @@ fn record() -> Recording {
 
 /// One episode of the expert, if it succeeds.
 fn perform(
-    stage: Stage<'_>,
+    stage: EvalContext<'_>,
     task: usize,
     init: usize,
 ) -> Result<Option<EpisodeActions>, EvalError> {
@@ -168,7 +168,7 @@ fn hashes(recording: &Recording) -> String {
     }
     let episodes = over(recording, |assets, (name, episode)| {
         let suite = Suite::load(assets, name)?;
-        let stage = Stage {
+        let stage = EvalContext {
             assets,
             suite: &suite,
             seed: 0,
@@ -178,15 +178,15 @@ fn hashes(recording: &Recording) -> String {
     text + &episodes.concat()
 }
 
-fn act_again(stage: Stage<'_>, episode: &EpisodeActions) -> Result<String, EvalError> {
+fn act_again(stage: EvalContext<'_>, episode: &EpisodeActions) -> Result<String, EvalError> {
     let mut world = stage.settled_world(episode.task, episode.init)?;
-    let mut eyes = Eyes::new(world.scene())?;
+    let mut eyes = CameraRig::new(world.scene())?;
     let task = stage.task(episode.task)?;
     let last = episode.actions.len();
     let moments: Vec<usize> = (0..=PARTS).map(|i| i * last / PARTS).collect();
     let mut text = String::new();
     let mut look = |world: &World, step: usize| -> Result<(), EvalError> {
-        let view = eyes.look(world)?.for_policy();
+        let view = eyes.render(world)?.for_policy();
         let told = proprio(&world.observation()).map(f64::to_le_bytes);
         text += &format!(
             "{} task {} init {} step {step} state={:016x} proprio={} goal={} agentview={} wrist={}\n",

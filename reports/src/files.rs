@@ -1,7 +1,7 @@
 //! Reading and writing the text files of a run folder. A file appears under its name only when it is
 //! complete: it is written beside it and renamed.
 
-use crate::{EpisodeRecord, QueryRecord, ReportError, RunCard};
+use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
@@ -125,8 +125,9 @@ pub fn read_latency(path: &Path) -> Result<Vec<QueryRecord>, ReportError> {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_card(path: &Path, card: &RunCard) -> Result<(), ReportError> {
-    let mut text = serde_json::to_string_pretty(card).map_err(|e| ReportError::format(path, e))?;
+pub fn write_manifest(path: &Path, manifest: &RunManifest) -> Result<(), ReportError> {
+    let mut text =
+        serde_json::to_string_pretty(manifest).map_err(|e| ReportError::format(path, e))?;
     text.push('\n');
     write_text(path, &text)
 }
@@ -135,7 +136,7 @@ pub fn write_card(path: &Path, card: &RunCard) -> Result<(), ReportError> {
 ///
 /// # Errors
 /// When the file cannot be read or is not a protocol card.
-pub fn read_card(path: &Path) -> Result<RunCard, ReportError> {
+pub fn read_manifest(path: &Path) -> Result<RunManifest, ReportError> {
     let text = fs::read_to_string(path).map_err(ReportError::io(path))?;
     serde_json::from_str(&text).map_err(|e| ReportError::format(path, e))
 }

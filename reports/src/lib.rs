@@ -6,9 +6,9 @@
 //! words, and it writes the same bytes for the same numbers and words.
 
 mod actions;
-mod card;
 mod error;
 mod files;
+mod manifest;
 mod parity;
 mod plots;
 mod record;
@@ -17,11 +17,12 @@ mod summary;
 mod tables;
 
 pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
-pub use card::{Machine, Memory, Protocol, RunCard, WeightMemory};
 pub use error::ReportError;
 pub use files::{
-    read_card, read_episodes, read_latency, write_card, write_episodes, write_latency, write_text,
+    read_episodes, read_latency, read_manifest, write_episodes, write_latency, write_manifest,
+    write_text,
 };
+pub use manifest::{EvalProtocol, MachineInfo, MemoryReport, RunManifest, WeightMemory};
 pub use parity::{Figure, Table, Target, figures_table, number};
 pub use plots::{
     Chart, CurvePoint, CurveStage, Line, Plot, write_chart, write_plots, write_training_curves,

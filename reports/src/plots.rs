@@ -12,7 +12,7 @@ mod success;
 pub use chart::{Chart, Line};
 pub use curves::{CurvePoint, CurveStage};
 
-use crate::{EpisodeRecord, Memory, QueryRecord, ReportError, summarise};
+use crate::{EpisodeRecord, MemoryReport, QueryRecord, ReportError, summarise};
 use std::path::{Path, PathBuf};
 
 /// A plot that was written: its name and its two files.
@@ -35,7 +35,7 @@ pub fn write_plots(
     title: &str,
     episodes: &[EpisodeRecord],
     queries: &[QueryRecord],
-    memory: &Memory,
+    memory: &MemoryReport,
 ) -> Result<Vec<Plot>, ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
     let mut plots = Vec::new();

@@ -1,6 +1,6 @@
 //! The tables at the end of a run, as plain text.
 
-use crate::{LatencySummary, Memory, Score, TaskSummary};
+use crate::{LatencySummary, MemoryReport, Score, TaskSummary};
 use std::fmt::Write;
 
 /// A size for people: `3.2 MB` (powers of ten).
@@ -112,7 +112,7 @@ pub fn latency_table(latency: Option<&LatencySummary>) -> String {
 
 /// The memory ledger: weights by class and encoding, whole and resident, activations, program, and the peak that the
 /// system saw.
-pub fn memory_table(memory: &Memory) -> String {
+pub fn memory_table(memory: &MemoryReport) -> String {
     let words = |bytes: u64| bytes_in_words(bytes);
     let mut rows: Vec<(String, String, String)> = memory
         .weights

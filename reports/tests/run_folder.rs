@@ -60,7 +60,7 @@ fn queries() -> Vec<QueryRecord> {
         .collect()
 }
 
-fn memory() -> Memory {
+fn memory() -> MemoryReport {
     let rows = [
         ("vision linears", "ternary 2-bit", 410_000),
         ("language linears", "ternary 2-bit", 620_000),
@@ -69,7 +69,7 @@ fn memory() -> Memory {
         ("norms and scales", "f32", 22_000),
         ("action head", "f32", 540_000),
     ];
-    Memory {
+    MemoryReport {
         weights: rows
             .map(|(class, encoding, bytes)| WeightMemory {
                 class: class.into(),
@@ -81,7 +81,7 @@ fn memory() -> Memory {
             .to_vec(),
         activation_bytes: 350_000,
         peak_resident_bytes: 412_000_000,
-        ..Memory::default()
+        ..MemoryReport::default()
     }
 }
 

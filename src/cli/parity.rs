@@ -1,6 +1,6 @@
 //! `bitvla-eval parity`.
 
-use super::commands::all_cores;
+use super::subcommands::all_cores;
 use super::{ModelsOf, ParityArgs};
 use crate::{EvalError, ParityPlan, ParityProgress, Section, parity};
 use bitvla_reports::figures_table;

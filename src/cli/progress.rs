@@ -1,6 +1,6 @@
 //! A progress bar with success so far and time left; plain lines where there is no terminal.
 
-use crate::Progress;
+use crate::RunProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -19,7 +19,7 @@ impl Bar {
         }
     }
 
-    pub(super) fn show(&mut self, p: &Progress) {
+    pub(super) fn show(&mut self, p: &RunProgress) {
         let words = match p.errors {
             0 => format!("{}/{} succeeded", p.successes, p.done),
             n => format!("{}/{} succeeded, {n} harness errors", p.successes, p.done),

@@ -6,7 +6,7 @@
 
 use super::ssim;
 use super::{Context, Section, SectionResult, at_least, plain};
-use crate::{EvalError, Eyes};
+use crate::{CameraRig, EvalError};
 use bitvla_policies::CAMERA_SIZE;
 use bitvla_reports::{Chart, Table};
 use bitvla_sim::SceneDesc;
@@ -150,12 +150,12 @@ pub(super) fn run(ctx: &Context<'_>) -> Result<SectionResult, EvalError> {
 fn one(ctx: &Context<'_>, dir: &Path, suite: &str, task: usize) -> Result<Row, EvalError> {
     let world = ctx.scenes.world(suite, task, 0)?;
     let scene = world.scene().clone();
-    let view = Eyes::new(&scene)?.look(&world)?.for_policy();
+    let view = CameraRig::new(&scene)?.render(&world)?.for_policy();
     let (bare, left_out) = without(ctx, &scene);
     let rest = if left_out.is_empty() {
         view.clone()
     } else {
-        Eyes::new(&bare)?.look(&world)?.for_policy()
+        CameraRig::new(&bare)?.render(&world)?.for_policy()
     };
     let path = |camera: &str| dir.join(format!("{suite}_{task}_{camera}_init0.png"));
     if let Some(out) = &ctx.plan.frames {

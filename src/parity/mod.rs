@@ -14,7 +14,7 @@ mod ssim;
 mod torques;
 
 use crate::EvalError;
-use crate::pool::in_parallel;
+use crate::parallel::in_parallel;
 use bitvla_reports::{Chart, Figure, Table, Target, figures_table, write_chart, write_text};
 use bitvla_tasks::Assets;
 use scenes::Scenes;

@@ -11,7 +11,9 @@
 use crate::frames::{CHUNK, Frame, Tally, shard_path, shrink, write_shard};
 use crate::progress::Progress;
 use anyhow::{Context, Result};
-use bitvla_eval::{Driver, EvalError, Eyes, PolicySpec, SETTLE_ACTION, View, in_parallel, proprio};
+use bitvla_eval::{
+    Agent, CameraImages, CameraRig, EvalError, PolicySpec, SETTLE_ACTION, in_parallel, proprio,
+};
 use bitvla_policies::{Observation, Policy};
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, sample_init_state};
@@ -81,7 +83,7 @@ pub fn collect(order: &Order<'_>, dir: &Path) -> Result<()> {
         order.jobs,
         || {
             let driver = match &order.who {
-                Who::Expert => Driver::Expert,
+                Who::Expert => Agent::Expert,
                 Who::Policy(spec) => spec.load()?,
             };
             Ok((Assets::open(order.assets.dir())?, driver))
@@ -91,8 +93,8 @@ pub fn collect(order: &Order<'_>, dir: &Path) -> Result<()> {
             let seed = FIRST_SEED * (1 + order.seed) + episode as u64;
             let mut stage = Stage::new(assets, order.suite, task, seed)?;
             let tally = match driver {
-                Driver::Expert => stage.demonstrate()?,
-                Driver::Model(policy) => stage.correct(policy.as_mut(), episode / SHARD)?,
+                Agent::Expert => stage.demonstrate()?,
+                Agent::Model(policy) => stage.correct(policy.as_mut(), episode / SHARD)?,
             };
             Ok((episode, stage.frames, tally))
         },
@@ -132,7 +134,7 @@ struct Stage<'a> {
     suite: &'a Suite,
     task: &'a Task,
     world: World,
-    eyes: Eyes,
+    eyes: CameraRig,
     rng: ChaCha8Rng,
     frames: Vec<Frame>,
     rest: RestingHeight,
@@ -159,7 +161,7 @@ impl<'a> Stage<'a> {
         }
         Ok(Stage {
             rest: RestingHeight::new(&world, task)?,
-            eyes: Eyes::new(world.scene())?,
+            eyes: CameraRig::new(world.scene())?,
             suite,
             task,
             world,
@@ -187,8 +189,8 @@ impl<'a> Stage<'a> {
         Ok(Expert::resume_knowing(&self.world, self.task, &self.rest)?)
     }
 
-    fn look(&mut self) -> Result<View, EvalError> {
-        Ok(self.eyes.look(&self.world)?.for_policy())
+    fn look(&mut self) -> Result<CameraImages, EvalError> {
+        Ok(self.eyes.render(&self.world)?.for_policy())
     }
 
     fn frame(&mut self) -> Result<Frame, EvalError> {
@@ -196,7 +198,7 @@ impl<'a> Stage<'a> {
         Ok(self.frame_of(&view))
     }
 
-    fn frame_of(&self, view: &View) -> Frame {
+    fn frame_of(&self, view: &CameraImages) -> Frame {
         Frame {
             images: shrink(&view.agentview.rgb, &view.wrist.rgb),
             proprio: proprio(&self.world.observation()),

@@ -16,7 +16,7 @@ use bevy::render::settings::WgpuSettings;
 use bevy::window::{PresentMode, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitPlugin, WinitSettings, WinitUserEvent};
 use bevy_egui::EguiPlugin;
-use bitvla_eval::{EvalError, PolicyKind, RunFolder, Sources};
+use bitvla_eval::{AssetResolver, EvalError, PolicyKind, RunFolder};
 use clap::Parser;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), String> {
     let said = |error: EvalError| error.to_string();
-    let suite_cache = SuiteCache::new(Sources::new(&args.sources).map_err(said)?);
+    let suite_cache = SuiteCache::new(AssetResolver::new(&args.sources).map_err(said)?);
     let runs = open_runs(args).map_err(said)?;
     let (selection, first) = select_first(args, &suite_cache, &runs).map_err(said)?;
     if !args.offscreen {
@@ -203,7 +203,7 @@ fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
         .map(open)
         .collect::<Result<_, EvalError>>()?;
     if let [a, b] = runs.as_slice() {
-        let (a, b) = (&a.folder.card.protocol, &b.folder.card.protocol);
+        let (a, b) = (&a.folder.manifest.protocol, &b.folder.manifest.protocol);
         if a.suite != b.suite || a.settle_steps != b.settle_steps {
             return Err(EvalError::Input(format!(
                 "these runs begin differently and cannot be compared: suite `{}`, {} settling steps; suite `{}`, {} \
@@ -222,7 +222,7 @@ fn select_first(
     suite_cache: &SuiteCache,
     runs: &[LoadedRun],
 ) -> Result<(EpisodeSelection, Option<(usize, usize)>), EvalError> {
-    let recorded = runs.first().map(|run| &run.folder.card.protocol);
+    let recorded = runs.first().map(|run| &run.folder.manifest.protocol);
     if let Some(protocol) = recorded {
         let given = [
             ("suite", args.suite.is_some()),
@@ -266,7 +266,9 @@ fn select_first(
         versus: args.versus,
     };
     let opened = suite_cache.open(&selection.suite)?;
-    opened.stage(0).init_state(selection.task, selection.init)?;
+    opened
+        .context(0)
+        .init_state(selection.task, selection.init)?;
     Ok((selection, None))
 }
 

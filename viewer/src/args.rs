@@ -1,6 +1,6 @@
 //! The command line of `bitvla-view`.
 
-use bitvla_eval::{PolicyKind, SourceArgs};
+use bitvla_eval::{AssetArgs, PolicyKind};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,7 +61,7 @@ pub struct Args {
     pub captures: PathBuf,
     /// Where suites and models are
     #[command(flatten)]
-    pub sources: SourceArgs,
+    pub sources: AssetArgs,
 }
 
 /// How carefully the scene is drawn.

@@ -242,7 +242,7 @@ impl Session {
         let Some(first) = self.runs.first() else {
             return;
         };
-        let protocol = first.folder.card.protocol.clone();
+        let protocol = first.folder.manifest.protocol.clone();
         let sources: Vec<ControlSource> = self
             .runs
             .iter()
@@ -554,7 +554,7 @@ fn recorded(run: &LoadedRun, key: (usize, usize)) -> Option<ControlSource> {
         name: row.policy.clone(),
         actions: run.folder.actions_of(key)?.clone(),
         queries: run.folder.queries_of(key),
-        chunk_length: run.folder.card.protocol.chunk_length,
+        chunk_length: run.folder.manifest.protocol.chunk_length,
         termination: if row.success {
             Termination::Success
         } else {

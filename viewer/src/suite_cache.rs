@@ -1,6 +1,6 @@
 //! Suites that were opened: each is read once, however many episodes, lists and threads ask for it.
 
-use bitvla_eval::{EvalError, Opened, Sources};
+use bitvla_eval::{AssetResolver, EvalError, LoadedSuite};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub struct SuiteCache {
     /// Where they come from.
-    pub sources: Sources,
-    opened: Arc<Mutex<BTreeMap<String, Arc<Opened>>>>,
+    pub sources: AssetResolver,
+    opened: Arc<Mutex<BTreeMap<String, Arc<LoadedSuite>>>>,
 }
 
 impl SuiteCache {
     /// Nothing is open yet.
-    pub fn new(sources: Sources) -> SuiteCache {
+    pub fn new(sources: AssetResolver) -> SuiteCache {
         SuiteCache {
             sources,
             opened: Arc::default(),
@@ -24,8 +24,8 @@ impl SuiteCache {
     /// A suite by name. Whoever asks while another thread reads it waits for that.
     ///
     /// # Errors
-    /// As [`Sources::open`].
-    pub fn open(&self, suite: &str) -> Result<Arc<Opened>, EvalError> {
+    /// As [`AssetResolver::open`].
+    pub fn open(&self, suite: &str) -> Result<Arc<LoadedSuite>, EvalError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = opened.get(suite) {
             return Ok(known.clone());

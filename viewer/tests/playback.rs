@@ -2,7 +2,7 @@
 //! and on again leads to the same end, the insets are what the policy gets, and a hand from outside is seen
 //! as such.
 
-use bitvla_eval::{Eyes, PolicyKind, SourceArgs, Sources, Stage, run_episode};
+use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, EvalContext, PolicyKind, run_episode};
 use bitvla_reports::QueryRecord;
 use bitvla_viewer::playback::{
     CameraImageRenderer, Command, ControlSource, EpisodeRequest, Event, MarkerKind, Pacing,
@@ -17,11 +17,11 @@ use std::time::Duration;
 const KEY: (usize, usize) = (3, 7);
 const LONG: Duration = Duration::from_secs(120);
 
-fn sources() -> Sources {
+fn sources() -> AssetResolver {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
-    Sources::new(&SourceArgs {
+    AssetResolver::new(&AssetArgs {
         assets: Some(assets),
-        ..SourceArgs::default()
+        ..AssetArgs::default()
     })
     .expect("the assets of the repository")
 }
@@ -99,7 +99,7 @@ fn evaluated(kind: PolicyKind) -> (bool, Vec<[f64; 7]>, u64) {
     let opened = sources().open("spatial").expect("suite");
     let spec = bitvla_eval::PolicySpec::new(kind, None, opened.assets.dir());
     let mut driver = spec.load().expect("policy");
-    let stage: Stage<'_> = opened.stage(7);
+    let stage: EvalContext<'_> = opened.context(7);
     let outcome = run_episode(stage, KEY.0, KEY.1, &mut driver);
     assert_eq!(outcome.record.error, "");
     (
@@ -207,8 +207,11 @@ fn a_recording_ends_in_the_recorded_state() {
 #[test]
 fn the_insets_are_what_the_policy_gets() {
     let opened = sources().open("spatial").expect("suite");
-    let mut world = opened.stage(7).settled_world(KEY.0, KEY.1).expect("world");
-    let mut rig = Eyes::new(world.scene()).expect("eyes");
+    let mut world = opened
+        .context(7)
+        .settled_world(KEY.0, KEY.1)
+        .expect("world");
+    let mut rig = CameraRig::new(world.scene()).expect("eyes");
     let mut watched = Watched::new(policy(PolicyKind::Expert), Pacing::Steps(16));
     watched.until(|w| w.trajectory.last() == 16);
     let scene = Arc::new(world.scene().clone());
@@ -228,7 +231,7 @@ fn the_insets_are_what_the_policy_gets() {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let given = rig.look(&world).expect("a view").for_policy();
+        let given = rig.render(&world).expect("a view").for_policy();
         assert_eq!(picture.step, step);
         assert_eq!(picture.images.agentview, given.agentview);
         assert_eq!(picture.images.wrist, given.wrist);
@@ -238,7 +241,10 @@ fn the_insets_are_what_the_policy_gets() {
 #[test]
 fn a_dragged_object_follows_and_the_episode_is_marked() {
     let opened = sources().open("spatial").expect("suite");
-    let world = opened.stage(7).settled_world(KEY.0, KEY.1).expect("world");
+    let world = opened
+        .context(7)
+        .settled_world(KEY.0, KEY.1)
+        .expect("world");
     let bowl = world.scene().instance("akita_black_bowl_2").expect("bowl");
     let at: [f64; 3] = world.instance_pose(bowl).translation.vector.into();
     let mut watched = Watched::new(policy(PolicyKind::Ternary), Pacing::Paused);

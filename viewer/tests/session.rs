@@ -2,7 +2,9 @@
 //! the first step that differs is named; pausing, stepping and seeking show what happened and change nothing; going on
 //! from a step of a recording is live and marked.
 
-use bitvla_eval::{PolicyKind, PolicySpec, RunFolder, RunPlan, SourceArgs, Sources, protocol, run};
+use bitvla_eval::{
+    AssetArgs, AssetResolver, PolicyKind, PolicySpec, RunFolder, RunPlan, protocol, run,
+};
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
 use bitvla_viewer::suite_cache::SuiteCache;
@@ -11,9 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn session(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<LoadedRun>) -> Session {
-    let args = SourceArgs {
+    let args = AssetArgs {
         assets: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")),
-        ..SourceArgs::default()
+        ..AssetArgs::default()
     };
     let selection = EpisodeSelection {
         suite: "spatial".into(),
@@ -22,7 +24,7 @@ fn session(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<LoadedRun>)
         policy,
         versus,
     };
-    let sources = Sources::new(&args).expect("the assets of the repository");
+    let sources = AssetResolver::new(&args).expect("the assets of the repository");
     Session::new(SuiteCache::new(sources), selection, runs, Arc::new(|| {}))
 }
 
@@ -132,7 +134,7 @@ fn recorded(dir: &Path) -> LoadedRun {
         jobs: 1,
         backwards: false,
     };
-    run(opened.stage(7), &policy, &plan, &card, dir, &mut |_| {}).expect("a run");
+    run(opened.context(7), &policy, &plan, &card, dir, &mut |_| {}).expect("a run");
     LoadedRun {
         folder: RunFolder::open(dir).expect("a run folder"),
         dir: dir.to_owned(),

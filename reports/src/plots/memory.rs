@@ -2,7 +2,7 @@
 
 use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, TRACK, tick_step};
 use super::success::clip;
-use crate::{Memory, bytes_in_words};
+use crate::{MemoryReport, bytes_in_words};
 use plotters::style::RGBColor;
 
 const LEFT: f64 = 250.0;
@@ -10,17 +10,17 @@ const RIGHT: f64 = 840.0;
 const TOP: f64 = 116.0;
 const ROW: f64 = 32.0;
 
-pub(super) fn size(memory: &Memory) -> (usize, usize) {
+pub(super) fn size(memory: &MemoryReport) -> (usize, usize) {
     (980, (TOP + ROW * rows(memory) as f64 + 60.0) as usize)
 }
 
 /// One row per entry and one for the activations.
-fn rows(memory: &Memory) -> usize {
+fn rows(memory: &MemoryReport) -> usize {
     memory.weights.len() + 1
 }
 
 /// Encodings in order of first appearance, with their sizes.
-fn encodings(memory: &Memory) -> Vec<(&str, u64)> {
+fn encodings(memory: &MemoryReport) -> Vec<(&str, u64)> {
     let mut found: Vec<(&str, u64)> = Vec::new();
     for row in &memory.weights {
         match found.iter_mut().find(|(name, _)| *name == row.encoding) {
@@ -31,7 +31,7 @@ fn encodings(memory: &Memory) -> Vec<(&str, u64)> {
     found
 }
 
-pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &Memory) -> Drawn {
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Drawn {
     let bottom = TOP + ROW * rows(memory) as f64;
     let heading = format!(
         "Memory of the policy: {} of weights",

@@ -2,7 +2,7 @@
 //! gets in that step.
 
 use super::StepState;
-use bitvla_eval::{EvalError, Eyes, View};
+use bitvla_eval::{CameraImages, CameraRig, EvalError};
 use bitvla_sim::SceneDesc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,7 +15,7 @@ pub struct RenderedImages {
     /// Which scene, as counted by whoever asked.
     pub scene: u64,
     /// As the policy gets them.
-    pub images: View,
+    pub images: CameraImages,
 }
 
 /// A thread that draws the newest of what it was asked for.
@@ -54,12 +54,12 @@ fn render_requests(
     requests: &Receiver<(u64, Arc<SceneDesc>, Arc<StepState>)>,
     results: &Sender<Result<RenderedImages, EvalError>>,
 ) {
-    let mut rig: Option<(u64, Eyes)> = None;
+    let mut rig: Option<(u64, CameraRig)> = None;
     while let Ok(first) = requests.recv() {
         let (scene, desc, step_state) = requests.try_iter().last().unwrap_or(first);
         let mut draw = || {
             if rig.as_ref().is_none_or(|(of, _)| *of != scene) {
-                rig = Some((scene, Eyes::new(&desc)?));
+                rig = Some((scene, CameraRig::new(&desc)?));
             }
             let Some((_, rig)) = &mut rig else {
                 return Err(EvalError::Input("no eyes".into()));
@@ -67,7 +67,7 @@ fn render_requests(
             Ok(RenderedImages {
                 step: step_state.step,
                 scene,
-                images: rig.look_at(&step_state.visual)?.for_policy(),
+                images: rig.render_state(&step_state.visual)?.for_policy(),
             })
         };
         if results.send(draw()).is_err() {

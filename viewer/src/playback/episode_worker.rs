@@ -6,8 +6,8 @@
 use super::{EpisodeInfo, PolicyQuery, StepState, Termination, goal_regions};
 use crate::suite_cache::SuiteCache;
 use bitvla_eval::{
-    CHUNK_LENGTH, Decision, Driver, EvalError, Eyes, Mind, Opened, PolicyKind, PolicySpec,
-    SETTLE_ACTION,
+    ActionChunkExecutor, Agent, CHUNK_LENGTH, CameraRig, Decision, EvalError, LoadedSuite,
+    PolicyKind, PolicySpec, SETTLE_ACTION,
 };
 use bitvla_reports::{EpisodeActions, QueryRecord};
 use bitvla_sim::{BodyPoint, PointSpring, Snapshot, World};
@@ -173,8 +173,8 @@ fn run_worker(
     emit: &dyn Fn(Event),
 ) -> Result<(), EvalError> {
     let opened = request.suite_cache.open(&request.suite)?;
-    opened.rehearse(&[request.task])?;
-    let stage = opened.stage(request.seed);
+    opened.preload_scenes(&[request.task])?;
+    let stage = opened.context(request.seed);
     let task = stage.task(request.task)?;
     let world = stage.settled_world(request.task, request.init)?;
     let recorded = match &request.control_source {
@@ -249,9 +249,9 @@ enum ActionSource {
 
 /// A policy or the expert at work.
 struct AgentSource {
-    agent: Driver,
-    executor: Mind,
-    rig: Option<Eyes>,
+    agent: Agent,
+    executor: ActionChunkExecutor,
+    rig: Option<CameraRig>,
     /// Queries so far.
     queries_made: usize,
 }
@@ -259,7 +259,7 @@ struct AgentSource {
 impl ActionSource {
     fn new(
         control_source: &ControlSource,
-        opened: &Opened,
+        opened: &LoadedSuite,
         world: &World,
         task: &Task,
     ) -> Result<ActionSource, EvalError> {
@@ -275,7 +275,7 @@ impl ActionSource {
                 spec.check()?;
                 let agent = spec.load()?;
                 Ok(ActionSource::Agent(Box::new(AgentSource {
-                    executor: Mind::new(&agent, world, task)?,
+                    executor: ActionChunkExecutor::new(&agent, world, task)?,
                     agent,
                     rig: None,
                     queries_made: 0,
@@ -298,7 +298,7 @@ impl ActionSource {
 }
 
 struct EpisodeWorker<'a> {
-    opened: &'a Opened,
+    opened: &'a LoadedSuite,
     task: &'a Task,
     init: usize,
     horizon: usize,
@@ -310,7 +310,7 @@ struct EpisodeWorker<'a> {
     /// Executed actions.
     actions: Vec<[f64; 7]>,
     /// The mind before each step; none where a person drove.
-    executor_states: Vec<Option<Mind>>,
+    executor_states: Vec<Option<ActionChunkExecutor>>,
     grab: Option<BodyPoint>,
     teleop_action: Option<[f64; 7]>,
     /// The first step that a person had a hand in.
@@ -419,7 +419,7 @@ impl EpisodeWorker<'_> {
     /// After a person had the arm, the policy looks afresh.
     fn reset_executor(&mut self) -> Result<(), EvalError> {
         if let ActionSource::Agent(source) = &mut self.action_source {
-            source.executor = Mind::new(&source.agent, &self.world, self.task)?;
+            source.executor = ActionChunkExecutor::new(&source.agent, &self.world, self.task)?;
         }
         Ok(())
     }
@@ -492,7 +492,7 @@ impl EpisodeWorker<'_> {
     }
 
     /// The action of this step and the mind before it; none when there is nothing more to do.
-    fn decide(&mut self, step: usize) -> Option<([f64; 7], Option<Mind>)> {
+    fn decide(&mut self, step: usize) -> Option<([f64; 7], Option<ActionChunkExecutor>)> {
         let lookahead = self.pacing != Pacing::Unlimited;
         match &mut self.action_source {
             ActionSource::Agent(source) => {

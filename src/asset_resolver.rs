@@ -1,6 +1,6 @@
 //! Where suites and models come from: the asset folder, or a LIBERO checkout for suites named `libero:...`.
 
-use crate::{EvalError, LiberoFiles, Stage};
+use crate::{EvalContext, EvalError, LiberoFiles};
 use bitvla_tasks::libero::suites::SUITES;
 use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile};
 use bitvla_tasks::suite::OWN;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Options that say where suites and models are.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct SourceArgs {
+pub struct AssetArgs {
     /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
     #[arg(long, global = true, value_name = "DIR")]
     pub assets: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct SourceArgs {
 
 /// What those options name, checked.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct AssetResolver {
     assets: PathBuf,
     libero: Option<PathBuf>,
     robosuite: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Sources {
 }
 
 /// A suite and the models that it is played with.
-pub struct Opened {
+pub struct LoadedSuite {
     /// Models and arenas.
     pub assets: Assets,
     /// The tasks.
@@ -43,10 +43,10 @@ pub struct Opened {
     pub files: Option<LiberoFiles>,
 }
 
-impl Opened {
+impl LoadedSuite {
     /// Where episodes of the suite take place.
-    pub fn stage(&self, seed: u64) -> Stage<'_> {
-        Stage {
+    pub fn context(&self, seed: u64) -> EvalContext<'_> {
+        EvalContext {
             assets: &self.assets,
             suite: &self.suite,
             seed,
@@ -63,7 +63,7 @@ impl Opened {
     ///
     /// # Errors
     /// When a model is missing or malformed.
-    pub fn rehearse(&self, tasks: &[usize]) -> Result<(), EvalError> {
+    pub fn preload_scenes(&self, tasks: &[usize]) -> Result<(), EvalError> {
         if self.files.is_none() {
             return Ok(());
         }
@@ -84,12 +84,12 @@ pub fn file_name(suite: &str) -> String {
     suite.replace(':', "-")
 }
 
-impl Sources {
+impl AssetResolver {
     /// Checks the options.
     ///
     /// # Errors
     /// When the asset folder is none, or an option asks for another that is not there.
-    pub fn new(args: &SourceArgs) -> Result<Sources, EvalError> {
+    pub fn new(args: &AssetArgs) -> Result<AssetResolver, EvalError> {
         let assets = args.assets.clone().unwrap_or_else(Assets::default_dir);
         if !assets.join("suites").is_dir() {
             return Err(EvalError::Input(format!(
@@ -107,7 +107,7 @@ impl Sources {
                 )));
             }
         }
-        Ok(Sources {
+        Ok(AssetResolver {
             assets,
             libero: args.libero.clone(),
             robosuite: args.robosuite.clone(),
@@ -115,7 +115,7 @@ impl Sources {
         })
     }
 
-    /// Names of all suites that can be opened.
+    /// Names of all suites that can be loaded.
     ///
     /// # Errors
     /// When the asset folder cannot be read.
@@ -146,7 +146,7 @@ impl Sources {
     ///
     /// # Errors
     /// When there is none of that name; the error lists what there is.
-    pub fn open_all(&self, name: &str) -> Result<Vec<Opened>, EvalError> {
+    pub fn open_all(&self, name: &str) -> Result<Vec<LoadedSuite>, EvalError> {
         match name {
             "all" => OWN.iter().map(|own| self.open(own)).collect(),
             one => Ok(vec![self.open(one)?]),
@@ -156,8 +156,8 @@ impl Sources {
     /// A suite by name.
     ///
     /// # Errors
-    /// As [`Sources::open_all`].
-    pub fn open(&self, name: &str) -> Result<Opened, EvalError> {
+    /// As [`AssetResolver::open_all`].
+    pub fn open(&self, name: &str) -> Result<LoadedSuite, EvalError> {
         if let Some(suite) = LiberoSuite::named(name) {
             return self.open_libero(suite);
         }
@@ -180,14 +180,14 @@ impl Sources {
             )));
         }
         let suite = Suite::load(&assets, name)?;
-        Ok(Opened {
+        Ok(LoadedSuite {
             assets,
             suite,
             files: None,
         })
     }
 
-    fn open_libero(&self, suite: &LiberoSuite) -> Result<Opened, EvalError> {
+    fn open_libero(&self, suite: &LiberoSuite) -> Result<LoadedSuite, EvalError> {
         let Some(libero) = self.libero.as_deref() else {
             return Err(EvalError::Input(format!(
                 "suite `{}` needs a LIBERO checkout: name it with --libero DIR",
@@ -201,7 +201,7 @@ impl Sources {
         };
         let assets = self.libero_models(libero)?;
         let tasks = checkout.load(suite, &assets, &poses)?;
-        Ok(Opened {
+        Ok(LoadedSuite {
             assets,
             suite: tasks,
             files: Some(LiberoFiles {

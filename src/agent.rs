@@ -2,7 +2,7 @@
 
 use crate::EvalError;
 use bitvla_policies::{MemoryLedger, Policy, Threads, VlaPolicy, WeightFormat};
-use bitvla_reports::{Memory, WeightMemory};
+use bitvla_reports::{MemoryReport, WeightMemory};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -64,7 +64,7 @@ pub struct PolicySpec {
 }
 
 /// A loaded policy; every worker has its own.
-pub enum Driver {
+pub enum Agent {
     /// Uses the true state of the world.
     Expert,
     /// Uses images, proprioception and words.
@@ -72,7 +72,7 @@ pub enum Driver {
 }
 
 /// Makes drivers; the weights are loaded once and shared.
-pub struct Garage<'a> {
+pub struct PolicyLoader<'a> {
     spec: &'a PolicySpec,
     first: Mutex<Option<VlaPolicy>>,
 }
@@ -113,31 +113,31 @@ impl PolicySpec {
 }
 
 impl PolicySpec {
-    /// Loads one driver with weights of its own.
+    /// Loads one agent with weights of its own.
     ///
     /// # Errors
     /// When the checkpoint cannot be read.
-    pub fn load(&self) -> Result<Driver, EvalError> {
-        Garage::new(self).driver()
+    pub fn load(&self) -> Result<Agent, EvalError> {
+        PolicyLoader::new(self).agent()
     }
 }
 
-impl<'a> Garage<'a> {
+impl<'a> PolicyLoader<'a> {
     /// For a policy.
-    pub fn new(spec: &'a PolicySpec) -> Garage<'a> {
-        Garage {
+    pub fn new(spec: &'a PolicySpec) -> PolicyLoader<'a> {
+        PolicyLoader {
             spec,
             first: Mutex::new(None),
         }
     }
 
-    /// A driver with buffers and threads of its own.
+    /// A agent with buffers and threads of its own.
     ///
     /// # Errors
     /// When the checkpoint cannot be read.
-    pub fn driver(&self) -> Result<Driver, EvalError> {
+    pub fn agent(&self) -> Result<Agent, EvalError> {
         let Some(format) = self.spec.kind.format() else {
-            return Ok(Driver::Expert);
+            return Ok(Agent::Expert);
         };
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
@@ -149,12 +149,12 @@ impl<'a> Garage<'a> {
         let threads = Threads::new(self.spec.threads)?;
         let another = first.as_ref().map(|policy| policy.for_worker(threads));
         let policy = another.ok_or_else(|| EvalError::Worker("no policy was loaded".into()))?;
-        Ok(Driver::Model(Box::new(policy)))
+        Ok(Agent::Model(Box::new(policy)))
     }
 }
 
 /// A ledger as it is reported; the peak of the process is filled in by the caller.
-pub fn memory_of(ledger: MemoryLedger) -> Memory {
+pub fn memory_of(ledger: MemoryLedger) -> MemoryReport {
     let entry = |e: bitvla_policies::MemoryEntry| WeightMemory {
         class: e.class,
         encoding: e.encoding,
@@ -162,19 +162,19 @@ pub fn memory_of(ledger: MemoryLedger) -> Memory {
         mapped: e.mapped,
         resident: e.resident,
     };
-    Memory {
+    MemoryReport {
         weights: ledger.weights.into_iter().map(entry).collect(),
         activation_bytes: ledger.activations,
-        ..Memory::default()
+        ..MemoryReport::default()
     }
 }
 
-impl Driver {
-    /// Memory of one instance; the peak of the process is filled in by the caller.
-    pub fn memory(&self) -> Memory {
+impl Agent {
+    /// MemoryReport of one instance; the peak of the process is filled in by the caller.
+    pub fn memory(&self) -> MemoryReport {
         match self {
-            Driver::Expert => Memory::default(),
-            Driver::Model(policy) => memory_of(policy.memory()),
+            Agent::Expert => MemoryReport::default(),
+            Agent::Model(policy) => memory_of(policy.memory()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Who decides during one episode: the expert, or a policy that is asked whenever its last chunk of
 //! actions is used up. The runner and the viewer go through the same one.
 
-use crate::observe::{Eyes, View, proprio};
-use crate::{Driver, EvalError};
+use crate::observation::{CameraImages, CameraRig, proprio};
+use crate::{Agent, EvalError};
 use bitvla_policies::{Observation, PhaseTimes, PolicyError};
 use bitvla_reports::QueryRecord;
 use bitvla_sim::World;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// The state of deciding within one episode. A copy continues as the original would.
 #[derive(Clone)]
-pub struct Mind(State);
+pub struct ActionChunkExecutor(State);
 
 #[derive(Clone)]
 enum State {
@@ -22,9 +22,9 @@ enum State {
 
 /// What a policy was asked and what it answered.
 #[derive(Debug, Clone)]
-pub struct Query {
+pub struct PolicyQuery {
     /// The images as the policy got them.
-    pub view: View,
+    pub view: CameraImages,
     /// All actions of the answer.
     pub chunk: Vec<[f64; 7]>,
     /// Time for rendering both cameras.
@@ -33,7 +33,7 @@ pub struct Query {
     pub times: PhaseTimes,
 }
 
-impl Query {
+impl PolicyQuery {
     /// The row of the `number`th query of an episode (task, initial state).
     pub fn record(&self, (task, init): (usize, usize), number: usize) -> QueryRecord {
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
@@ -56,15 +56,15 @@ pub struct Decision {
     /// Three translations, three rotations, gripper.
     pub action: [f64; 7],
     /// Present when the policy was asked in this step.
-    pub query: Option<Query>,
+    pub query: Option<PolicyQuery>,
 }
 
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]
-pub enum Indecision {
+pub enum ActError {
     /// The cameras could not be drawn.
     #[error(transparent)]
-    Eyes(#[from] EvalError),
+    CameraRig(#[from] EvalError),
     /// The policy refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -73,42 +73,46 @@ pub enum Indecision {
     Action(String),
 }
 
-impl Mind {
+impl ActionChunkExecutor {
     /// Begins to decide in a settled world.
     ///
     /// # Errors
     /// When the expert cannot do what the goal asks for.
-    pub fn new(driver: &Driver, world: &World, task: &Task) -> Result<Mind, EvalError> {
-        Ok(Mind(match driver {
-            Driver::Expert => State::Expert(Box::new(Expert::new(world, task)?)),
-            Driver::Model(_) => State::Model {
+    pub fn new(
+        agent: &Agent,
+        world: &World,
+        task: &Task,
+    ) -> Result<ActionChunkExecutor, EvalError> {
+        Ok(ActionChunkExecutor(match agent {
+            Agent::Expert => State::Expert(Box::new(Expert::new(world, task)?)),
+            Agent::Model(_) => State::Model {
                 chunk: VecDeque::new(),
             },
         }))
     }
 
-    /// The action of the next control step. `eyes` are made the first time they are needed.
+    /// The action of the next control step. `cameras` are made the first time they are needed.
     ///
     /// # Errors
     /// When the policy refuses or answers with something that cannot be executed.
     pub fn decide(
         &mut self,
-        driver: &mut Driver,
-        eyes: &mut Option<Eyes>,
+        agent: &mut Agent,
+        cameras: &mut Option<CameraRig>,
         world: &World,
         task: &Task,
-    ) -> Result<Decision, Indecision> {
-        let (action, query) = match (&mut self.0, driver) {
+    ) -> Result<Decision, ActError> {
+        let (action, query) = match (&mut self.0, agent) {
             (State::Expert(expert), _) => (expert.act(world), None),
-            (State::Model { chunk }, Driver::Model(policy)) => match chunk.pop_front() {
+            (State::Model { chunk }, Agent::Model(policy)) => match chunk.pop_front() {
                 Some(action) => (action, None),
                 None => {
-                    let eyes = match eyes {
-                        Some(eyes) => eyes,
-                        none => none.insert(Eyes::new(world.scene())?),
+                    let cameras = match cameras {
+                        Some(cameras) => cameras,
+                        none => none.insert(CameraRig::new(world.scene())?),
                     };
                     let start = Instant::now();
-                    let view = eyes.look(world)?.for_policy();
+                    let view = cameras.render(world)?.for_policy();
                     let render = start.elapsed();
                     let answer = policy.query(&Observation {
                         agentview: &view.agentview.rgb,
@@ -118,9 +122,9 @@ impl Mind {
                     })?;
                     chunk.extend(&answer.actions);
                     let action = chunk.pop_front().ok_or_else(|| {
-                        Indecision::Action("answered a query with no action at all".to_owned())
+                        ActError::Action("answered a query with no action at all".to_owned())
                     })?;
-                    let query = Query {
+                    let query = PolicyQuery {
                         view,
                         chunk: answer.actions,
                         render,
@@ -129,15 +133,15 @@ impl Mind {
                     (action, Some(query))
                 }
             },
-            (State::Model { .. }, Driver::Expert) => {
-                return Err(Indecision::Action(
+            (State::Model { .. }, Agent::Expert) => {
+                return Err(ActError::Action(
                     "the expert cannot go on in the middle of a policy's chunk".to_owned(),
                 ));
             }
         };
         match action.iter().find(|v| !v.is_finite()) {
             None => Ok(Decision { action, query }),
-            Some(number) => Err(Indecision::Action(format!(
+            Some(number) => Err(ActError::Action(format!(
                 "action {action:?} contains {number}, which is not finite"
             ))),
         }

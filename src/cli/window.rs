@@ -1,7 +1,7 @@
 //! `--view`: hands over to the window, a program of its own beside this one.
 
 use super::RunArgs;
-use crate::{EvalError, SourceArgs};
+use crate::{AssetArgs, EvalError};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 const PROGRAM: &str = "bitvla-view";
 
 /// Opens the window on what a run would begin with.
-pub(super) fn live(sources: &SourceArgs, args: &RunArgs) -> Result<ExitCode, EvalError> {
+pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, EvalError> {
     let mut words: Vec<OsString> = Vec::new();
     let mut say = |option: &str, value: &dyn AsRef<std::ffi::OsStr>| {
         words.extend([option.into(), value.as_ref().to_owned()]);
@@ -28,11 +28,11 @@ pub(super) fn live(sources: &SourceArgs, args: &RunArgs) -> Result<ExitCode, Eva
 }
 
 /// Opens the window on a run folder.
-pub(super) fn recorded(sources: &SourceArgs, run_dir: &Path) -> Result<ExitCode, EvalError> {
+pub(super) fn recorded(sources: &AssetArgs, run_dir: &Path) -> Result<ExitCode, EvalError> {
     open(sources, vec![run_dir.into()])
 }
 
-fn open(sources: &SourceArgs, mut words: Vec<OsString>) -> Result<ExitCode, EvalError> {
+fn open(sources: &AssetArgs, mut words: Vec<OsString>) -> Result<ExitCode, EvalError> {
     let folders = [
         ("--assets", &sources.assets),
         ("--libero", &sources.libero),

@@ -1,7 +1,7 @@
 //! `bitvla-eval bench`.
 
 use super::BenchArgs;
-use super::commands::all_cores;
+use super::subcommands::all_cores;
 use crate::bench::prepare;
 use crate::{BenchPlan, BenchReport, EvalError, Model, bench, bench_table};
 use bitvla_policies::WeightFormat;

@@ -1,12 +1,14 @@
 //! Guarantee: a protocol card names the version of the world; a card from before it did is of world version 1, and cards
 //! of two worlds differ in that field, with both versions.
 
-use bitvla_reports::{Machine, Memory, Protocol, RunCard, read_card, write_card};
+use bitvla_reports::{
+    EvalProtocol, MachineInfo, MemoryReport, RunManifest, read_manifest, write_manifest,
+};
 use std::collections::BTreeMap;
 
-fn card(world_version: u32) -> RunCard {
-    RunCard {
-        protocol: Protocol {
+fn card(world_version: u32) -> RunManifest {
+    RunManifest {
+        protocol: EvalProtocol {
             version: "0.1.0".into(),
             world_version,
             suite: "spatial".into(),
@@ -34,13 +36,13 @@ fn card(world_version: u32) -> RunCard {
         jobs: 1,
         elapsed_secs: 1.0,
         resumed_episodes: 0,
-        machine: Machine {
+        machine: MachineInfo {
             processor: "any".into(),
             features: Vec::new(),
             cores: 1,
             system: "any".into(),
         },
-        memory: Memory::default(),
+        memory: MemoryReport::default(),
     }
 }
 
@@ -48,14 +50,14 @@ fn card(world_version: u32) -> RunCard {
 fn an_old_card_is_of_world_version_1() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("run.json");
-    write_card(&path, &card(5)).expect("written");
-    assert_eq!(read_card(&path).expect("a card"), card(5));
+    write_manifest(&path, &card(5)).expect("written");
+    assert_eq!(read_manifest(&path).expect("a card"), card(5));
 
     let text = std::fs::read_to_string(&path).expect("a file");
     let line = "    \"world_version\": 5,\n";
     assert_eq!(text.matches(line).count(), 1, "{text}");
     std::fs::write(&path, text.replace(line, "")).expect("written");
-    assert_eq!(read_card(&path).expect("an old card"), card(1));
+    assert_eq!(read_manifest(&path).expect("an old card"), card(1));
 }
 
 #[test]

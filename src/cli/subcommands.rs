@@ -1,11 +1,11 @@
 //! What each command does.
 
 use super::progress::Bar;
-use super::{Cli, Command, RunArgs, view};
-use crate::sources::{self, Opened, Sources};
+use super::{Cli, RunArgs, Subcommands, window};
+use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
-    EvalError, Eyes, PolicyKind, PolicySpec, RunFolder, RunPlan, Stage, WORLD_VERSION, protocol,
-    record_video, replay, run,
+    CameraRig, EvalContext, EvalError, PolicyKind, PolicySpec, RunFolder, RunPlan, WORLD_VERSION,
+    protocol, record_video, replay, run,
 };
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, bytes_in_words, suites_table, summarise, write_text,
@@ -18,26 +18,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    let sources = || Sources::new(&cli.sources);
+    let sources = || AssetResolver::new(&cli.sources);
     match &cli.command {
-        None if cli.run.view => view::live(&cli.sources, &cli.run),
+        None if cli.run.view => window::live(&cli.sources, &cli.run),
         None => evaluate(&sources()?, &cli.run),
-        Some(Command::Bench(args)) => super::measure::measure(args),
-        Some(Command::Parity(args)) => super::parity::compare(sources()?.own()?, args),
-        Some(Command::Pack { dir, out, policy }) => pack(dir, out, *policy),
-        Some(Command::List) => list(&sources()?),
-        Some(Command::Replay {
+        Some(Subcommands::Bench(args)) => super::bench::measure(args),
+        Some(Subcommands::Parity(args)) => super::parity::compare(sources()?.own()?, args),
+        Some(Subcommands::Pack { dir, out, policy }) => pack(dir, out, *policy),
+        Some(Subcommands::List) => list(&sources()?),
+        Some(Subcommands::Replay {
             run_dir,
             view: true,
             ..
-        }) => view::recorded(&cli.sources, run_dir),
-        Some(Command::Replay {
+        }) => window::recorded(&cli.sources, run_dir),
+        Some(Subcommands::Replay {
             run_dir,
             jobs,
             video,
             ..
         }) => repeat(&sources()?, run_dir, *jobs, *video),
-        Some(Command::Render {
+        Some(Subcommands::Render {
             suite,
             task,
             init,
@@ -60,9 +60,9 @@ pub(super) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn evaluate(sources: &Sources, args: &RunArgs) -> Result<ExitCode, EvalError> {
+fn evaluate(sources: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
     let suites = sources.open_all(&args.suite)?;
-    let whole = sources::file_name(&args.suite);
+    let whole = asset_resolver::file_name(&args.suite);
     let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
     let out = args.out.clone().unwrap_or_else(default_out);
     if let [suite] = suites.as_slice() {
@@ -90,8 +90,12 @@ fn evaluate(sources: &Sources, args: &RunArgs) -> Result<ExitCode, EvalError> {
 }
 
 /// Runs one suite into a folder of its own.
-fn run_suite(opened: &Opened, args: &RunArgs, out: &Path) -> Result<Vec<EpisodeRecord>, EvalError> {
-    let (assets, suite) = (&opened.assets, &opened.suite);
+fn run_suite(
+    loaded: &LoadedSuite,
+    args: &RunArgs,
+    out: &Path,
+) -> Result<Vec<EpisodeRecord>, EvalError> {
+    let (assets, suite) = (&loaded.assets, &loaded.suite);
     let mut policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
     policy.threads = args.threads;
     policy.instructions = suite
@@ -109,21 +113,23 @@ fn run_suite(opened: &Opened, args: &RunArgs, out: &Path) -> Result<Vec<EpisodeR
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
     };
-    opened.rehearse(&plan.tasks)?;
-    let stage = opened.stage(args.seed);
-    let protocol = protocol(assets, suite, &policy, args.seed, opened.files.as_ref())?;
+    loaded.preload_scenes(&plan.tasks)?;
+    let context = loaded.context(args.seed);
+    let protocol = protocol(assets, suite, &policy, args.seed, loaded.files.as_ref())?;
     let mut bar = Bar::new();
-    let result = run(stage, &policy, &plan, &protocol, out, &mut |p| bar.show(p))?;
+    let result = run(context, &policy, &plan, &protocol, out, &mut |p| {
+        bar.show(p)
+    })?;
     bar.finish();
     print!("\n{}", result.summary);
-    films(stage, &result.actions, args.video, out)?;
+    films(context, &result.actions, args.video, out)?;
     println!("\n{}", out.display());
     Ok(result.episodes)
 }
 
 /// Films the first `count` episodes into `out/video`.
 fn films(
-    stage: Stage<'_>,
+    context: EvalContext<'_>,
     episodes: &[EpisodeActions],
     count: usize,
     out: &Path,
@@ -135,13 +141,13 @@ fn films(
     std::fs::create_dir_all(&dir).map_err(EvalError::io(&dir))?;
     for episode in episodes.iter().take(count) {
         let name = format!("task{:02}_init{:02}.gif", episode.task, episode.init);
-        record_video(stage, episode, &dir.join(&name))?;
+        record_video(context, episode, &dir.join(&name))?;
         eprintln!("{}", dir.join(&name).display());
     }
     Ok(())
 }
 
-fn list(sources: &Sources) -> Result<ExitCode, EvalError> {
+fn list(sources: &AssetResolver) -> Result<ExitCode, EvalError> {
     let assets = sources.own()?;
     let mut text = format!("world version {WORLD_VERSION}\n");
     for name in Suite::names(&assets) {
@@ -192,22 +198,22 @@ fn list_suite(text: &mut String, suite: &Suite) {
 }
 
 fn repeat(
-    sources: &Sources,
+    sources: &AssetResolver,
     run_dir: &Path,
     jobs: Option<usize>,
     video: usize,
 ) -> Result<ExitCode, EvalError> {
     let RunFolder {
-        card,
+        manifest,
         actions: episodes,
         ..
     } = RunFolder::open(run_dir)?;
-    let opened = sources.open(&card.protocol.suite)?;
-    opened.rehearse(&card.tasks)?;
-    let stage = opened.stage(card.protocol.seed);
+    let loaded = sources.open(&manifest.protocol.suite)?;
+    loaded.preload_scenes(&manifest.tasks)?;
+    let context = loaded.context(manifest.protocol.seed);
     let mut done = 0;
     let results = replay(
-        stage,
+        context,
         &episodes,
         jobs.unwrap_or_else(all_cores),
         &mut |_| {
@@ -229,7 +235,7 @@ fn repeat(
         results.len() - differing.len(),
         results.len()
     );
-    films(stage, &episodes, video, run_dir)?;
+    films(context, &episodes, video, run_dir)?;
     Ok(if differing.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -238,18 +244,18 @@ fn repeat(
 }
 
 fn render(
-    sources: &Sources,
+    sources: &AssetResolver,
     suite: &str,
     (task, init): (usize, usize),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
-    let opened = sources.open(suite)?;
-    let world = opened.stage(0).settled_world(task, init)?;
-    opened.rehearse(&[task])?;
-    let view = Eyes::new(world.scene())?.look(&world)?;
+    let loaded = sources.open(suite)?;
+    let world = loaded.context(0).settled_world(task, init)?;
+    loaded.preload_scenes(&[task])?;
+    let view = CameraRig::new(world.scene())?.render(&world)?;
     std::fs::create_dir_all(out).map_err(EvalError::io(out))?;
     for (camera, frame) in [("agentview", &view.agentview), ("wrist", &view.wrist)] {
-        let name = opened.file_name();
+        let name = loaded.file_name();
         let name = format!("{name}_task{task:02}_init{init:02}_{camera}.png");
         frame.write_png(&out.join(&name))?;
         println!("{}", out.join(&name).display());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// What the outcome of an episode depends on, besides task and initial state. A run folder holds
 /// episodes of exactly one protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Protocol {
+pub struct EvalProtocol {
     /// Version of this program.
     pub version: String,
     /// Version of the simulated world; cards from before it was written are of world version 1.
@@ -60,10 +60,10 @@ fn first_world() -> u32 {
     1
 }
 
-impl Protocol {
+impl EvalProtocol {
     /// Names of the fields in which two protocols differ, with both values.
-    pub fn differences(&self, other: &Protocol) -> Vec<String> {
-        let fields = |p: &Protocol| match serde_json::to_value(p) {
+    pub fn differences(&self, other: &EvalProtocol) -> Vec<String> {
+        let fields = |p: &EvalProtocol| match serde_json::to_value(p) {
             Ok(serde_json::Value::Object(map)) => map,
             _ => serde_json::Map::new(),
         };
@@ -80,7 +80,7 @@ impl Protocol {
 
 /// What the run was measured on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct MachineInfo {
     /// Name of the processor.
     pub processor: String,
     /// Instruction sets that matter for the kernels.
@@ -110,7 +110,7 @@ pub struct WeightMemory {
 
 /// Memory of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct MemoryReport {
     /// Weights of one policy instance by class and encoding.
     pub weights: Vec<WeightMemory>,
     /// Activation buffers of one policy instance, bytes.
@@ -126,7 +126,7 @@ pub struct Memory {
     pub peak_resident_bytes: u64,
 }
 
-impl Memory {
+impl MemoryReport {
     /// All weights of one policy instance, bytes.
     pub fn weight_bytes(&self) -> u64 {
         self.weights.iter().map(|row| row.bytes).sum()
@@ -147,9 +147,9 @@ impl Memory {
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunCard {
+pub struct RunManifest {
     /// What the episodes depend on.
-    pub protocol: Protocol,
+    pub protocol: EvalProtocol,
     /// Tasks that were run.
     pub tasks: Vec<usize>,
     /// Episodes per task: initial states 0 to one less.
@@ -161,7 +161,7 @@ pub struct RunCard {
     /// Episodes that the last call took over from an earlier, interrupted one.
     pub resumed_episodes: usize,
     /// What it ran on.
-    pub machine: Machine,
+    pub machine: MachineInfo,
     /// What it took.
-    pub memory: Memory,
+    pub memory: MemoryReport,
 }

@@ -1,13 +1,13 @@
 //! Does the recorded past happen again? Runs the actions of a run folder without any policy and compares
 //! the final states bit for bit.
 
-use crate::pool::in_parallel;
-use crate::{EvalError, Stage};
+use crate::parallel::in_parallel;
+use crate::{EvalContext, EvalError};
 use bitvla_reports::EpisodeActions;
 
 /// One replayed episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ReplayResult {
     /// Index of the task.
     pub task: usize,
     /// Index of the initial state.
@@ -18,7 +18,7 @@ pub struct Replayed {
     pub now: u64,
 }
 
-impl Replayed {
+impl ReplayResult {
     /// Whether every bit of the final state is the same.
     pub fn identical(&self) -> bool {
         self.recorded == self.now
@@ -30,18 +30,18 @@ impl Replayed {
 /// # Errors
 /// When a world cannot be built or refuses an action.
 pub fn replay(
-    stage: Stage<'_>,
+    context: EvalContext<'_>,
     episodes: &[EpisodeActions],
     jobs: usize,
-    progress: &mut dyn FnMut(&Replayed),
-) -> Result<Vec<Replayed>, EvalError> {
+    progress: &mut dyn FnMut(&ReplayResult),
+) -> Result<Vec<ReplayResult>, EvalError> {
     let mut results = Vec::with_capacity(episodes.len());
     let one = |(): &mut (), episode: &EpisodeActions| {
-        let mut world = stage.settled_world(episode.task, episode.init)?;
+        let mut world = context.settled_world(episode.task, episode.init)?;
         for action in &episode.actions {
             world.step(action)?;
         }
-        Ok(Replayed {
+        Ok(ReplayResult {
             task: episode.task,
             init: episode.init,
             recorded: episode.state_hash,

@@ -29,17 +29,17 @@ pub fn proprio(robot: &RobotObservation) -> [f64; 8] {
 
 /// Both camera images of a moment, upright.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct CameraImages {
     /// The camera that looks at the table.
     pub agentview: CameraImage,
     /// The camera on the hand.
     pub wrist: CameraImage,
 }
 
-impl View {
+impl CameraImages {
     /// Both images as policies see them, mirrored left to right.
-    pub fn for_policy(&self) -> View {
-        View {
+    pub fn for_policy(&self) -> CameraImages {
+        CameraImages {
             agentview: self.agentview.flipped_lr(),
             wrist: self.wrist.flipped_lr(),
         }
@@ -47,18 +47,18 @@ impl View {
 }
 
 /// The two cameras of a scene.
-pub struct Eyes {
+pub struct CameraRig {
     renderer: Renderer,
     agentview: String,
     wrist: String,
 }
 
-impl Eyes {
+impl CameraRig {
     /// Prepares the renderer; the first world camera and the first camera on the robot are used.
     ///
     /// # Errors
     /// When the scene lacks one of the cameras or cannot be drawn.
-    pub fn new(scene: &SceneDesc) -> Result<Eyes, EvalError> {
+    pub fn new(scene: &SceneDesc) -> Result<CameraRig, EvalError> {
         let named = |on_robot: bool| {
             scene
                 .arena
@@ -78,7 +78,7 @@ impl Eyes {
                     ))
                 })
         };
-        Ok(Eyes {
+        Ok(CameraRig {
             agentview: named(false)?,
             wrist: named(true)?,
             renderer: Renderer::new(scene)?,
@@ -89,20 +89,20 @@ impl Eyes {
     ///
     /// # Errors
     /// When the renderer refuses the state.
-    pub fn look(&mut self, world: &World) -> Result<View, EvalError> {
-        self.look_at(&world.visual_state())
+    pub fn render(&mut self, world: &World) -> Result<CameraImages, EvalError> {
+        self.render_state(&world.visual_state())
     }
 
     /// Renders what both cameras saw in a state that was kept.
     ///
     /// # Errors
     /// When the renderer refuses the state.
-    pub fn look_at(&mut self, state: &VisualState) -> Result<View, EvalError> {
+    pub fn render_state(&mut self, state: &VisualState) -> Result<CameraImages, EvalError> {
         let mut one = |camera: &str| {
             self.renderer
                 .render(state, camera, CAMERA_SIZE, CAMERA_SIZE)
         };
-        Ok(View {
+        Ok(CameraImages {
             agentview: one(&self.agentview)?,
             wrist: one(&self.wrist)?,
         })

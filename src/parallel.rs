@@ -52,7 +52,7 @@ pub fn in_parallel<T: Sync, S, R: Send>(
         for worker in workers {
             let ended = worker
                 .join()
-                .unwrap_or_else(|panic| Err(EvalError::Worker(panic_words(&*panic))));
+                .unwrap_or_else(|panic| Err(EvalError::Worker(panic_message(&*panic))));
             outcome = outcome.and(ended);
         }
         outcome
@@ -60,7 +60,7 @@ pub fn in_parallel<T: Sync, S, R: Send>(
 }
 
 /// What a panic said.
-pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "panic without words".to_owned())

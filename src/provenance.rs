@@ -1,7 +1,7 @@
 //! What identifies the ingredients of a run: hashes of files, the processor, the memory it took.
 
 use crate::EvalError;
-use bitvla_reports::{Machine, to_hex};
+use bitvla_reports::{MachineInfo, to_hex};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ fn collect(
 }
 
 /// The machine this runs on.
-pub fn machine() -> Machine {
+pub fn machine() -> MachineInfo {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
         info.lines()
@@ -79,7 +79,7 @@ pub fn machine() -> Machine {
         "avx512_vnni",
         "avx_vnni",
     ];
-    Machine {
+    MachineInfo {
         processor: field("model name").unwrap_or_else(|| "unknown".to_owned()),
         features: known
             .into_iter()
