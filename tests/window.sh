@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # The window, headless: starts bitvla-view on a virtual display with software Vulkan, drives it with real key and mouse
-# events, and checks pictures of it: live, recorded and compare mode show something, and what should change does, and
-# what should stand still does. Run by hand, and by .ci/run.
+# events, and checks pictures of it: live, recorded and compare mode show something, what should change does, and what
+# should not change does not. Run by hand, and by .ci/run.
+#
+# It never waits for a time. The window runs with --status-on-stdin: a line `status` on its standard input is answered by
+# what the last drawn frame shows (its number, mode, control step, handled input events, whether it is settled; the keys
+# are those of FrameStatus in viewer/src/status.rs), and the script asks until that is what it expects.
 #
 #   tests/window.sh [FOLDER]     pictures go to FOLDER [default: a temporary one]
 #
@@ -49,6 +53,8 @@ cleanup() {
     [ -z "$display" ] || kill "$display" 2>/dev/null || true
 }
 trap cleanup EXIT
+# A window that ended is noticed by the answer that is missing.
+trap "" PIPE
 
 checks=0
 fail() {
@@ -74,16 +80,65 @@ screen() {
 
 shot() { import -window root "$out/$1.png"; }
 
-# A picture of a window that has come to rest.
-rest() {
-    shot .before
-    for _ in $(seq 60); do
-        sleep 0.8
-        shot "$1"
-        [ "$(differing .before "$1" "$WINDOW")" = 0 ] && return
-        cp "$out/$1.png" "$out/.before.png"
+# Longest time to wait for anything, s: a hundred times what an idle machine takes.
+PATIENCE=300
+
+# What the last drawn frame shows, by key.
+declare -A status
+
+# Asks the window; other lines that it has printed go to window.out.
+ask() {
+    local line pair
+    echo status >&9 2>/dev/null || fail "the window ended: $(cat "$out/window.log")"
+    while IFS= read -r -t "$PATIENCE" line <&8; do
+        case $line in
+        "status "*)
+            for pair in ${line#status }; do status[${pair%%=*}]=${pair#*=}; done
+            return
+            ;;
+        *) echo "$line" >>"$out/window.out" ;;
+        esac
     done
-    fail "the window did not come to rest"
+    fail "the window does not answer: $(cat "$out/window.log")"
+}
+
+holds() { # KEY=VALUE or KEY>=NUMBER
+    case $1 in
+    *">="*) [ "${status[${1%%>=*}]}" -ge "${1#*>=}" ] ;;
+    *) [ "${status[${1%%=*}]}" = "${1#*=}" ] ;;
+    esac
+}
+
+# Waits until a drawn frame fulfils all conditions.
+await() { # condition...
+    local end=$((SECONDS + PATIENCE)) condition missing
+    while :; do
+        ask
+        missing=""
+        for condition; do holds "$condition" || missing="$condition"; done
+        [ -n "$missing" ] || return 0
+        [ "$SECONDS" -lt "$end" ] || fail "$missing did not happen; status: $(declare -p status)"
+        sleep 0.05
+    done
+}
+
+# Waits for so many further frames.
+frames() { await "frame>=$((status[frame] + $1))"; }
+
+# A picture of a settled window. The X server may lag behind the frames, so it is taken until two are equal.
+rest() {
+    local end=$((SECONDS + PATIENCE))
+    await settled=1
+    frames 2
+    shot .before
+    while :; do
+        frames 2
+        await settled=1
+        shot "$1"
+        [ "$(differing .before "$1" "$WINDOW")" != 0 ] || return 0
+        cp "$out/$1.png" "$out/.before.png"
+        [ "$SECONDS" -lt "$end" ] || fail "the window does not come to rest"
+    done
 }
 
 # Share of the pixels of a region (WxH+X+Y) that differ between two pictures, in thousandths.
@@ -95,15 +150,11 @@ differing() {
     awk -v n="$pixels" -v w="${size%x*}" -v h="${size#*x}" 'BEGIN { printf "%d", 1000 * n / (w * h) }'
 }
 
-changed() { # picture picture region thousandths what; the second is taken afresh until it is so, for a while
+changed() { # picture picture region thousandths what
     local n
-    for _ in $(seq 30); do
-        n=$(differing "$1" "$2" "$3")
-        [ "$n" -ge "$4" ] && { ok "$5 ($n of 1000 pixels changed)"; return; }
-        sleep 0.7
-        shot "$2"
-    done
-    fail "$5: $n of 1000 pixels of $3 changed from $1 to $2, at least $4 expected"
+    n=$(differing "$1" "$2" "$3")
+    [ "$n" -ge "$4" ] || fail "$5: $n of 1000 pixels of $3 changed from $1 to $2, at least $4 expected"
+    ok "$5 ($n of 1000 pixels changed)"
 }
 
 same() { # picture picture region thousandths what
@@ -113,73 +164,103 @@ same() { # picture picture region thousandths what
     ok "$5 ($n of 1000 pixels changed)"
 }
 
-# Standard deviation of brightness in a region, in thousandths: a blank one has none.
-spread() {
-    convert "$out/$1.png" -crop "$2" +repage -colorspace Gray -format '%[fx:round(1000*standard_deviation)]' info:
-}
-
-drawn() { # picture region thousandths what
+drawn() { # picture region thousandths what: a blank region has no deviation of brightness
     local n
-    n=$(spread "$1" "$2")
+    n=$(convert "$out/$1.png" -crop "$2" +repage -colorspace Gray \
+        -format '%[fx:round(1000*standard_deviation)]' info:)
     [ "$n" -ge "$3" ] || fail "$4: region $2 of $1 is blank (spread $n of 1000, at least $3 expected)"
     ok "$4 (spread $n of 1000)"
 }
 
-# Starts the window and waits until the scene stands in it.
-open_window() {
-    "$view" "$@" --captures "$out" >"$out/window.out" 2>"$out/window.log" &
-    running=$!
-    for _ in $(seq 300); do
-        kill -0 "$running" 2>/dev/null || fail "the window ended: $(cat "$out/window.log")"
-        window=$(xdotool search --name '^bitvla-view$' 2>/dev/null | tail -1 || true)
-        [ -n "$window" ] && break
-        sleep 0.2
-    done
-    [ -n "$window" ] || fail "no window appeared"
+# Starts the window and waits until the scene is drawn and keys go to it.
+open_window() { # options...
+    : >"$out/window.out"
+    coproc VIEW { exec "$view" --status-on-stdin "$@" --captures "$out" 2>"$out/window.log"; }
+    running=$VIEW_PID
+    exec 8<&"${VIEW[0]}" 9>&"${VIEW[1]}"
+    await "frame>=1"
+    window=$(xdotool search --sync --name '^bitvla-view$' | tail -1)
     xdotool windowfocus "$window"
-    for _ in $(seq 150); do
-        shot .wait
-        [ "$(spread .wait "$CANVAS")" -ge 60 ] && break
-        sleep 0.4
-    done
-    sleep 2
+    await focused=1 scenes=1
+}
+
+# Opens a mode, paused, and checks that something is drawn in some regions.
+open_mode() { # mode regions(space-separated) options...
+    local mode="$1" regions="$2" region
+    shift 2
+    echo "== $mode"
+    open_window "$@" --paused
+    rest "$mode-start"
+    await "mode=$mode" step=0 playing=0
+    for region in $regions; do drawn "$mode-start" "$region" 60 "$mode: region $region is drawn"; done
+}
+
+# Starts playing a paused mode and takes a picture on the way.
+play() { # mode
+    press space
+    await playing=1 "step>=4"
+    shot "$1-playing"
+    changed "$1-start" "$1-playing" "$CANVAS" 10 "$1: play moves the robot"
+}
+
+pause() { # mode
+    press space
+    await playing=0
+    rest "$1-paused"
 }
 
 # Leaves by the key for it.
 close_window() {
-    xdotool key --delay 100 ctrl+q
     local code=0
-    for _ in $(seq 100); do kill -0 "$running" 2>/dev/null || break; sleep 0.2; done
-    kill -0 "$running" 2>/dev/null && fail "the window stayed open"
+    xdotool key --delay 100 ctrl+q
+    cat <&8 >>"$out/window.out"
     wait "$running" || code=$?
     running=""
+    exec 8<&- 9>&-
     [ "$code" = 0 ] || fail "the window ended with code $code: $(cat "$out/window.log")"
-    [ ! -s "$out/window.log" ] || fail "the window said: $(cat "$out/window.log")"
-    ok "closed without a word"
+    [ ! -s "$out/window.log" ] || fail "the window printed: $(cat "$out/window.log")"
+    ok "closed without a message"
 }
 
-press() {
+# Presses keys, one after the other, and waits until a frame with their effect is drawn.
+press() { # keys...
+    ask
+    local keys=$((status[keys] + $#))
     xdotool key --delay 60 "$@"
-    sleep 1.2
+    await "keys>=$keys"
+}
+
+hold_key() {
+    ask
+    local keys=$((status[keys] + 1))
+    xdotool keydown "$1"
+    await "keys>=$keys"
+}
+
+point() { # x y
+    xdotool mousemove "$1" "$2"
+    await "pointer=$1,$2"
+}
+
+button() { # mousedown|mouseup number
+    ask
+    local buttons=$((status[buttons] + 1))
+    xdotool "$1" "$2"
+    await "buttons>=$buttons"
 }
 
 drag() { # button x y dx dy
-    xdotool mousemove "$2" "$3"
-    sleep 0.3
-    xdotool mousedown "$1"
-    for i in 1 2 3 4 5 6; do
-        xdotool mousemove $(($2 + $4 * i / 6)) $(($3 + $5 * i / 6))
-        sleep 0.15
-    done
-    xdotool mouseup "$1"
-    sleep 2
+    local i
+    point "$2" "$3"
+    button mousedown "$1"
+    for i in 1 2 3 4 5 6; do point $(($2 + $4 * i / 6)) $(($3 + $5 * i / 6)); done
+    button mouseup "$1"
 }
 
-click() {
-    xdotool mousemove "$1" "$2"
-    sleep 0.3
-    xdotool click 1
-    sleep 1.5
+click() { # x y
+    point "$1" "$2"
+    button mousedown 1
+    button mouseup 1
 }
 
 # Without a display or a driver there is one line and code 2.
@@ -215,28 +296,27 @@ LATE="900 685"
 one_line "apt-get install mesa-vulkan-drivers" \
     env WGPU_BACKEND=vulkan VK_DRIVER_FILES="$out/none.json" VK_ICD_FILENAMES="$out/none.json" "$view"
 
-echo "== live"
-open_window --suite spatial --task 3 --init 7 --policy ternary --speed 0.2 --paused
-rest live-start
-drawn live-start "$CANVAS" 60 "live: the scene is drawn"
-drawn live-start "$INSETS" 60 "live: the policy's cameras are drawn"
-press space
-shot live-playing
-changed live-start live-playing "$CANVAS" 10 "live: play moves the robot"
-changed live-start live-playing "$INSETS" 20 "live: play changes the policy's images"
-changed live-start live-playing "$TIMELINE" 5 "live: play fills the timeline"
-press space
-rest live-paused
-sleep 2
+open_mode live "$CANVAS $INSETS" --suite spatial --task 3 --init 7 --policy ternary --speed 0.2
+play live
+pause live
+changed live-start live-paused "$INSETS" 20 "live: play changes the policy's images"
+changed live-start live-paused "$TIMELINE" 5 "live: play fills the timeline"
+frames 6
 shot live-still
-same live-paused live-still "$WINDOW" 0 "live: a paused window stands still"
+same live-paused live-still "$WINDOW" 0 "live: a paused window does not change"
+press End
+rest live-last
+last=${status[last]}
 press Right
+await "step=$((last + 1))"
 rest live-step
-changed live-paused live-step "$INSETS" 2 "live: one step on"
+changed live-last live-step "$INSETS" 2 "live: one step on"
 press Home
+await step=0
 rest live-home
 same live-start live-home "$INSETS" 2 "live: back at the start the policy's images are those of the start"
 press End
+await "step=$((last + 1))"
 rest live-end
 same live-step live-end "$INSETS" 2 "live: at the end they are those of the last step"
 drag 1 620 250 220 60
@@ -250,32 +330,46 @@ press 1 3
 rest live-layers
 changed live-again live-layers "$CANVAS" 10 "live: collision shapes and frames appear"
 press 1 3
-xdotool keydown ctrl
-drag 1 552 380 60 -90
+hold_key ctrl
+point 552 380
+button mousedown 1
+await grabbing=1
+steps=${status[last]}
+for i in 1 2 3 4 5 6; do point $((552 + 10 * i)) $((380 - 15 * i)); done
+await "last>=$((steps + 8))"
+button mouseup 1
 xdotool keyup ctrl
+await grabbing=0 playing=0
 rest live-dragged
 changed live-again live-dragged "$CANVAS" 5 "live: Ctrl and a drag pull at the bowl on the cabinet"
 changed live-again live-dragged "$INSETS" 1 "live: the policy sees the bowl move"
 press F10
-sleep 4
+await clip=1
 press k
-xdotool keydown w
-sleep 3
+await teleoperating=1
+hold_key w
+steps=${status[last]}
+await "last>=$((steps + 10))"
 xdotool keyup w
 press space
-rest live-driven
-changed live-dragged live-driven "$CANVAS" 10 "live: keys drive the arm"
+await playing=0
+frames 10
 press F10
-for _ in $(seq 100); do ls "$out"/bitvla-view_spatial_*.gif >/dev/null 2>&1 && break; sleep 0.3; done
-sleep 3
+await clip=0 "files>=1"
 [ "$(identify "$out"/bitvla-view_spatial_*.gif | wc -l)" -ge 4 ] || fail "F10 wrote no clip"
 ok "live: F10 writes a clip"
-press Escape F1
+rest live-driven
+changed live-dragged live-driven "$CANVAS" 10 "live: keys drive the arm"
+press Escape
+await teleoperating=0
+press F1
+await help=1
 rest live-help
 changed live-driven live-help "$CANVAS" 300 "live: F1 shows the keys"
-press F1 F12
-for _ in $(seq 100); do ls "$out"/bitvla-view_spatial_*.png >/dev/null 2>&1 && break; sleep 0.3; done
-sleep 1
+press F1
+await help=0
+press F12
+await "files>=2"
 [ "$(identify -format '%wx%h' "$out"/bitvla-view_spatial_*.png)" = 1280x720 ] || fail "F12 wrote no picture"
 ok "live: F12 writes a picture"
 close_window
@@ -284,39 +378,30 @@ echo "== the same bits"
 hash=$(grep '^spatial,3,[^,]*,0,' "$out/run-ternary/episodes.csv" | grep -o '[0-9a-f]\{16\}')
 open_window --suite spatial --task 3 --init 0 --policy ternary
 drag 1 620 250 120 60
-for _ in $(seq 200); do [ -s "$out/window.out" ] && break; sleep 0.3; done
+await playing=0
 grep -q "state $hash\$" "$out/window.out" || fail "state $hash of bitvla-eval, but: $(cat "$out/window.out")"
 ok "an episode in the window ends in the state of bitvla-eval: $(cat "$out/window.out")"
 close_window
 
-echo "== recorded"
-open_window "$out/run-ternary" --paused
-rest recorded-start
-drawn recorded-start "$CANVAS" 60 "recorded: the scene is drawn"
-press space
-shot recorded-playing
-changed recorded-start recorded-playing "$CANVAS" 10 "recorded: play moves the robot"
-press space
-rest recorded-paused
+open_mode recorded "$CANVAS" "$out/run-ternary"
+play recorded
+pause recorded
 # shellcheck disable=SC2086
 click $LATE
 rest recorded-late
 changed recorded-paused recorded-late "$CANVAS" 10 "recorded: a click on the timeline moves the robot"
 changed recorded-paused recorded-late "$INSETS" 20 "recorded: a click on the timeline changes the policy's images"
 press Home
+await step=0
 rest recorded-home
 same recorded-start recorded-home "$INSETS" 2 "recorded: back at the start"
 press n
-press Home
 rest recorded-next
+await step=0
 changed recorded-home recorded-next "$INSETS" 5 "recorded: the next episode is another"
 close_window
 
-echo "== compare"
-open_window "$out/run-ternary" "$out/run-full" --paused
-rest compare-start
-drawn compare-start "$LEFT" 60 "compare: the left scene is drawn"
-drawn compare-start "$RIGHT" 60 "compare: the right scene is drawn"
+open_mode compare "$LEFT $RIGHT" "$out/run-ternary" "$out/run-full"
 # shellcheck disable=SC2086
 click $LATE
 rest compare-late
@@ -333,18 +418,19 @@ echo "== frames per second (not a check)"
 
 screen 1920x1080
 CANVAS=1100x700+340+140
-for mode in live recorded compare; do
+wide() { # mode options...
+    local mode="$1"
+    shift
     echo "== $mode at 1920x1080"
-    case $mode in
-    live) open_window --size 1920x1080 --suite goal --task 2 ;;
-    recorded) open_window --size 1920x1080 "$out/run-ternary" --task 9 ;;
-    compare) open_window --size 1920x1080 "$out/run-ternary" "$out/run-full" ;;
-    esac
-    sleep 8
+    open_window --size 1920x1080 "$@"
+    await "mode=$mode" "step>=30"
     shot "wide-$mode"
     drawn "wide-$mode" "$CANVAS" 60 "$mode at 1920x1080: the scene is drawn"
     close_window
-done
+}
+wide live --suite goal --task 2
+wide recorded "$out/run-ternary" --task 9
+wide compare "$out/run-ternary" "$out/run-full"
 
 rm -rf "$out"/.[a-z]*
 echo "the pictures are in $out"

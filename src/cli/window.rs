@@ -18,6 +18,7 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     say("--suite", &args.suite);
     say("--policy", &args.policy.name());
     say("--threads", &args.threads.to_string());
+    say("--seed", &args.seed.to_string());
     if let Some(task) = args.tasks.as_ref().and_then(|tasks| tasks.first()) {
         say("--task", &task.to_string());
     }

@@ -23,10 +23,10 @@ pub struct Args {
     /// Initial state; with run folders, the episode to open first
     #[arg(long)]
     pub init: Option<usize>,
-    /// Who drives the robot
+    /// Policy that controls the robot
     #[arg(long, value_enum)]
     pub policy: Option<PolicyKind>,
-    /// Who drives beside it from the same initial state
+    /// Policy of a second episode from the same initial state, shown beside it
     #[arg(long, value_enum, value_name = "POLICY")]
     pub versus: Option<PolicyKind>,
     /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
@@ -35,6 +35,9 @@ pub struct Args {
     /// Threads of one policy query; never changes a result
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
+    /// Seed of a live episode [default: 7]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Multiple of real time
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
@@ -47,7 +50,7 @@ pub struct Args {
     /// Most frames a second; fewer leave more of a small machine to the simulation [default: 60, 20 without a GPU]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=240))]
     pub fps: Option<u16>,
-    /// How carefully the scene is drawn
+    /// Rendering quality
     #[arg(long, value_enum, default_value = "auto")]
     pub quality: Quality,
     /// Draw as fast as possible for so many seconds, print the frames per second and leave
@@ -56,15 +59,18 @@ pub struct Args {
     /// Measure without a display, into a picture that is kept as offscreen.png among the captures
     #[arg(long, requires = "measure")]
     pub offscreen: bool,
+    /// Answer each line `status` on standard input with one line on standard output that describes the last drawn frame
+    #[arg(long)]
+    pub status_on_stdin: bool,
     /// Folder for screenshots and clips
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub captures: PathBuf,
-    /// Where suites and models are
+    /// Folders of suites and models
     #[command(flatten)]
     pub sources: AssetArgs,
 }
 
-/// How carefully the scene is drawn.
+/// Rendering quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Quality {
     /// High on a GPU; without one medium up to 1280x720 and low above.

@@ -1,29 +1,30 @@
-//! `--measure SECS`: draws as fast as it can for a while, prints how many frames a second that was, and leaves.
+//! `--measure SECS`: renders at the maximum frame rate for a time, prints the frame rate, and ends the program.
 
-use crate::app::ViewerSettings;
+use crate::resources::ViewerSettings;
 use bevy::prelude::*;
 use bevy::window::PrimaryWindow;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Time that textures, shaders and the scene get before frames count.
+/// Time for loading the scene and compiling shaders before frames are counted.
 const WARM_UP: Duration = Duration::from_secs(4);
 
-/// The measurement under way.
+/// State of the measurement.
 #[derive(Resource, Debug)]
 pub struct FrameRateMeasurement {
     length: Duration,
     started: Option<Instant>,
     last: Option<Instant>,
     frames: Vec<Duration>,
-    /// When the line was printed.
+    /// Time at which the result was printed.
     reported_at: Option<Instant>,
 }
 
-/// Longest wait for the last picture to reach its file.
+/// Maximum time for writing the last frame to its file.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl FrameRateMeasurement {
-    /// Measures for so long.
+    /// Creates a measurement of `secs` seconds.
     pub fn new(secs: f64) -> FrameRateMeasurement {
         FrameRateMeasurement {
             length: Duration::from_secs_f64(secs),
@@ -35,7 +36,7 @@ impl FrameRateMeasurement {
     }
 }
 
-/// Counts a frame; at the end prints one line and closes the window.
+/// Counts a frame; at the end prints the result in one line and ends the program.
 pub fn record_frame(
     mut measure: ResMut<FrameRateMeasurement>,
     settings: Res<ViewerSettings>,
@@ -71,7 +72,9 @@ pub fn record_frame(
     let size = window
         .single()
         .map_or((0, 0), |w| (w.physical_width(), w.physical_height()));
-    println!(
+    // A closed standard output is no error of the measurement.
+    let _ = writeln!(
+        std::io::stdout(),
         "{:.1} frames per second at {}x{}, {} quality, {}: median frame {:.1} ms, 95 % within {:.1} ms",
         measure.frames.len() as f64 / total.as_secs_f64(),
         size.0,

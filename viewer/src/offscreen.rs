@@ -1,7 +1,7 @@
-//! `--measure SECS --offscreen`: draws to a picture instead of a window, for machines that have a graphics card and
-//! no display. The last frame goes to a file.
+//! `--measure SECS --offscreen`: renders to an image instead of a window, for machines that have a graphics card and no
+//! display. The last frame is written to a file.
 
-use crate::app::ViewerSettings;
+use crate::resources::ViewerSettings;
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::camera::RenderTarget;
 use bevy::prelude::*;
@@ -10,11 +10,11 @@ use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 use bevy::window::PrimaryWindow;
 use std::time::Duration;
 
-/// The picture that stands for the window.
+/// Render target that replaces the window.
 #[derive(Resource, Debug, Clone)]
 struct RenderTargetImage(Handle<Image>);
 
-/// Lets the app run without a display.
+/// Sets the application up to run without a display.
 pub fn build(app: &mut App) {
     app.add_plugins(ScheduleRunnerPlugin::run_loop(Duration::ZERO));
     app.add_systems(PreStartup, create_target);
@@ -33,7 +33,7 @@ fn create_target(
     commands.insert_resource(RenderTargetImage(images.add(image)));
 }
 
-/// Every camera that was made for the window draws to the picture.
+/// Redirects new cameras of the window to the render target.
 fn redirect_cameras(
     target_image: Res<RenderTargetImage>,
     mut cameras: Query<&mut RenderTarget, Added<RenderTarget>>,
@@ -45,7 +45,7 @@ fn redirect_cameras(
     }
 }
 
-/// Writes the picture to `offscreen.png` among the captures, if there is one, and ends the program.
+/// Writes the render target, if there is one, to `offscreen.png` in the folder of captures, and ends the program.
 pub fn save_and_exit(world: &mut World) {
     let Some(target_image) = world.get_resource::<RenderTargetImage>().cloned() else {
         world.write_message(AppExit::Success);

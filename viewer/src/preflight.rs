@@ -1,29 +1,31 @@
-//! What a window needs is looked for before it is opened, so that a missing piece is one line.
+//! Preflight checks: display and graphics driver are looked for before the window is opened, so that a missing one is
+//! reported in one line.
 
 use bevy::render::settings::Backends;
 
-/// What pictures are drawn with.
+/// Graphics adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {
-    /// Its name.
+    /// Name of the device.
     pub name: String,
-    /// Drawn by the processor.
+    /// True for software rendering on the CPU.
     pub software: bool,
-    /// Which interfaces it was found through; others are left alone.
+    /// Graphics interfaces through which it was found; others are not tried again.
     pub backends: Backends,
 }
 
-/// Packages that a bare Debian lacks, for a person to install.
+/// Advice for a missing display: Debian packages to install.
 const DISPLAY_HELP: &str = "start it in a desktop session with X11 or XWayland, or in a virtual one: \
      `apt-get install xvfb mesa-vulkan-drivers libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0`, then \
      `xvfb-run -s '-screen 0 1280x720x24' bitvla-view ...`";
+/// Advice for a missing graphics driver.
 const VULKAN_HELP: &str = "install the driver of the graphics card, or Mesa's, which can do without one: \
      `apt-get install mesa-vulkan-drivers libvulkan1`";
 
-/// Whether there is a display to open a window on.
+/// Checks that there is a display to open a window on.
 ///
 /// # Errors
-/// One line that says what was looked for and what to install.
+/// One line with what is missing and what to install.
 pub fn display() -> Result<(), String> {
     if cfg!(not(all(unix, not(target_vendor = "apple")))) {
         return Ok(());
@@ -42,10 +44,10 @@ pub fn display() -> Result<(), String> {
     }
 }
 
-/// What pictures will be drawn with: Vulkan (or the system's own) if there is any, else OpenGL.
+/// Finds the graphics adapter: Vulkan (or the system's native interface) if there is one, else OpenGL.
 ///
 /// # Errors
-/// One line that says what to install.
+/// One line with what to install.
 pub fn adapter() -> Result<Adapter, String> {
     let tried = match Backends::from_env() {
         Some(wanted) => vec![wanted],
@@ -74,7 +76,7 @@ pub fn adapter() -> Result<Adapter, String> {
     ))
 }
 
-/// One line for what Bevy or winit said as they gave up.
+/// Turns the panic message of Bevy or winit into one line with advice.
 pub fn in_one_line(panic: &str) -> String {
     let line = panic.lines().next().unwrap_or_default();
     if panic.contains("GPU") {

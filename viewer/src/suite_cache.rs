@@ -1,19 +1,19 @@
-//! Suites that were opened: each is read once, however many episodes, lists and threads ask for it.
+//! Cache of loaded suites: each is read once, shared by episodes, task lists and threads.
 
-use bitvla_eval::{AssetResolver, EvalError, LoadedSuite};
+use bitvla_eval::{EvalError, LoadedSuite, AssetResolver};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Opened suites by name.
+/// Loaded suites by name. Clones share their contents.
 #[derive(Clone)]
 pub struct SuiteCache {
-    /// Where they come from.
+    /// Folders that suites and models are read from.
     pub sources: AssetResolver,
     opened: Arc<Mutex<BTreeMap<String, Arc<LoadedSuite>>>>,
 }
 
 impl SuiteCache {
-    /// Nothing is open yet.
+    /// Creates an empty cache.
     pub fn new(sources: AssetResolver) -> SuiteCache {
         SuiteCache {
             sources,
@@ -21,7 +21,7 @@ impl SuiteCache {
         }
     }
 
-    /// A suite by name. Whoever asks while another thread reads it waits for that.
+    /// Returns a suite by name and reads it at the first call; concurrent calls wait for that.
     ///
     /// # Errors
     /// As [`AssetResolver::open`].

@@ -1,6 +1,5 @@
-//! Guarantees of the clock that panels, keys and timeline share: what is compared begins in the same state and
-//! the first step that differs is named; pausing, stepping and seeking show what happened and change nothing; going on
-//! from a step of a recording is live and marked.
+//! Guarantees of the session: compared episodes start in the same state and their first difference is found; pausing,
+//! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
     AssetArgs, AssetResolver, PolicyKind, PolicySpec, RunFolder, RunPlan, protocol, run,
@@ -28,7 +27,7 @@ fn session(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<LoadedRun>)
     Session::new(SuiteCache::new(sources), selection, runs, Arc::new(|| {}))
 }
 
-/// Lets the clock run in small strides until something holds.
+/// Advances the session in small strides until a condition holds.
 fn until(session: &mut Session, what: &str, enough: impl Fn(&Session) -> bool) {
     let start = Instant::now();
     while !enough(session) {
@@ -51,7 +50,7 @@ fn compared_policies_begin_alike_and_the_first_difference_is_named() {
     assert_eq!(session.mode, SessionMode::Compare);
     until(&mut session, "both ends", Session::finished);
     let [a, b] = session.episodes.as_slice() else {
-        panic!("two panes");
+        panic!("two episodes");
     };
     let hash = |episode: &bitvla_viewer::session::EpisodePlayback, step: usize| {
         episode.trajectory.get(step).map(|m| m.hash)
@@ -81,11 +80,7 @@ fn pausing_stepping_and_seeking_change_nothing() {
     watched.open();
     until(&mut watched, "ten steps", |s| s.last() >= 10);
     watched.pause();
-    until(&mut watched, "a stand", |s| {
-        s.playhead == s.playhead.round()
-    });
-    std::thread::sleep(Duration::from_millis(200));
-    watched.advance(0.0);
+    until(&mut watched, "a standstill", Session::is_settled);
     let stood = watched.last();
     watched.seek(4.0);
     watched.advance(1.0);
@@ -152,7 +147,7 @@ fn a_recording_is_shown_whole_and_can_be_taken_over() {
     assert_eq!(session.mode, SessionMode::Recorded);
     until(&mut session, "the whole recording", Session::finished);
     let episode = &session.episodes[0];
-    let last = episode.trajectory.steps().last().expect("moments");
+    let last = episode.trajectory.steps().last().expect("steps");
     assert_eq!(
         (last.step, format!("{:016x}", last.hash)),
         (row.steps, row.state_hash)

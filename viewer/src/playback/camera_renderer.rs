@@ -1,77 +1,91 @@
-//! The policy's two cameras, drawn by the CPU renderer from a kept moment: the very bytes that a policy
-//! gets in that step.
+//! Rendering of the policy's two camera images of a recorded step on a thread of its own, pixel-identical to what the
+//! policy receives in that step.
 
-use super::StepState;
+use super::step_state::StepState;
 use bitvla_eval::{CameraImages, CameraRig, EvalError};
 use bitvla_sim::SceneDesc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Both images of a step.
+/// Both camera images of a step.
 #[derive(Debug, Clone)]
 pub struct RenderedImages {
-    /// The step they show.
-    pub step: usize,
-    /// Which scene, as counted by whoever asked.
+    /// Rendered state.
+    pub step_state: Arc<StepState>,
+    /// Identifier of the scene, chosen by the caller.
     pub scene: u64,
-    /// As the policy gets them.
+    /// Images as the policy receives them.
     pub images: CameraImages,
 }
 
-/// A thread that draws the newest of what it was asked for.
+/// Scene identifier, scene, and state to render.
+type Request = (u64, Arc<SceneDesc>, Arc<StepState>);
+
+/// A thread that renders the newest request.
 pub struct CameraImageRenderer {
-    request: Sender<(u64, Arc<SceneDesc>, Arc<StepState>)>,
-    finished: Receiver<Result<RenderedImages, EvalError>>,
+    requests: Sender<Request>,
+    results: Receiver<Result<RenderedImages, EvalError>>,
 }
 
 impl CameraImageRenderer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system cannot create a thread.
     pub fn start() -> std::io::Result<CameraImageRenderer> {
-        let (request, requests) = channel();
-        let (results, finished) = channel();
+        let (requests, request_rx) = channel();
+        let (result_tx, results) = channel();
         std::thread::Builder::new()
             .name("insets".into())
-            .spawn(move || render_requests(&requests, &results))?;
-        Ok(CameraImageRenderer { request, finished })
+            .spawn(move || render_requests(&request_rx, &result_tx))?;
+        Ok(CameraImageRenderer { requests, results })
     }
 
-    /// Asks for the images of a moment; what was asked before and not begun is forgotten.
+    /// Requests the images of a step; replaces earlier requests that were not started.
     pub fn request(&self, scene: u64, desc: &Arc<SceneDesc>, step_state: &Arc<StepState>) {
-        // A thread that ended has said why.
-        let _ = self.request.send((scene, desc.clone(), step_state.clone()));
+        // The thread ends only by a panic, whose message is on standard error.
+        let _ = self
+            .requests
+            .send((scene, desc.clone(), step_state.clone()));
     }
 
-    /// The newest finished picture, if there is one since the last call.
+    /// Newest result since the last call.
     pub fn take(&self) -> Option<Result<RenderedImages, EvalError>> {
-        self.finished.try_iter().last()
+        self.results.try_iter().last()
     }
 }
 
 fn render_requests(
-    requests: &Receiver<(u64, Arc<SceneDesc>, Arc<StepState>)>,
+    requests: &Receiver<Request>,
     results: &Sender<Result<RenderedImages, EvalError>>,
 ) {
-    let mut rig: Option<(u64, CameraRig)> = None;
+    let mut cached: Option<(u64, CameraRig)> = None;
     while let Ok(first) = requests.recv() {
         let (scene, desc, step_state) = requests.try_iter().last().unwrap_or(first);
-        let mut draw = || {
-            if rig.as_ref().is_none_or(|(of, _)| *of != scene) {
-                rig = Some((scene, CameraRig::new(&desc)?));
-            }
-            let Some((_, rig)) = &mut rig else {
-                return Err(EvalError::Input("no eyes".into()));
-            };
+        let rendered = rig_of(&mut cached, scene, &desc).and_then(|rig| {
+            let images = rig.render_state(&step_state.visual)?.for_policy();
             Ok(RenderedImages {
-                step: step_state.step,
+                step_state,
                 scene,
-                images: rig.render_state(&step_state.visual)?.for_policy(),
+                images,
             })
-        };
-        if results.send(draw()).is_err() {
+        });
+        if results.send(rendered).is_err() {
             return;
         }
     }
+}
+
+/// Camera rig of a scene; a new one is built when the scene has changed.
+fn rig_of<'a>(
+    cached: &'a mut Option<(u64, CameraRig)>,
+    scene: u64,
+    desc: &SceneDesc,
+) -> Result<&'a mut CameraRig, EvalError> {
+    let current = cached.take().filter(|(of, _)| *of == scene);
+    let current = match current {
+        Some(current) => current,
+        None => (scene, CameraRig::new(desc)?),
+    };
+    Ok(&mut cached.insert(current).1)
 }

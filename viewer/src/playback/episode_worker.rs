@@ -1,184 +1,121 @@
-//! The thread that plays an episode: it steps the world at the pace it is told, takes orders between
-//! steps, and reports every step.
+//! Episode worker: a thread that steps the world at a given pacing, carries out commands between control steps, and
+//! reports every step.
 //!
-//! An episode that nobody interferes with goes through the same calls as [`bitvla_eval::run_episode`].
+//! Without intervention an episode goes through the same calls as [`bitvla_eval::run_episode`].
 
-use super::{EpisodeInfo, PolicyQuery, StepState, Termination, goal_regions};
-use crate::suite_cache::SuiteCache;
-use bitvla_eval::{
-    ActionChunkExecutor, Agent, CHUNK_LENGTH, CameraRig, Decision, EvalError, LoadedSuite,
-    PolicyKind, PolicySpec, SETTLE_ACTION,
-};
-use bitvla_reports::{EpisodeActions, QueryRecord};
+use super::action_source::{ActionSource, AgentState, NextAction};
+use super::goal_regions::goal_regions;
+use super::messages::{Command, ControlSource, EpisodeRequest, Event, Pacing};
+use super::step_state::{CONTROL_HZ, EpisodeInfo, StepState, Termination};
+use crate::warnings::warn_once;
+use bitvla_eval::{EvalError, LoadedSuite, SETTLE_ACTION};
 use bitvla_sim::{BodyPoint, PointSpring, Snapshot, World};
 use bitvla_tasks::Task;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Control steps between two snapshots.
 const SNAPSHOT_STEPS: usize = 20;
-/// Control steps per second.
-const CONTROL_HZ: f64 = 20.0;
-/// Control steps that the world goes on after its end when somebody lets go of something.
+/// Control steps executed after a release in an ended episode, so that the object comes to rest.
 const COAST_STEPS: usize = 40;
-/// A thread that fell further behind than this does not hurry after.
+/// Maximum delay that real-time pacing catches up with.
 const MAX_LAG: Duration = Duration::from_millis(250);
 
-/// What is to be played.
-#[derive(Clone)]
-pub struct EpisodeRequest {
-    /// Where suites are.
-    pub suite_cache: SuiteCache,
-    /// Name of the suite.
-    pub suite: String,
-    /// Index of the task.
-    pub task: usize,
-    /// Index of the initial state.
-    pub init: usize,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Who drives.
-    pub control_source: ControlSource,
-    /// The pace to begin with.
-    pub pacing: Pacing,
+/// Connection to an episode worker. The thread ends when it is dropped.
+pub struct WorkerHandle {
+    commands: Sender<Command>,
+    events: Mutex<Receiver<Event>>,
+    /// Number of commands sent.
+    sent: AtomicUsize,
+    /// Number of commands carried out.
+    done: Arc<AtomicUsize>,
 }
 
-/// Who drives.
-#[derive(Debug, Clone)]
-pub enum ControlSource {
-    /// A policy or the expert.
-    Policy {
-        /// Kind.
-        kind: PolicyKind,
-        /// Its checkpoint, if not the one that ships.
-        checkpoint: Option<PathBuf>,
-        /// Threads of a query.
-        threads: usize,
-    },
-    /// Recorded actions.
-    Recorded {
-        /// What the window calls it.
-        name: String,
-        /// The actions.
-        actions: EpisodeActions,
-        /// Measured queries, in order.
-        queries: Vec<QueryRecord>,
-        /// Actions executed between two queries.
-        chunk_length: usize,
-        /// How it ended.
-        termination: Termination,
-    },
-}
-
-/// How fast steps follow each other.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pacing {
-    /// Not at all.
-    Paused,
-    /// This many, then not.
-    Steps(usize),
-    /// At this multiple of real time.
-    RealTime(f64),
-    /// One after the other without waiting.
-    Unlimited,
-}
-
-/// What the thread can be told.
-#[derive(Debug, Clone)]
-pub enum Command {
-    /// A new pace.
-    SetPacing(Pacing),
-    /// Take hold of what a ray hits first.
-    Grab {
-        /// Start of the ray, m.
-        origin: [f64; 3],
-        /// Its direction.
-        direction: [f64; 3],
-    },
-    /// Pull what is held to a point, m.
-    MoveGrab([f64; 3]),
-    /// Let go.
-    Release,
-    /// Do these actions instead of the policy's; none gives the arm back.
-    Teleoperate(Option<[f64; 7]>),
-    /// Go back to a step and go on from there.
-    Rewind(usize),
-    /// Somebody else drives from here on.
-    SetControlSource(ControlSource),
-}
-
-/// What the thread says.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The scene is ready.
-    Opened(Arc<EpisodeInfo>),
-    /// A step was made.
-    Step(Arc<StepState>),
-    /// The policy was asked.
-    Query(Arc<PolicyQuery>),
-    /// The episode is over.
-    Ended(Termination),
-    /// Everything after a step is forgotten.
-    Rewound(usize),
-    /// Something is held at a point, or nothing was hit or is held any more.
-    Grabbed(Option<[f64; 3]>),
-    /// Another drives.
-    ControlSourceChanged(String),
-    /// Nothing can be played.
-    Failed(String),
-}
-
-/// Starts the thread. It ends when `Sender` is dropped. `wake` is called after each report.
-///
-/// # Errors
-/// When the system gives no thread.
-pub fn spawn_worker(
-    request: EpisodeRequest,
-    wake: impl Fn() + Send + 'static,
-) -> std::io::Result<(Sender<Command>, Receiver<Event>)> {
-    let (command, commands) = channel();
-    let (event, events) = channel();
-    let said = event.clone();
-    std::thread::Builder::new()
-        .name(format!("actor {} {}", request.task, request.init))
-        .spawn(move || {
-            let emit = |what: Event| {
-                // A window that closed no longer listens.
-                let _ = event.send(what);
-                wake();
-            };
-            let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                run_worker(&request, &commands, &emit)
-            }));
-            match attempt {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    let _ = said.send(Event::Failed(error.to_string()));
+impl WorkerHandle {
+    /// Starts a worker thread. `wake` is called from it after each event.
+    ///
+    /// # Errors
+    /// If the system cannot create a thread.
+    pub fn spawn(
+        request: EpisodeRequest,
+        wake: impl Fn() + Send + 'static,
+    ) -> std::io::Result<WorkerHandle> {
+        let (command_tx, command_rx) = channel();
+        let (event_tx, event_rx) = channel();
+        let done = Arc::new(AtomicUsize::new(0));
+        let done_in_worker = done.clone();
+        std::thread::Builder::new()
+            .name(format!("episode {} {}", request.task, request.init))
+            .spawn(move || {
+                let emit = |event: Event| {
+                    // The receiver is gone only when the episode is no longer displayed.
+                    let _ = event_tx.send(event);
+                    wake();
+                };
+                let run = || play(&request, &command_rx, &done_in_worker, &emit);
+                match catch_unwind(AssertUnwindSafe(run)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => emit(Event::Failed(error.to_string())),
+                    Err(_) => emit(Event::Failed(
+                        "the simulation thread panicked; its message is on standard error".into(),
+                    )),
                 }
-                Err(_) => {
-                    let _ = said.send(Event::Failed(
-                        "the simulation thread panicked; its words are on standard error".into(),
-                    ));
-                }
-            }
-        })?;
-    Ok((command, events))
+            })?;
+        Ok(WorkerHandle {
+            commands: command_tx,
+            events: Mutex::new(event_rx),
+            sent: AtomicUsize::new(0),
+            done,
+        })
+    }
+
+    /// Sends a command. A worker that has failed ignores it; it has emitted [`Event::Failed`].
+    pub fn send(&self, command: Command) {
+        self.sent.fetch_add(1, Ordering::AcqRel);
+        let _ = self.commands.send(command);
+    }
+
+    /// Takes the next event; none if there is no new one.
+    pub fn next_event(&self) -> Option<Event> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.try_recv().ok()
+    }
+
+    /// Waits for the next event; none if there is none for so long, or if the worker has ended.
+    pub fn wait_event(&self, timeout: Duration) -> Option<Event> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.recv_timeout(timeout).ok()
+    }
+
+    /// Number of commands sent.
+    pub fn commands_sent(&self) -> usize {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// Number of commands carried out; the events they caused are available by then.
+    pub fn commands_done(&self) -> usize {
+        self.done.load(Ordering::Acquire)
+    }
 }
 
-fn run_worker(
+fn play(
     request: &EpisodeRequest,
     commands: &Receiver<Command>,
+    done: &AtomicUsize,
     emit: &dyn Fn(Event),
 ) -> Result<(), EvalError> {
     let opened = request.suite_cache.open(&request.suite)?;
-    opened.preload_scenes(&[request.task])?;
-    let stage = opened.context(request.seed);
-    let task = stage.task(request.task)?;
-    let world = stage.settled_world(request.task, request.init)?;
+    let context = opened.context(request.seed);
+    let task = context.task(request.task)?;
+    let world = context.settled_world(request.task, request.init)?;
+    for notice in opened.assets.notices() {
+        warn_once(&notice);
+    }
     let recorded = match &request.control_source {
-        ControlSource::Recorded { termination, .. } => Some(termination.clone()),
+        ControlSource::Recorded(recording) => Some(recording.termination.clone()),
         ControlSource::Policy { .. } => None,
     };
     let scene = Arc::new(world.scene().clone());
@@ -197,7 +134,6 @@ fn run_worker(
             .map(|f| format!("{:?}({})", f.predicate, f.args.join(", ")))
             .collect(),
         horizon: opened.suite.horizon,
-        name: request.control_source.name(),
         recorded,
     })));
     let action_source = ActionSource::new(&request.control_source, &opened, &world, task)?;
@@ -210,7 +146,7 @@ fn run_worker(
         lookahead_world: None,
         snapshots: Vec::new(),
         actions: Vec::new(),
-        executor_states: Vec::new(),
+        agent_states: Vec::new(),
         grab: None,
         teleop_action: None,
         intervention_step: None,
@@ -223,100 +159,30 @@ fn run_worker(
     };
     worker.save_snapshot();
     emit(Event::Step(Arc::new(worker.step_state(None)?)));
-    worker.run(commands)
-}
-
-impl ControlSource {
-    /// What the window calls it.
-    pub fn name(&self) -> String {
-        match self {
-            ControlSource::Policy { kind, .. } => kind.name().to_owned(),
-            ControlSource::Recorded { name, .. } => name.clone(),
-        }
-    }
-}
-
-/// Whoever decides.
-enum ActionSource {
-    Agent(Box<AgentSource>),
-    Recorded {
-        actions: Vec<[f64; 7]>,
-        queries: Vec<QueryRecord>,
-        chunk_length: usize,
-        termination: Termination,
-    },
-}
-
-/// A policy or the expert at work.
-struct AgentSource {
-    agent: Agent,
-    executor: ActionChunkExecutor,
-    rig: Option<CameraRig>,
-    /// Queries so far.
-    queries_made: usize,
-}
-
-impl ActionSource {
-    fn new(
-        control_source: &ControlSource,
-        opened: &LoadedSuite,
-        world: &World,
-        task: &Task,
-    ) -> Result<ActionSource, EvalError> {
-        match control_source {
-            ControlSource::Policy {
-                kind,
-                checkpoint,
-                threads,
-            } => {
-                let mut spec = PolicySpec::new(*kind, checkpoint.as_deref(), opened.assets.dir());
-                spec.threads = *threads;
-                spec.instructions = vec![task.instruction.clone()];
-                spec.check()?;
-                let agent = spec.load()?;
-                Ok(ActionSource::Agent(Box::new(AgentSource {
-                    executor: ActionChunkExecutor::new(&agent, world, task)?,
-                    agent,
-                    rig: None,
-                    queries_made: 0,
-                })))
-            }
-            ControlSource::Recorded {
-                actions,
-                queries,
-                chunk_length,
-                termination,
-                ..
-            } => Ok(ActionSource::Recorded {
-                actions: actions.actions.clone(),
-                queries: queries.clone(),
-                chunk_length: *chunk_length,
-                termination: termination.clone(),
-            }),
-        }
-    }
+    worker.run(commands, done)
 }
 
 struct EpisodeWorker<'a> {
     opened: &'a LoadedSuite,
     task: &'a Task,
     init: usize,
+    /// Control steps after which the episode ends.
     horizon: usize,
     action_source: ActionSource,
-    /// A second world in which chunks are tried out.
+    /// Second world, in which the path of an action chunk is computed.
     lookahead_world: Option<World>,
-    /// Snapshots by step.
+    /// Snapshots by control step.
     snapshots: Vec<(usize, Snapshot)>,
     /// Executed actions.
     actions: Vec<[f64; 7]>,
-    /// The mind before each step; none where a person drove.
-    executor_states: Vec<Option<ActionChunkExecutor>>,
+    /// State of the agent before each step; none for teleoperated and recorded steps.
+    agent_states: Vec<Option<AgentState>>,
     grab: Option<BodyPoint>,
     teleop_action: Option<[f64; 7]>,
-    /// The first step that a person had a hand in.
+    /// First step that was influenced by a person.
     intervention_step: Option<usize>,
     finished: bool,
-    /// Steps left to make after the end.
+    /// Remaining steps after a release in an ended episode.
     coast_steps: usize,
     pacing: Pacing,
     next_step_at: Instant,
@@ -325,7 +191,7 @@ struct EpisodeWorker<'a> {
 }
 
 impl EpisodeWorker<'_> {
-    fn run(&mut self, commands: &Receiver<Command>) -> Result<(), EvalError> {
+    fn run(&mut self, commands: &Receiver<Command>, done: &AtomicUsize) -> Result<(), EvalError> {
         loop {
             let command = match self.wait() {
                 None => commands.recv().map_err(|_| TryRecvError::Disconnected),
@@ -336,20 +202,23 @@ impl EpisodeWorker<'_> {
                 }),
             };
             match command {
-                Ok(command) => self.apply(command)?,
+                Ok(command) => {
+                    self.apply(command)?;
+                    done.fetch_add(1, Ordering::AcqRel);
+                }
                 Err(TryRecvError::Disconnected) => return Ok(()),
                 Err(TryRecvError::Empty) => self.advance()?,
             }
         }
     }
 
-    /// Time until the next step; none when there is none to make.
+    /// Time until the next step; none while there is none to execute.
     fn wait(&self) -> Option<Duration> {
-        if self.finished
+        let idle = self.finished
             && self.teleop_action.is_none()
             && self.grab.is_none()
-            && self.coast_steps == 0
-        {
+            && self.coast_steps == 0;
+        if idle {
             return None;
         }
         match self.pacing {
@@ -392,7 +261,8 @@ impl EpisodeWorker<'_> {
             }
             Command::Teleoperate(action) => {
                 if self.teleop_action.is_some() && action.is_none() {
-                    self.reset_executor()?;
+                    // The policy continues from the present state, not with the rest of an old chunk.
+                    self.action_source.reset(&self.world, self.task)?;
                 }
                 if action.is_some() {
                     self.mark_intervention();
@@ -403,7 +273,7 @@ impl EpisodeWorker<'_> {
             Command::SetControlSource(control_source) => {
                 self.action_source =
                     ActionSource::new(&control_source, self.opened, &self.world, self.task)?;
-                self.executor_states.fill(None);
+                self.agent_states.fill(None);
                 self.mark_intervention();
                 self.finished = false;
                 (self.emit)(Event::ControlSourceChanged(control_source.name()));
@@ -416,59 +286,66 @@ impl EpisodeWorker<'_> {
         self.intervention_step.get_or_insert(self.actions.len());
     }
 
-    /// After a person had the arm, the policy looks afresh.
-    fn reset_executor(&mut self) -> Result<(), EvalError> {
-        if let ActionSource::Agent(source) = &mut self.action_source {
-            source.executor = ActionChunkExecutor::new(&source.agent, &self.world, self.task)?;
-        }
-        Ok(())
-    }
-
-    /// One control step.
+    /// Executes one control step.
     fn advance(&mut self) -> Result<(), EvalError> {
         let step = self.actions.len();
-        let (action, executor) = match self.teleop_action {
+        let (action, agent_state) = match self.teleop_action {
             Some(action) => (action, None),
-            // The world goes on while somebody pulls at it after the end, and until what was let go of lies.
+            // After its end the episode goes on while a body is pulled, and until a released one is at rest.
             None if self.finished => {
                 self.coast_steps = self.coast_steps.saturating_sub(1);
                 (SETTLE_ACTION, None)
             }
-            None => match self.decide(step) {
-                Some(decided) => decided,
-                None => return Ok(()),
-            },
+            None => {
+                let before = self.action_source.state();
+                let next = self
+                    .action_source
+                    .next(step, &self.world, self.task, self.init);
+                match next {
+                    NextAction::Action { action, query } => {
+                        if let Some(mut query) = query {
+                            if self.pacing != Pacing::Unlimited {
+                                query.path = self.lookahead_path(&query.chunk)?;
+                            }
+                            (self.emit)(Event::Query(Arc::new(query)));
+                        }
+                        (action, before)
+                    }
+                    NextAction::End(termination) => {
+                        self.end(termination);
+                        return Ok(());
+                    }
+                }
+            }
         };
-        self.executor_states.push(executor);
+        self.agent_states.push(agent_state);
         self.actions.push(action);
         self.world.step(&action)?;
         if (step + 1).is_multiple_of(SNAPSHOT_STEPS) || self.grab.is_some() {
             self.save_snapshot();
         }
         let step_state = self.step_state(Some(action))?;
-        let success = step_state.predicates.iter().all(|predicate| *predicate);
+        let success = step_state.predicates.iter().all(|holds| *holds);
         (self.emit)(Event::Step(Arc::new(step_state)));
         if !self.finished {
-            match &self.action_source {
-                ActionSource::Agent(_) if success => self.end(Termination::Success),
-                ActionSource::Agent(_)
-                    if step + 1 == self.horizon && self.teleop_action.is_none() =>
-                {
-                    self.end(Termination::Horizon);
-                }
-                ActionSource::Recorded {
-                    actions,
-                    termination,
-                    ..
-                } if step + 1 == actions.len() => {
-                    let termination = termination.clone();
-                    self.end(termination);
-                }
-                _ => {}
-            }
+            self.check_termination(step + 1, success);
         }
         self.schedule_next_step();
         Ok(())
+    }
+
+    /// Ends the episode after `steps` control steps if it has succeeded, reached the horizon, or been replayed.
+    fn check_termination(&mut self, steps: usize, success: bool) {
+        match &self.action_source {
+            ActionSource::Agent(_) if success => self.end(Termination::Success),
+            ActionSource::Agent(_) if steps == self.horizon && self.teleop_action.is_none() => {
+                self.end(Termination::Horizon);
+            }
+            ActionSource::Recording(recording) if steps == recording.actions.actions.len() => {
+                self.end(recording.termination.clone());
+            }
+            ActionSource::Agent(_) | ActionSource::Recording(_) => {}
+        }
     }
 
     fn schedule_next_step(&mut self) {
@@ -491,75 +368,17 @@ impl EpisodeWorker<'_> {
         (self.emit)(Event::Ended(termination));
     }
 
-    /// The action of this step and the mind before it; none when there is nothing more to do.
-    fn decide(&mut self, step: usize) -> Option<([f64; 7], Option<ActionChunkExecutor>)> {
-        let lookahead = self.pacing != Pacing::Unlimited;
-        match &mut self.action_source {
-            ActionSource::Agent(source) => {
-                let before = source.executor.clone();
-                let (agent, rig) = (&mut source.agent, &mut source.rig);
-                match source.executor.decide(agent, rig, &self.world, self.task) {
-                    Ok(Decision { action, query }) => {
-                        if let Some(query) = query {
-                            let key = (self.task.id, self.init);
-                            let path = if lookahead {
-                                lookahead_path(&mut self.lookahead_world, &self.world, &query.chunk)
-                            } else {
-                                Vec::new()
-                            };
-                            (self.emit)(Event::Query(Arc::new(PolicyQuery {
-                                step,
-                                times: query.record(key, source.queries_made),
-                                path,
-                                chunk: query.chunk,
-                            })));
-                            source.queries_made += 1;
-                        }
-                        Some((action, Some(before)))
-                    }
-                    Err(why) => {
-                        self.end(Termination::Error(why.to_string()));
-                        None
-                    }
-                }
-            }
-            ActionSource::Recorded {
-                actions,
-                queries,
-                chunk_length,
-                termination,
-            } => {
-                let Some(action) = actions.get(step).copied() else {
-                    let termination = termination.clone();
-                    self.end(termination);
-                    return None;
-                };
-                let length = (*chunk_length).max(1);
-                if step.is_multiple_of(length)
-                    && let Some(times) = queries.get(step / length)
-                {
-                    (self.emit)(Event::Query(Arc::new(PolicyQuery {
-                        step,
-                        times: *times,
-                        chunk: actions[step..(step + length).min(actions.len())].to_vec(),
-                        path: Vec::new(),
-                    })));
-                }
-                Some((action, None))
-            }
-        }
-    }
-
     fn save_snapshot(&mut self) {
-        self.snapshots
-            .push((self.actions.len(), self.world.snapshot()));
+        let snapshot = self.world.snapshot();
+        self.snapshots.push((self.actions.len(), snapshot));
     }
 
-    /// Goes back: to the snapshot before, then forward by what was done.
+    /// Returns to an earlier step: restores the snapshot before it and repeats the actions from there.
     fn rewind(&mut self, step: usize) -> Result<(), EvalError> {
         let step = step.min(self.actions.len());
         self.grab = None;
         self.world.set_point_spring(None);
+        // There is always one: the first snapshot is that of step 0.
         let Some(at) = self.snapshots.iter().rposition(|(kept, _)| *kept <= step) else {
             return Ok(());
         };
@@ -569,19 +388,16 @@ impl EpisodeWorker<'_> {
             self.world.step(action)?;
         }
         self.snapshots.truncate(at + 1);
-        let executor = self.executor_states.get(step).cloned().flatten();
+        let agent_state = self.agent_states.get(step).cloned().flatten();
         self.actions.truncate(step);
-        self.executor_states.truncate(step);
+        self.agent_states.truncate(step);
         self.finished = false;
-        // Before anybody interfered it is the policy's own result again.
+        // Before the first intervention the steps are results of the policy again.
         self.intervention_step = self.intervention_step.filter(|at| *at < step);
-        match (executor, &mut self.action_source) {
-            (Some(was), ActionSource::Agent(source)) => {
-                source.executor = was;
-                source.queries_made = step.div_ceil(CHUNK_LENGTH);
-            }
-            _ => {
-                self.reset_executor()?;
+        match agent_state {
+            Some(state) => self.action_source.restore(state),
+            None => {
+                self.action_source.reset(&self.world, self.task)?;
                 if matches!(self.action_source, ActionSource::Agent(_)) {
                     self.mark_intervention();
                 }
@@ -592,13 +408,13 @@ impl EpisodeWorker<'_> {
     }
 
     fn step_state(&self, action: Option<[f64; 7]>) -> Result<StepState, EvalError> {
-        let observation = self.world.observation();
+        let robot = self.world.observation();
         Ok(StepState {
             step: self.actions.len(),
             visual: self.world.visual_state(),
-            eef: observation.eef_pos,
-            eef_quat_xyzw: observation.eef_quat_xyzw,
-            gripper_width: observation.gripper_qpos[0] - observation.gripper_qpos[1],
+            eef: robot.eef_pos,
+            eef_quat_xyzw: robot.eef_quat_xyzw,
+            gripper_width: robot.gripper_qpos[0] - robot.gripper_qpos[1],
             torque: self.world.last_torque(),
             action,
             contacts: self.world.contacts(),
@@ -607,27 +423,23 @@ impl EpisodeWorker<'_> {
             intervened: self.intervention_step.is_some(),
         })
     }
-}
 
-/// Where a chunk takes the hand, found in a second world so that the first knows nothing of it.
-fn lookahead_path(
-    lookahead_world: &mut Option<World>,
-    world: &World,
-    chunk: &[[f64; 7]],
-) -> Vec<[f64; 3]> {
-    if lookahead_world.is_none() {
-        *lookahead_world = World::new(world.scene()).ok();
-    }
-    let Some(lookahead_world) = lookahead_world else {
-        return Vec::new();
-    };
-    lookahead_world.restore(&world.snapshot());
-    let mut path = Vec::with_capacity(chunk.len());
-    for action in chunk {
-        if lookahead_world.step(action).is_err() {
-            break;
+    /// End-effector positions (world frame, m) after each action of a chunk, computed in a second world so that the
+    /// episode's own is not changed.
+    fn lookahead_path(&mut self, chunk: &[[f64; 7]]) -> Result<Vec<[f64; 3]>, EvalError> {
+        let lookahead = match &mut self.lookahead_world {
+            Some(world) => world,
+            none => none.insert(World::new(self.world.scene())?),
+        };
+        lookahead.restore(&self.world.snapshot());
+        let mut path = Vec::with_capacity(chunk.len());
+        for action in chunk {
+            // An action that the world refuses ends the path here, and the episode when it is executed.
+            if lookahead.step(action).is_err() {
+                break;
+            }
+            path.push(lookahead.eef_pose().translation.vector.into());
         }
-        path.push(lookahead_world.eef_pose().translation.vector.into());
+        Ok(path)
     }
-    path
 }

@@ -1,29 +1,29 @@
-//! Boxes that a goal speaks of, to be drawn: regions of the table and sites of fixtures and objects.
+//! Boxes of the regions that a goal's predicates refer to: regions of the table, and sites of fixtures and objects.
 
 use bitvla_sim::{Owner, World, isometry};
 use bitvla_tasks::bddl::Problem;
 use nalgebra::Isometry3;
 
-/// A box in the frame of a body.
+/// A box in the frame of a body, m.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoalRegion {
     /// Index of the predicate in the goal.
     pub predicate: usize,
-    /// Row of the body table that carries it.
+    /// Row of the body in the body table.
     pub row: usize,
-    /// Pose on that body.
+    /// Pose in the frame of the body.
     pub pose: Isometry3<f64>,
     /// Half sizes, m.
     pub half: [f64; 3],
 }
 
-/// Half height at which a flat region of the table is drawn, m.
+/// Half height of the boxes of flat regions, m.
 const FLAT_HALF_HEIGHT: f64 = 0.003;
 
-/// On(A, B) asks the origins to be this near horizontally, m.
+/// Half width of the box for On(A, B): the horizontal distance of origins that the predicate allows, m.
 const ON_RADIUS: f64 = 0.03;
 
-/// The regions of a goal: named ones, and for On(A, B) of two objects the top of B.
+/// Finds the regions of a goal: named regions, and for On(A, B) of two objects the top of B.
 pub fn goal_regions(problem: &Problem, world: &World) -> Vec<GoalRegion> {
     let scene = world.scene();
     let table = scene.body_table();
@@ -91,8 +91,8 @@ pub fn goal_regions(problem: &Problem, world: &World) -> Vec<GoalRegion> {
     regions
 }
 
-/// Height of the surface of an instance above its origin, seen straight from above; where something else lies
-/// on it, that of its placement.
+/// Height of the surface of an instance above its origin, m, by a vertical ray from above; where another object covers
+/// it, the top of its placement.
 fn surface_height(world: &World, instance: usize) -> f64 {
     let pose = world.instance_pose(instance);
     let mut above: [f64; 3] = pose.translation.vector.into();

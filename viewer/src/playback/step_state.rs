@@ -1,91 +1,86 @@
-//! What is kept of a control step: all that any part of the window shows of it.
+//! Data of an episode that is kept for display: per episode, per control step, per policy query.
 
-use super::GoalRegion;
+use super::goal_regions::GoalRegion;
 use bitvla_reports::QueryRecord;
 use bitvla_sim::{Contact, SceneDesc, VisualState};
 use std::sync::Arc;
 
-/// What is known before the first step.
+/// Control steps per second of simulated time.
+pub const CONTROL_HZ: f64 = 20.0;
+
+/// Description of an episode, known before its first step.
 #[derive(Debug, Clone)]
 pub struct EpisodeInfo {
-    /// The scene; rows of [`VisualState`] follow its body table.
+    /// Scene; rows of [`VisualState`] follow its body table.
     pub scene: Arc<SceneDesc>,
-    /// Suite, task and initial state.
+    /// Name of the suite.
     pub suite: String,
     /// Index of the task.
     pub task: usize,
     /// Index of the initial state.
     pub init: usize,
-    /// How many stored initial states the task has.
+    /// Number of stored initial states of the task.
     pub inits: usize,
-    /// What the policy is told.
+    /// Instruction given to the policy.
     pub instruction: String,
-    /// The goal's predicates in words, in the order of [`StepState::facts`].
+    /// Texts of the goal's predicates, in the order of [`StepState::predicates`].
     pub predicates: Vec<String>,
-    /// Places the goal speaks of.
+    /// Regions that the goal's predicates refer to.
     pub regions: Vec<GoalRegion>,
-    /// Control steps after settling.
+    /// Maximum number of control steps after settling.
     pub horizon: usize,
-    /// Who drives, in words: `ternary`, `expert`, or the run it was recorded in.
-    pub name: String,
-    /// The outcome that was recorded, where a recording is shown.
+    /// Recorded outcome; none for a live episode.
     pub recorded: Option<Termination>,
 }
 
-/// The world after a control step, at the instants that cameras and sensors look.
+/// State of the world after a control step.
 #[derive(Debug, Clone)]
 pub struct StepState {
     /// Control steps since settling; 0 is the settled initial state.
     pub step: usize,
-    /// Poses of all bodies.
+    /// Poses of all bodies at the instant of the camera images.
     pub visual: VisualState,
-    /// Grip site in the world, m.
+    /// Position of the grip site, world frame, m.
     pub eef: [f64; 3],
-    /// Orientation of the hand, `[x, y, z, w]`.
+    /// Orientation of the hand, world frame, `[x, y, z, w]`.
     pub eef_quat_xyzw: [f64; 4],
     /// Distance between the fingers, m.
     pub gripper_width: f64,
     /// Arm torques of the last physics step, N m.
     pub torque: [f64; 7],
-    /// The action that led here; none at the start.
+    /// Action that led to this state; none at step 0.
     pub action: Option<[f64; 7]>,
-    /// What touches what.
+    /// Contacts with their forces, world frame.
     pub contacts: Vec<Contact>,
     /// Truth of each predicate of the goal.
     pub predicates: Vec<bool>,
-    /// Bits of the whole physical state.
+    /// Hash of the whole physical state.
     pub hash: u64,
-    /// Somebody pulled at something or took the arm before this: no longer a result of the policy.
+    /// True if a person pulled at an object or teleoperated the arm before this step, so that it is no result of the
+    /// policy.
     pub intervened: bool,
 }
 
-impl StepState {
-    /// Simulated time since settling, s.
-    pub fn secs(&self) -> f64 {
-        self.step as f64 / 20.0
-    }
-}
-
-/// A question to the policy and its answer.
+/// A policy query and its answer.
 #[derive(Debug, Clone)]
 pub struct PolicyQuery {
-    /// The step whose images were shown to the policy.
+    /// Control step whose images the policy received.
     pub step: usize,
-    /// Where the time went.
+    /// Latencies by phase.
     pub times: QueryRecord,
-    /// The answer; empty where it was not recorded.
+    /// Answered actions; for a recording, the executed ones.
     pub chunk: Vec<[f64; 7]>,
-    /// Where the chunk takes the hand, m, one point per action; empty where it was not worked out.
+    /// Predicted end-effector positions after each action (world frame, m); empty if they were not computed.
     pub path: Vec<[f64; 3]>,
 }
 
-/// How an episode ended.
+/// End of an episode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Termination {
-    /// All predicates held.
+    /// All predicates of the goal held.
     Success,
     /// The horizon was reached.
     Horizon,
-    /// It could not go on.
+    /// The policy failed.
     Error(String),
 }

@@ -1,28 +1,28 @@
-//! What has happened so far, step by step, and the marks on its timeline.
+//! Trajectory of an episode: states, queries and timeline markers by control step.
 
-use super::{PolicyQuery, StepState, Termination};
+use super::step_state::{PolicyQuery, StepState, Termination};
 use bitvla_sim::Owner;
 use std::sync::Arc;
 
-/// Something worth a mark on the timeline.
+/// Marker on the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
     /// Control step.
     pub step: usize,
-    /// What.
+    /// Kind.
     pub kind: MarkerKind,
 }
 
-/// Kinds of marks.
+/// Kinds of markers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MarkerKind {
-    /// The policy was asked.
+    /// The policy was queried.
     Query,
-    /// The robot began to touch an object or fixture (its instance index).
+    /// The robot came into contact with an object or fixture (its instance index).
     ContactBegin(usize),
-    /// The robot let go of it.
+    /// The robot lost contact with it.
     ContactEnd(usize),
-    /// The gripper was told to close (true) or open.
+    /// The gripper command changed to close (true) or open.
     Gripper(bool),
     /// A predicate (its index) became true or false.
     Predicate(usize, bool),
@@ -30,7 +30,7 @@ pub enum MarkerKind {
     Success,
 }
 
-/// A growing record of one episode.
+/// States, queries and markers of one episode, in order.
 #[derive(Debug, Default, Clone)]
 pub struct Trajectory {
     steps: Vec<Arc<StepState>>,
@@ -40,7 +40,7 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// Adds the next moment. Steps come in order without gaps.
+    /// Appends the state of the next control step, with the markers of what has changed.
     pub fn push(&mut self, step_state: Arc<StepState>) {
         if let Some(before) = self.steps.last().cloned() {
             self.add_change_markers(&before, &step_state);
@@ -48,13 +48,13 @@ impl Trajectory {
         self.steps.push(step_state);
     }
 
-    /// Adds a query.
+    /// Appends a query.
     pub fn push_query(&mut self, query: Arc<PolicyQuery>) {
         self.add_marker(query.step, MarkerKind::Query);
         self.queries.push(query);
     }
 
-    /// Notes how it ended.
+    /// Sets the end of the episode.
     pub fn set_termination(&mut self, termination: Termination) {
         if termination == Termination::Success {
             self.add_marker(self.last(), MarkerKind::Success);
@@ -62,7 +62,7 @@ impl Trajectory {
         self.termination = Some(termination);
     }
 
-    /// Forgets everything after a step.
+    /// Discards everything after a step.
     pub fn truncate_after(&mut self, step: usize) {
         self.steps.truncate(step + 1);
         self.queries.retain(|q| q.step < step);
@@ -73,27 +73,27 @@ impl Trajectory {
         self.termination = None;
     }
 
-    /// The moment after a control step.
+    /// State after a control step.
     pub fn get(&self, step: usize) -> Option<&Arc<StepState>> {
         self.steps.get(step)
     }
 
-    /// All moments, in order.
+    /// All states, in order.
     pub fn steps(&self) -> &[Arc<StepState>] {
         &self.steps
     }
 
-    /// The last step there is; 0 while there is none.
+    /// Number of the last control step; 0 while there is none.
     pub fn last(&self) -> usize {
         self.steps.len().saturating_sub(1)
     }
 
-    /// Whether nothing has been reported yet.
+    /// Returns true while there is no state.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// The query whose chunk is being executed at a step: the last one at or before it.
+    /// Query whose chunk is executed at a step: the last one at or before it.
     pub fn query_at(&self, step: usize) -> Option<&Arc<PolicyQuery>> {
         let after = self.queries.partition_point(|q| q.step <= step);
         self.queries.get(after.checked_sub(1)?)
@@ -104,12 +104,12 @@ impl Trajectory {
         &self.queries
     }
 
-    /// All marks, by step.
+    /// All markers, ordered by step.
     pub fn markers(&self) -> &[Marker] {
         &self.markers
     }
 
-    /// How it ended, if it has.
+    /// End of the episode; none while it runs.
     pub fn termination(&self) -> Option<&Termination> {
         self.termination.as_ref()
     }
@@ -143,7 +143,7 @@ impl Trajectory {
     }
 }
 
-/// Instances that the robot touches.
+/// Instances in contact with the robot, in ascending order.
 fn contacted_instances(step_state: &StepState) -> Vec<usize> {
     let mut instances: Vec<usize> = step_state
         .contacts

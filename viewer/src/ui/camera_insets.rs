@@ -22,11 +22,11 @@ pub struct CameraInsets {
 /// Camera insets of one episode.
 #[derive(Default)]
 struct InsetSlot {
-    painter: Option<SyncCell<CameraImageRenderer>>,
-    /// Episode id and step that were requested last.
+    renderer: Option<SyncCell<CameraImageRenderer>>,
+    /// Episode id and state that were requested last.
     requested: Option<(u64, Arc<StepState>)>,
-    /// Episode id and step that the textures show.
-    shown: Option<(u64, usize)>,
+    /// Episode id and state that the textures show.
+    shown: Option<(u64, Arc<StepState>)>,
     textures: [Option<Texture>; 2],
     failed: Option<String>,
 }
@@ -50,6 +50,20 @@ impl CameraInsets {
         }
     }
 
+    /// Returns true if the textures of every episode show the state at the playhead.
+    pub fn is_current(&self, session: &Session) -> bool {
+        let slots = self.slots.iter().zip(&session.episodes);
+        slots
+            .filter(|(slot, episode)| slot.failed.is_none() && episode.failed.is_none())
+            .all(|(slot, episode)| {
+                let shown = slot.shown.as_ref().filter(|(of, _)| *of == episode.id);
+                let at_playhead = episode.state_at(session.playhead);
+                shown
+                    .zip(at_playhead)
+                    .is_some_and(|((_, a), b)| Arc::ptr_eq(a, b))
+            })
+    }
+
     /// Draws the images of all episodes, each `side` logical pixels high.
     pub fn show(&self, ui: &mut egui::Ui, session: &Session, side: f32) {
         section(ui, "AS THE POLICY GETS IT");
@@ -68,27 +82,27 @@ impl InsetSlot {
         images: &mut Assets<Image>,
         textures: &mut EguiUserTextures,
     ) {
-        let (Some(scene), Some(step_state)) = (episode.scene(), episode.now(at)) else {
+        let (Some(scene), Some(step_state)) = (episode.scene(), episode.state_at(at)) else {
             return;
         };
-        if self.painter.is_none() && self.failed.is_none() {
+        if self.renderer.is_none() && self.failed.is_none() {
             match CameraImageRenderer::start() {
-                Ok(painter) => self.painter = Some(SyncCell::new(painter)),
+                Ok(renderer) => self.renderer = Some(SyncCell::new(renderer)),
                 Err(error) => self.failed = Some(format!("no thread: {error}")),
             }
         }
-        let Some(painter) = &mut self.painter else {
+        let Some(renderer) = &mut self.renderer else {
             return;
         };
-        let painter = painter.get();
+        let renderer = renderer.get();
         let requested = self.requested.as_ref();
         if requested.is_none_or(|(of, m)| *of != episode.id || !Arc::ptr_eq(m, step_state)) {
             self.requested = Some((episode.id, step_state.clone()));
-            painter.request(episode.id, scene, step_state);
+            renderer.request(episode.id, scene, step_state);
         }
-        match painter.take() {
-            Some(Ok(picture)) if picture.scene == episode.id => {
-                self.update_textures(&picture, images, textures);
+        match renderer.take() {
+            Some(Ok(rendered)) if rendered.scene == episode.id => {
+                self.update_textures(&rendered, images, textures);
             }
             Some(Err(error)) => self.failed = Some(error.to_string()),
             _ => {}
@@ -97,13 +111,13 @@ impl InsetSlot {
 
     fn update_textures(
         &mut self,
-        picture: &RenderedImages,
+        rendered: &RenderedImages,
         images: &mut Assets<Image>,
         textures: &mut EguiUserTextures,
     ) {
         self.failed = None;
-        self.shown = Some((picture.scene, picture.step));
-        let views = [&picture.images.agentview, &picture.images.wrist];
+        self.shown = Some((rendered.scene, rendered.step_state.clone()));
+        let views = [&rendered.images.agentview, &rendered.images.wrist];
         for (texture, frame) in self.textures.iter_mut().zip(views) {
             let size = UVec2::new(frame.width as u32, frame.height as u32);
             if let Some(texture) = texture.as_ref().filter(|t| t.size == size)
@@ -127,7 +141,8 @@ impl InsetSlot {
     }
 
     fn show(&self, ui: &mut egui::Ui, episode: &EpisodePlayback, index: Option<usize>, side: f32) {
-        let shown = self.shown.filter(|(of, _)| *of == episode.id);
+        let shown = self.shown.as_ref();
+        let shown = shown.filter(|(of, _)| *of == episode.id);
         let (row, _) = ui.allocate_exact_size(
             vec2(2.0 * side + ui.spacing().item_spacing.x, side + 17.0),
             Sense::hover(),
@@ -168,9 +183,9 @@ impl InsetSlot {
                 at.x = name.right() + 6.0;
             }
             painter.text(at, Align2::LEFT_CENTER, name, small.clone(), WEAK);
-            if let (Some((_, step)), 1) = (shown, place) {
+            if let (Some((_, state)), 1) = (shown, place) {
                 let at = pos2(rect.right(), rect.bottom() + 9.0);
-                let text = format!("step {step}");
+                let text = format!("step {}", state.step);
                 let mono = FontId::monospace(11.0);
                 painter.text(at, Align2::RIGHT_CENTER, text, mono, WEAK);
             }

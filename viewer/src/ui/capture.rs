@@ -1,21 +1,18 @@
 //! Screenshots and clips of the window. Files are written by threads, so that a slow or full disk does not block
 //! drawing; errors are shown as toasts.
 
-use super::UiState;
 use super::clip::Clip;
 use super::labels::file_stem;
+use super::output_file::{create_unused, path_or_remove};
+use super::state::UiState;
 use super::toast::Toast;
-use crate::app::ViewerSettings;
+use crate::resources::ViewerSettings;
 use crate::session::Session;
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-
-/// Number of file names tried before giving up.
-const TRIES: usize = 1000;
 
 /// Takes requested screenshots and clip frames, at most one per drawn frame.
 pub fn take_captures(
@@ -97,56 +94,4 @@ fn write(image: Image, dir: &Path, stem: &str) -> Result<PathBuf, String> {
         .map_err(|e| e.to_string())
         .and_then(|()| file.flush().map_err(|e| e.to_string()));
     path_or_remove(written, path)
-}
-
-/// Returns the path of a completely written file; removes an incomplete one.
-pub fn path_or_remove(written: Result<(), String>, path: PathBuf) -> Result<PathBuf, String> {
-    match written {
-        Ok(()) => Ok(path),
-        Err(reason) => {
-            let removed = std::fs::remove_file(&path);
-            let left = if removed.is_ok() {
-                ""
-            } else {
-                " (a broken file is left)"
-            };
-            Err(format!("cannot write {}: {reason}{left}", path.display()))
-        }
-    }
-}
-
-/// Creates a new file with an unused name: `stem.extension`, else `stem_2.ending` and so on.
-pub fn create_unused(dir: &Path, stem: &str, extension: &str) -> Result<(File, PathBuf), String> {
-    for number in 1..=TRIES {
-        let name = if number == 1 {
-            format!("{stem}.{extension}")
-        } else {
-            format!("{stem}_{number}.{extension}")
-        };
-        let path = dir.join(name);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((file, path)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(format!("cannot write {}: {error}", path.display())),
-        }
-    }
-    Err(format!("{} has {TRIES} files of that name", dir.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::create_unused;
-
-    #[test]
-    fn no_file_is_ever_overwritten() {
-        let dir = std::env::temp_dir().join(format!("desk-capture-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let (_, first) = create_unused(&dir, "shot", "png").unwrap();
-        std::fs::write(&first, b"mine").unwrap();
-        let (_, second) = create_unused(&dir, "shot", "png").unwrap();
-        assert_eq!(std::fs::read(&first).unwrap(), b"mine");
-        assert!(second.ends_with("shot_2.png"));
-        assert!(create_unused(&dir.join("no/such/folder"), "shot", "png").is_err());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 }

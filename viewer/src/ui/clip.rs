@@ -1,6 +1,6 @@
 //! Clips of the window: frames at 10 Hz, encoded as an animated GIF by a thread.
 
-use super::capture::{create_unused, path_or_remove};
+use super::output_file::{create_unused, path_or_remove};
 use super::toast::Toast;
 use bevy::prelude::Image;
 use image::codecs::gif::{GifEncoder, Repeat};
@@ -53,7 +53,7 @@ impl Clip {
     /// Creates the file and starts the encoder thread.
     ///
     /// # Errors
-    /// When the file or the thread cannot be created.
+    /// If the file or the thread cannot be created.
     pub fn begin(dir: &Path, stem: &str, toasts: Sender<Toast>) -> Result<Clip, String> {
         let (file, path) = create_unused(dir, stem, "gif")?;
         let (send, frames) = sync_channel(QUEUE_LENGTH);

@@ -2,7 +2,7 @@
 
 use super::icons::{Icon, paint};
 use super::theme::{BAD, BUTTON, CARE, GOOD, TEXT, WEAK, WELL, episode_colour, section};
-use crate::session::{Session, SessionMode};
+use crate::session::{Session, SessionMode, paired_records};
 use bevy_egui::egui::{
     Align2, Color32, ComboBox, CornerRadius, FontId, Frame, Response, ScrollArea, Sense, Ui, pos2,
     vec2,
@@ -50,7 +50,7 @@ impl EpisodeList {
             return;
         }
         self.loaded = true;
-        self.rows = session.rows();
+        self.rows = paired_records(&session.runs);
         self.tasks = self.rows.iter().map(|(row, _)| row.task).collect();
         self.tasks.dedup();
         self.apply_filters();

@@ -18,7 +18,7 @@ pub fn show(ui: &mut Ui, session: &Session) {
             let mut all = true;
             for (place, episode) in session.episodes.iter().enumerate() {
                 let holds = episode
-                    .now(session.playhead)
+                    .state_at(session.playhead)
                     .and_then(|m| m.predicates.get(index).copied());
                 let (icon, colour) = match holds {
                     Some(true) => (Icon::Check, GOOD),

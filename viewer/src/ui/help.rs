@@ -1,7 +1,7 @@
 //! Help window: key bindings and mouse actions.
 
 use super::theme::{TEXT, WEAK, key_cap, section};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use bevy_egui::egui::{Align2, Context, Grid, RichText, Ui, Window, vec2};
 
 /// Keys and their action.
@@ -31,8 +31,8 @@ const SHOWN: &[KeyBinding] = &[
     (&["F"], "view as at the start"),
 ];
 
-const DRIVING: &[KeyBinding] = &[
-    (&["K"], "take the arm, give it back"),
+const TELEOPERATION: &[KeyBinding] = &[
+    (&["K"], "teleoperation on, off"),
     (&["W", "S"], "forward, back"),
     (&["A", "D"], "left, right"),
     (&["E", "Q"], "up, down"),
@@ -54,7 +54,7 @@ const REST: &[KeyBinding] = &[
     (&["F12"], "picture of the window"),
     (&["F10"], "begin, end a clip"),
     (&["F1", "H"], "this help"),
-    (&["Esc"], "close help, give the arm back"),
+    (&["Esc"], "close help, end teleoperation"),
     (&["Ctrl", "Q"], "leave"),
 ];
 
@@ -73,12 +73,12 @@ pub fn show(ctx: &Context, layers: &mut VisibleLayers) {
             ui.horizontal_top(|ui| {
                 column(ui, "left", &[("TIME", TIME), ("MOUSE", MOUSE), ("ELSE", REST)]);
                 ui.add_space(26.0);
-                column(ui, "right", &[("SHOW", SHOWN), ("DRIVING THE ARM", DRIVING)]);
+                column(ui, "right", &[("SHOW", SHOWN), ("TELEOPERATION", TELEOPERATION)]);
             });
             ui.add_space(6.0);
             ui.label(
                 RichText::new(
-                    "Whoever pulls or drives makes a play of his own: from there on it is marked as no result.",
+                    "After an intervention (pulling at an object, teleoperation) an episode is marked as no result of the policy.",
                 )
                 .color(WEAK),
             );

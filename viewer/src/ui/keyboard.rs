@@ -2,9 +2,10 @@
 //! their position (physical key), so that they form a block on every layout.
 
 use super::episode_list::resume_if_ended;
+use super::layer_toggles::LAYER_TOGGLES;
+use super::state::{Tab, UiState};
 use super::transport::{next_speed, restart, toggle};
-use super::{Tab, UiState, layer_toggles::LAYER_TOGGLES};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use crate::session::Session;
 use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyboardInput};

@@ -58,7 +58,7 @@ pub fn status_label(session: &Session, episode: &EpisodePlayback) -> StatusLabel
             details: reason.clone(),
             ..say(format!("{prefix}error"), BAD)
         },
-        None if session.teleoperating => say("you drive".into(), CARE),
+        None if session.teleoperating => say("teleoperation".into(), CARE),
         None if session.mode == SessionMode::Live && !session.playing => say("paused".into(), WEAK),
         None => say("running".into(), ACCENT),
     }

@@ -1,7 +1,7 @@
 //! Toggles of the visible layers in the left panel, each with its key.
 
 use super::theme::{ACCENT, BUTTON, LINE, STRONG, TEXT, WEAK, section};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use bevy_egui::egui::{Align2, CornerRadius, FontId, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
 /// Key, name, tooltip and accessor of a layer.

@@ -1,10 +1,11 @@
 //! Left panel: the episode list of loaded runs or the selection of a live episode, above the layer toggles.
 
+use super::layer_toggles;
 use super::selection_panel::policy_combo;
+use super::state::{Tab, UiState};
 use super::theme::{self, WEAK};
 use super::toast::Toast;
-use super::{Tab, UiState, layer_toggles};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use crate::session::{Session, SessionMode};
 use bevy_egui::egui::{Button, Panel, RichText, Ui, vec2};
 

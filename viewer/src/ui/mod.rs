@@ -16,10 +16,12 @@ mod labels;
 mod layer_toggles;
 mod left_panel;
 mod markers;
+mod output_file;
 mod overlay;
 mod plots;
 mod right_panel;
 mod selection_panel;
+mod state;
 mod teleoperation;
 mod theme;
 mod timeline;
@@ -27,12 +29,12 @@ mod toast;
 mod top_bar;
 mod transport;
 
-use crate::app::{UpdateSet, ViewportArea, VisibleLayers};
+use crate::resources::{DisplayedParts, UpdateSet, ViewportArea, VisibleLayers};
 use crate::session::Session;
 use bevy::prelude::*;
 use bevy_egui::egui::{self, LayerId, UiBuilder};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, EguiUserTextures};
-use std::thread::JoinHandle;
+use state::UiState;
 use transport::UiRequest;
 
 /// Bevy plugin of the user interface.
@@ -55,74 +57,32 @@ impl Plugin for UiPlugin {
     }
 }
 
-/// Tab of the left panel, shown when runs are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Tab {
-    #[default]
-    Episodes,
-    Live,
-}
-
-/// State of the user interface that persists between frames.
-#[derive(Resource, Default)]
-struct UiState {
-    theme_applied: bool,
-    /// True while a text field has keyboard focus.
-    typing: bool,
-    tab: Tab,
-    selection_panel: selection_panel::SelectionPanel,
-    episode_list: episode_list::EpisodeList,
-    camera_insets: camera_insets::CameraInsets,
-    plots: plots::Plots,
-    teleoperation: teleoperation::KeyboardTeleop,
-    toasts: toast::Toasts,
-    screenshot_requested: bool,
-    clip_toggle_requested: bool,
-    clip: Option<clip::Clip>,
-    /// Encoder threads that are still writing a clip.
-    clip_writers: Vec<JoinHandle<()>>,
-}
-
-impl UiState {
-    fn finish_clip(&mut self, clip: clip::Clip) {
-        self.clip_writers.retain(|thread| !thread.is_finished());
-        self.clip_writers.push(clip.end());
-    }
-}
-
-impl Drop for UiState {
-    /// Waits for clips that are still being written.
-    fn drop(&mut self) {
-        if let Some(clip) = self.clip.take() {
-            self.finish_clip(clip);
-        }
-        for thread in self.clip_writers.drain(..) {
-            // The message of a panic is on standard error.
-            let _ = thread.join();
-        }
-    }
-}
-
+/// Updates the camera insets to the state at the playhead.
 fn refresh_insets(
     mut ui_state: ResMut<UiState>,
+    mut parts: ResMut<DisplayedParts>,
     session: Res<Session>,
     layers: Res<VisibleLayers>,
     mut images: ResMut<Assets<Image>>,
     mut textures: ResMut<EguiUserTextures>,
 ) {
-    if layers.insets && layers.panels {
+    let visible = layers.insets && layers.panels;
+    if visible {
         ui_state
             .camera_insets
             .refresh(&session, &mut images, &mut textures);
     }
+    parts.insets_current = !visible || ui_state.camera_insets.is_current(&session);
 }
 
+/// Draws all panels.
 fn draw(
     mut contexts: EguiContexts,
     mut ui_state: ResMut<UiState>,
     mut session: ResMut<Session>,
     mut layers: ResMut<VisibleLayers>,
     mut viewport_area: ResMut<ViewportArea>,
+    mut parts: ResMut<DisplayedParts>,
 ) -> Result {
     let ctx = contexts.ctx_mut()?.clone();
     let (ui_state, session, layers) = (&mut *ui_state, &mut *session, &mut *layers);
@@ -132,7 +92,7 @@ fn draw(
     }
     let mut ui = egui::Ui::new(
         ctx.clone(),
-        "desk".into(),
+        "panels".into(),
         UiBuilder::new()
             .layer_id(LayerId::background())
             .max_rect(ctx.viewport_rect()),
@@ -161,6 +121,9 @@ fn draw(
     ui_state.toasts.show(&ctx, free);
     let next = overlay::show(&ctx, free, session, &ui_state.teleoperation);
     viewport_area.set_if_neq(next);
+    parts.toast_visible = ui_state.toasts.is_visible();
+    parts.clip_open = ui_state.clip_open();
+    parts.files_written = ui_state.toasts.done();
     ui_state.typing = ctx.text_edit_focused();
     if !ui_state.typing {
         // Keys are handled by the key bindings, not by the button that was clicked last.

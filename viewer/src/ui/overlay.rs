@@ -3,7 +3,7 @@
 use super::labels::status_label;
 use super::teleoperation::{KeyboardTeleop, key_hints};
 use super::theme::{BAD, CARE, LINE, PANEL, STRONG, TEXT, WEAK, episode_colour};
-use crate::app::ViewportArea;
+use crate::resources::ViewportArea;
 use crate::session::{EpisodePlayback, Session, SessionMode};
 use bevy::math::Vec2;
 use bevy_egui::egui::{

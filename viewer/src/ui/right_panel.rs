@@ -3,7 +3,7 @@
 use super::camera_insets::CameraInsets;
 use super::plots::Plots;
 use super::{goal_predicates, theme, timeline};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use crate::session::Session;
 use bevy_egui::egui::{Panel, ScrollArea, Ui};
 

@@ -84,8 +84,8 @@ impl KeyboardTeleop {
 /// Two lines that explain the keys.
 pub fn key_hints() -> [&'static str; 2] {
     [
-        "You drive.  W S forward, back    A D left, right    E Q up, down    G gripper    Shift slow",
-        "Turn about x: L J    about y: I M    about z: U O        Esc or K gives the arm back",
+        "Teleoperation.  W S forward, back    A D left, right    E Q up, down    G gripper    Shift slow",
+        "Turn about x: L J    about y: I M    about z: U O        Esc or K returns control",
     ]
 }
 

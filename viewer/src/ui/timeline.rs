@@ -188,7 +188,7 @@ fn hover(ui: &Ui, response: &Response, session: &Session, time_axis: &TimeAxis, 
     .show(|ui| {
         ui.style_mut().wrap_mode = Some(TextWrapMode::Extend);
         ui.spacing_mut().item_spacing.y = 2.0;
-        let secs = step / crate::session::CONTROL_HZ;
+        let secs = step / crate::playback::CONTROL_HZ;
         ui.monospace(format!("step {step:.0}   {secs:.2} s"));
         for (word, diverged) in transport::divergences(session) {
             if (time_axis.x(diverged as f64) - at.x).abs() <= HOVER_DISTANCE {

@@ -23,6 +23,8 @@ pub struct Toasts {
     messages_tx: Sender<Toast>,
     messages_rx: SyncCell<Receiver<Toast>>,
     shown: Vec<(Toast, Instant)>,
+    /// Number of confirmations so far.
+    done: usize,
 }
 
 impl Default for Toasts {
@@ -32,6 +34,7 @@ impl Default for Toasts {
             messages_tx,
             messages_rx: SyncCell::new(messages_rx),
             shown: Vec::new(),
+            done: 0,
         }
     }
 }
@@ -47,11 +50,24 @@ impl Toasts {
         self.shown.push((toast, Instant::now()));
     }
 
+    /// Number of confirmations so far: screenshots and clips that were written.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Returns true while a message is displayed.
+    pub fn is_visible(&self) -> bool {
+        !self.shown.is_empty()
+    }
+
     /// Draws the messages at the bottom of `within`.
     pub fn show(&mut self, ctx: &Context, within: Rect) {
         let messages_rx = self.messages_rx.get();
         let now = Instant::now();
+        let before = self.shown.len();
         self.shown.extend(messages_rx.try_iter().map(|t| (t, now)));
+        let new = self.shown.iter().skip(before);
+        self.done += new.filter(|(t, _)| matches!(t, Toast::Done(_))).count();
         self.shown.retain(|(toast, since)| {
             let stays = match toast {
                 Toast::Done(_) => 5,

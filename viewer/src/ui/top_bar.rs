@@ -65,8 +65,8 @@ fn badges(ui: &mut Ui, session: &Session, episode: &EpisodePlayback) {
 
 fn intervention_badge(ui: &mut Ui, session: &Session) {
     if session.intervened() {
-        theme::badge(ui, "hands on: not a result", CARE).on_hover_text(
-            "Somebody pulled at an object or took the arm before this step, so what follows says nothing about the \
+        theme::badge(ui, "intervention: not a result", CARE).on_hover_text(
+            "A person pulled at an object or teleoperated the arm before this step: from there on it is no result of the \
              policy.",
         );
     }
@@ -103,7 +103,7 @@ fn position(ui: &mut Ui, session: &Session) {
         .text("     step")
         .number(&format!("{step:>4.0}"))
         .text("   ")
-        .number(&format!("{:>6.2} s", step / crate::session::CONTROL_HZ));
+        .number(&format!("{:>6.2} s", step / crate::playback::CONTROL_HZ));
     ui.add(Label::new(line.job()).truncate());
     if session.mode == SessionMode::Compare {
         intervention_badge(ui, session);

@@ -165,9 +165,9 @@ fn episode_buttons(ui: &mut Ui, session: &mut Session) {
     }
     let live = session.mode == SessionMode::Live;
     let tip = match (live, session.teleoperating) {
-        (true, true) => "Give the arm back to the policy (K)",
-        (true, false) => "Take the arm: drive it with keys (K)",
-        (false, _) => "Only a live episode can be driven (C makes a recorded one live)",
+        (true, true) => "Return control to the policy (K)",
+        (true, false) => "Teleoperation: move the arm with keys (K)",
+        (false, _) => "Only a live episode can be teleoperated (C continues a recording live)",
     };
     if icon_button(ui, Icon::Hand, session.teleoperating, live, tip).clicked() {
         session.set_teleoperation(!session.teleoperating);

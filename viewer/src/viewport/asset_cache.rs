@@ -3,6 +3,7 @@
 
 use super::materials::{self, MaterialHandle};
 use super::simple_material::SimpleMaterial;
+use crate::warnings::warn_once;
 use bevy::asset::RenderAssetUsages;
 use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
@@ -75,9 +76,13 @@ impl AssetCache {
         if let Some(found) = find(&mut self.meshes, self.scene, is) {
             return found;
         }
-        let value = Shape::of_shape(shape, metric)
-            .ok()
-            .and_then(|shape| upload_mesh(stores.meshes, shape));
+        let value = match Shape::of_shape(shape, metric) {
+            Ok(mesh) => upload_mesh(stores.meshes, mesh),
+            Err(error) => {
+                warn_once(&format!("a shape is missing in the 3D view: {error}"));
+                None
+            }
+        };
         self.meshes.push(CacheEntry {
             key: (shape.clone(), metric),
             value: value.clone(),
@@ -122,10 +127,17 @@ impl AssetCache {
         if let Some(found) = find(&mut self.images, self.scene, |t| *t == key) {
             return found;
         }
-        let value = TextureImage::new(desc)
-            .ok()
-            .and_then(|texture| materials::image(texture, if stores.fine { 16 } else { 1 }))
-            .map(|image| stores.images.add(image));
+        let anisotropy = if stores.fine { 16 } else { 1 };
+        let image = TextureImage::new(desc)
+            .map_err(|error| error.to_string())
+            .and_then(|texture| materials::image(texture, anisotropy));
+        let value = match image {
+            Ok(image) => Some(stores.images.add(image)),
+            Err(error) => {
+                warn_once(&format!("a texture is missing in the 3D view: {error}"));
+                None
+            }
+        };
         self.images.push(CacheEntry {
             key,
             value: value.clone(),
@@ -135,6 +147,7 @@ impl AssetCache {
     }
 }
 
+/// Uploads a mesh; none if it is empty, which needs no drawing.
 fn upload_mesh(meshes: &mut Assets<Mesh>, shape: Shape) -> Option<CachedMesh> {
     let first = Vec3::from(*shape.positions.first()?);
     let (mut low, mut high) = (first, first);

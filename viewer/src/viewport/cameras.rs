@@ -4,7 +4,8 @@
 use super::orbit_camera::{FIELD_OF_VIEW, OrbitCamera};
 use super::spawned_scene::SpawnedScenes;
 use super::transforms::{MAX_VIEWS, offset};
-use crate::app::{ViewerSettings, ViewportArea};
+use super::view_camera::ViewCamera;
+use crate::resources::{DisplayedParts, ViewerSettings, ViewportArea};
 use crate::session::{Session, SessionMode};
 use bevy::camera::visibility::RenderLayers;
 use bevy::camera::{CameraOutputMode, MsaaWriteback, Viewport};
@@ -18,30 +19,6 @@ use bevy_egui::{EguiGlobalSettings, EguiPrimaryContextPass, PrimaryEguiContext};
 const CLEAR_COLOUR: Color = Color::srgb(0.16, 0.17, 0.185);
 /// Gap between two views, logical pixels.
 const GAP: f32 = 3.0;
-
-/// A camera of a place, and from where it looks at present.
-#[derive(Component, Debug, Clone)]
-pub(super) struct ViewCamera {
-    /// Which place.
-    pub slot: usize,
-    /// Where it is, in the frame of the simulation.
-    pub at: Vec3,
-    /// How it is turned: it looks along -z, up is y.
-    pub rotation: Quat,
-    /// Its part of the window, logical pixels; none while it draws nothing.
-    pub viewport_rect: Option<Rect>,
-}
-
-impl ViewCamera {
-    /// Direction of the ray through a point of the window, of length one along the line of sight.
-    pub(super) fn ray(&self, cursor: Vec2) -> Option<Vec3> {
-        let viewport_rect = self.viewport_rect?;
-        let half = 0.5 * viewport_rect.size();
-        let tan = (0.5 * FIELD_OF_VIEW).tan() / half.y;
-        let off = (cursor - viewport_rect.center()) * tan;
-        Some(self.rotation * Vec3::new(off.x, -off.y, -1.0))
-    }
-}
 
 /// 2D camera of the panels.
 #[derive(Component)]
@@ -159,11 +136,16 @@ pub(super) fn update_cameras(
     window: Query<&Window, With<PrimaryWindow>>,
     mut cameras: Query<(&mut ViewCamera, &mut Camera, &mut Transform), Without<UiCamera>>,
     mut ui_camera: Query<&mut Camera, With<UiCamera>>,
+    mut parts: ResMut<DisplayedParts>,
 ) {
     if let Some(scene) = scenes.0.iter().flatten().next() {
         orbit.set_scene(&scene.scene);
     }
     let pose = orbit.ease(time.delta_secs());
+    parts.camera_moving = orbit.is_moving();
+    parts.step = session.playhead as usize;
+    parts.scenes_spawned =
+        (0..session.episodes.len()).all(|slot| scenes.of(&session, slot).is_some());
     let Ok(window) = window.single() else {
         return;
     };
@@ -241,18 +223,5 @@ mod tests {
         let right = viewport_rect(Rect::new(0.0, 0.0, 100.0, 50.0), 1, true);
         assert_eq!(right, Some(Rect::new(51.5, 0.0, 100.0, 50.0)));
         assert_eq!(viewport_rect(area, 1, false), None);
-    }
-
-    #[test]
-    fn the_middle_of_the_picture_is_straight_ahead() {
-        let view_camera = ViewCamera {
-            slot: 0,
-            at: Vec3::ZERO,
-            rotation: Quat::IDENTITY,
-            viewport_rect: Some(Rect::new(100.0, 0.0, 300.0, 100.0)),
-        };
-        assert_eq!(view_camera.ray(Vec2::new(200.0, 50.0)), Some(Vec3::NEG_Z));
-        let top = view_camera.ray(Vec2::new(200.0, 0.0)).expect("it draws");
-        assert!((top.y - (0.5 * FIELD_OF_VIEW).tan()).abs() < 1e-5);
     }
 }

@@ -5,7 +5,7 @@ use super::gizmo_shapes;
 use super::picking::{Pick, PointerState};
 use super::spawned_scene::SpawnedScenes;
 use super::transforms::{MAX_VIEWS, offset};
-use crate::app::VisibleLayers;
+use crate::resources::VisibleLayers;
 use crate::session::Session;
 use bevy::camera::visibility::RenderLayers;
 use bevy::gizmos::GizmoAsset;

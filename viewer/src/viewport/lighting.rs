@@ -3,10 +3,10 @@
 //! Bevy fits shadow cascades to the view frustum. Here one shadow map is fitted to the workspace instead: it is sharper
 //! than cascades over the whole view, and shadows do not flicker while the camera moves.
 
-use super::cameras::ViewCamera;
-use super::spawned_scene::{SpawnedScenes, workspace};
-use super::transforms::offset;
-use crate::app::ViewerSettings;
+use super::spawned_scene::SpawnedScenes;
+use super::transforms::{offset, workspace};
+use super::view_camera::ViewCamera;
+use crate::resources::ViewerSettings;
 use bevy::light::cascade::Cascade;
 use bevy::light::{
     CascadeShadowConfig, Cascades, DirectionalLightShadowMap, GlobalAmbientLight,

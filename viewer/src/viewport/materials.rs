@@ -67,15 +67,18 @@ fn roughness(desc: &MaterialDesc) -> f32 {
     (2.0 / (exponent + 2.0)).powf(0.25).clamp(0.3, 0.95)
 }
 
-/// Builds an image with mipmaps from the levels that are complete; none if not even the first one is.
-pub(super) fn image(texture: TextureImage, anisotropy: u16) -> Option<Image> {
+/// Builds an image with mipmaps from the levels that are complete.
+///
+/// # Errors
+/// If not even the first level is complete.
+pub(super) fn image(texture: TextureImage, anisotropy: u16) -> Result<Image, String> {
     let TextureImage {
         width,
         height,
         levels,
         mut rgba,
     } = texture;
-    let texel = FORMAT.pixel_size().ok()?;
+    let texel = FORMAT.pixel_size().map_err(|e| e.to_string())?;
     let mut complete = 0;
     let mut bytes = 0;
     for level in 0..levels {
@@ -90,7 +93,10 @@ pub(super) fn image(texture: TextureImage, anisotropy: u16) -> Option<Image> {
         }
     }
     if complete == 0 {
-        return None;
+        return Err(format!(
+            "{} bytes are too few for {width}x{height} texels",
+            rgba.len()
+        ));
     }
     rgba.truncate(bytes);
     let size = Extent3d {
@@ -115,7 +121,7 @@ pub(super) fn image(texture: TextureImage, anisotropy: u16) -> Option<Image> {
         anisotropy_clamp: anisotropy,
         ..default()
     });
-    Some(image)
+    Ok(image)
 }
 
 #[cfg(test)]
@@ -130,7 +136,11 @@ mod tests {
             levels,
             rgba: vec![0; bytes],
         };
-        let count = |t| image(t, 1).map(|i| i.texture_descriptor.mip_level_count);
+        let count = |t| {
+            image(t, 1)
+                .ok()
+                .map(|i| i.texture_descriptor.mip_level_count)
+        };
         assert_eq!(count(texture(3, 4 * (8 + 2 + 1))), Some(3));
         assert_eq!(count(texture(3, 4 * (8 + 2))), Some(2));
         assert_eq!(count(texture(9, 4 * (8 + 2 + 1 + 1))), Some(3));

@@ -17,8 +17,9 @@ mod picking;
 mod simple_material;
 mod spawned_scene;
 mod transforms;
+mod view_camera;
 
-use crate::app::{UpdateSet, ViewerSettings};
+use crate::resources::{UpdateSet, ViewerSettings};
 use bevy::prelude::*;
 
 /// Bevy plugin of the viewport.

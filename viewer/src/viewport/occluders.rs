@@ -1,7 +1,7 @@
 //! Occluders: walls and furniture around the workspace are hidden while the camera is behind them, so that the
 //! workspace is visible from every side.
 
-use super::cameras::ViewCamera;
+use super::view_camera::ViewCamera;
 use bevy::prelude::*;
 
 /// Shapes nearer to the centre of the workspace are never hidden, m.

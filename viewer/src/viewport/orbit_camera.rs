@@ -1,7 +1,6 @@
 //! Orbit camera: focus point, yaw, pitch and distance, eased towards a target pose. All views share it.
 
-use super::spawned_scene::workspace;
-use super::transforms::{transform, vec3};
+use super::transforms::{transform, vec3, workspace};
 use bevy::prelude::*;
 use bitvla_sim::{SceneDesc, isometry};
 use std::f32::consts::{PI, TAU};
@@ -136,8 +135,8 @@ impl OrbitCamera {
     /// Moves the focus by a mouse motion in a view of a height, logical pixels.
     pub(super) fn pan(&mut self, by: Vec2, height: f32) {
         let scale = 2.0 * self.now.distance * (0.5 * FIELD_OF_VIEW).tan() / height.max(1.0);
-        let eye = self.now.camera_transform(MIN_ASPECT);
-        let shift = eye.up() * by.y - eye.right() * by.x;
+        let camera = self.now.camera_transform(MIN_ASPECT);
+        let shift = camera.up() * by.y - camera.right() * by.x;
         self.target.focus += shift * scale;
         self.target = self.target.clamped(self.workspace);
     }
@@ -146,6 +145,11 @@ impl OrbitCamera {
     pub(super) fn zoom(&mut self, notches: f32) {
         self.target.distance *= 0.88f32.powf(notches.clamp(-10.0, 10.0));
         self.target = self.target.clamped(self.workspace);
+    }
+
+    /// Returns true while the pose differs from the target.
+    pub(super) fn is_moving(&self) -> bool {
+        self.now != self.target
     }
 
     /// Moves towards the target for `secs` seconds and returns the present pose.
@@ -207,12 +211,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_eye_looks_at_the_focus() {
+    fn the_camera_looks_at_the_focus() {
         let view = OrbitCamera::default().now;
-        let eye = view.camera_transform(1.6);
-        let to = (view.focus - eye.translation).normalize();
-        assert!((eye.forward().as_vec3() - to).length() < 1e-5);
-        assert!((eye.translation.distance(view.focus) - view.distance).abs() < 1e-4);
+        let camera = view.camera_transform(1.6);
+        let to = (view.focus - camera.translation).normalize();
+        assert!((camera.forward().as_vec3() - to).length() < 1e-5);
+        assert!((camera.translation.distance(view.focus) - view.distance).abs() < 1e-4);
         // A vertical view has no up direction and is excluded by the pitch range.
         let mut orbit = OrbitCamera::default();
         orbit.rotate(Vec2::new(0.0, 1e6));

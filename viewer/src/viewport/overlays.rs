@@ -3,8 +3,8 @@
 use super::materials::MaterialHandle;
 use super::simple_material::{OVERLAY_DEPTH_BIAS, SimpleMaterial};
 use super::transforms::transform;
-use crate::app::{ViewerSettings, VisibleLayers};
 use crate::playback::GoalRegion;
+use crate::resources::{ViewerSettings, VisibleLayers};
 use crate::session::Session;
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
@@ -108,7 +108,7 @@ fn holds(session: &Session, slot: usize, predicate: usize) -> bool {
     let step_state = session
         .episodes
         .get(slot)
-        .and_then(|p| p.now(session.playhead));
+        .and_then(|p| p.state_at(session.playhead));
     step_state.is_some_and(|m| m.predicates.get(predicate) == Some(&true))
 }
 

@@ -1,12 +1,12 @@
 //! Pointer input of the viewport: rotate, pan, zoom, camera presets, and picking objects in a live episode.
 
-use super::cameras::ViewCamera;
 use super::orbit_camera::OrbitCamera;
 use super::pick_anchor::anchor;
 use super::spawned_scene::SpawnedScenes;
 use super::transforms::{array, vec3};
-use crate::app::ViewportArea;
+use super::view_camera::ViewCamera;
 use crate::playback::Command;
+use crate::resources::ViewportArea;
 use crate::session::{EpisodePlayback, Session, SessionMode};
 use bevy::input::mouse::{AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::prelude::*;
@@ -201,7 +201,7 @@ fn update_pick(
         Some(depth) => depth,
         None => {
             if let Some((scene, episode)) = scenes.of(session, 0)
-                && let Some(step_state) = episode.now(session.playhead)
+                && let Some(step_state) = episode.state_at(session.playhead)
             {
                 pick.anchor = anchor(scene, step_state, point);
             }

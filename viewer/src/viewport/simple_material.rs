@@ -23,7 +23,7 @@ pub(super) struct SimpleMaterial {
     #[uniform(0)]
     emission: Vec4,
     #[uniform(0)]
-    shape: Vec4,
+    repeat_and_gloss: Vec4,
     #[texture(1)]
     #[sampler(2)]
     texture: Option<Handle<Image>>,
@@ -46,7 +46,7 @@ impl From<&SimpleMaterial> for SimpleMaterialKey {
     fn from(material: &SimpleMaterial) -> SimpleMaterialKey {
         SimpleMaterialKey {
             textured: material.texture.is_some(),
-            glossy: material.shape.z > 0.0,
+            glossy: material.repeat_and_gloss.z > 0.0,
             unlit: material.unlit,
             overlay: material.overlay,
         }
@@ -65,7 +65,7 @@ impl SimpleMaterial {
         SimpleMaterial {
             color: Color::srgba(r, g, b, desc.alpha as f32).to_linear(),
             emission: Vec4::new(emission.red, emission.green, emission.blue, exponent),
-            shape: Vec4::new(u, v, 0.35 * desc.specular.clamp(0.0, 1.0) as f32, 0.0),
+            repeat_and_gloss: Vec4::new(u, v, 0.35 * desc.specular.clamp(0.0, 1.0) as f32, 0.0),
             texture,
             unlit: false,
             blend: desc.alpha < 0.999,
@@ -78,7 +78,7 @@ impl SimpleMaterial {
         SimpleMaterial {
             color: color.into(),
             emission: Vec4::W,
-            shape: Vec4::ZERO,
+            repeat_and_gloss: Vec4::ZERO,
             texture: None,
             unlit,
             blend: true,

@@ -12,7 +12,7 @@ struct SimpleMaterial {
     // Emission (rgb) and specular exponent (w).
     emission: vec4<f32>,
     // Texture repeat (xy) and specular strength (z).
-    shape: vec4<f32>,
+    repeat_and_gloss: vec4<f32>,
 }
 
 @group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> material: SimpleMaterial;
@@ -64,7 +64,7 @@ fn lit(at: vec3<f32>, normal: vec3<f32>) -> f32 {
 fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     var color = material.color;
 #ifdef TEXTURED
-    color *= textureSample(color_texture, color_sampler, in.uv * material.shape.xy);
+    color *= textureSample(color_texture, color_sampler, in.uv * material.repeat_and_gloss.xy);
 #endif
 #ifdef UNLIT
     return color;
@@ -80,7 +80,7 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
         light += KEY_LIGHT * (lambert * arrives);
 #ifdef GLOSSY
         let half_way = max(dot(normal, normalize(eye + toward)), 0.0);
-        shine = material.shape.z * arrives * pow(half_way, material.emission.w);
+        shine = material.repeat_and_gloss.z * arrives * pow(half_way, material.emission.w);
 #endif
     }
     let sum = color.rgb * light + material.emission.rgb + vec3<f32>(shine);

@@ -4,9 +4,10 @@ use super::asset_cache::{AssetCache, AssetStores, CachedMesh};
 use super::occluders::Occluder;
 use super::overlays::{CollisionShape, OverlayMaterials};
 use super::simple_material::SimpleMaterial;
-use super::transforms::{MAX_VIEWS, interpolate_pose, offset, transform, vec3};
-use crate::app::ViewerSettings;
+use super::transforms::{MAX_VIEWS, interpolate_pose, offset, transform, workspace};
+use crate::resources::ViewerSettings;
 use crate::session::{EpisodePlayback, Session};
+use crate::warnings::warn_once;
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 use bitvla_sim::{BodyRef, Owner, SceneDesc, VisualDesc, isometry};
@@ -45,11 +46,6 @@ impl SpawnedScenes {
         let episode = session.episodes.get(slot)?;
         (episode.id == spawned.episode).then_some((spawned, episode))
     }
-}
-
-/// Centre of the workspace in the frame of the simulation, m.
-pub(super) fn workspace(scene: &SceneDesc) -> Vec3 {
-    vec3(scene.arena.workspace_offset)
 }
 
 /// Spawns the scenes of new episodes and despawns those that are no longer displayed.
@@ -179,9 +175,17 @@ impl SceneSpawner<'_, '_, '_> {
                         .bodies
                         .iter()
                         .position(|b| b.joint.as_ref().is_some_and(|j| j.name == when.joint));
-                    if let Some(carrier) = carrier {
-                        let row = row - of.body + carrier;
-                        spawned.conditional_shapes.push((shape, row, when.at_least));
+                    match carrier {
+                        Some(carrier) => {
+                            let row = row - of.body + carrier;
+                            spawned.conditional_shapes.push((shape, row, when.at_least));
+                        }
+                        None => {
+                            warn_once(&format!(
+                                "a shape of `{}` is always visible: there is no joint `{}`",
+                                model.name, when.joint
+                            ));
+                        }
                     }
                 }
             }
@@ -216,7 +220,14 @@ impl SceneSpawner<'_, '_, '_> {
         of: BodyRef,
         visual: &VisualDesc,
     ) -> Option<Entity> {
-        let desc = scene.model(of.owner).materials.get(&visual.material)?;
+        let model = scene.model(of.owner);
+        let Some(desc) = model.materials.get(&visual.material) else {
+            warn_once(&format!(
+                "a shape of `{}` is missing in the 3D view: there is no material `{}`",
+                model.name, visual.material
+            ));
+            return None;
+        };
         let metric = desc.texture.as_ref().is_some_and(|t| t.repeat.is_some());
         let cached = self
             .asset_cache

@@ -1,6 +1,7 @@
 //! Conversions between the simulation's and Bevy's vectors and poses, and the offset of each view's scene.
 
 use bevy::prelude::*;
+use bitvla_sim::SceneDesc;
 use nalgebra::Isometry3;
 
 /// Maximum number of episodes displayed side by side.
@@ -51,4 +52,9 @@ pub(super) fn interpolate_pose(a: &Isometry3<f64>, b: &Isometry3<f64>, fraction:
 /// Interpolates two points; `fraction` is 0 at `a` and 1 at `b`.
 pub(super) fn interpolate_point(a: [f64; 3], b: [f64; 3], fraction: f64) -> Vec3 {
     vec3(a).lerp(vec3(b), fraction as f32)
+}
+
+/// Centre of the workspace in the frame of the simulation, m.
+pub(super) fn workspace(scene: &SceneDesc) -> Vec3 {
+    vec3(scene.arena.workspace_offset)
 }

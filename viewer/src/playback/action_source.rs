@@ -1,0 +1,159 @@
+//! Source of an episode's actions at work: a policy with its executor, or a recording.
+
+use super::messages::{ControlSource, Recording};
+use super::step_state::{PolicyQuery, Termination};
+use bitvla_eval::{Decision, Agent, EvalError, CameraRig, ActionChunkExecutor, LoadedSuite, PolicySpec};
+use bitvla_sim::World;
+use bitvla_tasks::Task;
+
+/// Supplies the action of each control step.
+pub(super) enum ActionSource {
+    /// A policy or the expert.
+    Agent(Box<AgentSource>),
+    /// Recorded actions.
+    Recording(Box<Recording>),
+}
+
+/// A policy or the expert, and its state within the episode.
+pub(super) struct AgentSource {
+    agent: Agent,
+    state: AgentState,
+    /// Built at the first query.
+    rig: Option<CameraRig>,
+}
+
+/// State of an agent before a control step; restoring it repeats the same actions.
+#[derive(Clone)]
+pub(super) struct AgentState {
+    executor: ActionChunkExecutor,
+    queries_made: usize,
+}
+
+/// Result of asking for the action of a control step.
+pub(super) enum NextAction {
+    /// The action, with the policy query behind it if one was made in this step.
+    Action {
+        action: [f64; 7],
+        query: Option<PolicyQuery>,
+    },
+    /// There is no further action.
+    End(Termination),
+}
+
+impl ActionSource {
+    /// Loads the policy, or takes the recording.
+    ///
+    /// # Errors
+    /// If the checkpoint is missing or malformed, or the expert cannot do what the goal asks for.
+    pub(super) fn new(
+        control_source: &ControlSource,
+        opened: &LoadedSuite,
+        world: &World,
+        task: &Task,
+    ) -> Result<ActionSource, EvalError> {
+        Ok(match control_source {
+            ControlSource::Policy {
+                kind,
+                checkpoint,
+                threads,
+            } => {
+                let mut spec = PolicySpec::new(*kind, checkpoint.as_deref(), opened.assets.dir());
+                spec.threads = *threads;
+                spec.instructions = vec![task.instruction.clone()];
+                spec.check()?;
+                let agent = spec.load()?;
+                ActionSource::Agent(Box::new(AgentSource {
+                    state: AgentState {
+                        executor: ActionChunkExecutor::new(&agent, world, task)?,
+                        queries_made: 0,
+                    },
+                    agent,
+                    rig: None,
+                }))
+            }
+            ControlSource::Recorded(recording) => {
+                ActionSource::Recording(Box::new(recording.clone()))
+            }
+        })
+    }
+
+    /// State of the agent before the next action; none for a recording, which has no state.
+    pub(super) fn state(&self) -> Option<AgentState> {
+        match self {
+            ActionSource::Agent(source) => Some(source.state.clone()),
+            ActionSource::Recording(_) => None,
+        }
+    }
+
+    /// Restores a state of the agent.
+    pub(super) fn restore(&mut self, state: AgentState) {
+        if let ActionSource::Agent(source) = self {
+            source.state = state;
+        }
+    }
+
+    /// Restarts the agent from the present state of the world: the next action is preceded by a new query.
+    ///
+    /// # Errors
+    /// If the expert cannot do what the goal asks for.
+    pub(super) fn reset(&mut self, world: &World, task: &Task) -> Result<(), EvalError> {
+        if let ActionSource::Agent(source) = self {
+            source.state.executor = ActionChunkExecutor::new(&source.agent, world, task)?;
+        }
+        Ok(())
+    }
+
+    /// Action of control step `step` of the episode `init` of a task.
+    pub(super) fn next(
+        &mut self,
+        step: usize,
+        world: &World,
+        task: &Task,
+        init: usize,
+    ) -> NextAction {
+        match self {
+            ActionSource::Agent(source) => source.next(step, world, task, init),
+            ActionSource::Recording(recording) => recorded_action(recording, step),
+        }
+    }
+}
+
+impl AgentSource {
+    fn next(&mut self, step: usize, world: &World, task: &Task, init: usize) -> NextAction {
+        let AgentSource { agent, state, rig } = self;
+        match state.executor.decide(agent, rig, world, task) {
+            Ok(Decision { action, query }) => {
+                let query = query.map(|query| {
+                    state.queries_made += 1;
+                    PolicyQuery {
+                        step,
+                        times: query.record((task.id, init), state.queries_made - 1),
+                        path: Vec::new(),
+                        chunk: query.chunk,
+                    }
+                });
+                NextAction::Action { action, query }
+            }
+            Err(error) => NextAction::End(Termination::Error(error.to_string())),
+        }
+    }
+}
+
+fn recorded_action(recording: &Recording, step: usize) -> NextAction {
+    let actions = &recording.actions.actions;
+    let Some(action) = actions.get(step).copied() else {
+        return NextAction::End(recording.termination.clone());
+    };
+    let length = recording.chunk_length.max(1);
+    let times = step
+        .is_multiple_of(length)
+        .then(|| recording.queries.get(step / length))
+        .flatten();
+    let query = times.map(|times| PolicyQuery {
+        step,
+        times: *times,
+        chunk: actions[step..(step + length).min(actions.len())].to_vec(),
+        path: Vec::new(),
+    });
+    NextAction::Action { action, query }
+}
