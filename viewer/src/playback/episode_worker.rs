@@ -336,15 +336,18 @@ impl EpisodeWorker<'_> {
 
     /// Ends the episode after `steps` control steps if it has succeeded, reached the horizon, or been replayed.
     fn check_termination(&mut self, steps: usize, success: bool) {
-        match &self.action_source {
-            ActionSource::Agent(_) if success => self.end(Termination::Success),
+        let termination = match &self.action_source {
+            ActionSource::Agent(_) if success => Some(Termination::Success),
             ActionSource::Agent(_) if steps == self.horizon && self.teleop_action.is_none() => {
-                self.end(Termination::Horizon);
+                Some(Termination::Horizon)
             }
             ActionSource::Recording(recording) if steps == recording.actions.actions.len() => {
-                self.end(recording.termination.clone());
+                Some(recording.termination.clone())
             }
-            ActionSource::Agent(_) | ActionSource::Recording(_) => {}
+            ActionSource::Agent(_) | ActionSource::Recording(_) => None,
+        };
+        if let Some(termination) = termination {
+            self.end(termination);
         }
     }
 
