@@ -20,7 +20,7 @@ use bevy::render::settings::WgpuSettings;
 use bevy::window::{PresentMode, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, WinitPlugin, WinitSettings, WinitUserEvent};
 use bevy_egui::EguiPlugin;
-use bitvla_eval::{EvalError, AssetResolver};
+use bitvla_eval::{AssetResolver, EvalError};
 use clap::Parser;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

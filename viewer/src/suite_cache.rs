@@ -1,6 +1,6 @@
 //! Cache of loaded suites: each is read once, shared by episodes, task lists and threads.
 
-use bitvla_eval::{EvalError, LoadedSuite, AssetResolver};
+use bitvla_eval::{AssetResolver, EvalError, LoadedSuite};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Guarantees of playback: observing an episode does not change it, rewinding and continuing ends in the same state, the
 //! insets are pixel-identical to the policy's observation, and interventions are marked.
 
-use bitvla_eval::{CameraRig, PolicyKind, AssetArgs, AssetResolver, EvalContext, run_episode};
+use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, EvalContext, PolicyKind, run_episode};
 use bitvla_reports::QueryRecord;
 use bitvla_viewer::playback::{
     CameraImageRenderer, Command, ControlSource, EpisodeRequest, Event, MarkerKind, Pacing,
@@ -206,7 +206,10 @@ fn a_recording_ends_in_the_recorded_state() {
 #[test]
 fn the_insets_are_what_the_policy_gets() {
     let opened = sources().open("spatial").expect("suite");
-    let mut world = opened.context(7).settled_world(KEY.0, KEY.1).expect("world");
+    let mut world = opened
+        .context(7)
+        .settled_world(KEY.0, KEY.1)
+        .expect("world");
     let mut rig = CameraRig::new(world.scene()).expect("eyes");
     let mut episode = TestEpisode::new(policy(PolicyKind::Expert), Pacing::Steps(16));
     episode.until(|e| e.trajectory.last() == 16);
@@ -237,7 +240,10 @@ fn the_insets_are_what_the_policy_gets() {
 #[test]
 fn a_dragged_object_follows_and_the_episode_is_marked() {
     let opened = sources().open("spatial").expect("suite");
-    let world = opened.context(7).settled_world(KEY.0, KEY.1).expect("world");
+    let world = opened
+        .context(7)
+        .settled_world(KEY.0, KEY.1)
+        .expect("world");
     let bowl = world.scene().instance("akita_black_bowl_2").expect("bowl");
     let at: [f64; 3] = world.instance_pose(bowl).translation.vector.into();
     let mut episode = TestEpisode::new(policy(PolicyKind::Ternary), Pacing::Paused);

@@ -2,7 +2,9 @@
 
 use super::messages::{ControlSource, Recording};
 use super::step_state::{PolicyQuery, Termination};
-use bitvla_eval::{Decision, Agent, EvalError, CameraRig, ActionChunkExecutor, LoadedSuite, PolicySpec};
+use bitvla_eval::{
+    ActionChunkExecutor, Agent, CameraRig, Decision, EvalError, LoadedSuite, PolicySpec,
+};
 use bitvla_sim::World;
 use bitvla_tasks::Task;
 
