@@ -178,17 +178,9 @@ fn wanted_bytes(plan: &BenchPlan) -> u64 {
         Model::BitVla3b => (2_479_890_432, 76_000_000),
         Model::OpenVlaOft7b => (7_020_000_000, 400_000_000),
     };
-    let stored = if plan.stored == WeightEncoding::F32 {
-        4
-    } else {
-        2
-    };
-    let linears = match plan.format {
-        WeightFormat::Full => linears * stored,
-        WeightFormat::Int8 => linears,
-        WeightFormat::Int4 | WeightFormat::Nf4 => linears * 9 / 16,
-        WeightFormat::Ternary | WeightFormat::PtqTernary => linears / 4,
-    };
+    let encoding = plan.format.language().encoding.unwrap_or(plan.stored);
+    let linears = linears * encoding.matrix_bytes(4096, 4096) as u64 / (4096 * 4096);
+    let stored = u64::from(plan.stored.bits_per_weight() / 8);
     linears + rest * stored + 700_000_000
 }
 

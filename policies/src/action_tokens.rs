@@ -1,8 +1,8 @@
-//! Discretised actions, as the autoregressive policy speaks them and the fine-tuning labels are written (fact sheet
-//! of BitVLA, section 2): the range [-1, 1] is cut at `bins` evenly spaced edges; the last ids of the vocabulary
+//! Discretised actions, the output of the autoregressive policy and the labels of fine-tuning (fact sheet
+//! of BitVLA, section 2): the range [-1, 1] is divided by `bins` evenly spaced edges; the last ids of the vocabulary
 //! are the bins, counted backwards.
 
-/// Between actions and token ids.
+/// Mapping between actions and token ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionTokens {
     /// Rows of the vocabulary, action tokens included.

@@ -1,23 +1,23 @@
-//! Inputs of a linear layer, made row by row in the form that its weights want.
+//! Activations in front of a linear layer, written row by row in the form that its products take.
 
-use crate::kernels::panel::AlignedBuffer;
+use crate::kernels::aligned::AlignedBuffer;
 use crate::kernels::quant::{QuantisedRows, quantise_row};
 use crate::profile;
 use crate::threads::Threads;
 use std::cell::RefCell;
 
-/// How a layer sees its inputs.
+/// Form in which a linear layer takes its activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActivationFormat {
-    /// As they are.
+    /// f32.
     F32,
     /// int8 with one scale per token, for integer products.
     Int8,
-    /// Rounded to int8 and back to f32: what weights without integer products see of int8.
+    /// Quantised to int8 and back to f32: int8 activations in front of weights without integer products.
     SimulatedInt8,
 }
 
-/// Rows of inputs.
+/// Activations `[rows, k]` in one of the forms, reused from layer to layer.
 #[derive(Debug, Default)]
 pub struct ActivationBuffer {
     rows: usize,
@@ -30,11 +30,11 @@ thread_local! {
     static ROW: RefCell<AlignedBuffer<f32>> = RefCell::new(AlignedBuffer::default());
 }
 
-/// Rows of one item of work.
+/// Rows that one thread writes at a time.
 const ROWS: usize = 16;
 
 impl ActivationBuffer {
-    /// Makes `rows` rows of `k`; `make` writes row `i`.
+    /// Fills the buffer with `[rows, k]` values; `make(i, row)` writes row `i`.
     pub fn fill(
         &mut self,
         threads: &Threads,
@@ -61,7 +61,7 @@ impl ActivationBuffer {
         });
     }
 
-    /// Takes rows of `k` as they are.
+    /// Fills the buffer with a copy of `x`, `[rows, k]`.
     pub fn copy(&mut self, threads: &Threads, x: &[f32], k: usize, form: ActivationFormat) {
         let rows = x.len() / k;
         match form {
@@ -74,7 +74,7 @@ impl ActivationBuffer {
         }
     }
 
-    /// Codes of every row, which `make` writes; it gives scale and sum.
+    /// Fills the codes of every row, which `make(i, codes)` writes; it returns scale and sum of the codes.
     fn quantise(
         &mut self,
         threads: &Threads,
@@ -100,19 +100,19 @@ impl ActivationBuffer {
         }
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
-    /// Width of a row.
+    /// Length of a row.
     pub fn k(&self) -> usize {
         self.k
     }
-    /// In f32; for [`ActivationFormat::F32`] and [`ActivationFormat::SimulatedInt8`].
+    /// Rows in f32, `[rows, k]`; for [`ActivationFormat::F32`] and [`ActivationFormat::SimulatedInt8`].
     pub fn float(&self) -> &[f32] {
         self.float.view(self.rows * self.k)
     }
-    /// In int8; for [`ActivationFormat::Int8`].
+    /// Rows in int8; for [`ActivationFormat::Int8`].
     pub fn codes(&self) -> &QuantisedRows {
         &self.codes
     }

@@ -1,5 +1,5 @@
-//! What a network is built of. A config in the published shape gives BitVLA; OpenVLA-OFT, which it is measured
-//! against, is written down here (fact sheet of BitVLA, section 7).
+//! Architecture of a network. A config in the published shape gives BitVLA; that of OpenVLA-OFT, the baseline in
+//! speed and memory, is defined here (`docs/reference/bitvla.md`, section 7).
 
 use crate::linear::{Activation, Gate};
 use crate::{AttentionMask, Config, PolicyError, language, vision};
@@ -11,7 +11,7 @@ pub struct Architecture {
     pub towers: Vec<vision::VisionArchitecture>,
     /// Names of the layers between towers and language model.
     pub connector: Vec<&'static str>,
-    /// Widths before, between and behind them.
+    /// Lengths of the rows before, between and behind them.
     pub connector_widths: Vec<usize>,
     /// Language model.
     pub language: language::LanguageArchitecture,
@@ -21,15 +21,15 @@ pub struct Architecture {
     pub proprio_token: u32,
     /// Stop token behind the placeholders.
     pub stop_token: u32,
-    /// Images of a query, agentview first.
+    /// Number of images of a query, agentview first.
     pub num_images: usize,
-    /// Actions decoded at once.
+    /// Number of actions decoded at once.
     pub action_chunk: usize,
-    /// Numbers of one action.
+    /// Length of an action.
     pub action_dim: usize,
-    /// Numbers of the proprioception.
+    /// Length of the proprioception.
     pub proprio_dim: usize,
-    /// Who attends to whom in the language model.
+    /// Attention mask of the language model.
     pub attention: AttentionMask,
 }
 
@@ -60,7 +60,7 @@ impl From<&Config> for Architecture {
     }
 }
 
-/// `config.json` of the published model as far as it says what is built (fact sheet, sections 1 and 6).
+/// `config.json` of the published model, reduced to the fields that define the network (`docs/reference/bitvla.md`, sections 1 and 6).
 const BITVLA_3B: &str = r#"{
   "model_type": "bitvla", "image_token_index": 128010, "vocab_size": 128268,
   "vision_feature_layer": -1, "vision_feature_select_strategy": "full",
@@ -76,13 +76,13 @@ const BITVLA_3B: &str = r#"{
 }"#;
 
 impl Config {
-    /// The sizes of the published 3 billion parameters.
+    /// Config of the published model of 3 billion parameters.
     ///
     /// # Errors
-    /// Never, unless the words above are wrong.
+    /// Never, as the built-in text is parsed by a test.
     pub fn bitvla_3b() -> Result<Config, PolicyError> {
         let place = std::path::Path::new("the built-in config of bitvla-3b");
-        serde_json::from_str(BITVLA_3B).map_err(|e| crate::checkpoint::file_error(place, e))
+        serde_json::from_str(BITVLA_3B).map_err(|e| crate::error::file_error(place, e))
     }
 }
 
@@ -140,12 +140,12 @@ impl Architecture {
         }
     }
 
-    /// Action placeholders of a query.
+    /// Number of action placeholders of a query.
     pub fn placeholders(&self) -> usize {
         self.action_chunk * self.action_dim
     }
 
-    /// Image tokens of a query.
+    /// Number of image tokens of a query.
     pub fn patches(&self) -> usize {
         self.num_images
             * self

@@ -1,48 +1,52 @@
-//! `softmax(q k^T / sqrt(width)) v` with grouped keys and values. Keys and values are packed once for the products;
-//! then blocks of queries are shared out, and the scores of a block never leave the cache.
+//! Scaled dot-product attention, `softmax(q k^T / sqrt(head_dim)) v`, with grouped keys and values. Keys and values are
+//! packed once for the products; then blocks of queries are distributed over the threads, and the scores of a block stay
+//! in the cache.
 
 use crate::kernels::Isa;
-use crate::kernels::panel::{AlignedBuffer, F32Panel, OUTPUT_GROUP, float, panels};
+use crate::kernels::aligned::AlignedBuffer;
+use crate::kernels::gemm::f32_panel;
+use crate::kernels::panel::{F32Panel, OUTPUT_GROUP, panels};
 use crate::ops::{RotaryEmbedding, scale_into, softmax_numerators};
 use crate::partition::{OutputBlock, partition_matrix, partition_range};
 use crate::profile;
 use crate::threads::Threads;
 use std::cell::RefCell;
 
-/// Shape of an attention.
+/// Heads and mask of an attention.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionShape {
-    /// Query heads.
+    /// Number of query heads.
     pub query_heads: usize,
-    /// Key and value heads; query head h uses `h / (query / key_value)`.
+    /// Number of key and value heads; query head `h` uses `h / (query_heads / key_value_heads)`.
     pub key_value_heads: usize,
-    /// Width of a head.
+    /// Length of a row of one head.
     pub head_dim: usize,
-    /// Whether a row only sees itself and what is before it.
+    /// True if a row attends only to itself and the rows before it.
     pub causal: bool,
 }
 
-/// Queries, keys and values: rows of concatenated heads. Queries may be consecutive rows of the sequence, from `first` on.
+/// Queries, keys and values: rows of concatenated heads. Queries may be a part of the sequence: consecutive rows from
+/// `first` on.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionInputs<'a> {
-    /// Queries.
+    /// Queries `[rows, query_heads * head_dim]`.
     pub q: &'a [f32],
     /// Position of the first query.
     pub first: usize,
-    /// Keys.
+    /// Keys `[tokens, key_value_heads * head_dim]`.
     pub k: &'a [f32],
-    /// Values.
+    /// Values `[tokens, key_value_heads * head_dim]`.
     pub v: &'a [f32],
-    /// Rotates queries and keys by their positions.
+    /// Rotary embedding of queries and keys.
     pub rope: Option<&'a RotaryEmbedding>,
 }
 
-/// Keys and values as the products want them, reused.
+/// Keys and values in the layout of the products, reused from layer to layer.
 #[derive(Debug, Default)]
 pub struct PackedKeyValues {
-    /// `[head][panel][width][keys of the panel]`.
+    /// `[key_value_heads][panel][head_dim][keys of the panel]`.
     keys: AlignedBuffer<f32>,
-    /// `[head][panel][key][widths of the panel]`.
+    /// `[key_value_heads][panel][token][head columns of the panel]`.
     values: AlignedBuffer<f32>,
 }
 
@@ -53,31 +57,34 @@ impl PackedKeyValues {
     }
 }
 
+/// Scratch of one thread for one head and [`TILE_QUERIES`] queries.
 #[derive(Default)]
 struct HeadScratch {
     q: AlignedBuffer<f32>,
     scores: AlignedBuffer<f32>,
-    mixed: AlignedBuffer<f32>,
+    sums: AlignedBuffer<f32>,
 }
 
 thread_local! {
     static SCRATCH: RefCell<HeadScratch> = RefCell::new(HeadScratch::default());
 }
 
-/// Queries that share keys and values of a head in the cache, at most.
-const MOST_ROWS: usize = 384;
-/// Queries at a time: their scores take 120 KiB for 640 keys.
-const QUERIES: usize = 24;
-/// Keys whose values are mixed at a time.
-const DEPTH: usize = 640;
+/// Largest number of queries that share keys and values of a head in the cache.
+const MAX_BLOCK_QUERIES: usize = 384;
+/// Queries of a tile: their scores take 60 KiB for 640 keys.
+const TILE_QUERIES: usize = 24;
+/// Keys whose values are summed at a time.
+const VALUE_DEPTH: usize = 640;
 
 /// Bytes of scratch that a thread holds after a sequence of `tokens`.
-pub fn scratch_bytes(tokens: usize, width: usize) -> usize {
-    4 * QUERIES
-        * (tokens.next_multiple_of(OUTPUT_GROUP) + width + width.next_multiple_of(OUTPUT_GROUP))
+pub(crate) fn scratch_bytes(tokens: usize, head_dim: usize) -> usize {
+    4 * TILE_QUERIES
+        * (tokens.next_multiple_of(OUTPUT_GROUP)
+            + head_dim
+            + head_dim.next_multiple_of(OUTPUT_GROUP))
 }
 
-/// Writes rows of mixed values, as many and as wide as the queries.
+/// Writes the weighted sums of the values, `[rows, query_heads * head_dim]`.
 pub fn attention(
     threads: &Threads,
     packed: &mut PackedKeyValues,
@@ -88,41 +95,43 @@ pub fn attention(
     let _span = profile::start(profile::WorkKind::Attention);
     let row = heads.query_heads * heads.head_dim;
     let rows = s.q.len() / row;
-    let seen = s.k.len() / (heads.key_value_heads * heads.head_dim);
-    if rows == 0 || seen == 0 {
+    let tokens = s.k.len() / (heads.key_value_heads * heads.head_dim);
+    if rows == 0 || tokens == 0 {
         return;
     }
-    pack(threads, packed, s, heads, seen);
-    let lanes = seen.next_multiple_of(OUTPUT_GROUP);
-    let deep = heads.head_dim.next_multiple_of(OUTPUT_GROUP);
+    pack_key_values(threads, packed, s, heads, tokens);
+    let padded_tokens = tokens.next_multiple_of(OUTPUT_GROUP);
+    let padded_dim = heads.head_dim.next_multiple_of(OUTPUT_GROUP);
     let keys = packed
         .keys
-        .view(heads.key_value_heads * heads.head_dim * lanes);
-    let values = packed.values.view(heads.key_value_heads * seen * deep);
+        .view(heads.key_value_heads * heads.head_dim * padded_tokens);
+    let values = packed
+        .values
+        .view(heads.key_value_heads * tokens * padded_dim);
     // Keys and values of one head stay in the cache for all queries of a block.
     let group = heads.query_heads / heads.key_value_heads;
-    let cut = partition_range(threads, heads.key_value_heads, rows.div_ceil(MOST_ROWS));
-    let widths: Vec<usize> = cut
+    let head_parts = partition_range(
+        threads,
+        heads.key_value_heads,
+        rows.div_ceil(MAX_BLOCK_QUERIES),
+    );
+    let widths: Vec<usize> = head_parts
         .iter()
         .map(|kv| kv.len() * group * heads.head_dim)
         .collect();
     threads.for_each(
-        partition_matrix(out, &widths, (6, MOST_ROWS)).into_iter(),
-        |block| {
-            let OutputBlock {
-                first,
-                part,
-                mut rows,
-            } = block;
+        partition_matrix(out, &widths, (6, MAX_BLOCK_QUERIES)).into_iter(),
+        |mut block: OutputBlock<'_>| {
             SCRATCH.with_borrow_mut(|scratch| {
-                for kv in cut[part].clone() {
-                    let keys = &keys[kv * heads.head_dim * lanes..][..heads.head_dim * lanes];
-                    let values = &values[kv * seen * deep..][..seen * deep];
+                for kv in head_parts[block.part].clone() {
+                    let keys = &keys[kv * heads.head_dim * padded_tokens..]
+                        [..heads.head_dim * padded_tokens];
+                    let values = &values[kv * tokens * padded_dim..][..tokens * padded_dim];
                     for head in kv * group..(kv + 1) * group {
-                        let column = (head - cut[part].start * group) * heads.head_dim;
-                        for (j, rows) in rows.chunks_mut(QUERIES).enumerate() {
-                            let at = (head, first + j * QUERIES, column);
-                            one_head(scratch, s, heads, at, (keys, values), rows);
+                        let column = (head - head_parts[block.part].start * group) * heads.head_dim;
+                        for (j, rows) in block.rows.chunks_mut(TILE_QUERIES).enumerate() {
+                            let at = (head, block.first + j * TILE_QUERIES, column);
+                            attend_head(scratch, s, heads, at, (keys, values), rows);
                         }
                     }
                 }
@@ -131,8 +140,8 @@ pub fn attention(
     );
 }
 
-/// One head of some queries, the first of which is `first`, into the rows from `column` on.
-fn one_head(
+/// Attention of one head for some queries, the first of which is `first`, into the rows from `column` on.
+fn attend_head(
     scratch: &mut HeadScratch,
     s: AttentionInputs<'_>,
     heads: AttentionShape,
@@ -142,12 +151,12 @@ fn one_head(
 ) {
     let (isa, width) = (Isa::active(), heads.head_dim);
     let row = heads.query_heads * width;
-    let lanes = keys.len() / width;
-    let deep = width.next_multiple_of(OUTPUT_GROUP);
-    let seen = values.len() / deep;
+    let padded_tokens = keys.len() / width;
+    let padded_dim = width.next_multiple_of(OUTPUT_GROUP);
+    let tokens = values.len() / padded_dim;
     let rows = out.len();
     let queries = first..first + rows;
-    // Scores are scaled through the queries, and the sum of the exponentials goes into what is mixed.
+    // Scores are scaled through the queries, and the sum of the exponentials into the weighted sums.
     let scale = 1.0 / (width as f32).sqrt();
     let q = scratch.q.get(rows * width);
     for (i, to) in queries.clone().zip(q.chunks_exact_mut(width)) {
@@ -156,8 +165,8 @@ fn one_head(
             rope.rotate(to, s.first + i);
         }
     }
-    let scores = scratch.scores.get(rows * lanes);
-    for (first, groups) in panels(lanes / OUTPUT_GROUP) {
+    let scores = scratch.scores.get(rows * padded_tokens);
+    for (first, groups) in panels(padded_tokens / OUTPUT_GROUP) {
         let tile = F32Panel {
             rows,
             k: width,
@@ -168,55 +177,66 @@ fn one_head(
             groups,
             overwrite: true,
         };
-        float(isa, &tile, &mut scores[first * OUTPUT_GROUP..], lanes);
+        f32_panel(
+            isa,
+            &tile,
+            &mut scores[first * OUTPUT_GROUP..],
+            padded_tokens,
+        );
     }
-    let mut inverse = [0f32; QUERIES];
+    let mut inverse = [0f32; TILE_QUERIES];
     for ((i, scores), inverse) in queries
-        .zip(scores.chunks_exact_mut(lanes))
+        .zip(scores.chunks_exact_mut(padded_tokens))
         .zip(&mut inverse)
     {
-        let visible = if heads.causal { s.first + i + 1 } else { seen };
+        let visible = if heads.causal {
+            s.first + i + 1
+        } else {
+            tokens
+        };
         let (visible, hidden) = scores.split_at_mut(visible);
         *inverse = softmax_numerators(visible);
         hidden.fill(0.0);
     }
-    let mixed = scratch.mixed.get(rows * deep);
-    for start in (0..seen).step_by(DEPTH) {
-        for (first, groups) in panels(deep / OUTPUT_GROUP) {
+    let sums = scratch.sums.get(rows * padded_dim);
+    for start in (0..tokens).step_by(VALUE_DEPTH) {
+        for (first, groups) in panels(padded_dim / OUTPUT_GROUP) {
             let tile = F32Panel {
                 rows,
-                k: DEPTH.min(seen - start),
+                k: VALUE_DEPTH.min(tokens - start),
                 a: &scores[start..],
-                lda: lanes,
-                b: &values[first * OUTPUT_GROUP * seen + start * groups * OUTPUT_GROUP..],
+                lda: padded_tokens,
+                b: &values[first * OUTPUT_GROUP * tokens + start * groups * OUTPUT_GROUP..],
                 ldb: groups * OUTPUT_GROUP,
                 groups,
                 overwrite: start == 0,
             };
-            float(isa, &tile, &mut mixed[first * OUTPUT_GROUP..], deep);
+            f32_panel(isa, &tile, &mut sums[first * OUTPUT_GROUP..], padded_dim);
         }
     }
-    for ((from, to), inverse) in mixed.chunks_exact(deep).zip(out).zip(inverse) {
+    for ((from, to), inverse) in sums.chunks_exact(padded_dim).zip(out).zip(inverse) {
         scale_into(&from[..width], inverse, &mut to[column..][..width]);
     }
 }
 
-/// Transposes the keys, rotated, into panels and lays the values of a head together.
-fn pack(
+/// Rotates the keys and transposes them into panels; gathers the values of every head.
+fn pack_key_values(
     threads: &Threads,
     packed: &mut PackedKeyValues,
     s: AttentionInputs<'_>,
     heads: AttentionShape,
-    seen: usize,
+    tokens: usize,
 ) {
     let width = heads.head_dim;
     let row = heads.key_value_heads * width;
-    let lanes = seen.next_multiple_of(OUTPUT_GROUP);
-    let deep = width.next_multiple_of(OUTPUT_GROUP);
-    let mut rest = packed.keys.get(heads.key_value_heads * width * lanes);
+    let padded_tokens = tokens.next_multiple_of(OUTPUT_GROUP);
+    let padded_dim = width.next_multiple_of(OUTPUT_GROUP);
+    let mut rest = packed
+        .keys
+        .get(heads.key_value_heads * width * padded_tokens);
     let mut items = Vec::new();
     for head in 0..heads.key_value_heads {
-        for (first, groups) in panels(lanes / OUTPUT_GROUP) {
+        for (first, groups) in panels(padded_tokens / OUTPUT_GROUP) {
             let (panel, other) = rest.split_at_mut(groups * OUTPUT_GROUP * width);
             items.push((head, first * OUTPUT_GROUP, panel));
             rest = other;
@@ -227,7 +247,7 @@ fn pack(
         let mut key = vec![0f32; width];
         for j in 0..count {
             match s.k.get((first + j) * row + head * width..) {
-                Some(from) if first + j < seen => {
+                Some(from) if first + j < tokens => {
                     key.copy_from_slice(&from[..width]);
                     if let Some(rope) = s.rope {
                         rope.rotate(&mut key, first + j);
@@ -240,16 +260,22 @@ fn pack(
             }
         }
     });
-    let values = packed.values.get(heads.key_value_heads * seen * deep);
-    threads.for_each(values.chunks_mut(seen * deep).enumerate(), |(head, out)| {
-        for (first, groups) in panels(deep / OUTPUT_GROUP) {
-            let columns = first * OUTPUT_GROUP..width.min((first + groups) * OUTPUT_GROUP);
-            let panel = &mut out[first * OUTPUT_GROUP * seen..][..groups * OUTPUT_GROUP * seen];
-            for (j, out) in panel.chunks_exact_mut(groups * OUTPUT_GROUP).enumerate() {
-                let (to, padding) = out.split_at_mut(columns.len());
-                to.copy_from_slice(&s.v[j * row + head * width..][columns.clone()]);
-                padding.fill(0.0);
+    let values = packed
+        .values
+        .get(heads.key_value_heads * tokens * padded_dim);
+    threads.for_each(
+        values.chunks_mut(tokens * padded_dim).enumerate(),
+        |(head, out)| {
+            for (first, groups) in panels(padded_dim / OUTPUT_GROUP) {
+                let columns = first * OUTPUT_GROUP..width.min((first + groups) * OUTPUT_GROUP);
+                let panel =
+                    &mut out[first * OUTPUT_GROUP * tokens..][..groups * OUTPUT_GROUP * tokens];
+                for (j, out) in panel.chunks_exact_mut(groups * OUTPUT_GROUP).enumerate() {
+                    let (to, padding) = out.split_at_mut(columns.len());
+                    to.copy_from_slice(&s.v[j * row + head * width..][columns.clone()]);
+                    padding.fill(0.0);
+                }
             }
-        }
-    });
+        },
+    );
 }

@@ -1,112 +1,17 @@
-//! The whole network and its parallel decoding, fact sheet of BitVLA, section 1.6.
+//! The whole network and its parallel decoding, `docs/reference/bitvla.md`, section 1.6.
 
 use crate::architecture::Architecture;
-use crate::checkpoint::file_error;
+use crate::formats::{LinearFormat, WeightFormat};
 use crate::head::ActionHead;
 use crate::language::LanguageModel;
-use crate::linear::ActivationFormat;
 use crate::mlp::Mlp;
-use crate::packed::PackedFile;
 use crate::scratch_buffers::ScratchBuffers;
 use crate::vision::{VisionArchitecture, VisionTower};
-use crate::weight_source::{
-    ACTION_HEAD_PREFIX, LayerFormat, PROPRIO_PREFIX, Parameter, Parameters, RowStorage,
-    WeightSource,
-};
-use crate::weights::WeightEncoding;
+use crate::weight_source::{PROPRIO_PREFIX, Parameter, Parameters, RowStorage, WeightSource};
 use crate::{AttentionMask, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
 use std::time::Instant;
 
-/// What weights the quantisable linear layers (those of the vision towers and the language model) use. The rest of the
-/// network is the same code and the same numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeightFormat {
-    /// Packed ternary weights and integer arithmetic, as far as the config says so.
-    Ternary,
-    /// As the checkpoint stores them: bf16 or f32, multiplied in f32.
-    Full,
-    /// int8 per output with int8 activations per token (W8A8).
-    Int8,
-    /// int4 in groups of 128 inputs, f32 activations (W4A16).
-    Int4,
-    /// NF4 in blocks of 64, f32 activations.
-    Nf4,
-    /// The weights of a full-precision checkpoint rounded to ternary, vision tower and language model, with no
-    /// training: what quantising without training costs.
-    PtqTernary,
-}
-
-impl WeightFormat {
-    /// All of them.
-    pub const ALL: [WeightFormat; 6] = [
-        WeightFormat::Ternary,
-        WeightFormat::Full,
-        WeightFormat::Int8,
-        WeightFormat::Int4,
-        WeightFormat::Nf4,
-        WeightFormat::PtqTernary,
-    ];
-
-    /// Name as on the command line and in every file.
-    pub fn name(self) -> &'static str {
-        match self {
-            WeightFormat::Ternary => "ternary",
-            WeightFormat::Full => "full",
-            WeightFormat::Int8 => "int8",
-            WeightFormat::Int4 => "int4",
-            WeightFormat::Nf4 => "nf4",
-            WeightFormat::PtqTernary => "ptq-ternary",
-        }
-    }
-
-    /// By its name.
-    pub fn named(name: &str) -> Option<WeightFormat> {
-        WeightFormat::ALL.into_iter().find(|f| f.name() == name)
-    }
-
-    /// What is multiplied: `native-packed` (the packed codes themselves, in integers), `dequantised` (packed in memory,
-    /// widened to f32 for every product), `simulated` (f32 that was rounded) or `dense`.
-    pub fn arithmetic(self) -> &'static str {
-        match self {
-            WeightFormat::Ternary | WeightFormat::PtqTernary | WeightFormat::Int8 => {
-                "native-packed"
-            }
-            WeightFormat::Int4 | WeightFormat::Nf4 => "dequantised",
-            WeightFormat::Full => "dense",
-        }
-    }
-
-    /// Of the language model.
-    pub fn language(self) -> LayerFormat {
-        match self {
-            WeightFormat::Ternary | WeightFormat::PtqTernary => {
-                LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::Int8)
-            }
-            WeightFormat::Full => LayerFormat::STORED,
-            WeightFormat::Int8 => LayerFormat::of(WeightEncoding::Int8, ActivationFormat::Int8),
-            WeightFormat::Int4 => LayerFormat::of(WeightEncoding::Int4, ActivationFormat::F32),
-            WeightFormat::Nf4 => LayerFormat::of(WeightEncoding::Nf4, ActivationFormat::F32),
-        }
-    }
-
-    /// Of a vision tower whose config asks for so many bits of weights and activations (32: none).
-    pub fn vision(self, weight_bits: u32, activation_bits: u32) -> LayerFormat {
-        if self != WeightFormat::Ternary {
-            return self.language();
-        }
-        match (weight_bits, activation_bits) {
-            (32, 32) => LayerFormat::STORED,
-            (32, _) => LayerFormat {
-                encoding: None,
-                activations: ActivationFormat::SimulatedInt8,
-            },
-            (_, 8) => LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::Int8),
-            _ => LayerFormat::of(WeightEncoding::Ternary, ActivationFormat::F32),
-        }
-    }
-}
-
-/// Sees named intermediate values.
+/// Receives named intermediate values.
 pub type Trace<'a> = dyn FnMut(&str, &[f32]) + 'a;
 
 /// Vision towers, connector, language model, proprioception projector and action head. The last two may be missing in
@@ -120,14 +25,14 @@ pub struct BitVla {
     head: Option<ActionHead>,
 }
 
-/// What is asked: prompt tokens, normalised images (each 3 x side x side) and the normalised state.
+/// One query: prompt tokens, normalised images and the normalised state.
 #[derive(Debug, Clone, Copy)]
 pub struct NetworkInput<'a> {
-    /// Tokens, image and state placeholders among them.
+    /// Token ids, image and state placeholders among them.
     pub tokens: &'a [u32],
-    /// Images.
+    /// Images, each `[3, image_size, image_size]`.
     pub images: &'a [Vec<f32>],
-    /// State; empty where the prompt has no place for one.
+    /// State `[proprio_dim]`; empty where the prompt has no placeholder for one.
     pub proprio: &'a [f32],
 }
 
@@ -142,7 +47,7 @@ impl BitVla {
         BitVla::from_config(config, checkpoint, format, parts)
     }
 
-    /// Builds the network that a config describes; `parts` says whether there are projector and head.
+    /// Builds the network that a config describes; `parts`: it has a proprioception projector, it has an action head.
     ///
     /// # Errors
     /// Names file and tensor.
@@ -168,7 +73,7 @@ impl BitVla {
     pub fn build(
         architecture: Architecture,
         source: &dyn WeightSource,
-        (vision, language): (LayerFormat, LayerFormat),
+        (vision, language): (LinearFormat, LinearFormat),
         (proprio, head): (bool, bool),
     ) -> Result<BitVla, PolicyError> {
         let a = &architecture;
@@ -189,44 +94,13 @@ impl BitVla {
         })
     }
 
-    /// Builds the network of a packed file; nothing is read but what is small.
-    ///
-    /// # Errors
-    /// Names file and tensor.
-    pub fn from_packed(packed: &PackedFile) -> Result<(BitVla, WeightFormat), PolicyError> {
-        let about = packed.about();
-        let path = packed.path();
-        let format = WeightFormat::named(&about.weights).ok_or_else(|| {
-            file_error(
-                path,
-                format!("weight format `{}` is not known", about.weights),
-            )
-        })?;
-        let parts = (packed.has(PROPRIO_PREFIX), packed.has(ACTION_HEAD_PREFIX));
-        let network = match about.architecture.as_str() {
-            "" => {
-                let text = packed.file("config.json");
-                let text = text.ok_or_else(|| file_error(path, "holds no config.json"))?;
-                let config = Config::parse(text, path)?;
-                BitVla::from_config(&config, packed, format, parts)?
-            }
-            "openvla-oft-7b" => {
-                let formats = (format.language(), format.language());
-                BitVla::build(Architecture::openvla_oft_7b(), packed, formats, parts)?
-            }
-            other => return Err(file_error(path, format!("network `{other}` is not known"))),
-        };
-        packed.finish()?;
-        Ok((network, format))
-    }
-
-    /// Sizes.
+    /// Architecture of the network.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// What is multiplied in the language model and, where that is another answer, in the vision towers: see
-    /// [`WeightFormat::arithmetic`].
+    /// Arithmetic of the language model and, where it is another, of the vision towers: see
+    /// [`LinearFormat::arithmetic`].
     pub fn arithmetic(&self) -> String {
         let of = |wanted: &str| {
             let found = self
@@ -237,12 +111,7 @@ impl BitVla {
                     _ => None,
                 });
             found.map_or("dense", |l| {
-                match (l.activations(), l.weights().encoding()) {
-                    (ActivationFormat::Int8, _) => "native-packed",
-                    (ActivationFormat::SimulatedInt8, _) => "simulated",
-                    (ActivationFormat::F32, WeightEncoding::F32 | WeightEncoding::Bf16) => "dense",
-                    (ActivationFormat::F32, _) => "dequantised",
-                }
+                LinearFormat::new(l.weights().encoding(), l.activations()).arithmetic()
             })
         };
         match (of("language linears"), of("vision linears")) {
@@ -256,13 +125,13 @@ impl BitVla {
         self.architecture.attention = attention;
     }
 
-    /// Normalised actions (chunk x 7). Times of vision, language and head are added to `times`.
+    /// Normalised actions `[action_chunk, 7]`. Times of vision, language and head are added to `times`.
     ///
     /// # Errors
-    /// When the numbers of image tokens, images or state values do not fit, or there is no head.
+    /// If the numbers of image tokens, images or state values do not fit, or there is no head.
     pub fn forward(
         &self,
-        work: &mut ScratchBuffers,
+        buffers: &mut ScratchBuffers,
         prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
@@ -270,21 +139,21 @@ impl BitVla {
         let Some(head) = &self.head else {
             return fail("a base checkpoint: it has no action head".into());
         };
-        let states = self.hidden_states(work, prompt, times, trace)?;
+        let states = self.hidden_states(buffers, prompt, times, trace)?;
         let start = Instant::now();
-        let actions = head.forward(&work.threads, &mut work.inputs, &states);
+        let actions = head.forward(&buffers.threads, &mut buffers.inputs, &states);
         trace("action.normalized", &actions);
         times.head += start.elapsed();
         Ok(actions)
     }
 
-    /// The hidden states (chunk * 7 x width) that the action head reads.
+    /// Hidden states `[action_chunk * 7, hidden_size]` that the action head reads.
     ///
     /// # Errors
     /// As [`BitVla::forward`].
     pub fn hidden_states(
         &self,
-        work: &mut ScratchBuffers,
+        buffers: &mut ScratchBuffers,
         prompt: NetworkInput<'_>,
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
@@ -293,19 +162,19 @@ impl BitVla {
         let a = &self.architecture;
         let width = a.language.hidden_size;
         let start = Instant::now();
-        self.encode_images(work, prompt.images, trace);
+        self.encode_images(buffers, prompt.images, trace);
         let patches = prompt.images.len() * self.towers[0].shape().patches();
-        trace("vision.projected", work.scratch.view(patches * width));
+        trace("vision.projected", buffers.scratch.view(patches * width));
         let seen = Instant::now();
         let mut state = vec![0f32; width];
         if let (Some(projector), false) = (&self.proprio, prompt.proprio.is_empty()) {
             let mut between = vec![0f32; projector.between()];
-            let (threads, inputs) = (&work.threads, &mut work.inputs);
+            let (threads, inputs) = (&buffers.threads, &mut buffers.inputs);
             projector.forward(threads, inputs, prompt.proprio, &mut between, &mut state);
         }
         let count = prompt.tokens.len() + a.placeholders() + 1;
-        let x = work.x.get(count * width);
-        let features = work.scratch.view(patches * width);
+        let x = buffers.residual.get(count * width);
+        let features = buffers.scratch.view(patches * width);
         let mut features = features.chunks_exact(width);
         for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
             if *token == a.image_token {
@@ -325,15 +194,20 @@ impl BitVla {
         let wanted = prompt.tokens.len() - 1..prompt.tokens.len() - 1 + a.placeholders();
         let states = self
             .language
-            .forward(work, count, wanted, a.attention, trace);
+            .forward(buffers, count, wanted, a.attention, trace);
         trace("action.hidden_states", &states);
         times.vision += seen - start;
         times.language += seen.elapsed();
         Ok(states)
     }
 
-    /// Projected features of images, to the front of `work.scratch`.
-    fn encode_images(&self, work: &mut ScratchBuffers, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+    /// Writes the projected features of images, `[patches, hidden_size]`, to the front of `buffers.scratch`.
+    fn encode_images(
+        &self,
+        buffers: &mut ScratchBuffers,
+        images: &[Vec<f32>],
+        trace: &mut Trace<'_>,
+    ) {
         let total: usize = self
             .towers
             .iter()
@@ -343,13 +217,13 @@ impl BitVla {
         let mut joined = Vec::new();
         let mut before = 0;
         for tower in &self.towers {
-            tower.forward(work, images, trace);
+            tower.forward(buffers, images, trace);
             if self.towers.len() == 1 {
                 break;
             }
             let width = tower.shape().hidden_size;
             joined.resize(rows * total, 0.0);
-            let x = work.x.view(rows * width).chunks_exact(width);
+            let x = buffers.residual.view(rows * width).chunks_exact(width);
             for (to, from) in joined.chunks_exact_mut(total).zip(x) {
                 to[before..before + width].copy_from_slice(from);
             }
@@ -358,12 +232,12 @@ impl BitVla {
         let ScratchBuffers {
             threads,
             inputs,
-            x,
+            residual,
             scratch,
             ..
-        } = work;
+        } = buffers;
         let x = match joined.is_empty() {
-            true => x.view(rows * total),
+            true => residual.view(rows * total),
             false => &joined,
         };
         let (outputs, between) = (self.connector.outputs(), self.connector.between());
@@ -434,7 +308,7 @@ impl BitVla {
         }
     }
 
-    /// Every part of the network, with the class it is counted under.
+    /// All parameters of the network, each with its class of tensors.
     pub fn parameters(&self) -> Parameters<'_> {
         let mut list = Vec::new();
         self.collect_parameters(&mut list);
@@ -455,14 +329,14 @@ impl BitVla {
         }
     }
 
-    /// What a network and a workspace take that answered a query.
-    pub fn ledger(&self, work: &ScratchBuffers) -> MemoryLedger {
+    /// Memory of the network, and of the buffers that answered its queries.
+    pub fn ledger(&self, buffers: &ScratchBuffers) -> MemoryLedger {
         let mut ledger = self.memory();
-        ledger.activations = work.bytes() as u64;
+        ledger.activations = buffers.bytes() as u64;
         ledger
     }
 
-    /// What the weights take, by class and encoding.
+    /// Memory of the weights, by class and encoding.
     pub fn memory(&self) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
         for (class, part) in self.parameters() {
@@ -475,10 +349,10 @@ impl BitVla {
                     let bias = linear.bias().map_or(0, <[f32]>::len);
                     ledger.add_owned("norms and biases", "f32", 4 * bias);
                 }
-                Parameter::VectorParameter(vector) => {
+                Parameter::Vector(vector) => {
                     ledger.add_owned(class, "f32", 4 * vector.values.len())
                 }
-                Parameter::EmbeddingTable(table) => match table.rows {
+                Parameter::Table(table) => match table.rows {
                     RowStorage::InMemory(_) => {
                         ledger.add_owned(class, table.dtype.name(), table.bytes())
                     }

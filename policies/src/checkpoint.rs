@@ -1,18 +1,18 @@
 //! A checkpoint folder: `config.json`, the model, the action head, the proprioception projector, `tokenizer.json`,
-//! `processor_config.json`, `dataset_statistics.json` (fact sheet of BitVLA, section 6). The model is
+//! `processor_config.json`, `dataset_statistics.json` (`docs/reference/bitvla.md`, section 6). The model is
 //! `model.safetensors` or its shards; head and projector are `action_head.safetensors` and
 //! `proprio_projector.safetensors`, or the torch files `action_head--STEP_checkpoint.pt` and
-//! `proprio_projector--STEP_checkpoint.pt`. Tensors are bf16, f16 or f32; what is missing, extra or misshapen is an
-//! error that names it.
+//! `proprio_projector--STEP_checkpoint.pt`. Tensors are bf16, f16 or f32; a missing, extra or misshapen
+//! tensor is an error that names it.
 
 mod discovery;
-mod float_bits;
 mod tensor_file;
 mod tensor_specs;
 mod weight_source;
 mod write;
 
-pub use float_bits::{bf16_to_f32, f16_to_f32, f32_to_bf16};
+pub(crate) use crate::error::file_error;
+pub use crate::float_type::{bf16_to_f32, f16_to_f32, f32_to_bf16};
 pub use tensor_file::{StoredValues, TensorFile};
 pub use tensor_specs::{TensorSpec, TensorSpecs};
 pub use write::write_tensors;
@@ -28,22 +28,15 @@ pub const HEAD_FILE: &str = "action_head.safetensors";
 /// File of the proprioception projector, as written here.
 pub const PROPRIO_FILE: &str = "proprio_projector.safetensors";
 
-/// A folder that was read and whose tensors are all there.
+/// Checkpoint folder whose directory was read and whose tensors are complete.
 pub struct Checkpoint {
     dir: PathBuf,
     config: Config,
     model: TensorFile,
     head: TensorFile,
     proprio: TensorFile,
-    /// Action head, proprioception projector.
+    /// Presence of action head and proprioception projector.
     has: (bool, bool),
-}
-
-pub(crate) fn file_error(path: &Path, what: impl ToString) -> PolicyError {
-    PolicyError::File {
-        path: path.into(),
-        what: what.to_string(),
-    }
 }
 
 /// Reads a JSON file.
@@ -87,7 +80,8 @@ impl Checkpoint {
         })
     }
 
-    /// What is missing to act: a base checkpoint as published has neither action head nor proprioception projector.
+    /// Checks that the checkpoint can act: a base checkpoint as published has neither action head nor proprioception
+    /// projector.
     ///
     /// # Errors
     /// Names the file that is not there.
@@ -106,11 +100,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-    /// Sizes.
+    /// Config of the network.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -118,11 +112,11 @@ impl Checkpoint {
     pub fn model(&self) -> &TensorFile {
         &self.model
     }
-    /// Whether there is an action head.
+    /// True if there is an action head.
     pub fn has_head(&self) -> bool {
         self.has.0
     }
-    /// Whether there is a proprioception projector.
+    /// True if there is a proprioception projector.
     pub fn has_proprio(&self) -> bool {
         self.has.1
     }

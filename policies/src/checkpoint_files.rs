@@ -1,13 +1,12 @@
 //! The small files of a checkpoint: in a folder, or in a packed file.
 
 use crate::PolicyError;
-use crate::checkpoint::file_error;
-use crate::packed::PackedFile;
+use crate::error::file_error;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Files that a policy needs beside its weights, as far as they are there.
+/// Files that a policy reads beside its weights; any of them may be absent.
 pub const AUXILIARY_FILES: [&str; 7] = [
     "config.json",
     "dataset_statistics.json",
@@ -18,22 +17,22 @@ pub const AUXILIARY_FILES: [&str; 7] = [
     "chat_template.json",
 ];
 
-/// Where small files are.
+/// Access to the small files of a checkpoint.
 pub trait CheckpointFiles {
-    /// The bytes of a file, or nothing where it is not there.
+    /// Contents of a file; `None` if it does not exist.
     ///
     /// # Errors
     /// Names the file when it is there and cannot be read.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError>;
 
-    /// What an error calls it.
+    /// Path of a file in errors.
     fn display_path(&self, name: &str) -> PathBuf;
 
-    /// Reads a file later, perhaps more than once.
+    /// Reader of a file that is read later, perhaps more than once.
     fn lazy_file(&self, name: &str) -> LazyFile;
 }
 
-/// See [`CheckpointFiles::lazy_file`].
+/// Deferred read of a file, see [`CheckpointFiles::lazy_file`].
 pub type LazyFile = Box<dyn Fn() -> Result<Option<Vec<u8>>, PolicyError> + Send + Sync>;
 
 /// A folder on disk.
@@ -60,22 +59,7 @@ impl CheckpointFiles for CheckpointDir<'_> {
     }
 }
 
-impl CheckpointFiles for PackedFile {
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
-        Ok(self.file(name).map(<[u8]>::to_vec))
-    }
-
-    fn display_path(&self, name: &str) -> PathBuf {
-        self.path().join("files").join(name)
-    }
-
-    fn lazy_file(&self, name: &str) -> LazyFile {
-        let bytes = self.bytes(name);
-        Box::new(move || Ok(bytes.as_deref().map(<[u8]>::to_vec)))
-    }
-}
-
-/// A JSON file, or nothing where it is not there.
+/// Parses a JSON file; `None` if it does not exist.
 ///
 /// # Errors
 /// Names the file when it cannot be read or has another shape.

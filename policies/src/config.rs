@@ -1,12 +1,12 @@
-//! `config.json` in the published shape (fact sheet of BitVLA, section 6), the same structs at every size.
+//! `config.json` in the published shape (`docs/reference/bitvla.md`, section 6), the same structs at every size.
 //! Fields that the published file does not have are optional and default to the published behaviour.
 
 use crate::PolicyError;
-use crate::checkpoint::file_error;
+use crate::error::file_error;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The whole model.
+/// Config of the whole model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// `bitvla`, before its conversion `llava`, or, in some converted fine-tunes, `openvla`.
@@ -19,25 +19,25 @@ pub struct Config {
     /// Token that the proprioception feature replaces; the image token plus one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proprio_token_index: Option<u32>,
-    /// Which hidden state of the vision tower is used; only -1, the last, is supported.
+    /// Hidden state of the vision tower that is used; only -1, the last, is supported.
     #[serde(default = "minus_one")]
     pub vision_feature_layer: i64,
     /// `full`: all patches.
     #[serde(default = "full")]
     pub vision_feature_select_strategy: String,
-    /// Images of a query, agentview first.
+    /// Number of images of a query, agentview first.
     #[serde(default = "two")]
     pub num_images: usize,
-    /// Actions decoded at once.
+    /// Number of actions decoded at once.
     #[serde(default = "eight")]
     pub action_chunk: usize,
-    /// Numbers of one action.
+    /// Length of an action.
     #[serde(default = "seven")]
     pub action_dim: usize,
-    /// Numbers of the proprioception.
+    /// Length of the proprioception.
     #[serde(default = "eight")]
     pub proprio_dim: usize,
-    /// Who attends to whom in the language model.
+    /// Attention mask of the language model.
     #[serde(default)]
     pub attention: AttentionMask,
     /// Language model.
@@ -46,31 +46,31 @@ pub struct Config {
     pub vision_config: VisionConfig,
 }
 
-/// Attention mask of the language model: fact sheet, sections 0 and 1.6.
+/// Attention mask of the language model: `docs/reference/bitvla.md`, sections 0 and 1.6.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttentionMask {
-    /// Everybody attends to everybody (the published fine-tunes).
+    /// Every token attends to every token (the published fine-tunes).
     #[default]
     Bidirectional,
-    /// Lower triangular.
+    /// Lower triangular: a token attends to itself and the tokens before it.
     Causal,
 }
 
-/// BitNet.
+/// Config of the language model (BitNet).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextConfig {
     /// Rows of the embedding.
     pub vocab_size: usize,
-    /// Width.
+    /// Length of a row of the residual stream.
     pub hidden_size: usize,
-    /// Width of the feed-forward part.
+    /// Length of a row of the feed-forward part.
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Query heads.
+    /// Number of query heads.
     pub num_attention_heads: usize,
-    /// Key and value heads.
+    /// Number of key and value heads.
     pub num_key_value_heads: usize,
     /// Epsilon of the RMS norms.
     #[serde(default = "eps_text")]
@@ -78,10 +78,10 @@ pub struct TextConfig {
     /// Base of the rotary embedding.
     #[serde(default = "rope_theta")]
     pub rope_theta: f32,
-    /// Longest sequence.
+    /// Largest number of positions.
     #[serde(default = "max_positions")]
     pub max_position_embeddings: usize,
-    /// Whether `lm_head` is the embedding (then the file has no `lm_head`).
+    /// True if `lm_head` is the embedding (then the file has no `lm_head`).
     #[serde(default)]
     pub tie_word_embeddings: bool,
     /// Token in front of every prompt.
@@ -92,20 +92,20 @@ pub struct TextConfig {
     pub eos_token_id: Option<u32>,
 }
 
-/// SigLIP. What a file leaves out is that of the published tower (fact sheet, section 1.2); ternary weights and int8
-/// inputs are off where it does not ask for them (section 5).
+/// Config of the vision tower (SigLIP). Fields that a file leaves out are those of the published tower (`docs/reference/bitvla.md`, section 1.2); ternary weights and int8
+/// activations are off unless it asks for them (section 5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VisionConfig {
-    /// Width.
+    /// Length of a row of the residual stream.
     #[serde(default = "vision_width")]
     pub hidden_size: usize,
-    /// Width of the feed-forward part.
+    /// Length of a row of the feed-forward part.
     #[serde(default = "vision_wide")]
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     #[serde(default = "vision_layers")]
     pub num_hidden_layers: usize,
-    /// Heads.
+    /// Number of heads.
     #[serde(default = "vision_heads")]
     pub num_attention_heads: usize,
     /// Side of the square input, pixels.
@@ -181,7 +181,7 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// When the file cannot be read, is not JSON of this shape, or describes a network that cannot be built.
+    /// If the file cannot be read, is not JSON of this shape, or describes a network that cannot be built.
     pub fn read(path: &Path) -> Result<Config, PolicyError> {
         let text = std::fs::read(path).map_err(|e| file_error(path, e))?;
         Config::parse(&text, path)
@@ -198,8 +198,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What the published code overrides at run time: rows of the embedding, and the tokens of a published vocabulary,
-    /// whatever the stock file says (fact sheet, sections 0 and 2).
+    /// Applies the overrides of the published code at run time: rows of the embedding, and the tokens of a published vocabulary,
+    /// whatever the stock file says (`docs/reference/bitvla.md`, sections 0 and 2).
     fn settle(&mut self) {
         if let Some(rows) = self.vocab_size {
             self.text_config.vocab_size = rows;
@@ -223,7 +223,7 @@ impl Config {
         self.text_config.eos_token_id.unwrap_or(128_001)
     }
 
-    /// Action placeholders of a query.
+    /// Number of action placeholders of a query.
     pub fn placeholders(&self) -> usize {
         self.action_chunk * self.action_dim
     }
@@ -290,14 +290,14 @@ impl Config {
 }
 
 impl TextConfig {
-    /// Width of one head.
+    /// Length of a row of one head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
     }
 }
 
 impl VisionConfig {
-    /// Patches of one image.
+    /// Number of patches of one image.
     pub fn patches(&self) -> usize {
         let side = self.image_size / self.patch_size;
         side * side

@@ -1,14 +1,14 @@
-//! What happens to the sums of a product while they are in the cache: scales, bias, activation, gate, residual.
+//! Epilogue of a product, while its sums are in the cache: scales, bias, activation function, gate, residual.
 
 use crate::kernels::multiversion;
 use crate::kernels::panel::{MAX_PANEL_GROUPS, OUTPUT_GROUP};
 use crate::ops::{gelu_erf, gelu_tanh, silu};
 use std::ops::Range;
 
-/// What is done to an output after the bias.
+/// Activation function, applied after the bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// Identity.
     None,
     /// `max(x, 0)`.
     Relu,
@@ -18,7 +18,7 @@ pub enum Activation {
     GeluErf,
 }
 
-/// How a gate and its partner become one.
+/// Gate of a gated feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     /// `relu(gate)^2 * up` (BitNet).
@@ -27,25 +27,25 @@ pub enum Gate {
     Silu,
 }
 
-/// Where outputs go.
+/// Treatment of the old contents of the output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StoreMode<'a> {
-    /// Over what is there.
+    /// Overwritten.
     Overwrite,
-    /// Added to what is there: the residual stream.
+    /// Added to: the residual stream.
     Accumulate,
-    /// Multiplied by a number per output, then added (LayerScale).
+    /// Added to, after multiplication by one factor per output, `[outputs]` (LayerScale).
     AccumulateScaled(&'a [f32]),
 }
 
-/// All that follows the product.
+/// Operations that follow the product.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
-    /// Added to every row.
+    /// Bias `[columns]`, added to every row.
     pub bias: Option<&'a [f32]>,
-    /// Applied to the sum.
+    /// Activation function of the sum.
     pub activation: Activation,
-    /// Where it goes.
+    /// Treatment of the old contents.
     pub store: StoreMode<'a>,
 }
 
@@ -63,7 +63,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// The tail of a tile of `width` columns, the first of which become `columns` of the rows.
+    /// Applies the epilogue to a tile `[rows][width]`; its first columns become `columns` of the rows.
     pub(crate) fn apply_epilogue(tile: &[f32], width: usize, epilogue: Epilogue<'_>, rows: &mut [&mut [f32]], columns: Range<usize>) {
         let zero = [0f32; MAX_PANEL_GROUPS * OUTPUT_GROUP];
         let bias = epilogue.bias.unwrap_or(&zero[..columns.len()]);
@@ -105,7 +105,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Gate and partner into `columns` of the rows.
+    /// Combines the tiles `[rows][width]` of gate and up projection into `columns` of the rows.
     pub(crate) fn apply_gate(tiles: (&[f32], &[f32]), width: usize, how: Gate, rows: &mut [&mut [f32]], columns: Range<usize>) {
         let tiles = tiles.0.chunks_exact(width).zip(tiles.1.chunks_exact(width));
         for ((gate, up), out) in tiles.zip(rows) {

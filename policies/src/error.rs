@@ -1,8 +1,8 @@
-//! The one error of this crate.
+//! The error enum of this crate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// What can go wrong between a checkpoint on disk and an action.
+/// Failure between a checkpoint on disk and an action.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// A file could not be read or is not what it should be.
@@ -10,7 +10,7 @@ pub enum PolicyError {
     File {
         /// The file.
         path: PathBuf,
-        /// What was found and what was expected.
+        /// Found and expected value.
         what: String,
     },
     /// A tensor of a checkpoint is missing, extra or misshapen.
@@ -20,7 +20,7 @@ pub enum PolicyError {
         path: PathBuf,
         /// Tensor name.
         tensor: String,
-        /// What was found and what was expected.
+        /// Found and expected value.
         what: String,
     },
     /// An observation or an action outside the contract.
@@ -28,7 +28,7 @@ pub enum PolicyError {
     Query {
         /// Name of the policy.
         policy: String,
-        /// What was found and what was expected.
+        /// Found and expected value.
         what: String,
     },
     /// A checkpoint without statistics for what is asked of it.
@@ -51,4 +51,12 @@ pub enum PolicyError {
         /// Its words that the tokenizer does not know.
         words: Vec<String>,
     },
+}
+
+/// Builds a [`PolicyError::File`].
+pub(crate) fn file_error(path: &Path, what: impl ToString) -> PolicyError {
+    PolicyError::File {
+        path: path.into(),
+        what: what.to_string(),
+    }
 }

@@ -1,6 +1,7 @@
-//! Writes a whole checkpoint folder as [`crate::Checkpoint`] reads it; the trainer ends here.
+//! Writer of whole checkpoint folders, the last step of training; [`crate::Checkpoint`] reads them.
 
-use crate::checkpoint::{HEAD_FILE, MODEL_FILE, PROPRIO_FILE, file_error, write_tensors};
+use crate::checkpoint::{HEAD_FILE, MODEL_FILE, PROPRIO_FILE, write_tensors};
+use crate::error::file_error;
 use crate::normalise::{STATISTICS_FILE, Statistics};
 use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, TOKENIZER_FILE};
 use crate::{Config, PolicyError, TensorSpecs};
@@ -9,10 +10,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Special tokens in front of the words of a short vocabulary; their ids are their places: 0 to 4.
+/// Special tokens in front of the words of a short vocabulary; their ids are their positions, 0 to 4.
 pub const SPECIAL_TOKENS: [&str; 5] = ["<unk>", "<bos>", "<eos>", "<image>", "<proprio>"];
 
-/// The template of a checkpoint with a short vocabulary: images, state, instruction, nothing else.
+/// Prompt template of a checkpoint with a short vocabulary: images, state and instruction only.
 pub const WORD_LEVEL_TEMPLATE: &str = "{images}{proprio}{instruction}";
 
 /// Text side of a checkpoint with a short vocabulary.
@@ -21,11 +22,11 @@ pub struct WordLevelText<'a> {
     pub words: &'a [&'a str],
     /// Name of the entry of `dataset_statistics.json`.
     pub key: &'a str,
-    /// The entry.
+    /// Contents of the entry.
     pub statistics: &'a Statistics,
 }
 
-/// A word-level tokenizer over special tokens and words, in this order, as `tokenizer.json`.
+/// Builds `tokenizer.json` of a word-level tokenizer over special tokens and words, in this order.
 pub fn word_tokenizer(words: &[&str]) -> Value {
     let vocabulary: BTreeMap<&str, usize> = SPECIAL_TOKENS
         .iter()
@@ -49,7 +50,7 @@ pub fn word_tokenizer(words: &[&str]) -> Value {
 /// Writes every file of a folder. `values` holds the tensors of all three tensor files by name; bf16 rounds them.
 ///
 /// # Errors
-/// When a tensor is missing or misshapen, or a file cannot be written.
+/// If a tensor is missing or misshapen, or a file cannot be written.
 pub fn write_checkpoint(
     dir: &Path,
     config: &Config,

@@ -1,16 +1,15 @@
-//! Action head, an MLP-ResNet on the action hidden states (fact sheet of BitVLA, section 1.5). Never quantised.
+//! Action head, an MLP-ResNet on the action hidden states (`docs/reference/bitvla.md`, section 1.5). Never quantised.
 
 use crate::PolicyError;
+use crate::formats::LinearFormat;
 use crate::linear::{Activation, ActivationBuffer, ActivationFormat, Linear, StoreMode};
 use crate::threads::Threads;
 use crate::vision::LayerNorm;
-use crate::weight_source::{
-    ACTION_HEAD_PREFIX, LayerFormat, Parameter, Parameters, WeightSource, load_linear_with_bias,
-};
+use crate::weight_source::{ACTION_HEAD_PREFIX, Parameter, Parameters, WeightSource, load_linear};
 
 const EPS: f32 = 1e-5;
 
-/// The head.
+/// Action head.
 pub struct ActionHead {
     norm1: LayerNorm,
     fc1: Linear,
@@ -20,7 +19,7 @@ pub struct ActionHead {
 }
 
 impl ActionHead {
-    /// Takes it out of a source: states of `width`, actions of `dim` numbers.
+    /// Loads the head for hidden states of length `width` and actions of `dim` numbers.
     ///
     /// # Errors
     /// Names file and tensor.
@@ -30,9 +29,8 @@ impl ActionHead {
         dim: usize,
     ) -> Result<ActionHead, PolicyError> {
         let name = |part: &str| format!("{ACTION_HEAD_PREFIX}model.{part}");
-        let linear = |part: &str, n, k| {
-            load_linear_with_bias(source, &name(part), (n, k), LayerFormat::STORED)
-        };
+        let linear =
+            |part: &str, n, k| load_linear(source, &name(part), (n, k), LinearFormat::STORED, true);
         let norm = |part: &str, len| LayerNorm::load(source, &name(part), len, EPS);
         let blocks = (0..2).map(|i| {
             let part = |j: usize| format!("mlp_resnet_blocks.{i}.ffn.{j}");
@@ -47,7 +45,7 @@ impl ActionHead {
         })
     }
 
-    /// Hidden states of consecutive positions, as many as an action has numbers per row, to normalised actions.
+    /// Normalised actions `[action_chunk, action_dim]` of the hidden states `[action_chunk * action_dim, hidden_size]`.
     pub fn forward(
         &self,
         threads: &Threads,

@@ -1,39 +1,45 @@
-//! The language model without its vocabulary head: BitNet (fact sheet of BitVLA, section 1.1) with grouped-query
+//! The language model without its vocabulary head: BitNet (`docs/reference/bitvla.md`, section 1.1) with grouped-query
 //! attention, rotary embedding, gated squared ReLU and norms before the output and down projections; or Llama, which
 //! has SiLU and no such norms. No biases.
 
 use crate::attention::{AttentionInputs, AttentionShape, attention};
+use crate::formats::LinearFormat;
 use crate::linear::{Activation, ActivationFormat, Gate, Linear, StoreMode};
 use crate::ops::{RotaryEmbedding, rms_norm};
-use crate::scratch_buffers::{ScratchBuffers, split};
+use crate::scratch_buffers::{ScratchBuffers, split_buffer};
 use crate::weight_source::{
-    EmbeddingTable, LayerFormat, Parameter, Parameters, VectorParameter, WeightSource, load_linear,
+    EmbeddingTable, Parameter, Parameters, VectorParameter, WeightSource, load_linear,
 };
 use crate::{AttentionMask, PolicyError, TextConfig, Trace};
 use std::ops::Range;
 
-/// Sizes and kind.
+/// Largest number of tokens of a query. A published one has some 630 (512 of them patches), so that tables for all the
+/// positions that a config allows (4096) would only take memory. A longer query is refused with an error
+/// ([`crate::BitVla::forward`]).
+const MAX_QUERY_TOKENS: usize = 1024;
+
+/// Sizes and kind of a language model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LanguageArchitecture {
     /// Rows of the embedding.
     pub vocab_size: usize,
-    /// Width.
+    /// Length of a row of the residual stream.
     pub hidden_size: usize,
-    /// Width of the feed-forward part.
+    /// Length of a row of the feed-forward part.
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     pub layers: usize,
-    /// Query heads.
+    /// Number of query heads.
     pub heads: usize,
-    /// Key and value heads.
+    /// Number of key and value heads.
     pub key_value_heads: usize,
     /// Epsilon of the norms.
     pub norm_eps: f32,
     /// Base of the rotary embedding.
     pub rope_theta: f32,
-    /// Longest sequence.
+    /// Largest number of tokens of a query.
     pub max_positions: usize,
-    /// BitNet's gate comes with sub-norms.
+    /// Gate of the feed-forward part; the squared ReLU of BitNet comes with sub-norms.
     pub gate: Gate,
 }
 
@@ -48,13 +54,13 @@ impl From<&TextConfig> for LanguageArchitecture {
             key_value_heads: c.num_key_value_heads,
             norm_eps: c.rms_norm_eps,
             rope_theta: c.rope_theta,
-            max_positions: c.max_position_embeddings.min(1024),
+            max_positions: c.max_position_embeddings.min(MAX_QUERY_TOKENS),
             gate: Gate::SquaredRelu,
         }
     }
 }
 
-/// The model.
+/// The language model without its vocabulary head.
 pub struct LanguageModel {
     shape: LanguageArchitecture,
     embedding: EmbeddingTable,
@@ -82,14 +88,14 @@ impl DecoderLayer {
         source: &dyn WeightSource,
         shape: &LanguageArchitecture,
         i: usize,
-        format: LayerFormat,
+        format: LinearFormat,
     ) -> Result<DecoderLayer, PolicyError> {
         let (w, wide) = (shape.hidden_size, shape.intermediate_size);
         let kv = shape.key_value_heads * (w / shape.heads);
         let name = |part: &str| format!("language_model.model.layers.{i}.{part}");
         let norm =
             |part: &str, len| VectorParameter::load(source, &name(&format!("{part}.weight")), len);
-        let linear = |part: &str, n, k| load_linear(source, &name(part), (n, k), format);
+        let linear = |part: &str, n, k| load_linear(source, &name(part), (n, k), format, false);
         let sub = shape.gate == Gate::SquaredRelu;
         let sub_norm = |part, len| sub.then(|| norm(part, len)).transpose();
         Ok(DecoderLayer {
@@ -109,14 +115,14 @@ impl DecoderLayer {
 }
 
 impl LanguageModel {
-    /// Takes it out of a source, layer by layer.
+    /// Loads the model from a source, layer by layer.
     ///
     /// # Errors
     /// Names file and tensor.
     pub fn load(
         source: &dyn WeightSource,
         shape: LanguageArchitecture,
-        format: LayerFormat,
+        format: LinearFormat,
     ) -> Result<LanguageModel, PolicyError> {
         let size = (shape.vocab_size, shape.hidden_size);
         let embedding = source.table("language_model.model.embed_tokens.weight", size)?;
@@ -144,7 +150,7 @@ impl LanguageModel {
         self.shape.max_positions
     }
 
-    /// Embeds one token into a row.
+    /// Writes the embedding of a token, `[hidden_size]`.
     ///
     /// # Errors
     /// Names the file when it cannot be read any more.
@@ -152,10 +158,11 @@ impl LanguageModel {
         self.embedding.row(token as usize, row)
     }
 
-    /// Rows of embeddings in `work.x` to the rows `wanted` after the final norm. The last layer computes no others.
+    /// Final hidden states `[wanted, hidden_size]` of the embeddings in `buffers.residual` (`[tokens, hidden_size]`), after
+    /// the final norm. The last layer computes only the rows `wanted`.
     pub fn forward(
         &self,
-        work: &mut ScratchBuffers,
+        buffers: &mut ScratchBuffers,
         tokens: usize,
         wanted: Range<usize>,
         mask: AttentionMask,
@@ -173,28 +180,20 @@ impl LanguageModel {
             .layers
             .first()
             .map_or(ActivationFormat::F32, |l| l.k.activations());
-        work.record_thread_scratch(
+        buffers.record_thread_scratch(
             (tokens, s.intermediate_size, form),
             (tokens, heads.head_dim),
         );
         let kv_width = heads.key_value_heads * heads.head_dim;
-        let ScratchBuffers {
-            threads,
-            inputs,
-            key_values,
-            x,
-            scratch,
-            ..
-        } = work;
-        let threads = &*threads;
+        let (threads, inputs, key_values, residual, scratch) = buffers.split();
         let scratch = scratch.get(tokens * (2 * width + 2 * kv_width).max(s.intermediate_size));
-        let mut x = x.get(tokens * width);
+        let mut x = residual.get(tokens * width);
         let mut first = 0;
         for (i, l) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();
             let kept = if last { wanted.clone() } else { 0..tokens };
             let rows = kept.len();
-            let [q, k, v, mixed] = split(
+            let [q, k, v, attended] = split_buffer(
                 scratch,
                 [
                     rows * width,
@@ -229,11 +228,11 @@ impl LanguageModel {
                 v,
                 rope,
             };
-            attention(threads, key_values, sequence, heads, mixed);
+            attention(threads, key_values, sequence, heads, attended);
             inputs.fill(threads, (rows, width), form, |row, out| {
                 match &l.attention_norm {
-                    Some(sub) => norm(mixed, sub, row, out),
-                    None => out.copy_from_slice(&mixed[row * width..][..width]),
+                    Some(sub) => norm(attended, sub, row, out),
+                    None => out.copy_from_slice(&attended[row * width..][..width]),
                 }
             });
             l.o.apply(threads, inputs, Activation::None, StoreMode::Accumulate, x);
@@ -264,23 +263,20 @@ impl LanguageModel {
     }
 
     pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
-        list.push((
-            "token embedding",
-            Parameter::EmbeddingTable(&self.embedding),
-        ));
+        list.push(("token embedding", Parameter::Table(&self.embedding)));
         for l in &self.layers {
             for linear in [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down] {
                 list.push(("language linears", Parameter::Linear(linear)));
             }
             let sub = l.attention_norm.iter().chain(&l.ffn_norm);
             for norm in [&l.input_norm, &l.post_norm].into_iter().chain(sub) {
-                list.push(("norms and biases", Parameter::VectorParameter(norm)));
+                list.push(("norms and biases", Parameter::Vector(norm)));
             }
         }
-        list.push(("norms and biases", Parameter::VectorParameter(&self.norm)));
+        list.push(("norms and biases", Parameter::Vector(&self.norm)));
     }
 
-    /// Bytes of what is computed when the model is built.
+    /// Bytes of the tables that are computed when the model is built.
     pub(crate) fn tables(&self) -> usize {
         self.rope.bytes()
     }

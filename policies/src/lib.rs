@@ -1,6 +1,6 @@
-//! What decides: the policy trait, the BitVLA network over dense and ternary weights, its kernels,
-//! checkpoints and preprocessing. Compiles without physics; somebody who only wants to run BitVLA on a
-//! robot takes this one crate: [`VlaPolicy::load`] and [`Policy::query`].
+//! Policies: the policy trait, the BitVLA network over every weight format ([`formats`]), its kernels, checkpoints and
+//! preprocessing. Compiles without physics, so that this crate alone runs BitVLA on a robot: [`VlaPolicy::load`] and
+//! [`Policy::query`].
 
 pub mod action_tokens;
 mod activation_buffer;
@@ -13,16 +13,18 @@ pub mod config;
 mod epilogue;
 mod error;
 pub mod export;
+pub mod float_type;
+pub mod formats;
 pub mod head;
 pub mod kernels;
 pub mod language;
 pub mod linear;
 pub mod mlp;
-pub mod mmap;
+mod mmap;
 pub mod network;
 pub mod normalise;
 pub mod normaliser;
-pub mod ops;
+mod ops;
 pub mod packed;
 mod partition;
 mod policy;
@@ -31,9 +33,10 @@ pub mod processor;
 pub mod profile;
 pub mod prompt;
 mod protocol;
-pub mod scratch_buffers;
+mod scratch_buffers;
 pub mod synthetic;
 mod template;
+mod tensor_classes;
 #[doc(hidden)]
 pub mod testing;
 pub mod threads;
@@ -44,14 +47,16 @@ pub mod weight_source;
 pub mod weights;
 
 pub use architecture::Architecture;
-pub use bitvla::{BitVla, NetworkInput, Trace, WeightFormat};
+pub use bitvla::{BitVla, NetworkInput, Trace};
 pub use checkpoint::{Checkpoint, TensorSpecs};
 pub use config::{AttentionMask, Config, TextConfig, VisionConfig};
 pub use error::PolicyError;
+pub use formats::WeightFormat;
 pub use network::{LinearShape, VlaNetwork};
 pub use normaliser::{NormaliserChoice, StatisticsTable};
 pub use policy::*;
 pub use protocol::{Flip, PolicyProtocol, QuaternionRule};
 pub use scratch_buffers::ScratchBuffers;
+pub use tensor_classes::TensorClass;
 pub use threads::Threads;
 pub use vla::{Engine, VlaOptions, VlaPolicy};

@@ -1,48 +1,28 @@
-//! The one linear layer of the network, over every weight format. Outputs are cut into blocks of rows and columns for the
-//! threads; in each block the weights are unpacked a panel at a time, met by all its rows and finished (scale, bias,
-//! activation, residual) while the sums are in the cache. Neither the blocks nor the threads reach a result.
+//! The one linear layer of the network, over every weight format. Outputs are partitioned into blocks of rows and columns
+//! for the threads; in each block the weights are unpacked a panel at a time, multiplied by all its rows and finished by
+//! the epilogue (scale, bias, activation, residual) while the sums are in the cache. Neither the blocks nor the threads
+//! change a result.
 
 pub use crate::activation_buffer::{ActivationBuffer, ActivationFormat};
 pub use crate::epilogue::{Activation, Gate, StoreMode};
+pub use crate::formats::LinearFormat;
+
 use crate::epilogue::{Epilogue, apply_epilogue, apply_gate, dequantise_sums};
+use crate::formats::WeightEncoding;
+use crate::kernels::aligned::AlignedBuffer;
+use crate::kernels::gemm::{f32_panel, int8_panel};
 use crate::kernels::panel::{
-    AlignedBuffer, F32Panel, Int8Panel, MAX_PANEL_GROUPS, OUTPUT_GROUP, QUAD_BYTES, float, int8,
-    panels,
+    F32Panel, Int8Panel, MAX_PANEL_GROUPS, OUTPUT_GROUP, QUAD_BYTES, panels,
 };
 use crate::kernels::{BLOCK_K, Isa};
 use crate::partition::{OutputBlock, partition_matrix, partition_range};
 use crate::profile;
 use crate::threads::Threads;
-use crate::weights::{WeightEncoding, Weights};
+use crate::weights::Weights;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// How a linear layer computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinearFormat {
-    /// How its weights are kept.
-    pub encoding: WeightEncoding,
-    /// How it sees its inputs.
-    pub activations: ActivationFormat,
-}
-
-impl LinearFormat {
-    /// Ternary weights and int8 activations: integer products.
-    pub const TERNARY: LinearFormat =
-        LinearFormat::new(WeightEncoding::Ternary, ActivationFormat::Int8);
-    /// f32 weights and activations.
-    pub const F32: LinearFormat = LinearFormat::new(WeightEncoding::F32, ActivationFormat::F32);
-
-    /// Both.
-    pub const fn new(encoding: WeightEncoding, activations: ActivationFormat) -> LinearFormat {
-        LinearFormat {
-            encoding,
-            activations,
-        }
-    }
-}
-
-/// `y = x W^T + b`.
+/// `y = x W^T + b`: `[rows, inputs]` to `[rows, outputs]`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     name: String,
@@ -51,19 +31,20 @@ pub struct Linear {
     activations: ActivationFormat,
 }
 
-/// Inputs that an f32 panel is deep: 32 KiB, two thirds of a first-level cache.
-const FLOAT_DEPTH: usize = 128;
-/// Rows of integer sums that are finished together.
-const ROWS_AT_ONCE: usize = 24;
-/// Most rows of a block.
-const MOST_ROWS: usize = 384;
+/// Inputs of an f32 panel: 32 KiB of weights, two thirds of a first-level cache.
+const F32_PANEL_DEPTH: usize = 128;
+/// Rows of integer sums that go through the epilogue together.
+const INT8_TILE_ROWS: usize = 24;
+/// Largest number of rows of a block.
+const MAX_BLOCK_ROWS: usize = 384;
 
-/// A panel of weights and what comes of some rows that meet it.
+/// Scratch of one thread: a panel of weights and its products with some rows.
 #[derive(Default)]
 struct TileScratch {
     bytes: AlignedBuffer<u8>,
     floats: AlignedBuffer<f32>,
     sums: AlignedBuffer<i32>,
+    /// Products in f32, `[rows][groups * 16]`.
     tile: AlignedBuffer<f32>,
 }
 
@@ -72,18 +53,19 @@ thread_local! {
 }
 
 /// Bytes of scratch that a thread holds after products of `rows` rows with `k` inputs.
-pub fn scratch_bytes(rows: usize, k: usize, form: ActivationFormat) -> usize {
-    let block = MOST_ROWS.min(rows);
+pub(crate) fn scratch_bytes(rows: usize, k: usize, form: ActivationFormat) -> usize {
+    let block = MAX_BLOCK_ROWS.min(rows);
     let width = MAX_PANEL_GROUPS * OUTPUT_GROUP;
     2 * match form {
-        ActivationFormat::Int8 => width * (k + 8 * ROWS_AT_ONCE),
-        _ => 4 * width * (FLOAT_DEPTH + block),
+        ActivationFormat::Int8 => width * (k + 8 * INT8_TILE_ROWS),
+        _ => 4 * width * (F32_PANEL_DEPTH + block),
     }
 }
 
-/// How the outputs of a layer are cut for the threads.
+/// Partition of the outputs of a layer into panels, and of the panels into parts for the threads.
 struct OutputPartition {
-    n: usize,
+    outputs: usize,
+    /// First group and number of groups of every panel.
     panels: Vec<(usize, usize)>,
     parts: Vec<Range<usize>>,
 }
@@ -92,24 +74,22 @@ impl OutputPartition {
     fn new(threads: &Threads, weights: &Weights, rows: usize) -> OutputPartition {
         let panels: Vec<(usize, usize)> = panels(weights.groups()).collect();
         OutputPartition {
-            n: weights.n(),
-            parts: partition_range(threads, panels.len(), rows.div_ceil(MOST_ROWS)),
+            outputs: weights.n(),
+            parts: partition_range(threads, panels.len(), rows.div_ceil(MAX_BLOCK_ROWS)),
             panels,
         }
     }
 
     /// Columns of a panel.
     fn columns(&self, (first, count): (usize, usize)) -> Range<usize> {
-        first * OUTPUT_GROUP..self.n.min((first + count) * OUTPUT_GROUP)
+        first * OUTPUT_GROUP..self.outputs.min((first + count) * OUTPUT_GROUP)
     }
 
     /// Panels of a part and its first column.
     fn part(&self, part: usize) -> (&[(usize, usize)], usize) {
         let panels = &self.panels[self.parts[part].clone()];
-        (
-            panels,
-            panels.first().map_or(0, |panel| panel.0 * OUTPUT_GROUP),
-        )
+        let first = panels.first().map_or(0, |panel| panel.0 * OUTPUT_GROUP);
+        (panels, first)
     }
 
     fn blocks<'a>(&self, out: &'a mut [f32]) -> Vec<OutputBlock<'a>> {
@@ -118,12 +98,16 @@ impl OutputPartition {
             panels.iter().map(|panel| self.columns(*panel).len()).sum()
         };
         let widths: Vec<usize> = self.parts.iter().map(width).collect();
-        partition_matrix(out, &widths, (6, MOST_ROWS))
+        partition_matrix(out, &widths, (6, MAX_BLOCK_ROWS))
     }
 }
 
 impl Linear {
-    /// From row-major master weights (outputs x inputs).
+    /// Encodes row-major master weights `[outputs, inputs]`.
+    ///
+    /// # Panics
+    /// If their number does not fit, or the encoding has no products with int8 activations and the format asks for
+    /// them.
     pub fn new(
         name: &str,
         weight: &[f32],
@@ -131,17 +115,27 @@ impl Linear {
         (outputs, inputs): (usize, usize),
         format: LinearFormat,
     ) -> Linear {
-        let weights = Weights::encode(weight, outputs, inputs, format.encoding);
+        // Master weights are stored as f32.
+        let encoding = format.encoding.unwrap_or(WeightEncoding::F32);
+        let weights = Weights::encode(weight, outputs, inputs, encoding);
         Linear::from_weights(name, weights, bias, format.activations)
     }
 
-    /// From encoded weights.
+    /// A layer over encoded weights.
+    ///
+    /// # Panics
+    /// If the encoding has no products with int8 activations and `activations` asks for them.
     pub fn from_weights(
         name: &str,
         weights: Weights,
         bias: Option<Vec<f32>>,
         activations: ActivationFormat,
     ) -> Linear {
+        assert!(
+            activations != ActivationFormat::Int8 || weights.integer().is_some(),
+            "{name}: {} has no integer products",
+            weights.encoding().name()
+        );
         Linear {
             name: name.into(),
             weights,
@@ -154,36 +148,37 @@ impl Linear {
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// Width of an input row.
+    /// Length of an input row.
     pub fn inputs(&self) -> usize {
         self.weights.k()
     }
-    /// Width of an output row.
+    /// Length of an output row.
     pub fn outputs(&self) -> usize {
         self.weights.n()
     }
-    /// The weights.
+    /// Encoded weights `[outputs, inputs]`.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
-    /// The bias.
+    /// Bias `[outputs]`.
     pub fn bias(&self) -> Option<&[f32]> {
         self.bias.as_deref()
     }
-    /// How inputs are to be staged.
+    /// Form in which the layer takes its activations.
     pub fn activations(&self) -> ActivationFormat {
         self.activations
     }
 
-    /// Applies to rows of `inputs()` on this thread; for tests and small things.
+    /// Applies the layer on this thread: `[rows, inputs]` to `[rows, outputs]`. For tests.
+    #[doc(hidden)]
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let threads = Threads::single();
-        let mut staged = ActivationBuffer::default();
-        staged.copy(&threads, x, self.inputs(), self.activations);
-        let mut y = vec![0.0; staged.rows() * self.outputs()];
+        let mut inputs = ActivationBuffer::default();
+        inputs.copy(&threads, x, self.inputs(), self.activations);
+        let mut y = vec![0.0; inputs.rows() * self.outputs()];
         self.apply(
             &threads,
-            &staged,
+            &inputs,
             Activation::None,
             StoreMode::Overwrite,
             &mut y,
@@ -191,7 +186,10 @@ impl Linear {
         y
     }
 
-    /// Applies to staged rows; `out` is rows x outputs.
+    /// Applies the layer to the rows of a buffer `[rows, inputs]`; `out` is `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// If a size does not fit.
     pub fn apply(
         &self,
         threads: &Threads,
@@ -204,12 +202,12 @@ impl Linear {
         let (rows, n) = (x.rows(), self.outputs());
         assert_eq!(x.k(), self.inputs(), "{}: inputs", self.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", self.name);
-        Linear::each_tile(
+        Linear::for_each_tile(
             &[self],
             threads,
             x,
             out,
-            |[done, _], width, columns, rows, here| {
+            |[scratch, _], width, columns, rows, place| {
                 let epilogue = Epilogue {
                     bias: self.bias.as_deref().map(|b| &b[columns.clone()]),
                     activation,
@@ -220,99 +218,89 @@ impl Linear {
                         other => other,
                     },
                 };
-                let tile = done.tile.view(rows.len() * width);
-                apply_epilogue(tile, width, epilogue, rows, here);
+                let tile = scratch.tile.view(rows.len() * width);
+                apply_epilogue(tile, width, epilogue, rows, place);
             },
         );
     }
 
-    /// `gate(x W_gate^T, x W_up^T)`; both layers have no bias, `out` is rows x outputs.
+    /// `gate(x W_gate^T, x W_up^T)` of a buffer `[rows, inputs]`; both layers have no bias, `out` is `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// If a size does not fit.
     pub fn gated(
         gate: &Linear,
         up: &Linear,
         threads: &Threads,
         x: &ActivationBuffer,
-        how: Gate,
+        kind: Gate,
         out: &mut [f32],
     ) {
         let _span = profile::start(profile::WorkKind::Linear);
         let (rows, n) = (x.rows(), gate.outputs());
         assert_eq!(up.outputs(), n, "{}: outputs", up.name);
         assert_eq!(out.len(), rows * n, "{}: outputs", gate.name);
-        Linear::each_tile(
+        Linear::for_each_tile(
             &[gate, up],
             threads,
             x,
             out,
-            |[one, other], width, _, rows, here| {
+            |[gate, up], width, _, rows, place| {
                 let size = rows.len() * width;
-                apply_gate(
-                    (one.tile.view(size), other.tile.view(size)),
-                    width,
-                    how,
-                    rows,
-                    here,
-                );
+                let tiles = (gate.tile.view(size), up.tile.view(size));
+                apply_gate(tiles, width, kind, rows, place);
             },
         );
     }
 
-    /// Computes one or two layers of the same size tile by tile: `done` gets the tiles, their width, the columns that they
-    /// are, and the rows with the columns in them where the outputs go.
-    fn each_tile(
+    /// Computes one or two layers of the same size tile by tile: `epilogue` gets the tiles, their width, the columns that
+    /// they are, and the rows with the columns in them that the outputs are written to.
+    fn for_each_tile(
         layers: &[&Linear],
         threads: &Threads,
         x: &ActivationBuffer,
         out: &mut [f32],
-        done: impl Fn(&[TileScratch; 2], usize, Range<usize>, &mut [&mut [f32]], Range<usize>)
+        epilogue: impl Fn(&[TileScratch; 2], usize, Range<usize>, &mut [&mut [f32]], Range<usize>)
         + Sync
         + Send,
     ) {
         let partition = OutputPartition::new(threads, &layers[0].weights, x.rows());
-        threads.for_each(partition.blocks(out).into_iter(), |block| {
-            let OutputBlock {
-                first,
-                part,
-                mut rows,
-            } = block;
+        let block = |mut block: OutputBlock<'_>| {
             SCRATCH.with_borrow_mut(|scratch| {
-                let (panels, start) = partition.part(part);
+                let (panels, start) = partition.part(block.part);
                 for panel in panels {
                     let columns = partition.columns(*panel);
-                    let here = columns.start - start..columns.end - start;
+                    let place = columns.start - start..columns.end - start;
                     for (layer, scratch) in layers.iter().zip(scratch.iter_mut()) {
-                        layer.unpack(scratch, *panel);
+                        layer.unpack_int8(scratch, *panel);
                     }
-                    let step = layers[0].rows_at_once(rows.len());
-                    for (j, rows) in rows.chunks_mut(step).enumerate() {
-                        let range = first + j * step..first + j * step + rows.len();
+                    let step = layers[0].tile_rows(block.rows.len());
+                    for (j, rows) in block.rows.chunks_mut(step).enumerate() {
+                        let first = block.first + j * step;
+                        let range = first..first + rows.len();
                         for (layer, scratch) in layers.iter().zip(scratch.iter_mut()) {
-                            layer.product(scratch, x, range.clone(), *panel);
+                            layer.multiply(scratch, x, range.clone(), *panel);
                         }
-                        done(
-                            scratch,
-                            panel.1 * OUTPUT_GROUP,
-                            columns.clone(),
-                            rows,
-                            here.clone(),
-                        );
+                        let width = panel.1 * OUTPUT_GROUP;
+                        epilogue(scratch, width, columns.clone(), rows, place.clone());
                     }
                 }
             });
-        });
+        };
+        threads.for_each(partition.blocks(out).into_iter(), block);
     }
 
-    /// Rows whose outputs are finished together. Integer sums are complete after one panel, so a few rows at a time go to
-    /// memory while the next are computed; f32 panels are cut in depth and met by all rows first.
-    fn rows_at_once(&self, rows: usize) -> usize {
+    /// Rows that go through the epilogue together. Integer sums are complete after one panel, so that a few rows at a time
+    /// go to memory while the next are computed; f32 panels are split in depth and multiplied by all rows first.
+    fn tile_rows(&self, rows: usize) -> usize {
         match self.activations {
-            ActivationFormat::Int8 => ROWS_AT_ONCE,
+            ActivationFormat::Int8 => INT8_TILE_ROWS,
             _ => rows.max(1),
         }
     }
 
-    /// Unpacks a panel of integer weights whole; f32 panels are unpacked in [`Linear::product`], part by part.
-    fn unpack(&self, scratch: &mut TileScratch, (first, count): (usize, usize)) {
+    /// Unpacks a panel of integer weights whole; f32 panels are unpacked part by part in [`Linear::multiply`].
+    fn unpack_int8(&self, scratch: &mut TileScratch, (first, count): (usize, usize)) {
         if self.activations == ActivationFormat::Int8 {
             let quads = self.inputs().next_multiple_of(BLOCK_K) / 4;
             let panel = scratch.bytes.get(quads * count * QUAD_BYTES);
@@ -320,8 +308,8 @@ impl Linear {
         }
     }
 
-    /// The product of some rows and a panel of outputs into the tile, `[rows][count * OUTPUT_GROUP]`, without the bias.
-    fn product(
+    /// Products of some rows and a panel of outputs into the tile `[rows][count * 16]`, without the bias.
+    fn multiply(
         &self,
         scratch: &mut TileScratch,
         x: &ActivationBuffer,
@@ -337,11 +325,15 @@ impl Linear {
         let (isa, k) = (Isa::active(), self.inputs());
         let width = count * OUTPUT_GROUP;
         let tile = tile.get(rows.len() * width);
-        if self.activations != ActivationFormat::Int8 {
+        let integer = match self.activations {
+            ActivationFormat::Int8 => self.weights.integer(),
+            _ => None,
+        };
+        let Some(integer) = integer else {
             let a = &x.float()[rows.start * k..rows.end * k];
-            let panel = floats.get(FLOAT_DEPTH.min(k) * width);
-            for start in (0..k).step_by(FLOAT_DEPTH) {
-                let range = start..k.min(start + FLOAT_DEPTH);
+            let panel = floats.get(F32_PANEL_DEPTH.min(k) * width);
+            for start in (0..k).step_by(F32_PANEL_DEPTH) {
+                let range = start..k.min(start + F32_PANEL_DEPTH);
                 self.weights
                     .unpack_f32((first, count), range.clone(), panel);
                 let t = F32Panel {
@@ -354,18 +346,18 @@ impl Linear {
                     groups: count,
                     overwrite: start == 0,
                 };
-                float(isa, &t, tile, width);
+                f32_panel(isa, &t, tile, width);
             }
             return;
-        }
+        };
         let codes = x.codes();
         let (quads, ldx) = (codes.stride() / 4, codes.stride());
-        let zero = self.weights.zero_point();
+        let zero_point = integer.zero_point();
         let (sums, starts) = sums
             .get(rows.len() * (width + 1))
             .split_at_mut(rows.len() * width);
         for (start, total) in starts.iter_mut().zip(&codes.sums()[rows.clone()]) {
-            *start = -zero * total;
+            *start = -zero_point * total;
         }
         let t = Int8Panel {
             rows: rows.len(),
@@ -374,10 +366,10 @@ impl Linear {
             quads,
             w: bytes.view(quads * count * QUAD_BYTES),
             groups: count,
-            full_range: self.weights.encoding() == WeightEncoding::Int8,
+            full_range: integer.full_range(),
             start: Some(starts),
         };
-        int8(isa, &t, sums);
+        int8_panel(isa, &t, sums);
         let mut scales = [0f32; MAX_PANEL_GROUPS * OUTPUT_GROUP];
         for g in 0..count {
             scales[g * OUTPUT_GROUP..][..OUTPUT_GROUP]

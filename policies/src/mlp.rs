@@ -1,21 +1,20 @@
-//! Linear layers with an erf GELU between: the connector of the vision features (fact sheet of BitVLA, section 1.3; three
+//! Linear layers with an erf GELU between: the connector of the vision features (`docs/reference/bitvla.md`, section 1.3; three
 //! layers in OpenVLA) and the proprioception projector (section 1.4). Never quantised.
 
 use crate::PolicyError;
+use crate::formats::LinearFormat;
 use crate::linear::{Activation, ActivationBuffer, Linear, StoreMode};
 use crate::threads::Threads;
-use crate::weight_source::{
-    LayerFormat, Parameter, Parameters, WeightSource, load_linear_with_bias,
-};
+use crate::weight_source::{Parameter, Parameters, WeightSource, load_linear};
 
-/// The layers.
+/// Layers with GELU between them.
 pub struct Mlp {
     class: &'static str,
     layers: Vec<Linear>,
 }
 
 impl Mlp {
-    /// Layers `names` with the widths between them, counted under `class`.
+    /// Loads the layers `names`; layer `i` is `[widths[i + 1], widths[i]]`; `class` is their class of tensors.
     ///
     /// # Errors
     /// Names file and tensor.
@@ -26,7 +25,7 @@ impl Mlp {
         widths: &[usize],
     ) -> Result<Mlp, PolicyError> {
         let layer = |(name, w): (&&str, &[usize])| {
-            load_linear_with_bias(source, name, (w[1], w[0]), LayerFormat::STORED)
+            load_linear(source, name, (w[1], w[0]), LinearFormat::STORED, true)
         };
         let layers = names.iter().zip(widths.windows(2)).map(layer);
         Ok(Mlp {
@@ -35,12 +34,13 @@ impl Mlp {
         })
     }
 
-    /// Width of an output row.
+    /// Length of an output row.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, Linear::outputs)
     }
 
-    /// Rows into rows of [`Mlp::outputs`]; `between` holds what is between the layers.
+    /// Applies the layers: `x` is `[rows, inputs]`, `out` `[rows, outputs]`; `between` is scratch of at least
+    /// `rows *` [`Mlp::between`] values.
     pub fn forward(
         &self,
         threads: &Threads,
@@ -69,7 +69,7 @@ impl Mlp {
         last.apply(threads, inputs, Activation::None, StoreMode::Overwrite, out);
     }
 
-    /// Numbers that `between` must have room for, per row.
+    /// Largest length of a row between the layers.
     pub fn between(&self) -> usize {
         self.layers.iter().map(Linear::outputs).max().unwrap_or(0)
     }

@@ -1,7 +1,7 @@
-//! Files mapped into memory: the one `unsafe` outside the kernels.
+//! Memory-mapped files: the only `unsafe` outside the kernels.
 
 use crate::PolicyError;
-use crate::checkpoint::file_error;
+use crate::error::file_error;
 use memmap2::Mmap;
 use std::fs::File;
 use std::path::Path;

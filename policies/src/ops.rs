@@ -1,5 +1,5 @@
-//! What is between the linear layers: norms, activations, softmax, rotary embedding
-//! (fact sheet of BitVLA, sections 1.1 to 1.5). Sums run over 16 lanes in a fixed order, exp is our own polynomial:
+//! Operations between the linear layers: norms, activation functions, softmax, rotary embedding
+//! (`docs/reference/bitvla.md`, sections 1.1 to 1.5). Sums run over 16 lanes in a fixed order, exp is our own polynomial:
 //! the same bits on every processor.
 
 use crate::kernels::multiversion;
@@ -21,7 +21,7 @@ fn sum_over_lanes(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sum_lanes(lanes)
 }
 
-/// Sum of the lanes, halves upon halves.
+/// Sum of the lanes, by halving.
 #[inline(always)]
 fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
@@ -35,7 +35,7 @@ fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
 }
 
 multiversion! {
-    /// Layer norm of one row, biased variance.
+    /// Layer norm of one row `[hidden]`, biased variance.
     pub fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let width = weight.len() as f32;
         let mean = sum_over_lanes(row, |v| v) / width;
@@ -48,7 +48,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// RMS norm of one row.
+    /// RMS norm of one row `[hidden]`.
     pub fn rms_norm(row: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         let scale = 1.0 / (sum_over_lanes(row, |v| v * v) / weight.len() as f32 + eps).sqrt();
         for ((out, v), w) in out.iter_mut().zip(row).zip(weight) {
@@ -103,7 +103,7 @@ pub fn silu(x: f32) -> f32 {
 }
 
 multiversion! {
-    /// `exp(x - max)` of one row, in place; returns the inverse of their sum.
+    /// Replaces a row by `exp(x - max)`; returns the inverse of their sum.
     pub fn softmax_numerators(row: &mut [f32]) -> f32 {
         let mut lanes = [f32::NEG_INFINITY; LANES];
         let (chunks, rest) = row.as_chunks_mut::<LANES>();
@@ -132,7 +132,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `to = factor * from`.
+    /// Writes `to = factor * from`.
     pub fn scale_into(from: &[f32], factor: f32, to: &mut [f32]) {
         for (to, from) in to.iter_mut().zip(from) {
             *to = factor * from;
@@ -140,7 +140,7 @@ multiversion! {
     }
 }
 
-/// Rotary embedding, pairs (i, i + half): cosines and sines of positions 0.. .
+/// Rotary embedding of the pairs `(i, i + half)`: cosines and sines `[positions, half]`.
 #[derive(Debug, Clone)]
 pub struct RotaryEmbedding {
     half: usize,
@@ -149,7 +149,7 @@ pub struct RotaryEmbedding {
 }
 
 impl RotaryEmbedding {
-    /// Tables for a number of positions.
+    /// Computes the tables for a number of positions.
     pub fn new(head_dim: usize, theta: f32, positions: usize) -> RotaryEmbedding {
         let half = head_dim / 2;
         let angle = |position: usize, i: usize| {
@@ -168,7 +168,7 @@ impl RotaryEmbedding {
         }
     }
 
-    /// Rotates one head at a position in place.
+    /// Rotates one head `[head_dim]` at a position, in place.
     pub fn rotate(&self, head: &mut [f32], position: usize) {
         let half = self.half;
         let cos = &self.cos[position * half..][..half];

@@ -1,10 +1,10 @@
-//! One file that holds a policy: weights as the kernels read them, and the small files of the checkpoint. It is a
+//! Packed policy: one file with the weights as the kernels read them and the small files of the checkpoint. It is a
 //! safetensors file that is mapped, so that a policy starts at once and pages come in when they are first met.
 //!
 //! Layout, version 1. The metadata has one entry, `bitvla`, with JSON: `version`, `weights` (a [`WeightFormat`]) and
 //! `architecture` (empty, or the name of a network that `config.json` does not describe). Tensors:
 //!
-//! | name | type, shape | what |
+//! | name | type, shape | contents |
 //! |---|---|---|
 //! | `files/NAME` | U8 `[bytes]` | a file of the checkpoint: `config.json`, `tokenizer.json`, ... |
 //! | `LAYER.ternary` | U8 `[n/16, k/16, 64]` | blocks of 16 outputs x 16 inputs: byte `4 j + t` holds output `j`, inputs `t`, `4 + t`, `8 + t`, `12 + t` in ascending bit pairs, code plus one |
@@ -15,15 +15,19 @@
 //! | `LAYER.bias` and every other name | F32 | as in the checkpoint |
 //! | `language_model.model.embed_tokens.weight` | as stored | rows, read one at a time |
 //!
-//! Quotients are rounded up; what is padded is zero.
+//! Quotients are rounded up; padding is zero.
 
-use crate::checkpoint::file_error;
-use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles};
+use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles, LazyFile};
+use crate::error::file_error;
+use crate::float_type::FloatType;
+use crate::formats::{CodeLayout, WeightEncoding};
 use crate::mmap::map_file;
-use crate::torch_checkpoint::FloatType;
-use crate::weight_source::{EmbeddingTable, Parameter, RowFile, RowStorage, WeightSource};
-use crate::weights::{WeightBytes, WeightEncoding, Weights};
-use crate::{BitVla, Checkpoint, PolicyError, WeightFormat};
+use crate::weight_source::{
+    ACTION_HEAD_PREFIX, EmbeddingTable, MatrixRequest, PROPRIO_PREFIX, Parameter, RowFile,
+    RowStorage, WeightSource,
+};
+use crate::weights::{WeightBytes, Weights};
+use crate::{Architecture, BitVla, Checkpoint, Config, PolicyError, WeightFormat};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
@@ -32,16 +36,17 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
 /// Key of the metadata.
 const KEY: &str = "bitvla";
-/// In front of the names of files.
+/// Prefix of the names of files.
 const FILES: &str = "files/";
 
-/// What the metadata says.
+/// Contents of the metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PackedHeader {
     /// Version of the layout.
@@ -53,7 +58,7 @@ pub struct PackedHeader {
     pub architecture: String,
 }
 
-/// A tensor to be written.
+/// Tensor to be written.
 struct TensorEntry<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -63,8 +68,8 @@ struct TensorEntry<'a> {
 enum TensorData<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
-    /// Read when it is written.
-    RowStorage(&'a EmbeddingTable),
+    /// Rows that are read while they are written.
+    Rows(&'a EmbeddingTable),
 }
 
 impl View for TensorEntry<'_> {
@@ -78,7 +83,7 @@ impl View for TensorEntry<'_> {
         match &self.data {
             TensorData::Borrowed(bytes) => Cow::Borrowed(bytes),
             TensorData::Owned(bytes) => Cow::Borrowed(bytes),
-            TensorData::RowStorage(table) => {
+            TensorData::Rows(table) => {
                 let mut own = Vec::new();
                 match &table.rows {
                     RowStorage::InMemory(bytes) => Cow::Borrowed(bytes),
@@ -97,7 +102,7 @@ impl View for TensorEntry<'_> {
         match &self.data {
             TensorData::Borrowed(bytes) => bytes.len(),
             TensorData::Owned(bytes) => bytes.len(),
-            TensorData::RowStorage(table) => table.bytes(),
+            TensorData::Rows(table) => table.bytes(),
         }
     }
 }
@@ -109,40 +114,6 @@ fn floats(values: &[f32]) -> TensorEntry<'static> {
         data: TensorData::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
     }
 }
-
-/// Type and shape of the codes of a layer.
-fn codes_like(weights: (usize, usize), encoding: WeightEncoding) -> (Dtype, Vec<usize>) {
-    let (n, k) = weights;
-    let groups = n.div_ceil(16);
-    match encoding {
-        WeightEncoding::F32 => (Dtype::F32, vec![groups, k, 16]),
-        WeightEncoding::Bf16 => (Dtype::BF16, vec![groups, k, 16]),
-        WeightEncoding::Ternary => (Dtype::U8, vec![groups, k.div_ceil(16), 64]),
-        WeightEncoding::Int8 => (Dtype::U8, vec![groups, k.next_multiple_of(16) / 4, 16, 4]),
-        WeightEncoding::Int4 | WeightEncoding::Nf4 => (Dtype::U8, vec![groups, k, 8]),
-    }
-}
-
-/// Ending of the name of the codes of a layer.
-fn ending(encoding: WeightEncoding) -> &'static str {
-    match encoding {
-        WeightEncoding::F32 => "f32",
-        WeightEncoding::Bf16 => "bf16",
-        WeightEncoding::Ternary => "ternary",
-        WeightEncoding::Int8 => "int8",
-        WeightEncoding::Int4 => "int4",
-        WeightEncoding::Nf4 => "nf4",
-    }
-}
-
-const ENCODINGS: [WeightEncoding; 6] = [
-    WeightEncoding::F32,
-    WeightEncoding::Bf16,
-    WeightEncoding::Ternary,
-    WeightEncoding::Int8,
-    WeightEncoding::Int4,
-    WeightEncoding::Nf4,
-];
 
 /// Writes a network and the small files that go with it. A file that cannot be finished leaves nothing behind.
 ///
@@ -174,10 +145,10 @@ pub fn write(
         match part {
             Parameter::Linear(linear) => {
                 let (name, w) = (linear.name(), linear.weights());
-                let (dtype, shape) = codes_like((w.n(), w.k()), w.encoding());
+                let CodeLayout { dtype, shape, .. } = w.encoding().codec().layout(w.n(), w.k());
                 let data = TensorData::Borrowed(&w.codes()[..]);
                 let codes = TensorEntry { dtype, shape, data };
-                pieces.push((format!("{name}.{}", ending(w.encoding())), codes));
+                pieces.push((format!("{name}.{}", w.encoding().packed_suffix()), codes));
                 if !w.scales().is_empty() {
                     pieces.push((format!("{name}.scales"), floats(w.scales())));
                 }
@@ -185,10 +156,8 @@ pub fn write(
                     pieces.push((format!("{name}.bias"), floats(bias)));
                 }
             }
-            Parameter::VectorParameter(vector) => {
-                pieces.push((vector.name.clone(), floats(&vector.values)))
-            }
-            Parameter::EmbeddingTable(table) => {
+            Parameter::Vector(vector) => pieces.push((vector.name.clone(), floats(&vector.values))),
+            Parameter::Table(table) => {
                 let piece = TensorEntry {
                     dtype: match table.dtype {
                         FloatType::Bf16 => Dtype::BF16,
@@ -196,7 +165,7 @@ pub fn write(
                         FloatType::F32 => Dtype::F32,
                     },
                     shape: vec![table.count, table.width],
-                    data: TensorData::RowStorage(table),
+                    data: TensorData::Rows(table),
                 };
                 pieces.push((table.name.clone(), piece));
             }
@@ -276,37 +245,37 @@ impl PackedFile {
         })
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the metadata says.
+    /// Contents of the metadata.
     pub fn about(&self) -> &PackedHeader {
         &self.about
     }
 
-    /// A file of the checkpoint, where it is there.
+    /// Contents of a file of the checkpoint, if the packed file holds it.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         let (_, _, range) = self.tensors.get(&format!("{FILES}{name}"))?;
         Some(&self.map[range.clone()])
     }
 
-    /// The same, holding on to the map.
+    /// The same as shared bytes that keep the map alive.
     pub fn bytes(&self, name: &str) -> Option<WeightBytes> {
         let (_, _, range) = self.tensors.get(&format!("{FILES}{name}"))?;
         Some(WeightBytes::Mapped(Arc::clone(&self.map), range.clone()))
     }
 
-    /// Whether a tensor is there whose name begins so.
+    /// True if the name of some tensor begins with `prefix`.
     pub fn has(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))
     }
 
-    /// Says which tensor nobody asked for.
+    /// Checks that every tensor was read.
     ///
     /// # Errors
-    /// Names the first of them.
+    /// Names the first tensor that was not.
     pub fn finish(&self) -> Result<(), PolicyError> {
         let used = self.used.borrow();
         let extra = |name: &&String| !name.starts_with(FILES) && !used.contains(*name);
@@ -347,32 +316,46 @@ impl PackedFile {
     }
 }
 
+impl CheckpointFiles for PackedFile {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+        Ok(self.file(name).map(<[u8]>::to_vec))
+    }
+
+    fn display_path(&self, name: &str) -> PathBuf {
+        self.path().join("files").join(name)
+    }
+
+    fn lazy_file(&self, name: &str) -> LazyFile {
+        let bytes = self.bytes(name);
+        Box::new(move || Ok(bytes.as_deref().map(<[u8]>::to_vec)))
+    }
+}
+
 impl WeightSource for PackedFile {
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError> {
         self.floats(name, len)
     }
 
-    fn weights(
-        &self,
-        name: &str,
-        (n, k): (usize, usize),
-        encoding: Option<WeightEncoding>,
-    ) -> Result<Weights, PolicyError> {
-        let named = |encoding: WeightEncoding| format!("{name}.{}", ending(encoding));
-        let there = |encoding: &WeightEncoding| self.tensors.contains_key(&named(*encoding));
-        let stored = [WeightEncoding::Bf16, WeightEncoding::F32];
-        let encoding = encoding.or_else(|| stored.into_iter().find(there));
+    fn weights(&self, request: MatrixRequest<'_>) -> Result<Weights, PolicyError> {
+        let (name, n, k) = (request.name, request.outputs, request.inputs);
+        let tensor = |e: WeightEncoding| format!("{name}.{}", e.packed_suffix());
+        let there = |e: &WeightEncoding| self.tensors.contains_key(&tensor(*e));
+        let encoding = request.encoding.or_else(|| {
+            let stored = [WeightEncoding::Bf16, WeightEncoding::F32];
+            stored.into_iter().find(there)
+        });
+        // A layer that is missing altogether is reported below under the name that a published checkpoint would have.
         let encoding = encoding.unwrap_or(WeightEncoding::Bf16);
-        if let (false, Some(other)) = (there(&encoding), ENCODINGS.into_iter().find(there)) {
+        let other = WeightEncoding::ALL.into_iter().find(there);
+        if let (false, Some(other)) = (there(&encoding), other) {
             let what = format!("packed as {}, wanted as {}", other.name(), encoding.name());
             return Err(self.error(name, what));
         }
-        let (dtype, shape) = codes_like((n, k), encoding);
-        let range = self.get(&named(encoding), dtype, &shape)?;
-        let scales = format!("{name}.scales");
-        let scales = match Weights::scale_count((n, k), encoding) {
+        let layout = encoding.codec().layout(n, k);
+        let range = self.get(&tensor(encoding), layout.dtype, &layout.shape)?;
+        let scales = match layout.scales {
             0 => Vec::new(),
-            count => self.floats(&scales, count)?,
+            count => self.floats(&format!("{name}.scales"), count)?,
         };
         let bytes = WeightBytes::Mapped(Arc::clone(&self.map), range);
         Weights::from_parts((n, k), encoding, bytes, scales).map_err(|what| self.error(name, what))
@@ -396,5 +379,33 @@ impl WeightSource for PackedFile {
             count: rows,
             width,
         })
+    }
+}
+
+impl BitVla {
+    /// Builds the network of a packed file; large tensors stay mapped.
+    ///
+    /// # Errors
+    /// Names file and tensor.
+    pub fn from_packed(packed: &PackedFile) -> Result<(BitVla, WeightFormat), PolicyError> {
+        let about = packed.about();
+        let path = packed.path();
+        let format = WeightFormat::from_str(&about.weights).map_err(|e| file_error(path, e))?;
+        let parts = (packed.has(PROPRIO_PREFIX), packed.has(ACTION_HEAD_PREFIX));
+        let network = match about.architecture.as_str() {
+            "" => {
+                let text = packed.file("config.json");
+                let text = text.ok_or_else(|| file_error(path, "holds no config.json"))?;
+                let config = Config::parse(text, path)?;
+                BitVla::from_config(&config, packed, format, parts)?
+            }
+            "openvla-oft-7b" => {
+                let formats = (format.language(), format.language());
+                BitVla::build(Architecture::openvla_oft_7b(), packed, formats, parts)?
+            }
+            other => return Err(file_error(path, format!("network `{other}` is not known"))),
+        };
+        packed.finish()?;
+        Ok((network, format))
     }
 }

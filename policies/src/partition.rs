@@ -1,20 +1,21 @@
-//! Cuts a row-major matrix into blocks of rows and columns that threads fill independently. Cutting columns costs no
-//! work twice, so there are enough blocks for a thread that was held up to leave some to the others.
+//! Partition of a row-major matrix into blocks of rows and columns that threads fill independently. Splitting columns
+//! repeats no work, so that there are enough blocks for a delayed thread to leave some to the others.
 
 use crate::threads::Threads;
 use std::ops::Range;
 
-/// Some rows, and of each some columns.
+/// Block of a matrix: some rows, and some columns of each.
 pub struct OutputBlock<'a> {
     /// Number of the first row.
     pub first: usize,
-    /// Which of the column parts.
+    /// Number of the part of columns.
     pub part: usize,
-    /// The rows, each from the first to the last column of the part.
+    /// Rows, each limited to the columns of the part.
     pub rows: Vec<&'a mut [f32]>,
 }
 
-/// Blocks of at most `most` rows (a multiple of `unit`) and the column parts `widths`, which make up a whole row.
+/// Partitions `out`, `[rows, sum of widths]`, into blocks of at most `most` rows (a multiple of `unit`) and the column
+/// parts `widths`.
 pub fn partition_matrix<'a>(
     out: &'a mut [f32],
     widths: &[usize],
@@ -43,8 +44,8 @@ pub fn partition_matrix<'a>(
     all
 }
 
-/// Cuts `items` into ranges, as even as can be, so that `rounds` of them for every thread come of `beside` rows of
-/// blocks; one range for one thread.
+/// Partitions `0..items` into ranges as even as possible, so that with `beside` rows of blocks there are [`ROUNDS`] blocks
+/// for every thread; one range for one thread.
 pub fn partition_range(threads: &Threads, items: usize, beside: usize) -> Vec<Range<usize>> {
     let wanted = match threads.count() {
         1 => 1,
@@ -61,7 +62,7 @@ const ROUNDS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: every element of the matrix is in exactly one block, where the block says it is.
+    //! Guarantee: every element of the matrix is in exactly one block, at the position that the block states.
     use super::*;
 
     #[test]

@@ -1,9 +1,9 @@
-//! Where the time of the thread that asks goes, by kind of work. Never reaches a result.
+//! Time of the querying thread by kind of work, for benches. It never changes a result.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Kinds of work.
+/// Kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKind {
     /// Products of linear layers, with bias, activation and residual.
@@ -18,10 +18,10 @@ thread_local! {
     static SPENT: Cell<[Duration; 3]> = const { Cell::new([Duration::ZERO; 3]) };
 }
 
-/// Counts from its making until it is dropped.
+/// Timer that adds to its kind of work from its construction until it is dropped.
 pub(crate) struct Span(WorkKind, Instant);
 
-/// Begins to count.
+/// Starts a timer.
 pub(crate) fn start(work: WorkKind) -> Span {
     Span(work, Instant::now())
 }
@@ -36,7 +36,7 @@ impl Drop for Span {
     }
 }
 
-/// What was counted on this thread since it was last asked: linear layers, attention, staging.
+/// Returns and resets the time of this thread: linear layers, attention, preparation of activations.
 pub fn take() -> [Duration; 3] {
     SPENT.with(Cell::take)
 }

@@ -120,8 +120,9 @@ impl PolicyProtocol {
                 encodings.push_str(" + ");
             }
             encodings.push_str(&entry.encoding);
-            let wide = entry.encoding != WeightEncoding::Ternary.name();
-            if wide && !self.above_2_bits.contains(&entry.class) {
+            let encoding = WeightEncoding::named(&entry.encoding);
+            let narrow = encoding.is_some_and(|e| e.bits_per_weight() <= 2);
+            if !narrow && !self.above_2_bits.contains(&entry.class) {
                 self.above_2_bits.push(entry.class.clone());
             }
         }

@@ -1,30 +1,30 @@
-//! What a query needs beside the weights, kept from one query to the next: threads and activations.
+//! Threads and activation buffers of one worker, kept from one query to the next.
 
 use crate::attention::{self, PackedKeyValues};
-use crate::kernels::panel::AlignedBuffer;
+use crate::kernels::aligned::AlignedBuffer;
 use crate::linear::{self, ActivationBuffer, ActivationFormat};
 use crate::threads::Threads;
 
 /// Buffers of one query at a time.
 #[derive(Debug, Default)]
 pub struct ScratchBuffers {
-    /// Who works.
+    /// Threads of a query.
     pub threads: Threads,
-    /// Inputs of the layer at hand.
-    pub inputs: ActivationBuffer,
-    /// Keys and values of the attention at hand.
-    pub key_values: PackedKeyValues,
-    /// Residual stream.
-    pub x: AlignedBuffer<f32>,
-    /// Queries, keys, values and their mixture, the wide rows of a feed-forward part, or image features in the width of
-    /// the language model.
-    pub scratch: AlignedBuffer<f32>,
-    /// Bytes that every thread holds.
+    /// Activations in front of the current linear layer.
+    pub(crate) inputs: ActivationBuffer,
+    /// Keys and values of the current attention.
+    pub(crate) key_values: PackedKeyValues,
+    /// Residual stream, `[tokens, hidden_size]`.
+    pub(crate) residual: AlignedBuffer<f32>,
+    /// Queries, keys, values and their weighted sums; the rows `[tokens, intermediate_size]` of a feed-forward part; or
+    /// image features `[patches, hidden_size]` of the language model.
+    pub(crate) scratch: AlignedBuffer<f32>,
+    /// Bytes of scratch of every thread.
     bytes_per_thread: usize,
 }
 
 impl ScratchBuffers {
-    /// For a number of threads.
+    /// Empty buffers for these threads.
     pub fn new(threads: Threads) -> ScratchBuffers {
         ScratchBuffers {
             threads,
@@ -32,7 +32,7 @@ impl ScratchBuffers {
         }
     }
 
-    /// Remembers what the threads hold after layers of `rows` rows and up to `k` inputs, and an attention.
+    /// Records the scratch that the threads hold after layers of `rows` rows and up to `k` inputs, and an attention.
     pub(crate) fn record_thread_scratch(
         &mut self,
         (rows, k, form): (usize, usize, ActivationFormat),
@@ -44,16 +44,41 @@ impl ScratchBuffers {
             .max(linear + attention::scratch_bytes(tokens, head));
     }
 
+    /// Threads, activations, keys and values, residual stream and scratch, borrowed side by side.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn split(
+        &mut self,
+    ) -> (
+        &Threads,
+        &mut ActivationBuffer,
+        &mut PackedKeyValues,
+        &mut AlignedBuffer<f32>,
+        &mut AlignedBuffer<f32>,
+    ) {
+        (
+            &self.threads,
+            &mut self.inputs,
+            &mut self.key_values,
+            &mut self.residual,
+            &mut self.scratch,
+        )
+    }
+
     /// Bytes of all buffers, those of the threads included.
     pub fn bytes(&self) -> usize {
-        let own =
-            self.inputs.bytes() + self.key_values.bytes() + self.x.bytes() + self.scratch.bytes();
+        let own = self.inputs.bytes()
+            + self.key_values.bytes()
+            + self.residual.bytes()
+            + self.scratch.bytes();
         own + self.threads.count() * self.bytes_per_thread
     }
 }
 
-/// Parts of a buffer one after another.
-pub(crate) fn split<const N: usize>(buffer: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+/// Splits the front of a buffer into consecutive parts of these sizes.
+pub(crate) fn split_buffer<const N: usize>(
+    buffer: &mut [f32],
+    sizes: [usize; N],
+) -> [&mut [f32]; N] {
     let mut rest = buffer;
     sizes.map(|size| {
         let (part, other) = std::mem::take(&mut rest).split_at_mut(size);

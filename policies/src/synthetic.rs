@@ -1,17 +1,16 @@
-//! Weights out of a seed, for speed and memory of a network of which nobody has published the weights that we could
-//! use. About normal with the inverse root of the inputs as deviation, so that absmean rounding gives 31 % zeros (the
+//! Synthetic weights from a seed, for the speed and memory of networks without usable published weights. About normal with the inverse root of the inputs as deviation, so that absmean rounding gives 31 % zeros (the
 //! trained checkpoint that ships has 27 to 33 %); norms one, biases zero. Every tensor has its own stream, so that it
-//! does not depend on which others were asked for.
+//! does not depend on the others.
 
 use crate::PolicyError;
-use crate::checkpoint::f32_to_bf16;
+use crate::float_type::{FloatType, f32_to_bf16};
+use crate::formats::WeightEncoding;
 use crate::testing::SplitMix64;
-use crate::torch_checkpoint::FloatType;
-use crate::weight_source::{EmbeddingTable, RowStorage, WeightSource};
-use crate::weights::{WeightEncoding, Weights};
+use crate::weight_source::{EmbeddingTable, MatrixRequest, RowStorage, WeightSource};
+use crate::weights::Weights;
 use rayon::prelude::*;
 
-/// The seed and how weights are said to be stored.
+/// Source of synthetic weights.
 #[derive(Debug, Clone, Copy)]
 pub struct SyntheticWeights {
     /// Seed.
@@ -32,7 +31,7 @@ impl SyntheticWeights {
         })
     }
 
-    /// About normal: sums of four uniform numbers of 16 bits, all from one draw.
+    /// Approximately normal numbers: sums of four uniform numbers of 16 bits, all from one draw.
     fn normal(&self, name: &str, len: usize, deviation: f32) -> Vec<f32> {
         let stream = self.stream(name);
         // Four uniforms have the deviation sqrt(4 / 12) of their range.
@@ -70,18 +69,14 @@ impl WeightSource for SyntheticWeights {
         })
     }
 
-    fn weights(
-        &self,
-        name: &str,
-        (n, k): (usize, usize),
-        encoding: Option<WeightEncoding>,
-    ) -> Result<Weights, PolicyError> {
-        let values = self.normal(name, n * k, 1.0 / (k as f32).sqrt());
+    fn weights(&self, request: MatrixRequest<'_>) -> Result<Weights, PolicyError> {
+        let (n, k) = (request.outputs, request.inputs);
+        let values = self.normal(request.name, n * k, 1.0 / (k as f32).sqrt());
         Ok(Weights::encode(
             &values,
             n,
             k,
-            encoding.unwrap_or(self.stored),
+            request.encoding.unwrap_or(self.stored),
         ))
     }
 

@@ -1,4 +1,4 @@
-//! For tests of this and other crates: a tiny checkpoint of random weights, reproducible from a seed.
+//! Helpers for tests of this and other crates: a tiny checkpoint of random weights, reproducible from a seed.
 
 use crate::checkpoint::TensorSpec;
 use crate::export::{WordLevelText, write_checkpoint};
@@ -7,11 +7,11 @@ use crate::{AttentionMask, Config, PolicyError, TensorSpecs, TextConfig, VisionC
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// SplitMix64.
+/// Random generator SplitMix64.
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// From a seed.
+    /// Generator of a seed.
     pub fn new(seed: u64) -> SplitMix64 {
         SplitMix64(seed)
     }
@@ -23,24 +23,24 @@ impl SplitMix64 {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-    /// In [0, 1).
+    /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32
     }
-    /// About normal: the sum of twelve uniforms.
+    /// Approximately normal: the sum of twelve uniform numbers minus six.
     pub fn normal(&mut self) -> f32 {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
 }
 
-/// Words of the little vocabulary: those of the LIBERO-Spatial instructions.
+/// Words of the small vocabulary: those of the LIBERO-Spatial instructions.
 pub const WORDS: [&str; 26] = [
     "pick", "up", "the", "black", "bowl", "between", "plate", "and", "ramekin", "place", "it",
     "on", "next", "to", "from", "table", "center", "cookie", "box", "in", "top", "drawer", "of",
     "wooden", "cabinet", "stove",
 ];
 
-/// Sizes of a small checkpoint: token ids as the word-level tokenizer gives them.
+/// Config of a small checkpoint: token ids as the word-level tokenizer gives them.
 pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: usize) -> Config {
     Config {
         model_type: "bitvla".into(),
@@ -105,7 +105,7 @@ pub fn random_tensors(specs: &[TensorSpec], random: &mut SplitMix64) -> BTreeMap
 /// Writes a whole checkpoint of random weights: images of 32 pixels, width 32, one layer each.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub fn write_tiny_checkpoint(dir: &Path) -> Result<(), PolicyError> {
     write_random_checkpoint(dir, &small_config(32, 32, 1, WORDS.len() + 5), 1)
 }
@@ -113,7 +113,7 @@ pub fn write_tiny_checkpoint(dir: &Path) -> Result<(), PolicyError> {
 /// Writes a checkpoint of random weights for a config.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub fn write_random_checkpoint(dir: &Path, config: &Config, seed: u64) -> Result<(), PolicyError> {
     let action = Percentiles {
         q01: vec![-0.75, -0.66, -0.94, -0.11, -0.21, -0.18, 0.0],

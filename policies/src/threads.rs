@@ -1,4 +1,4 @@
-//! Work that is cut into independent items. Which thread takes which item never reaches a result.
+//! Threads for independent items of work. The assignment of items to threads never changes a result.
 
 use crate::PolicyError;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -18,7 +18,7 @@ impl Threads {
     /// A pool of `count` threads; the calling thread only for one.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// If the system gives no threads.
     pub fn new(count: usize) -> Result<Threads, PolicyError> {
         let build = || rayon::ThreadPoolBuilder::new().num_threads(count).build();
         let pool = match count {
@@ -31,14 +31,14 @@ impl Threads {
         Ok(Threads { pool })
     }
 
-    /// How many.
+    /// Number of threads.
     pub fn count(&self) -> usize {
         self.pool
             .as_ref()
             .map_or(1, rayon::ThreadPool::current_num_threads)
     }
 
-    /// Does `work` on every item.
+    /// Calls `work` for every item.
     pub fn for_each<T: Send>(
         &self,
         items: impl Iterator<Item = T>,

@@ -1,28 +1,27 @@
-//! Vision towers: SigLIP (fact sheet of BitVLA, section 1.2), a patch convolution, learned positions, pre-norm layers,
+//! Vision towers: SigLIP (`docs/reference/bitvla.md`, section 1.2), a patch convolution, learned positions, pre-norm layers,
 //! tanh GELU, biases everywhere, no final norm, all patches of the last layer; and DINOv2, which has a class token and
 //! registers in front, LayerScale and an erf GELU.
 
 use crate::attention::{AttentionInputs, AttentionShape, attention};
+use crate::formats::LinearFormat;
 use crate::linear::{Activation, ActivationFormat, Linear, StoreMode};
 use crate::ops::layer_norm;
-use crate::scratch_buffers::{ScratchBuffers, split};
-use crate::weight_source::{
-    LayerFormat, Parameter, Parameters, VectorParameter, WeightSource, load_linear_with_bias,
-};
+use crate::scratch_buffers::{ScratchBuffers, split_buffer};
+use crate::weight_source::{Parameter, Parameters, VectorParameter, WeightSource, load_linear};
 use crate::{PolicyError, Trace, VisionConfig};
 
-/// Sizes and kind.
+/// Sizes and kind of a vision tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisionArchitecture {
-    /// In front of all names.
+    /// Prefix of all tensor names.
     pub root: String,
-    /// Width.
+    /// Length of a row of the residual stream.
     pub hidden_size: usize,
-    /// Width of the feed-forward part.
+    /// Length of a row of the feed-forward part.
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     pub layers: usize,
-    /// Heads.
+    /// Number of heads.
     pub heads: usize,
     /// Side of the square input, pixels.
     pub image_size: usize,
@@ -30,11 +29,11 @@ pub struct VisionArchitecture {
     pub patch_size: usize,
     /// Epsilon of the norms.
     pub norm_eps: f32,
-    /// Class token and registers in front of the patches; with them comes LayerScale.
+    /// Number of class and register tokens in front of the patches; LayerScale comes with them.
     pub prefix_tokens: usize,
     /// GELU of the feed-forward part.
     pub gelu: Activation,
-    /// Whether inputs are wanted with ImageNet's mean and deviation instead of 0.5 and 0.5.
+    /// True if inputs are normalised by the mean and deviation of ImageNet instead of 0.5 and 0.5.
     pub imagenet: bool,
 }
 
@@ -56,17 +55,17 @@ impl From<&VisionConfig> for VisionArchitecture {
     }
 }
 
-/// Mean and deviation of red, green and blue.
+/// Mean and deviation of red, green and blue in ImageNet.
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
 impl VisionArchitecture {
-    /// Patches of one image.
+    /// Number of patches of one image.
     pub fn patches(&self) -> usize {
         (self.image_size / self.patch_size).pow(2)
     }
 }
 
-/// The tower.
+/// A vision tower.
 pub struct VisionTower {
     shape: VisionArchitecture,
     prefix: Option<VectorParameter>,
@@ -107,15 +106,15 @@ impl LayerNorm {
             eps,
         })
     }
-    /// Norm of row `row` of rows.
+    /// Layer norm of row `row` of `x`.
     pub(crate) fn row(&self, x: &[f32], row: usize, out: &mut [f32]) {
         let len = self.weight.values.len();
         let row = &x[row * len..][..len];
         layer_norm(row, &self.weight.values, &self.bias.values, self.eps, out);
     }
     pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
-        list.push(("norms and biases", Parameter::VectorParameter(&self.weight)));
-        list.push(("norms and biases", Parameter::VectorParameter(&self.bias)));
+        list.push(("norms and biases", Parameter::Vector(&self.weight)));
+        list.push(("norms and biases", Parameter::Vector(&self.bias)));
     }
 }
 
@@ -124,11 +123,11 @@ impl EncoderLayer {
         source: &dyn WeightSource,
         s: &VisionArchitecture,
         i: usize,
-        format: LayerFormat,
+        format: LinearFormat,
     ) -> Result<EncoderLayer, PolicyError> {
         let (w, wide) = (s.hidden_size, s.intermediate_size);
         let name = |part: &str| format!("{}.encoder.layers.{i}.{part}", s.root);
-        let linear = |part: &str, n, k| load_linear_with_bias(source, &name(part), (n, k), format);
+        let linear = |part: &str, n, k| load_linear(source, &name(part), (n, k), format, true);
         let scale = |part: &str| {
             (s.prefix_tokens > 0)
                 .then(|| VectorParameter::load(source, &name(part), w))
@@ -149,8 +148,8 @@ impl EncoderLayer {
     }
 }
 
-/// The residual stream, through LayerScale where there is one.
-fn residual(scale: &Option<VectorParameter>) -> StoreMode<'_> {
+/// Addition to the residual stream, through LayerScale where there is one.
+fn residual_store(scale: &Option<VectorParameter>) -> StoreMode<'_> {
     match scale {
         Some(scale) => StoreMode::AccumulateScaled(&scale.values),
         None => StoreMode::Accumulate,
@@ -158,14 +157,14 @@ fn residual(scale: &Option<VectorParameter>) -> StoreMode<'_> {
 }
 
 impl VisionTower {
-    /// Takes the tower out of a source, layer by layer.
+    /// Loads the tower from a source, layer by layer.
     ///
     /// # Errors
     /// Names file and tensor.
     pub fn load(
         source: &dyn WeightSource,
         shape: VisionArchitecture,
-        format: LayerFormat,
+        format: LinearFormat,
     ) -> Result<VisionTower, PolicyError> {
         let (w, root) = (shape.hidden_size, &shape.root);
         let patch = format!("{root}.embeddings.patch_embedding");
@@ -177,7 +176,7 @@ impl VisionTower {
             prefix: (shape.prefix_tokens > 0)
                 .then(|| VectorParameter::load(source, &prefix, shape.prefix_tokens * w))
                 .transpose()?,
-            patch: load_linear_with_bias(source, &patch, (w, pixels), LayerFormat::STORED)?,
+            patch: load_linear(source, &patch, (w, pixels), LinearFormat::STORED, true)?,
             positions: VectorParameter::load(source, &positions, shape.patches() * w)?,
             layers: layers.collect::<Result<_, PolicyError>>()?,
             shape,
@@ -189,8 +188,14 @@ impl VisionTower {
         &self.shape
     }
 
-    /// Features of images (each 3 x side x side, normalised) into `work.x`, one row per patch, image by image.
-    pub fn forward(&self, work: &mut ScratchBuffers, images: &[Vec<f32>], trace: &mut Trace<'_>) {
+    /// Writes the features of images (each `[3, image_size, image_size]`, normalised) to `buffers.residual`, as
+    /// `[images * patches, hidden_size]`.
+    pub fn forward(
+        &self,
+        buffers: &mut ScratchBuffers,
+        images: &[Vec<f32>],
+        trace: &mut Trace<'_>,
+    ) {
         let s = &self.shape;
         let (width, patches) = (s.hidden_size, s.patches());
         let tokens = s.prefix_tokens + patches;
@@ -205,18 +210,10 @@ impl VisionTower {
             .layers
             .first()
             .map_or(ActivationFormat::F32, |l| l.q.activations());
-        work.record_thread_scratch((rows, s.intermediate_size, form), (tokens, heads.head_dim));
-        let ScratchBuffers {
-            threads,
-            inputs,
-            key_values,
-            x,
-            scratch,
-            ..
-        } = work;
-        let threads = &*threads;
+        buffers.record_thread_scratch((rows, s.intermediate_size, form), (tokens, heads.head_dim));
+        let (threads, inputs, key_values, residual, scratch) = buffers.split();
         let scratch = scratch.get(rows * (4 * width).max(s.intermediate_size));
-        let x = x.get(rows * width);
+        let x = residual.get(rows * width);
         let pixels = 3 * s.patch_size * s.patch_size;
         inputs.fill(
             threads,
@@ -247,14 +244,14 @@ impl VisionTower {
         trace("vision.hidden.0", x);
         for (i, l) in self.layers.iter().enumerate() {
             let form = l.q.activations();
-            let [q, k, v, mixed] = split(scratch, [rows * width; 4]);
+            let [q, k, v, attended] = split_buffer(scratch, [rows * width; 4]);
             inputs.fill(threads, (rows, width), form, |row, out| {
                 l.norm1.row(x, row, out);
             });
             for (linear, out) in [(&l.q, &mut *q), (&l.k, &mut *k), (&l.v, &mut *v)] {
                 linear.apply(threads, inputs, Activation::None, StoreMode::Overwrite, out);
             }
-            for (image, mixed) in mixed.chunks_exact_mut(tokens * width).enumerate() {
+            for (image, attended) in attended.chunks_exact_mut(tokens * width).enumerate() {
                 let range = image * tokens * width..(image + 1) * tokens * width;
                 let sequence = AttentionInputs {
                     q: &q[range.clone()],
@@ -263,11 +260,16 @@ impl VisionTower {
                     v: &v[range],
                     rope: None,
                 };
-                attention(threads, key_values, sequence, heads, mixed);
+                attention(threads, key_values, sequence, heads, attended);
             }
-            inputs.copy(threads, mixed, width, form);
-            l.out
-                .apply(threads, inputs, Activation::None, residual(&l.scale1), x);
+            inputs.copy(threads, attended, width, form);
+            l.out.apply(
+                threads,
+                inputs,
+                Activation::None,
+                residual_store(&l.scale1),
+                x,
+            );
             inputs.fill(threads, (rows, width), form, |row, out| {
                 l.norm2.row(x, row, out);
             });
@@ -275,12 +277,17 @@ impl VisionTower {
             l.fc1
                 .apply(threads, inputs, s.gelu, StoreMode::Overwrite, wide);
             inputs.copy(threads, wide, s.intermediate_size, form);
-            l.fc2
-                .apply(threads, inputs, Activation::None, residual(&l.scale2), x);
+            l.fc2.apply(
+                threads,
+                inputs,
+                Activation::None,
+                residual_store(&l.scale2),
+                x,
+            );
             trace(&format!("vision.hidden.{}", i + 1), x);
         }
         if s.prefix_tokens > 0 {
-            // The patches move up over what stood in front of them.
+            // The patches move over the class and register tokens.
             for image in 0..images.len() {
                 let from = (image * tokens + s.prefix_tokens) * width;
                 x.copy_within(from..from + patches * width, image * patches * width);
@@ -288,7 +295,7 @@ impl VisionTower {
         }
     }
 
-    /// One patch as the convolution's weights lie: 3 x patch x patch.
+    /// Writes one patch in the layout of the convolution's weights, `[3, patch_size, patch_size]`.
     fn patch_row(&self, pixels: &[f32], index: usize, out: &mut [f32]) {
         let (image, patch) = (self.shape.image_size, self.shape.patch_size);
         let side = image / patch;
@@ -309,9 +316,9 @@ impl VisionTower {
     pub(crate) fn parameters<'a>(&'a self, list: &mut Parameters<'a>) {
         const PATCH: &str = "patch and position embedding";
         list.push((PATCH, Parameter::Linear(&self.patch)));
-        list.push((PATCH, Parameter::VectorParameter(&self.positions)));
+        list.push((PATCH, Parameter::Vector(&self.positions)));
         if let Some(prefix) = &self.prefix {
-            list.push((PATCH, Parameter::VectorParameter(prefix)));
+            list.push((PATCH, Parameter::Vector(prefix)));
         }
         for l in &self.layers {
             for linear in [&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2] {
@@ -320,7 +327,7 @@ impl VisionTower {
             l.norm1.parameters(list);
             l.norm2.parameters(list);
             for scale in l.scale1.iter().chain(&l.scale2) {
-                list.push(("norms and biases", Parameter::VectorParameter(scale)));
+                list.push(("norms and biases", Parameter::Vector(scale)));
             }
         }
     }

@@ -1,123 +1,95 @@
-//! Where the network's tensors come from: a checkpoint folder, a packed file, or a seed. Names are those of the
-//! published checkpoint, those of the action head and the proprioception projector behind a prefix.
+//! Sources of the network's tensors: a checkpoint folder, a packed file, or a seed. Names are those of the published
+//! checkpoint; those of the action head and the proprioception projector have a prefix.
 
 use crate::PolicyError;
-use crate::checkpoint::{bf16_to_f32, f16_to_f32, file_error};
-use crate::linear::{ActivationFormat, Linear};
-use crate::torch_checkpoint::FloatType;
-use crate::weights::{WeightEncoding, Weights};
+use crate::error::file_error;
+use crate::float_type::FloatType;
+use crate::formats::{LinearFormat, WeightEncoding};
+use crate::linear::Linear;
+use crate::weights::Weights;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// In front of the names of the action head.
+/// Prefix of the tensor names of the action head.
 pub const ACTION_HEAD_PREFIX: &str = "action_head.";
-/// In front of the names of the proprioception projector.
+/// Prefix of the tensor names of the proprioception projector.
 pub const PROPRIO_PREFIX: &str = "proprio_projector.";
 
-/// Gives tensors by name.
+/// Request for the weights of one linear layer.
+#[derive(Debug, Clone, Copy)]
+pub struct MatrixRequest<'a> {
+    /// Name of the layer: the tensor is `NAME.weight`, `[outputs, inputs]`.
+    pub name: &'a str,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Encoding; `None`: as stored.
+    pub encoding: Option<WeightEncoding>,
+}
+
+/// Supplies tensors by name.
 pub trait WeightSource {
-    /// Values of a small tensor.
+    /// Values of a small tensor, `[len]`.
     ///
     /// # Errors
     /// Names file and tensor.
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, PolicyError>;
 
-    /// Weights of a linear layer (`NAME.weight`, outputs x inputs) in an encoding, or as they are stored.
+    /// Weights of a linear layer in an encoding, or as they are stored.
     ///
     /// # Errors
     /// Names file and tensor.
-    fn weights(
-        &self,
-        name: &str,
-        size: (usize, usize),
-        encoding: Option<WeightEncoding>,
-    ) -> Result<Weights, PolicyError>;
+    fn weights(&self, request: MatrixRequest<'_>) -> Result<Weights, PolicyError>;
 
-    /// Rows that are read one at a time.
+    /// Table `[rows, columns]` whose rows are read one at a time.
     ///
     /// # Errors
     /// Names file and tensor.
     fn table(&self, name: &str, size: (usize, usize)) -> Result<EmbeddingTable, PolicyError>;
 }
 
-/// What a linear layer is to be: an encoding of its weights, or as they are stored, and the form of its inputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LayerFormat {
-    /// Encoding of the weights, as stored where there is none.
-    pub encoding: Option<WeightEncoding>,
-    /// Form of the inputs.
-    pub activations: ActivationFormat,
-}
-
-impl LayerFormat {
-    /// Weights as stored, f32 inputs.
-    pub const STORED: LayerFormat = LayerFormat {
-        encoding: None,
-        activations: ActivationFormat::F32,
-    };
-
-    /// Weights in an encoding.
-    pub const fn of(encoding: WeightEncoding, activations: ActivationFormat) -> LayerFormat {
-        LayerFormat {
-            encoding: Some(encoding),
-            activations,
-        }
-    }
-}
-
-/// A layer `NAME.weight` without a bias.
+/// Loads a linear layer `NAME.weight`, and `NAME.bias` where it is `biased`.
 ///
 /// # Errors
 /// Names file and tensor.
 pub fn load_linear(
     source: &dyn WeightSource,
     name: &str,
-    size: (usize, usize),
-    format: LayerFormat,
+    (outputs, inputs): (usize, usize),
+    format: LinearFormat,
+    biased: bool,
 ) -> Result<Linear, PolicyError> {
-    let weights = source.weights(name, size, format.encoding)?;
+    let weights = source.weights(MatrixRequest {
+        name,
+        outputs,
+        inputs,
+        encoding: format.encoding,
+    })?;
+    let bias = || source.vector(&format!("{name}.bias"), outputs);
+    let bias = biased.then(bias).transpose()?;
     Ok(Linear::from_weights(
         name,
         weights,
-        None,
+        bias,
         format.activations,
     ))
 }
 
-/// A layer `NAME.weight` and `NAME.bias`.
-///
-/// # Errors
-/// Names file and tensor.
-pub fn load_linear_with_bias(
-    source: &dyn WeightSource,
-    name: &str,
-    size: (usize, usize),
-    format: LayerFormat,
-) -> Result<Linear, PolicyError> {
-    let weights = source.weights(name, size, format.encoding)?;
-    let bias = source.vector(&format!("{name}.bias"), size.0)?;
-    Ok(Linear::from_weights(
-        name,
-        weights,
-        Some(bias),
-        format.activations,
-    ))
-}
-
-/// Values with their name.
+/// Vector of parameters with its name.
 #[derive(Debug, Clone)]
 pub struct VectorParameter {
     /// Name in the checkpoint.
     pub name: String,
-    /// The values.
+    /// Values.
     pub values: Vec<f32>,
 }
 
 impl VectorParameter {
-    /// From a source.
+    /// Loads a vector `[len]` from a source.
     ///
     /// # Errors
     /// Names file and tensor.
@@ -133,31 +105,31 @@ impl VectorParameter {
     }
 }
 
-/// Rows of floats, decoded when they are asked for.
+/// Table of embeddings `[count, width]`, decoded row by row.
 #[derive(Debug, Clone)]
 pub struct EmbeddingTable {
     /// Name in the checkpoint.
     pub name: String,
     /// Type of the entries.
     pub dtype: FloatType,
-    /// All rows.
+    /// Storage of the rows.
     pub rows: RowStorage,
-    /// How many.
+    /// Number of rows.
     pub count: usize,
-    /// Entries of a row.
+    /// Length of a row.
     pub width: usize,
 }
 
-/// Where the rows of a table are.
+/// Storage of the rows of a table.
 #[derive(Debug, Clone)]
 pub enum RowStorage {
     /// In memory.
     InMemory(Arc<[u8]>),
-    /// In a file, from a place on. They are read, not mapped: a map would bring in everything around a row.
+    /// In a file, from an offset on. They are read, not mapped: a map would page in everything around a row.
     InFile(Arc<RowFile>),
 }
 
-/// Rows in a file.
+/// Rows in an open file.
 #[derive(Debug)]
 pub struct RowFile {
     path: PathBuf,
@@ -166,7 +138,7 @@ pub struct RowFile {
 }
 
 impl RowFile {
-    /// Rows from `start` on.
+    /// Opens a file whose rows begin at byte `start`.
     ///
     /// # Errors
     /// Names the file when it cannot be opened.
@@ -192,7 +164,7 @@ impl EmbeddingTable {
         self.count * self.width * self.dtype.bytes()
     }
 
-    /// Decodes one row.
+    /// Decodes one row, `[width]`.
     ///
     /// # Errors
     /// Names the file when it cannot be read any more.
@@ -200,31 +172,11 @@ impl EmbeddingTable {
         let size = self.width * self.dtype.bytes();
         let mut own = Vec::new();
         let bytes = self.part(row * size..(row + 1) * size, &mut own)?;
-        let halves = bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|b| u16::from_le_bytes(*b));
-        match self.dtype {
-            FloatType::Bf16 => out
-                .iter_mut()
-                .zip(halves)
-                .for_each(|(o, b)| *o = bf16_to_f32(b)),
-            FloatType::F16 => out
-                .iter_mut()
-                .zip(halves)
-                .for_each(|(o, b)| *o = f16_to_f32(b)),
-            FloatType::F32 => {
-                let whole = bytes.as_chunks::<4>().0.iter();
-                out.iter_mut()
-                    .zip(whole)
-                    .for_each(|(o, b)| *o = f32::from_le_bytes(*b));
-            }
-        }
+        self.dtype.decode_into(bytes, out);
         Ok(())
     }
 
-    /// Some bytes, read into `own` where they are in a file.
+    /// Bytes of a range, read into `own` if they are in a file.
     ///
     /// # Errors
     /// Names the file when it cannot be read any more.
@@ -244,16 +196,16 @@ impl EmbeddingTable {
     }
 }
 
-/// A part of the network, for those who count or write them all.
+/// One parameter tensor of a network.
 #[derive(Debug, Clone, Copy)]
 pub enum Parameter<'a> {
     /// A linear layer.
     Linear(&'a Linear),
-    /// Norms, biases and the like.
-    VectorParameter(&'a VectorParameter),
-    /// Rows read one at a time.
-    EmbeddingTable(&'a EmbeddingTable),
+    /// Weights of a norm, positions and the like.
+    Vector(&'a VectorParameter),
+    /// An embedding table.
+    Table(&'a EmbeddingTable),
 }
 
-/// Parts with the classes they are counted under.
+/// Parameters with their classes of tensors.
 pub type Parameters<'a> = Vec<(&'static str, Parameter<'a>)>;

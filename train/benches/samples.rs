@@ -2,6 +2,8 @@
 //! sample), in full precision and quantisation-aware. Threads share nothing but the weights, so two cores do twice
 //! as much; the losses of a training run print the rate of the whole loop.
 
+use bitvla_policies::kernels::Isa;
+use bitvla_train::net::gemm_f32::{Dims, Mode, product};
 use bitvla_train::net::{Item, Net, NetConfig, Quant, Workspace};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -55,5 +57,30 @@ fn samples(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, samples);
+/// f32 products of the shapes that a training step has.
+fn products(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("f32 products, one thread");
+    for (m, n, k, a_t, b_t) in [
+        (656, 128, 128, false, true),
+        (656, 512, 128, false, true),
+        (656, 128, 512, false, false),
+        (512, 128, 656, true, false),
+        (164, 164, 32, false, true),
+    ] {
+        let (a, b) = (noise(m * k, 1), noise(n * k, 2));
+        let mut c = vec![0.0; m * n];
+        let (lda, ldb) = (if a_t { m } else { k }, if b_t { k } else { n });
+        let dims = Dims { m, n, k };
+        group.throughput(Throughput::Elements(2 * (m * n * k) as u64));
+        group.bench_function(format!("{m}x{n}x{k}"), |bench| {
+            bench.iter(|| {
+                let (a, b) = ((&a[..], lda), (&b[..], ldb));
+                product(Isa::active(), dims, a, a_t, b, b_t, (&mut c, n), Mode::Set);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, samples, products);
 criterion_main!(benches);

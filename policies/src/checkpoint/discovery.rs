@@ -1,7 +1,8 @@
-//! Which files of a folder hold a part of a checkpoint: one safetensors file, the shards of one, or a torch file.
+//! Discovery of the files of a folder that hold a part of a checkpoint: one safetensors file, the shards of one, or a torch file.
 
-use super::{TensorFile, file_error, read_json};
+use super::{TensorFile, read_json};
 use crate::PolicyError;
+use crate::error::file_error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,10 @@ pub fn names(dir: &Path) -> Result<Vec<String>, PolicyError> {
     Ok(names)
 }
 
-/// `STEM.safetensors`, or else the one `STEM--{step}_checkpoint.pt`, or nothing.
+/// Path of `STEM.safetensors`, or else of the one `STEM--{step}_checkpoint.pt`; `None` if there is neither.
 ///
 /// # Errors
-/// When there are several of the second kind.
+/// If there are several of the second kind.
 pub fn single(dir: &Path, names: &[String], stem: &str) -> Result<Option<PathBuf>, PolicyError> {
     let plain = format!("{stem}.safetensors");
     if names.contains(&plain) {
@@ -46,10 +47,10 @@ pub fn single(dir: &Path, names: &[String], stem: &str) -> Result<Option<PathBuf
     }
 }
 
-/// `STEM.safetensors`, or else all of `STEM-0000x-of-0000y.safetensors`.
+/// Path of `STEM.safetensors`, or else of all `STEM-0000x-of-0000y.safetensors`.
 ///
 /// # Errors
-/// When there is neither, or a shard is missing.
+/// If there is neither, or a shard is missing.
 pub fn sharded(dir: &Path, names: &[String], stem: &str) -> Result<Vec<PathBuf>, PolicyError> {
     let plain = format!("{stem}.safetensors");
     if names.contains(&plain) {
@@ -86,7 +87,7 @@ pub fn sharded(dir: &Path, names: &[String], stem: &str) -> Result<Vec<PathBuf>,
     }
 }
 
-/// What `STEM.safetensors.index.json` says: the file of every tensor.
+/// Contents of `STEM.safetensors.index.json`: the file of every tensor.
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,

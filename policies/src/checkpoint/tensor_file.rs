@@ -1,11 +1,12 @@
-//! The tensors of one part of a checkpoint, out of one safetensors file, several shards of it, or one torch file. Only
-//! the directories are read at first, every tensor when it is asked for.
+//! Tensors of one part of a checkpoint, from one safetensors file, several shards of it, or one torch file. Only the
+//! directories are read at first, every tensor on request.
 
-use super::float_bits::{bf16_to_f32, f16_to_f32};
-use super::{TensorSpec, file_error};
+use super::TensorSpec;
 use crate::PolicyError;
+use crate::error::file_error;
+use crate::float_type::FloatType;
 use crate::mmap::map_file;
-use crate::torch_checkpoint::{self, FloatType, TensorLocation};
+use crate::torch_checkpoint::{self, TensorLocation};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,10 +16,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// Tensors by name, in open files.
 pub struct TensorFile {
-    /// For errors where there is no file.
+    /// Path in errors if there is no file.
     folder: PathBuf,
     files: Vec<(PathBuf, Mutex<File>)>,
-    /// Number of the file and place in it.
+    /// Number of the file, and location in it.
     tensors: BTreeMap<String, (usize, TensorLocation)>,
 }
 
@@ -26,7 +27,7 @@ pub struct TensorFile {
 pub enum StoredValues {
     /// Upper halves of f32.
     Bf16(Vec<u16>),
-    /// Plain; a half is widened.
+    /// f32, or f16 that was widened.
     F32(Vec<f32>),
 }
 
@@ -38,7 +39,7 @@ fn tensor_error(path: &Path, tensor: &str, what: String) -> PolicyError {
     }
 }
 
-/// Where the tensors of a safetensors file are. A file that is too short or too long is an error.
+/// Locations of the tensors of a safetensors file. A file that is too short or too long is an error.
 fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| file_error(path, e))?;
     let location = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
@@ -62,7 +63,7 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocat
     file.tensors().into_iter().map(location).collect()
 }
 
-/// Where the tensors of a torch file are, without the prefix that distributed training puts before every name.
+/// Locations of the tensors of a torch file, without the prefix that distributed training puts before every name.
 fn torch(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, PolicyError> {
     let mut tensors = BTreeMap::new();
     for (name, location) in torch_checkpoint::tensors(path, bytes)? {
@@ -76,7 +77,7 @@ fn torch(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocation>, 
 }
 
 impl TensorFile {
-    /// Reads files, by their extension torch or safetensors, into one part.
+    /// Reads the directories of files (torch or safetensors, by their extension) into one part.
     ///
     /// # Errors
     /// Names file and tensor, also where two files hold the same tensor.
@@ -106,7 +107,7 @@ impl TensorFile {
         Ok(part)
     }
 
-    /// No tensors: every one that is asked for is missing from `path`.
+    /// Part without tensors: every requested one is missing from `path`.
     pub(super) fn missing(path: &Path) -> TensorFile {
         TensorFile {
             folder: path.into(),
@@ -115,7 +116,7 @@ impl TensorFile {
         }
     }
 
-    /// Checks that every tensor of `expected` is there, perhaps some of `optional`, and no other.
+    /// Checks that every tensor of `expected` and no other exists; those of `optional` may.
     ///
     /// # Errors
     /// Names file and tensor.
@@ -152,7 +153,7 @@ impl TensorFile {
         Ok(())
     }
 
-    /// Name of the file of every tensor.
+    /// Every tensor with the path of its file.
     pub(super) fn tensor_paths(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.tensors
             .iter()
@@ -165,7 +166,7 @@ impl TensorFile {
         tensor_error(path, tensor, what)
     }
 
-    /// Type of a tensor, where it is there.
+    /// Type of a tensor; `None` if it does not exist.
     pub fn dtype(&self, name: &str) -> Option<FloatType> {
         self.tensors.get(name).map(|(_, location)| location.dtype)
     }
@@ -177,7 +178,7 @@ impl TensorFile {
         }
     }
 
-    /// Where a tensor is: file, first byte, type.
+    /// Path of the file of a tensor and its location in it.
     pub(super) fn location(&self, name: &str) -> Result<(&Path, &TensorLocation), PolicyError> {
         let ((path, _), location) = self.find(name)?;
         Ok((path, location))
@@ -197,37 +198,26 @@ impl TensorFile {
     /// A tensor as stored.
     ///
     /// # Errors
-    /// When it is not there or cannot be read any more.
+    /// If it is not there or cannot be read any more.
     pub fn stored(&self, name: &str) -> Result<StoredValues, PolicyError> {
         let (dtype, bytes) = self.bytes(name)?;
         let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
         Ok(match dtype {
             FloatType::Bf16 => StoredValues::Bf16(halves.collect()),
-            other => StoredValues::F32(widened(other, &bytes)),
+            other => StoredValues::F32(other.decode(&bytes)),
         })
     }
 
     /// A tensor in f32. NaN and infinity are errors.
     ///
     /// # Errors
-    /// When it is not there or not finite.
+    /// If it is not there or not finite.
     pub fn f32(&self, name: &str) -> Result<Vec<f32>, PolicyError> {
         let (dtype, bytes) = self.bytes(name)?;
-        let values = widened(dtype, &bytes);
+        let values = dtype.decode(&bytes);
         match values.iter().position(|v| !v.is_finite()) {
             Some(i) => Err(self.error(name, format!("element {i} is {}", values[i]))),
             None => Ok(values),
         }
-    }
-}
-
-/// Little-endian floats in f32.
-fn widened(dtype: FloatType, bytes: &[u8]) -> Vec<f32> {
-    let halves = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
-    let whole = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
-    match dtype {
-        FloatType::Bf16 => halves.map(bf16_to_f32).collect(),
-        FloatType::F16 => halves.map(f16_to_f32).collect(),
-        FloatType::F32 => whole.collect(),
     }
 }

@@ -1,25 +1,25 @@
-//! Names and shapes of the tensors of a checkpoint (fact sheet of BitVLA, section 6).
+//! Names and shapes of the tensors of a checkpoint (`docs/reference/bitvla.md`, section 6).
 
 use crate::Config;
 
 /// Name and shape of a tensor.
 pub type TensorSpec = (String, Vec<usize>);
 
-/// The tensors that a checkpoint of some sizes has; the trainer writes exactly these.
+/// Tensors of a checkpoint; the trainer writes exactly these.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorSpecs {
-    /// Of [`super::MODEL_FILE`].
+    /// Tensors of [`super::MODEL_FILE`].
     pub model: Vec<TensorSpec>,
-    /// Of [`super::MODEL_FILE`], may be absent: the vocabulary head, which an action never needs.
+    /// Tensors of [`super::MODEL_FILE`] that may be absent: the vocabulary head, which an action never needs.
     pub optional: Vec<TensorSpec>,
-    /// Of [`super::HEAD_FILE`].
+    /// Tensors of [`super::HEAD_FILE`].
     pub head: Vec<TensorSpec>,
-    /// Of [`super::PROPRIO_FILE`].
+    /// Tensors of [`super::PROPRIO_FILE`].
     pub proprio: Vec<TensorSpec>,
 }
 
 impl TensorSpecs {
-    /// For a config.
+    /// Tensors of a checkpoint with this config.
     pub fn new(config: &Config) -> TensorSpecs {
         let (t, v) = (&config.text_config, &config.vision_config);
         let (w, wide, kv) = (

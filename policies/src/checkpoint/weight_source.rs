@@ -1,16 +1,18 @@
-//! A checkpoint folder as a source: master weights are encoded tensor by tensor as they are read.
+//! A checkpoint folder as a source of weights: master weights are encoded tensor by tensor as they are read.
 
 use super::{Checkpoint, TensorFile};
 use crate::PolicyError;
-use crate::torch_checkpoint::FloatType;
+use crate::float_type::FloatType;
+use crate::formats::WeightEncoding;
 use crate::weight_source::{
-    ACTION_HEAD_PREFIX, EmbeddingTable, PROPRIO_PREFIX, RowFile, RowStorage, WeightSource,
+    ACTION_HEAD_PREFIX, EmbeddingTable, MatrixRequest, PROPRIO_PREFIX, RowFile, RowStorage,
+    WeightSource,
 };
-use crate::weights::{WeightEncoding, Weights};
+use crate::weights::Weights;
 use std::sync::Arc;
 
 impl Checkpoint {
-    /// The part that holds a tensor and its name there.
+    /// Part that holds a tensor, and its name there.
     fn part<'a>(&self, name: &'a str) -> (&TensorFile, &'a str) {
         if let Some(name) = name.strip_prefix(ACTION_HEAD_PREFIX) {
             (self.head(), name)
@@ -28,19 +30,15 @@ impl WeightSource for Checkpoint {
         file.f32(name)
     }
 
-    fn weights(
-        &self,
-        name: &str,
-        (n, k): (usize, usize),
-        encoding: Option<WeightEncoding>,
-    ) -> Result<Weights, PolicyError> {
-        let (file, name) = self.part(name);
+    fn weights(&self, request: MatrixRequest<'_>) -> Result<Weights, PolicyError> {
+        let (file, name) = self.part(request.name);
         let name = format!("{name}.weight");
-        let encoding = match (encoding, file.dtype(&name)) {
+        let encoding = match (request.encoding, file.dtype(&name)) {
             (Some(encoding), _) => encoding,
             (None, Some(FloatType::Bf16)) => WeightEncoding::Bf16,
             (None, _) => WeightEncoding::F32,
         };
+        let (n, k) = (request.outputs, request.inputs);
         Ok(Weights::encode(&file.f32(&name)?, n, k, encoding))
     }
 

@@ -1,8 +1,9 @@
-//! Writes tensors as the loader reads them.
+//! Writer of tensor files, the inverse of the loader.
 
-use super::float_bits::f32_to_bf16;
-use super::{TensorSpec, file_error};
+use super::TensorSpec;
 use crate::PolicyError;
+use crate::error::file_error;
+use crate::float_type::f32_to_bf16;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::path::Path;
 /// Writes tensors as bf16 (rounded half to even) or f32, in the order of `specs`.
 ///
 /// # Errors
-/// When a tensor is missing from `values`, has another number of elements, or the file cannot be written.
+/// If a tensor is missing from `values`, has another number of elements, or the file cannot be written.
 pub fn write_tensors(
     path: &Path,
     specs: &[TensorSpec],

@@ -1,161 +1,164 @@
-//! AVX2: `vpmaddubsw` for bytes, fused multiply-add for f32. The pairs that `vpmaddubsw` sums saturate beyond 16 bits,
-//! so weights above 127 go through it in two parts, the low seven bits and the top one; neither can.
+//! AVX2 and FMA: 256-bit registers, `vpmaddubsw` for bytes. The pairs that `vpmaddubsw` sums saturate beyond 16 bits,
+//! so weights above 127 go through it in two parts, the low seven bits and the top one; neither can saturate.
 
-// Registers are met by their place in the tile.
-#![allow(clippy::needless_range_loop)]
-
-use super::avx512vnni::for_row_tiles;
-use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, PanelKernels};
+use super::registers::{self, ByteDot, Registers, for_row_tiles};
 use std::arch::x86_64::*;
 
-/// `c += x w` in integers, see the scalar twin.
-///
-/// # Safety
-/// The processor has AVX2; sizes as [`super::panel::int8`] checks them.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
-    for group in 0..t.groups {
-        let c = c.as_mut_ptr();
-        match t.full_range {
-            false => for_row_tiles!(low_tile, 2, t, (group, c), [4, 2, 1]),
-            true => for_row_tiles!(high_tile, 2, t, (group, c), [4, 2, 1]),
-        }
+/// Registers of a group of outputs.
+pub(super) const GROUP_REGISTERS: usize = OUTPUT_GROUP / 8;
+/// Accumulators that the peak loops keep busy.
+pub(super) const PEAK_REGISTERS: usize = 12;
+
+/// 256-bit registers.
+pub(super) struct Avx2;
+
+// SAFETY of the blocks below: the caller has AVX2 and FMA and gives pointers that are valid for one register.
+impl Registers for Avx2 {
+    type F32 = __m256;
+    type I32 = __m256i;
+    const LANES: usize = 8;
+    const UNROLL: usize = 1;
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const f32) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store_f32(to: *mut f32, v: __m256) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn splat_f32(v: f32) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_set1_ps(v) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn first_f32(v: __m256) -> f32 {
+        // SAFETY: see above.
+        unsafe { _mm256_cvtss_f32(v) }
+    }
+    #[inline(always)]
+    unsafe fn load_i32(from: *const i32) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_i32(to: *mut i32, v: __m256i) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_si256(to.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn splat_i32(v: i32) -> __m256i {
+        // SAFETY: see above.
+        unsafe { _mm256_set1_epi32(v) }
+    }
+    #[inline(always)]
+    unsafe fn first_i32(v: __m256i) -> i32 {
+        // SAFETY: see above.
+        unsafe { _mm256_cvtsi256_si32(v) }
     }
 }
 
-/// `H` registers of eight sums for each of `R` rows; `$part` of the weights go through one by one.
-macro_rules! int8_tile {
-    ($name:ident, [$($part:expr),*]) => {
-        #[target_feature(enable = "avx2")]
-        unsafe fn $name<const R: usize, const H: usize>(
-            t: &Int8Panel<'_>,
-            row: usize,
-            (group, c): (usize, *mut i32),
-        ) {
-            let width = t.groups * OUTPUT_GROUP;
+/// Byte products by `vpmaddubsw` and `vpmaddwd`; weights reach 255 where `FULL`, 127 elsewhere.
+struct MultiplyAdd<const FULL: bool>;
+
+impl<const FULL: bool> ByteDot<Avx2> for MultiplyAdd<FULL> {
+    const HOISTABLE: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot(sum: __m256i, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the caller has AVX2.
+        unsafe {
             let ones = _mm256_set1_epi16(1);
-            let mut acc = [[_mm256_setzero_si256(); H]; R];
-            // SAFETY: rows row..row + R, `quads` of the panel and the tile of sums exist.
-            unsafe {
-                let c = c.add(row * width + group * OUTPUT_GROUP);
-                for r in 0..R {
-                    for h in 0..H {
-                        acc[r][h] = match t.start {
-                    Some(start) => _mm256_set1_epi32(start[row + r]),
-                    None => _mm256_loadu_si256(c.add(r * width + 8 * h).cast()),
-                };
-                    }
-                }
-                let x = t.x.as_ptr().add(row * t.ldx);
-                for quad in 0..t.quads {
-                    let w = t.w.as_ptr().add((quad * t.groups + group) * QUAD_BYTES);
-                    let w: [__m256i; H] =
-                        std::array::from_fn(|h| _mm256_loadu_si256(w.add(32 * h).cast()));
-                    for r in 0..R {
-                        let four = x.add(r * t.ldx + 4 * quad).cast::<i32>().read_unaligned();
-                        let x = _mm256_set1_epi32(four);
-                        for h in 0..H {
-                            $(
-                                let part = _mm256_and_si256(w[h], _mm256_set1_epi8($part));
-                                let pairs = _mm256_maddubs_epi16(part, x);
-                                acc[r][h] = _mm256_add_epi32(acc[r][h], _mm256_madd_epi16(pairs, ones));
-                            )*
-                        }
-                    }
-                }
-                for r in 0..R {
-                    for h in 0..H {
-                        _mm256_storeu_si256(c.add(r * width + 8 * h).cast(), acc[r][h]);
-                    }
-                }
+            if !FULL {
+                let pairs = _mm256_maddubs_epi16(w, x);
+                return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
             }
+            let low = _mm256_maddubs_epi16(_mm256_and_si256(w, _mm256_set1_epi8(0x7f)), x);
+            let top = _mm256_maddubs_epi16(_mm256_and_si256(w, _mm256_set1_epi8(i8::MIN)), x);
+            let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, ones));
+            _mm256_add_epi32(sum, _mm256_madd_epi16(top, ones))
         }
-    };
-}
-int8_tile!(low_tile, [0x7f]);
-int8_tile!(high_tile, [0x7f, i8::MIN]);
-
-/// `c += a b` in f32, see the scalar twin.
-///
-/// # Safety
-/// The processor has AVX2 and FMA; sizes as [`super::panel::float`] checks them.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
-    for group in 0..t.groups {
-        let c = c.as_mut_ptr();
-        for_row_tiles!(float_tile, 2, t, (group, c, ldc), [6, 4, 2, 1]);
     }
 }
 
+/// The kernels of AVX2.
+pub(super) static KERNELS: PanelKernels = PanelKernels {
+    int8,
+    f32,
+    int8_peak,
+    f32_peak,
+    peak_lanes: 8 * PEAK_REGISTERS,
+};
+
+/// # Safety
+/// As [`PanelKernels::int8`]; the processor has AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
+    let c = c.as_mut_ptr();
+    for group in 0..t.groups {
+        match t.full_range {
+            false => for_row_tiles!(int8_tile, false, t, (group, c), [4, 2, 1]),
+            true => for_row_tiles!(int8_tile, true, t, (group, c), [4, 2, 1]),
+        }
+    }
+}
+
+/// # Safety
+/// As [`registers::int8_tile`]; the processor has AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn int8_tile<const R: usize, const FULL: bool>(
+    t: &Int8Panel<'_>,
+    row: usize,
+    (group, c): (usize, *mut i32),
+) {
+    let at = (row, group * OUTPUT_GROUP, t.groups * OUTPUT_GROUP);
+    // SAFETY: the caller's promise.
+    unsafe { registers::int8_tile::<Avx2, MultiplyAdd<FULL>, R, GROUP_REGISTERS>(t, at, c) };
+}
+
+/// # Safety
+/// As [`PanelKernels::f32`]; the processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn float_tile<const R: usize, const H: usize>(
+pub(super) unsafe fn f32(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
+    let c = c.as_mut_ptr();
+    for group in 0..t.groups {
+        for_row_tiles!(f32_tile, 2, t, (group, c, ldc), [6, 4, 2, 1]);
+    }
+}
+
+/// # Safety
+/// As [`registers::f32_tile`]; the processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn f32_tile<const R: usize, const H: usize>(
     t: &F32Panel<'_>,
     row: usize,
     (group, c, ldc): (usize, *mut f32, usize),
 ) {
-    let mut acc = [[_mm256_setzero_ps(); H]; R];
-    // SAFETY: rows row..row + R, `k` rows of the panel and the tile of outputs exist.
-    unsafe {
-        let c = c.add(row * ldc + group * OUTPUT_GROUP);
-        for r in 0..R {
-            for h in 0..H {
-                if !t.overwrite {
-                    acc[r][h] = _mm256_loadu_ps(c.add(r * ldc + 8 * h));
-                }
-            }
-        }
-        let a = t.a.as_ptr().add(row * t.lda);
-        let mut b = t.b.as_ptr().wrapping_add(group * OUTPUT_GROUP);
-        for i in 0..t.k {
-            let w: [__m256; H] = std::array::from_fn(|h| _mm256_loadu_ps(b.add(8 * h)));
-            for r in 0..R {
-                let a = _mm256_set1_ps(*a.add(r * t.lda + i));
-                for h in 0..H {
-                    acc[r][h] = _mm256_fmadd_ps(a, w[h], acc[r][h]);
-                }
-            }
-            b = b.wrapping_add(t.ldb);
-        }
-        for r in 0..R {
-            for h in 0..H {
-                _mm256_storeu_ps(c.add(r * ldc + 8 * h), acc[r][h]);
-            }
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { registers::f32_tile::<Avx2, R, H>(t, (row, group * OUTPUT_GROUP), (c, ldc)) };
 }
 
-/// Byte dot products as AVX2 has them, `rounds` times 12, registers only.
-///
 /// # Safety
 /// The processor has AVX2.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn int8_peak(rounds: usize) -> i32 {
-    let mut acc = [_mm256_setzero_si256(); 12];
-    let (mut w, x) = (_mm256_set1_epi8(2), _mm256_set1_epi8(1));
-    let ones = _mm256_set1_epi16(1);
-    for _ in 0..rounds {
-        for acc in &mut acc {
-            let pairs = _mm256_maddubs_epi16(w, x);
-            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, ones));
-        }
-        // Keeps the products in the loop.
-        w = std::hint::black_box(w);
-    }
-    acc.into_iter().map(|acc| _mm256_cvtsi256_si32(acc)).sum()
+unsafe fn int8_peak(rounds: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { registers::int8_peak::<Avx2, MultiplyAdd<false>, PEAK_REGISTERS>(rounds) }
 }
 
-/// f32 multiply-adds at the peak of the processor: `rounds` times 12 of them, registers only.
-///
 /// # Safety
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn float_peak(rounds: usize) -> f32 {
-    let mut acc = [_mm256_setzero_ps(); 12];
-    let (w, x) = (_mm256_set1_ps(0.5), _mm256_set1_ps(2.0));
-    for _ in 0..rounds {
-        for acc in &mut acc {
-            *acc = _mm256_fmadd_ps(x, w, *acc);
-        }
-    }
-    acc.into_iter().map(|acc| _mm256_cvtss_f32(acc)).sum()
+pub(super) unsafe fn f32_peak(rounds: usize) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { registers::f32_peak::<Avx2, PEAK_REGISTERS>(rounds) }
 }

@@ -1,38 +1,53 @@
-//! Which instructions the kernels use.
+//! The instruction sets of the kernels and the choice among them.
 
 use std::sync::OnceLock;
 
-/// Compiles a plain function once per vector width and calls the one in use. Nothing is fused (but what the code says is)
-/// or reordered by that, so every version gives the same bits.
+/// Compiles a plain function once per vector width and calls the version of the active instruction set. The compiler
+/// neither fuses (except where the code says so) nor reorders float operations, so every version gives the same bits.
+///
+/// ```
+/// bitvla_policies::multiversion! {
+///     /// Adds `x` to `y`.
+///     pub fn add(x: &[f32], y: &mut [f32]) {
+///         for (y, x) in y.iter_mut().zip(x) {
+///             *y += x;
+///         }
+///     }
+/// }
+/// let mut y = [1.0, 2.0];
+/// add(&[0.5, 0.25], &mut y);
+/// assert_eq!(y, [1.5, 2.25]);
+/// ```
+#[macro_export]
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn plain($($arg: $ty),*) $(-> $ret)? $body
+            fn portable($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,fma")]
-            fn wide($($arg: $ty),*) $(-> $ret)? {
-                plain($($arg),*)
+            fn avx512($($arg: $ty),*) $(-> $ret)? {
+                portable($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn middle($($arg: $ty),*) $(-> $ret)? {
-                plain($($arg),*)
+            fn avx2($($arg: $ty),*) $(-> $ret)? {
+                portable($($arg),*)
             }
             match $crate::kernels::Isa::active() {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the active instruction set is one that this processor has.
-                $crate::kernels::Isa::Avx512Vnni => unsafe { wide($($arg),*) },
+                $crate::kernels::Isa::Avx512Vnni => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::kernels::Isa::Avx2 | $crate::kernels::Isa::AvxVnni => unsafe { middle($($arg),*) },
-                _ => plain($($arg),*),
+                $crate::kernels::Isa::Avx2 | $crate::kernels::Isa::AvxVnni => unsafe { avx2($($arg),*) },
+                _ => portable($($arg),*),
             }
         }
     };
 }
-pub(crate) use multiversion;
 
 /// Instruction set of the kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +71,7 @@ impl Isa {
             .collect()
     }
 
-    /// Whether this processor has it.
+    /// True if this processor has the instruction set.
     pub fn supported(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
@@ -89,7 +104,8 @@ impl Isa {
         }
     }
 
-    /// The one in use: `BITVLA_ISA` where it names one that this processor has, else the fastest.
+    /// The instruction set in use: the one that `BITVLA_ISA` names, else the fastest. A name that this processor does not
+    /// have is reported on standard error and replaced by the fastest, since results do not depend on it.
     pub fn active() -> Isa {
         static ACTIVE: OnceLock<Isa> = OnceLock::new();
         *ACTIVE.get_or_init(|| {

@@ -1,23 +1,29 @@
-//! Kernels: rows of int8 or f32 times a panel of unpacked weights, one file per instruction set, each with its scalar
-//! twin. Every path gives the same bits, so `BITVLA_ISA` (`scalar`, `avx2`, `avxvnni`, `avx512vnni`) changes the speed
-//! and nothing else.
+//! Kernels: rows of int8 or f32 times a panel of unpacked weights, one file per instruction set, each compared bit for bit
+//! with its scalar twin. Every path gives the same bits, so `BITVLA_ISA` (`scalar`, `avx2`, `avxvnni`, `avx512vnni`)
+//! changes the speed and nothing else.
+//!
+//! There is one dispatch, [`Isa`]: the panel products go through the table of kernels of an instruction set ([`gemm`]),
+//! plain loops through [`multiversion!`](crate::multiversion), which compiles them once per vector width.
 
+pub(crate) mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
-pub mod gemm_f32;
+pub(crate) mod gemm;
 mod isa;
-pub mod panel;
+pub(crate) mod panel;
 pub mod peak;
 pub mod ptq;
 pub mod quant;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 mod scalar;
 mod ternary;
 
+pub use crate::multiversion;
 pub use isa::Isa;
-pub(crate) use isa::multiversion;
-pub(crate) use ternary::pack_codes;
 pub use ternary::{BLOCK_BYTES, BLOCK_K, BLOCK_N, PackedTernary, ternary_gemm};
+pub(crate) use ternary::{pack_codes, unpack_codes};

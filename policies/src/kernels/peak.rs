@@ -1,52 +1,42 @@
-//! What the processor can do at most, measured with registers only: what speeds are compared with.
+//! Peak throughput of the processor, measured with registers only: the reference of all speeds.
 
-use super::{Isa, scalar};
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512vnni, avxvnni};
+use super::Isa;
+use super::gemm::kernels;
 use std::time::Instant;
 
 /// Operations a second (a multiplication and an addition are two) on all threads together.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PeakThroughput {
-    /// Bytes, 10^9.
+    /// Byte products, 10^9 operations a second.
     pub int8_gops: f64,
-    /// f32, 10^9.
+    /// f32 products, 10^9 operations a second.
     pub f32_gflops: f64,
 }
 
-/// Sum of `rounds` rounds of byte products `2 * 1`, and the products of a round.
-pub fn int8(isa: Isa, rounds: usize) -> (i32, usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `supported` was checked.
-        Isa::Avx512Vnni if isa.supported() => (unsafe { avx512vnni::int8_peak(rounds) }, 24 * 64),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::AvxVnni if isa.supported() => (unsafe { avxvnni::int8_peak(rounds) }, 12 * 32),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 if isa.supported() => (unsafe { avx2::int8_peak(rounds) }, 12 * 32),
-        _ => (scalar::int8_peak(rounds), 24 * 4),
-    }
+/// Runs `rounds` rounds of byte products `2 * 1`; returns the sum of the first lanes and the products of a round.
+///
+/// # Panics
+/// If the processor does not have the instruction set.
+fn int8_rounds(isa: Isa, rounds: usize) -> (i32, usize) {
+    let kernels = kernels(isa);
+    // SAFETY: `kernels` checked the instruction set.
+    let sum = unsafe { (kernels.int8_peak)(rounds) };
+    (sum, 4 * kernels.peak_lanes)
 }
 
-/// Sum of `rounds` rounds of f32 products `2 * 0.5`, and the products of a round.
-pub fn float(isa: Isa, rounds: usize) -> (f32, usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `supported` was checked.
-        Isa::Avx512Vnni if isa.supported() => (unsafe { avx512vnni::float_peak(rounds) }, 24 * 16),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 | Isa::AvxVnni if isa.supported() => {
-            (unsafe { avx2::float_peak(rounds) }, 12 * 8)
-        }
-        _ => (scalar::float_peak(rounds), 24),
-    }
+/// Runs `rounds` rounds of f32 products `2 * 0.5`; returns the sum of the first lanes and the products of a round.
+///
+/// # Panics
+/// If the processor does not have the instruction set.
+fn f32_rounds(isa: Isa, rounds: usize) -> (f32, usize) {
+    let kernels = kernels(isa);
+    // SAFETY: `kernels` checked the instruction set.
+    let sum = unsafe { (kernels.f32_peak)(rounds) };
+    (sum, kernels.peak_lanes)
 }
 
-/// Measures for about a fifth of a second, on `threads` threads at once, what the processor can do right now: its clock
-/// follows its temperature and its neighbours. The best of a few tries, which no neighbour disturbed.
+/// Measures for about a fifth of a second, on `threads` threads at once, what the processor can do at this moment: its
+/// clock follows its temperature and its neighbours. Returns the best of a few tries, which no neighbour disturbed.
 pub fn measure(threads: usize) -> PeakThroughput {
     let isa = Isa::active();
     let rounds = if isa == Isa::Scalar {
@@ -67,12 +57,12 @@ pub fn measure(threads: usize) -> PeakThroughput {
     };
     PeakThroughput {
         int8_gops: rate(&|| {
-            let (sum, products) = int8(isa, rounds);
+            let (sum, products) = int8_rounds(isa, rounds);
             std::hint::black_box(sum);
             products * rounds
         }),
         f32_gflops: rate(&|| {
-            let (sum, products) = float(isa, rounds);
+            let (sum, products) = f32_rounds(isa, rounds);
             std::hint::black_box(sum);
             products * rounds
         }),
@@ -81,21 +71,21 @@ pub fn measure(threads: usize) -> PeakThroughput {
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: the loops whose time is called the peak do the products they are paid for.
+    //! Guarantee: the loops whose time is called the peak do the products that are counted.
     use super::*;
 
     #[test]
     fn every_product_is_done() {
         for isa in Isa::available() {
             // Every accumulator's first lane takes four products of two.
-            let (sum, products) = int8(isa, 10);
+            let (sum, products) = int8_rounds(isa, 10);
             let accumulators = if isa == Isa::Avx2 || isa == Isa::AvxVnni {
                 12
             } else {
                 24
             };
             assert_eq!(sum, 10 * accumulators * 8, "{isa:?}");
-            let (sum, lanes) = float(isa, 10);
+            let (sum, lanes) = f32_rounds(isa, 10);
             assert_eq!(sum, 10.0 * accumulators as f32, "{isa:?}");
             assert_eq!(products, 4 * lanes, "{isa:?}");
         }

@@ -1,5 +1,5 @@
-//! Post-training quantisers of a dense weight `[n, k]` (row-major, one row per output): what others would do to a
-//! full-precision policy instead of training it ternary.
+//! Post-training quantisers of a dense weight `[n, k]` (row-major, one row per output): the usual
+//! alternatives to ternary training.
 
 /// Symmetric integers with one scale per chunk of a row: codes `-top..=top`, scale absmax / `top`.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,21 +12,21 @@ pub struct SymmetricInt {
     chunk: usize,
 }
 
-/// Least absolute maximum, so that zeros have a scale.
+/// Lower bound of the absolute maximum, so that zeros have a scale.
 const LEAST: f32 = 1e-8;
 
 impl SymmetricInt {
-    /// int8, codes -127..=127, one scale per row of `k` numbers.
+    /// Quantises to int8, codes -127..=127, one scale per row of `k` numbers.
     pub fn int8_rows(w: &[f32], k: usize) -> SymmetricInt {
         SymmetricInt::new(w, k, k, 127.0)
     }
 
-    /// int4, codes -7..=7, one scale per `group` inputs of a row; the last group of a row may be shorter.
+    /// Quantises to int4, codes -7..=7, one scale per `group` inputs of a row; the last group of a row may be shorter.
     pub fn int4_groups(w: &[f32], k: usize, group: usize) -> SymmetricInt {
         SymmetricInt::new(w, k, group, 7.0)
     }
 
-    /// Halves go to the even code.
+    /// Rounds half to even.
     fn new(w: &[f32], k: usize, chunk: usize, top: f32) -> SymmetricInt {
         let mut codes = Vec::with_capacity(w.len());
         let mut scales = Vec::with_capacity(w.len() / chunk);
@@ -44,7 +44,7 @@ impl SymmetricInt {
         }
     }
 
-    /// `[n, k]` again.
+    /// Weights as floats, `[n, k]`.
     pub fn dequantise(&self) -> Vec<f32> {
         let rows = self.codes.chunks(self.k);
         let parts = rows.flat_map(|row| row.chunks(self.chunk));
@@ -55,7 +55,7 @@ impl SymmetricInt {
     }
 }
 
-/// The sixteen values of NF4: quantiles of a normal distribution, scaled to -1..=1 (QLoRA, arXiv 2305.14314,
+/// Sixteen values of NF4: quantiles of a normal distribution, scaled to -1..=1 (QLoRA, arXiv 2305.14314,
 /// appendix E).
 pub const NF4: [f32; 16] = [
     -1.0,
@@ -80,14 +80,14 @@ pub const NF4: [f32; 16] = [
 /// the high nibble, no double quantisation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nf4Blocks {
-    /// Half as many bytes as numbers.
+    /// Two codes to a byte, the first in the high nibble.
     pub packed: Vec<u8>,
-    /// One per block.
+    /// Absolute maximum of every block.
     pub absmax: Vec<f32>,
 }
 
 impl Nf4Blocks {
-    /// Numbers of a block.
+    /// Weights of a block.
     pub const BLOCK: usize = 64;
 
     /// Quantises a weight with an even number of elements.
@@ -108,7 +108,7 @@ impl Nf4Blocks {
         Nf4Blocks { packed, absmax }
     }
 
-    /// The numbers again.
+    /// Weights as floats.
     pub fn dequantise(&self) -> Vec<f32> {
         let codes = self.packed.iter().flat_map(|b| [b >> 4, b & 15]);
         codes

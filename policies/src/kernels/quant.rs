@@ -1,17 +1,17 @@
-//! Quantisers and storage packings: fact sheet of BitVLA, section 5.
+//! Quantisers and storage packings: `docs/reference/bitvla.md`, section 5.
 
 use rayon::prelude::*;
 
 /// Ternary weights of one tensor: `value = code * absmean`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TernaryWeights {
-    /// Codes in {-1, 0, 1}.
+    /// Codes in {-1, 0, 1}, row-major.
     pub codes: Vec<i8>,
     /// `max(mean |w|, 1e-5)`.
     pub absmean: f32,
 }
 
-/// Weights that are summed by one lane after another before the sums are added.
+/// Weights whose magnitudes are summed sequentially before the sums are added.
 const CHUNK: usize = 1 << 16;
 
 /// Per-tensor absmean quantiser of weights; the mean is summed in f64, chunk by chunk, ties go to even.
@@ -43,7 +43,7 @@ super::multiversion! {
 }
 
 super::multiversion! {
-    /// `round(clamp(w * inverse))`, the same as the other way round.
+    /// `round(clamp(w * inverse))`, equal to `clamp(round(w * inverse))`.
     fn ternary_codes(w: &[f32], inverse: f32, codes: &mut [i8]) {
         for (code, v) in codes.iter_mut().zip(w) {
             *code = round_even((v * inverse).clamp(-1.0, 1.0)) as i8;
@@ -52,14 +52,14 @@ super::multiversion! {
 }
 
 impl TernaryWeights {
-    /// The weights as floats, `code / (1 / absmean)` as in the reference.
+    /// Weights as floats, `code / (1 / absmean)` as in the reference.
     pub fn dequantise(&self) -> Vec<f32> {
         let inverse = 1.0 / self.absmean;
         self.codes.iter().map(|&c| f32::from(c) / inverse).collect()
     }
 }
 
-/// Activations in int8, one scale per row, rows padded with zeros to a multiple of 16.
+/// Activations in int8 `[rows, k]`, one scale per row, rows padded with zeros to a multiple of 16.
 #[derive(Debug, Clone, Default)]
 pub struct QuantisedRows {
     k: usize,
@@ -77,7 +77,7 @@ impl QuantisedRows {
         rows
     }
 
-    /// The same into the buffers at hand.
+    /// Quantises into the existing buffers, see [`QuantisedRows::new`].
     pub fn refill(&mut self, x: &[f32], k: usize) {
         let stride = self.reshape(x.len() / k, k);
         let (codes, scales, sums) = self.parts_mut();
@@ -87,7 +87,7 @@ impl QuantisedRows {
         }
     }
 
-    /// Makes room for rows of `k`, padding zero, codes as they may be; returns the stride.
+    /// Resizes to `[rows, k]` with zero padding; codes are unspecified. Returns the stride.
     pub(crate) fn reshape(&mut self, rows: usize, k: usize) -> usize {
         let stride = k.next_multiple_of(super::BLOCK_K);
         if (self.k, self.stride) != (k, stride) {
@@ -100,7 +100,7 @@ impl QuantisedRows {
         stride
     }
 
-    /// Codes, scales and sums, to be written.
+    /// Codes `[rows, stride]`, scales `[rows]` and sums `[rows]`, to be written.
     pub(crate) fn parts_mut(&mut self) -> (&mut [i8], &mut [f32], &mut [i32]) {
         (&mut self.codes, &mut self.scales, &mut self.sums)
     }
@@ -110,42 +110,42 @@ impl QuantisedRows {
         self.codes.capacity() + 4 * (self.scales.capacity() + self.sums.capacity())
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.scales.len()
     }
-    /// Columns without padding.
+    /// Length of a row without padding.
     pub fn k(&self) -> usize {
         self.k
     }
-    /// Columns with padding.
+    /// Length of a row with padding.
     pub fn stride(&self) -> usize {
         self.stride
     }
-    /// All codes, rows of `stride`.
+    /// Codes of all rows, `[rows, stride]`.
     pub fn codes(&self) -> &[i8] {
         &self.codes
     }
-    /// Codes of one row.
+    /// Codes of one row, `[k]`.
     pub fn row(&self, i: usize) -> &[i8] {
         &self.codes[i * self.stride..][..self.k]
     }
-    /// `127 / absmax` of every row.
+    /// `127 / absmax` of every row, `[rows]`.
     pub fn scales(&self) -> &[f32] {
         &self.scales
     }
-    /// Sum of the codes of every row.
+    /// Sum of the codes of every row, `[rows]`.
     pub fn sums(&self) -> &[i32] {
         &self.sums
     }
-    /// The activations as floats, `code / s`.
+    /// Activations as floats, `code / s`, `[rows, k]`.
     pub fn dequantise(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.rows() * self.k];
         self.dequantise_into(&mut out);
         out
     }
 
-    /// The same into rows of `k`.
+    /// Writes the activations as floats, `[rows, k]`.
     pub(crate) fn dequantise_into(&self, out: &mut [f32]) {
         for (i, out) in out.chunks_exact_mut(self.k.max(1)).enumerate() {
             for (out, code) in out.iter_mut().zip(self.row(i)) {
@@ -156,7 +156,7 @@ impl QuantisedRows {
 }
 
 super::multiversion! {
-    /// Codes of one row; returns its scale and the sum of the codes.
+    /// Quantises one row; returns its scale and the sum of the codes.
     pub(crate) fn quantise_row(row: &[f32], out: &mut [i8]) -> (f32, i32) {
         // The reference multiplies by the reciprocal, which may differ from the quotient by one unit.
         let scale = 127.0 * (1.0 / absmax(row).max(1e-5));
@@ -170,7 +170,7 @@ super::multiversion! {
     }
 }
 
-/// Largest magnitude; order does not matter.
+/// Largest magnitude, whatever the order.
 #[inline(always)]
 fn absmax(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<16>();
@@ -191,7 +191,7 @@ fn round_even(x: f32) -> i32 {
     ((x + MAGIC).to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32)
 }
 
-/// The offline packing of the published code: row-major codes plus one, four to a byte, first in the low bits, tail padded with zero bits.
+/// Packs codes as the published code does offline: row-major codes plus one, four to a byte, first in the low bits, tail padded with zero bits.
 pub fn pack_int2(codes: &[i8]) -> Vec<u8> {
     codes
         .chunks(4)
@@ -203,14 +203,14 @@ pub fn pack_int2(codes: &[i8]) -> Vec<u8> {
         .collect()
 }
 
-/// Undoes [`pack_int2`] for the first `count` codes.
+/// First `count` codes of [`pack_int2`].
 pub fn unpack_int2(bytes: &[u8], count: usize) -> Vec<i8> {
     (0..count)
         .map(|i| ((bytes[i / 4] >> (2 * (i % 4))) & 3) as i8 - 1)
         .collect()
 }
 
-/// The packing of the published BitNet weights: byte (r, c) holds rows r, r + n/4, r + n/2, r + 3n/4. `n` divides by four.
+/// Packs codes as in the published BitNet weights: byte (r, c) holds rows r, r + n/4, r + n/2, r + 3n/4. `n` divides by four.
 pub fn pack_hf(n: usize, k: usize, codes: &[i8]) -> Vec<u8> {
     let quarter = n / 4;
     let mut out = vec![0u8; quarter * k];
@@ -222,7 +222,7 @@ pub fn pack_hf(n: usize, k: usize, codes: &[i8]) -> Vec<u8> {
     out
 }
 
-/// Undoes [`pack_hf`].
+/// Codes of [`pack_hf`].
 pub fn unpack_hf(n: usize, k: usize, bytes: &[u8]) -> Vec<i8> {
     let quarter = n / 4 * k;
     (0..n * k)

@@ -1,9 +1,21 @@
-//! The plain twins that every other path is compared with.
+//! Scalar twins of the panel kernels: the reference that every other instruction set is compared with bit for bit.
 
-use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, QUAD_BYTES};
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, PanelKernels, QUAD_BYTES};
+
+/// Accumulators of the peak loops.
+const PEAK_SUMS: usize = 24;
+
+/// The kernels in plain Rust; they need no instruction set.
+pub(super) static KERNELS: PanelKernels = PanelKernels {
+    int8,
+    f32,
+    int8_peak,
+    f32_peak,
+    peak_lanes: PEAK_SUMS,
+};
 
 /// `c += x w` in integers.
-pub(super) fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
+fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
     let width = t.groups * OUTPUT_GROUP;
     for (row, c) in c.chunks_exact_mut(width).take(t.rows).enumerate() {
         if let Some(start) = t.start {
@@ -22,7 +34,7 @@ pub(super) fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
 }
 
 /// `c += a b` in f32, one chain of fused multiply-adds per output.
-pub(super) fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
+fn f32(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
     let width = t.groups * OUTPUT_GROUP;
     for row in 0..t.rows {
         let c = &mut c[row * ldc..][..width];
@@ -37,9 +49,9 @@ pub(super) fn float(t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
     }
 }
 
-/// `rounds` times 24 sums of four byte products.
-pub(super) fn int8_peak(rounds: usize) -> i32 {
-    let mut acc = [0i32; 24];
+/// `rounds` times sums of four byte products.
+fn int8_peak(rounds: usize) -> i32 {
+    let mut acc = [0i32; PEAK_SUMS];
     let (w, x) = std::hint::black_box(([2u8; 4], [1i8; 4]));
     for _ in 0..rounds {
         for acc in &mut acc {
@@ -52,9 +64,9 @@ pub(super) fn int8_peak(rounds: usize) -> i32 {
     acc.iter().sum()
 }
 
-/// `rounds` times 24 fused multiply-adds.
-pub(super) fn float_peak(rounds: usize) -> f32 {
-    let mut acc = [0f32; 24];
+/// `rounds` times fused multiply-adds.
+fn f32_peak(rounds: usize) -> f32 {
+    let mut acc = [0f32; PEAK_SUMS];
     for _ in 0..rounds {
         for acc in &mut acc {
             *acc = 2f32.mul_add(0.5, *acc);

@@ -1,9 +1,10 @@
 //! Packed ternary weights: two bits each, and their exact products with int8 activations.
 
-use super::panel::{AlignedBuffer, Int8Panel, OUTPUT_GROUP, QUAD_BYTES, int8, panels};
+use super::aligned::AlignedBuffer;
+use super::gemm::int8_panel;
+use super::panel::{Int8Panel, OUTPUT_GROUP, QUAD_BYTES, panels};
 use super::quant::QuantisedRows;
 use super::{Isa, multiversion};
-use crate::weights::unpack_ternary;
 use std::cell::RefCell;
 
 /// Outputs of one block of packed weights.
@@ -13,7 +14,7 @@ pub const BLOCK_K: usize = 16;
 /// Bytes of one block.
 pub const BLOCK_BYTES: usize = BLOCK_N * BLOCK_K / 4;
 
-/// Ternary weights (n x k), four to a byte. Blocks of 16 outputs x 16 inputs take 64 bytes: byte `4 j + t` holds the
+/// Ternary weights `[n, k]`, four to a byte. Blocks of 16 outputs x 16 inputs take 64 bytes: byte `4 j + t` holds the
 /// codes plus one of output `j` and inputs `t`, `4 + t`, `8 + t`, `12 + t` in ascending bit pairs, so that a shift and a
 /// mask give 16 outputs x 4 inputs, the operand of `vpdpbusd`. Blocks of one group of outputs are adjacent.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,7 +25,7 @@ pub struct PackedTernary {
 }
 
 impl PackedTernary {
-    /// Packs codes in {-1, 0, 1}, row-major n x k. Padding multiplies padding only.
+    /// Packs codes in {-1, 0, 1}, row-major `[n, k]`. Padding is multiplied by padding only.
     pub fn pack(n: usize, k: usize, codes: &[i8]) -> PackedTernary {
         assert_eq!(codes.len(), n * k, "codes of a {n} x {k} matrix");
         let (groups, steps) = (n.div_ceil(BLOCK_N), k.div_ceil(BLOCK_K));
@@ -33,7 +34,7 @@ impl PackedTernary {
         PackedTernary { n, k, blocks }
     }
 
-    /// Packs the signs of row-major n x k weights into the buffer at hand.
+    /// Packs the signs of row-major weights `[n, k]` into the existing buffer.
     pub fn refill(&mut self, n: usize, k: usize, w: &[f32]) {
         assert_eq!(w.len(), n * k, "a {n} x {k} matrix");
         let (groups, steps) = (n.div_ceil(BLOCK_N), k.div_ceil(BLOCK_K));
@@ -43,15 +44,15 @@ impl PackedTernary {
         pack_signs(w, k, &mut self.blocks);
     }
 
-    /// Outputs.
+    /// Number of outputs.
     pub fn n(&self) -> usize {
         self.n
     }
-    /// Inputs.
+    /// Number of inputs.
     pub fn k(&self) -> usize {
         self.k
     }
-    /// Outputs with padding.
+    /// Number of outputs with padding.
     pub fn padded_n(&self) -> usize {
         self.n.next_multiple_of(BLOCK_N)
     }
@@ -62,7 +63,7 @@ impl PackedTernary {
     fn steps(&self) -> usize {
         self.k.div_ceil(BLOCK_K)
     }
-    /// One code.
+    /// Code of an output and an input.
     pub fn code(&self, row: usize, col: usize) -> i8 {
         let base = ((row / BLOCK_N) * self.steps() + col / BLOCK_K) * BLOCK_BYTES;
         let byte = self.blocks[base + 4 * (row % BLOCK_N) + col % 4];
@@ -104,12 +105,36 @@ packer!(
     |w: f32| -> u32 { if w > 0.0 { 2 } else if w < 0.0 { 0 } else { 1 } }
 );
 packer!(
-    /// The same from codes in {-1, 0, 1}.
+    /// Blocks as [`PackedTernary`] describes them, from rows of `k` codes in {-1, 0, 1}.
     pub(crate) fn pack_codes(i8),
     |w: i8| -> u32 { (w + 1) as u32 }
 );
 
-/// Exact sums `sum_k code_w * code_x`, rows of x times outputs with padding (`m x w.padded_n()`); padding holds rubbish.
+multiversion! {
+    /// Codes plus one of a group, as group `g` of the `count` groups of a panel `[quads][count][16][4]`.
+    pub(crate) fn unpack_codes(blocks: &[u8], quads: usize, g: usize, count: usize, out: &mut [u8]) {
+        let blocks = blocks.as_chunks::<BLOCK_BYTES>().0;
+        let out = out[..quads * count * QUAD_BYTES].as_chunks_mut::<QUAD_BYTES>().0;
+        for (block, out) in blocks.iter().zip(out.chunks_mut(4 * count)) {
+            unpack_quad::<0>(block, out.get_mut(g));
+            unpack_quad::<2>(block, out.get_mut(count + g));
+            unpack_quad::<4>(block, out.get_mut(2 * count + g));
+            unpack_quad::<6>(block, out.get_mut(3 * count + g));
+        }
+    }
+}
+
+/// One of the four codes of every byte; nothing where the panel ends before.
+#[inline(always)]
+fn unpack_quad<const SHIFT: u32>(block: &[u8; BLOCK_BYTES], out: Option<&mut [u8; QUAD_BYTES]>) {
+    if let Some(out) = out {
+        for (to, from) in out.iter_mut().zip(block) {
+            *to = (from >> SHIFT) & 3;
+        }
+    }
+}
+
+/// Computes the exact sums `sum_k code_w * code_x` into `[rows, w.padded_n()]`; padded outputs are unspecified.
 pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Vec<i32>) {
     assert_eq!(x.k(), w.k, "inputs of activations and weights");
     let (rows, n) = (x.rows(), w.padded_n());
@@ -123,7 +148,7 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
             for g in 0..count {
                 let bytes = w.steps() * BLOCK_BYTES;
                 let blocks = &w.blocks[(first + g) * bytes..][..bytes];
-                unpack_ternary(blocks, 4 * w.steps(), g, count, panel);
+                unpack_codes(blocks, 4 * w.steps(), g, count, panel);
             }
             let sums = sums.get(rows * width);
             let tile = Int8Panel {
@@ -136,7 +161,7 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
                 full_range: false,
                 start: Some(&starts),
             };
-            int8(isa, &tile, sums);
+            int8_panel(isa, &tile, sums);
             let out = out.chunks_exact_mut(n).zip(sums.chunks_exact(width));
             for (out, sums) in out {
                 out[first * OUTPUT_GROUP..][..width].copy_from_slice(sums);

@@ -1,60 +1,32 @@
 //! Tensors of a file that `torch.save` wrote from a state dict: the form in which BitVLA publishes its action head
-//! and proprioception projector (fact sheet of BitVLA, section 6). A pickle is a program; this reader knows just
-//! enough of it to list float tensors, runs nothing, and refuses by name whatever else a file asks for. It allocates
-//! less than the file is long plus a few megabytes, whatever the file says.
+//! and proprioception projector (`docs/reference/bitvla.md`, section 6). A pickle is a program; this reader knows just
+//! enough of it to list float tensors, runs nothing, and refuses by name all other requests of a file. It
+//! allocates less than the length of the file plus a few megabytes, whatever the contents.
 
 pub mod pickle;
 pub mod zip;
 
 use self::pickle::{TensorRecord, quoted, sanitised};
+pub use crate::float_type::FloatType;
+
 use crate::PolicyError;
-use crate::checkpoint::file_error;
+use crate::error::file_error;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// Type of the elements of a tensor, little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FloatType {
-    /// Upper half of an f32.
-    Bf16,
-    /// IEEE half precision.
-    F16,
-    /// IEEE single precision.
-    F32,
-}
-
-impl FloatType {
-    /// Bytes of an element.
-    pub fn bytes(self) -> usize {
-        match self {
-            FloatType::Bf16 | FloatType::F16 => 2,
-            FloatType::F32 => 4,
-        }
-    }
-
-    /// Name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            FloatType::Bf16 => "bf16",
-            FloatType::F16 => "f16",
-            FloatType::F32 => "f32",
-        }
-    }
-}
-
-/// Where the elements of a tensor are, row-major, in the bytes of its file.
+/// Location of the elements of a tensor, row-major, in the bytes of its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorLocation {
     /// Type of the elements.
     pub dtype: FloatType,
     /// Sizes, outermost first.
     pub shape: Vec<usize>,
-    /// Its bytes.
+    /// Byte range in the file.
     pub range: Range<usize>,
 }
 
-/// The tensors of a file by name. `path` is for errors only.
+/// Locations of the tensors of a file, by name. `path` is for errors only.
 ///
 /// # Errors
 /// Names the file, the entry or position, and the tensor where it is about one.
@@ -110,7 +82,7 @@ pub fn tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, TensorLocat
     Ok(tensors)
 }
 
-/// Checks a description against the bytes of its storage.
+/// Location of a tensor, after checking its record against its storage.
 fn locate(found: &TensorRecord<'_>, storage: &Range<usize>) -> Result<TensorLocation, String> {
     let TensorRecord {
         dtype,

@@ -2,10 +2,10 @@
 //! Nothing is imported and nothing is called; a name outside [`ALLOWED`] is refused with its position. Values are
 //! plain copies into flat lists, so depth needs no stack of ours, and [`MAX_OPERATIONS`] bounds the memory.
 
-use super::FloatType;
+use crate::float_type::FloatType;
 use std::collections::BTreeMap;
 
-/// Names that a pickle may mention; what they stand for here is in `Global`.
+/// Names that a pickle may mention; `Global` lists their meanings.
 pub const ALLOWED: [(&str, &str); 6] = [
     ("collections", "OrderedDict"),
     ("torch._utils", "_rebuild_tensor_v2"),
@@ -21,12 +21,12 @@ pub const MAX_OPERATIONS: usize = 1 << 14;
 /// Longest string, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// A tensor as the pickle describes it. Nothing about it is checked yet.
+/// Tensor as the pickle describes it, unchecked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorRecord<'a> {
     /// Type of the elements.
     pub dtype: FloatType,
-    /// Name of the storage: its bytes are the entry `data/KEY`.
+    /// Name of the storage, whose bytes are the entry `data/KEY`.
     pub key: &'a str,
     /// Elements of the storage.
     pub elements: i64,
@@ -38,7 +38,7 @@ pub struct TensorRecord<'a> {
     pub strides: Vec<i64>,
 }
 
-/// What a name stands for.
+/// Meaning of a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Global {
     OrderedDict,
@@ -95,7 +95,7 @@ struct Unpickler<'a> {
     tensors: Vec<TensorRecord<'a>>,
 }
 
-/// The entries of the dict that a pickle holds, in its order. Entries that are not tensors are errors.
+/// Entries of the dict that a pickle holds, in its order. Entries that are not tensors are errors.
 ///
 /// # Errors
 /// Says what was found at which byte of the pickle.
@@ -114,7 +114,7 @@ pub fn state_dict(bytes: &[u8]) -> Result<Vec<(&str, TensorRecord<'_>)>, String>
     Err(format!("data.pkl: more than {MAX_OPERATIONS} operations"))
 }
 
-/// Without control characters, and not long.
+/// Text without control characters, shortened.
 pub(super) fn sanitised(text: &str) -> String {
     text.chars()
         .take(120)
@@ -122,13 +122,13 @@ pub(super) fn sanitised(text: &str) -> String {
         .collect()
 }
 
-/// The same in quotes.
+/// [`sanitised`] text in quotes.
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", sanitised(text))
 }
 
 impl<'a> Unpickler<'a> {
-    /// One opcode. The value at the end of the pickle, none before.
+    /// Executes one opcode; returns the value at the end of the pickle.
     fn step(&mut self) -> Result<Option<Value<'a>>, String> {
         let first = self.at == 0;
         let code = self.u8()?;
@@ -286,7 +286,7 @@ impl<'a> Unpickler<'a> {
         self.at += 1;
         Ok(line)
     }
-    /// Little endian, two's complement, of up to eight bytes.
+    /// Little-endian number of up to eight bytes in two's complement.
     fn long(&mut self) -> Result<i64, String> {
         let length = usize::from(self.u8()?);
         if length > 8 {
@@ -396,7 +396,7 @@ impl<'a> Unpickler<'a> {
         Ok(())
     }
 
-    /// The three calls that a state dict is made of.
+    /// Executes one of the three calls that a state dict contains.
     fn reduce(&mut self) -> Result<(), String> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let arguments = self.tuple(arguments)?;
@@ -446,7 +446,7 @@ impl<'a> Unpickler<'a> {
         }
     }
 
-    /// Key, value, key, value from `start` on, into the dict below them.
+    /// Moves key, value, key, value from `start` on into the dict below them.
     fn set_items(&mut self, start: usize) -> Result<(), String> {
         if start > self.stack.len() || start < self.marks.last().map_or(1, |floor| floor + 1) {
             return Err("a value is wanted where there is none".into());

@@ -19,9 +19,9 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 pub struct Entry<'a> {
     /// Path inside the archive.
     pub name: &'a str,
-    /// Its bytes in the archive.
+    /// Byte range in the archive.
     pub data: Range<usize>,
-    /// Where its local header starts.
+    /// Offset of its local header.
     start: usize,
 }
 
@@ -80,7 +80,7 @@ fn size(value: u64) -> Result<usize, String> {
     usize::try_from(value).map_err(|_| format!("{value} bytes"))
 }
 
-/// Number of entries and place of the central directory.
+/// Number of entries, and location of the central directory.
 fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
     let last = bytes.len().checked_sub(22);
     let first = bytes.len().saturating_sub(22 + 0xffff);
@@ -135,7 +135,7 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
     }
 }
 
-/// The entry whose record is at `at`, and where the next record is.
+/// Entry whose record is at `at`, and offset of the next record.
 fn entry<'a>(
     bytes: &'a [u8],
     at: usize,

@@ -1,7 +1,8 @@
 //! Softmax attention over ragged sequences, forward and backward, with grouped queries and an optional causal mask.
 
-use super::ops::{LANES, exp, map, sized, sum2, wide};
-use bitvla_policies::kernels::gemm_f32::{self, Dims, Mode};
+use super::gemm_f32::{self, Dims, Mode};
+use super::ops::{LANES, exp, map, sized, sum2};
+use bitvla_policies::multiversion;
 
 /// Shape of an attention; a row of `qkv` holds all query heads, then key heads, then value heads.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +17,7 @@ pub struct Attention {
     pub causal: bool,
 }
 
-wide! {
+multiversion! {
     /// Row-wise softmax of `scale * s`, over the first `row + 1` entries where causal.
     pub fn softmax(s: &mut [f32], n: usize, scale: f32, causal: bool) {
         for (i, row) in s.chunks_exact_mut(n).enumerate() {
@@ -38,7 +39,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// `ds = p * (dp - sum(dp * p)) * scale`, in place of `dp`.
     pub fn softmax_back(p: &[f32], dp: &mut [f32], n: usize, scale: f32) {
         for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {

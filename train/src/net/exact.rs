@@ -1,9 +1,10 @@
 //! Ternary weights times int8 activations while training: the integer products that inference computes.
 
 use super::layout::Lin;
-use super::ops::{self, wide};
+use super::ops::{self};
 use bitvla_policies::kernels::quant::QuantisedRows;
 use bitvla_policies::kernels::{Isa, PackedTernary, ternary_gemm};
+use bitvla_policies::multiversion;
 
 /// How a linear layer sees its input and its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ fn magnitude(row: &[f32]) -> f32 {
     row.iter().find(|x| **x != 0.0).map_or(0.0, |x| x.abs())
 }
 
-wide! {
+multiversion! {
     /// `y = codes / scale`, row by row.
     pub fn restore(codes: &[i8], stride: usize, scales: &[f32], width: usize, y: &mut [f32]) {
         for ((codes, s), y) in codes.chunks_exact(stride).zip(scales).zip(y.chunks_exact_mut(width)) {
@@ -94,7 +95,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// `y = sums * magnitude of the output / scale of the row`.
     pub fn rescale(sums: &[i32], stride: usize, scales: &[f32], magnitudes: &[f32], y: &mut [f32]) {
         for ((sums, s), y) in sums.chunks_exact(stride).zip(scales).zip(y.chunks_exact_mut(magnitudes.len())) {

@@ -334,12 +334,7 @@ fn straight_through_linear_equals_the_reference() {
         close("y", &y, &get("y"), 1e-5);
         let (dy, mut grad, mut dx) = (get("grad_y"), vec![0.0; eff.len()], vec![0.0; x.len()]);
         lin.backward_params(&q, &dy, &mut grad);
-        lin.backward_input(
-            &eff,
-            &dy,
-            &mut dx,
-            bitvla_policies::kernels::gemm_f32::Mode::Set,
-        );
+        lin.backward_input(&eff, &dy, &mut dx, super::gemm_f32::Mode::Set);
         close("grad_x", &dx, &get("grad_x"), 1e-5);
         close(
             "grad_weight",

@@ -1,8 +1,8 @@
 //! MLP-ResNet action head and the two-layer projectors, forward and backward (fact sheet, sections 1.3 to 1.5).
 
+use super::gemm_f32::Mode;
 use super::layout::{Layout, Lin};
 use super::ops::{self, sized};
-use bitvla_policies::kernels::gemm_f32::Mode;
 
 const EPS: f32 = 1e-5;
 

@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod config;
 pub mod exact;
+pub mod gemm_f32;
 pub mod head;
 pub mod language;
 pub mod layout;

@@ -1,43 +1,11 @@
 //! Layers without structure, forward and backward: linear, norms, activations, the activation quantiser.
 //!
-//! Loops are plain and vectorised by the compiler, once per instruction set (`wide!`); they contain no fused
+//! Loops are plain and vectorised by the compiler, once per instruction set (`multiversion!`); they contain no fused
 //! operations and sum in sixteen fixed lanes, so every instruction set gives the same bits.
 
+use super::gemm_f32::{self, Dims, Mode};
 use super::layout::{Lin, Norm};
-use bitvla_policies::kernels::gemm_f32::{self, Dims, Mode};
-
-/// Compiles a function for AVX-512 and AVX2 as well and picks at run time.
-macro_rules! wide {
-    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
-        $(#[$doc])*
-        #[allow(clippy::too_many_arguments)]
-        pub fn $name($($arg: $ty),*) {
-            #[inline(always)]
-            fn plain($($arg: $ty),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-                fn v4($($arg: $ty),*) { plain($($arg),*) }
-                #[target_feature(enable = "avx2")]
-                fn v3($($arg: $ty),*) { plain($($arg),*) }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                {
-                    // SAFETY: the features were detected in the line above.
-                    return unsafe { v4($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature was detected in the line above.
-                    return unsafe { v3($($arg),*) };
-                }
-            }
-            plain($($arg),*)
-        }
-    };
-}
-pub(crate) use wide;
+use bitvla_policies::multiversion;
 
 /// Lanes of a sum.
 pub(crate) const LANES: usize = 16;
@@ -227,7 +195,7 @@ impl Lin {
     }
 }
 
-wide! {
+multiversion! {
     /// Adds the rows of a matrix to a vector.
     pub fn add_rows(rows: &[f32], sum: &mut [f32]) {
         for row in rows.chunks_exact(sum.len()) {
@@ -238,7 +206,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Adds a vector to every row of a matrix.
     pub fn add_to_rows(x: &[f32], rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(x.len()) {
@@ -249,7 +217,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// `y += x`.
     pub fn add(x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -258,7 +226,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Per row: `s = 127 / max(|x|, 1e-5)`, `y = round(x s) / s`.
     pub fn quantise(x: &[f32], width: usize, y: &mut [f32]) {
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
@@ -270,7 +238,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Root-mean-square norm; keeps the reciprocal root per row.
     pub fn rms_forward(x: &[f32], w: &[f32], eps: f32, y: &mut [f32], inv: &mut [f32]) {
         let n = w.len();
@@ -284,7 +252,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Adds to `dx` and `dw`.
     pub fn rms_backward(x: &[f32], w: &[f32], inv: &[f32], dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
         let n = w.len();
@@ -300,7 +268,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Layer norm; keeps mean and reciprocal deviation per row.
     pub fn layer_forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], stats: &mut [f32]) {
         let n = w.len();
@@ -316,7 +284,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Adds to `dx`, `dw` and `db`.
     pub fn layer_backward(x: &[f32], w: &[f32], stats: &[f32], dy: &[f32], dx: &mut [f32], dw: &mut [f32], db: &mut [f32]) {
         let n = w.len();
@@ -400,7 +368,7 @@ fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (e + 1.0)
 }
 
-wide! {
+multiversion! {
     /// GELU, tanh form.
     pub fn gelu_tanh(x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {
@@ -409,7 +377,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Multiplies `d` by the derivative of the tanh form at `x`.
     pub fn gelu_tanh_back(x: &[f32], d: &mut [f32]) {
         for (d, x) in d.iter_mut().zip(x) {
@@ -435,7 +403,7 @@ pub fn gelu_erf_back(x: &[f32], d: &mut [f32]) {
     }
 }
 
-wide! {
+multiversion! {
     /// `y = relu(gate)^2 * up`, where a row of `x` is gate then up.
     pub fn relu2_glu(x: &[f32], n: usize, y: &mut [f32]) {
         for (x, y) in x.chunks_exact(2 * n).zip(y.chunks_exact_mut(n)) {
@@ -448,7 +416,7 @@ wide! {
     }
 }
 
-wide! {
+multiversion! {
     /// Gradient of [`relu2_glu`].
     pub fn relu2_glu_back(x: &[f32], n: usize, dy: &[f32], dx: &mut [f32]) {
         for ((x, dy), dx) in x.chunks_exact(2 * n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(2 * n)) {

@@ -3,9 +3,9 @@
 use super::attention::Attention;
 use super::config::{NetConfig, Quant};
 use super::exact::{Exact, Product};
+use super::gemm_f32::Mode;
 use super::layout::{Layout, VisionLayer};
 use super::ops::{self, sized};
-use bitvla_policies::kernels::gemm_f32::Mode;
 
 const EPS: f32 = 1e-6;
 

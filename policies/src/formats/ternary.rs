@@ -1,0 +1,76 @@
+//! Absmean ternary weights, two bits each with one scale per tensor (`docs/reference/bitvla.md`, section 5). Packed layout
+//! `[n / 16, k / 16, 64]`, see [`crate::kernels::PackedTernary`].
+
+use super::codec::{
+    CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, group_rows, pack_groups,
+};
+use crate::kernels::panel::OUTPUT_GROUP;
+use crate::kernels::quant::quantise_weights;
+use crate::kernels::{BLOCK_BYTES, BLOCK_K, multiversion, pack_codes, unpack_codes};
+use safetensors::tensor::Dtype;
+use std::ops::Range;
+
+/// Ternary weights.
+pub struct Ternary;
+
+impl WeightCodec for Ternary {
+    fn layout(&self, n: usize, k: usize) -> CodeLayout {
+        CodeLayout {
+            dtype: Dtype::U8,
+            shape: vec![n.div_ceil(OUTPUT_GROUP), k.div_ceil(BLOCK_K), BLOCK_BYTES],
+            scales: 1,
+        }
+    }
+
+    fn encode(&self, w: &[f32], n: usize, k: usize) -> EncodedMatrix {
+        let ternary = quantise_weights(w);
+        let codes = pack_groups(n, self.layout(n, k).group_bytes(), |group, out| {
+            let rows = group_rows(group, n);
+            pack_codes(&ternary.codes[rows.start * k..rows.end * k], k, out);
+        });
+        EncodedMatrix {
+            codes,
+            scales: vec![ternary.absmean],
+        }
+    }
+    fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {
+        let inverse = 1.0 / group.scales[0];
+        let values = [-1.0 / inverse, 0.0, 1.0 / inverse, 0.0];
+        look_up(group.codes, range, values, stride, out);
+    }
+    fn integer(&self) -> Option<&dyn IntegerCodec> {
+        Some(self)
+    }
+}
+
+impl IntegerCodec for Ternary {
+    fn zero_point(&self) -> i32 {
+        1
+    }
+    fn full_range(&self) -> bool {
+        false
+    }
+    fn unpack(&self, group: Group<'_>, quads: Range<usize>, at: (usize, usize), out: &mut [u8]) {
+        let (place, groups) = at;
+        debug_assert!(quads.start.is_multiple_of(4));
+        let blocks = &group.codes[quads.start / 4 * BLOCK_BYTES..];
+        unpack_codes(blocks, quads.len(), place, groups, out);
+    }
+    fn row_scales(&self, group: Group<'_>) -> [f32; OUTPUT_GROUP] {
+        let mut scales = [0.0; OUTPUT_GROUP];
+        scales[..group_rows(group.index, group.n).len()].fill(group.scales[0]);
+        scales
+    }
+}
+
+multiversion! {
+    fn look_up(bytes: &[u8], range: Range<usize>, values: [f32; 4], stride: usize, out: &mut [f32]) {
+        for (column, out) in range.zip(out.chunks_mut(stride)) {
+            let block = &bytes[column / BLOCK_K * BLOCK_BYTES..][..BLOCK_BYTES];
+            let (byte, shift) = (column % 4, column % BLOCK_K / 4 * 2);
+            for (row, to) in out[..OUTPUT_GROUP].iter_mut().enumerate() {
+                *to = values[usize::from(block[4 * row + byte] >> shift & 3)];
+            }
+        }
+    }
+}
