@@ -178,6 +178,7 @@ impl BitVla {
         let mut features = features.chunks_exact(width);
         for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
             if *token == a.image_token {
+                // `check` has counted as many image tokens as there are features.
                 row.copy_from_slice(features.next().unwrap_or_default());
             } else if *token == a.proprio_token {
                 row.copy_from_slice(&state);

@@ -53,3 +53,36 @@ impl BitVla {
         classes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: every class of the memory ledger is listed with its encoding, and the codes take the bits that are stated.
+    use crate::testing::write_tiny_checkpoint;
+    use crate::{BitVla, Checkpoint, WeightFormat};
+
+    #[test]
+    fn classes_state_their_bits() {
+        let dir = tempfile::tempdir().unwrap();
+        write_tiny_checkpoint(dir.path()).unwrap();
+        let checkpoint = Checkpoint::load(dir.path()).unwrap();
+        for format in WeightFormat::ALL {
+            let network = BitVla::new(&checkpoint, format).unwrap();
+            let classes = network.tensor_classes();
+            let ledger = network.memory();
+            for entry in ledger.weights.iter().filter(|e| e.class != "rotary tables") {
+                let class = classes
+                    .iter()
+                    .find(|c| c.class == entry.class && entry.encoding.starts_with(c.encoding))
+                    .unwrap();
+                let bytes = class.weights * u64::from(class.bits_per_weight) / 8;
+                assert!(bytes <= entry.bytes, "{entry:?} {class:?}");
+            }
+            let linears = classes
+                .iter()
+                .find(|c| c.class == "language linears")
+                .unwrap();
+            let bits = format.bits_per_weight().unwrap_or(16);
+            assert_eq!(linears.bits_per_weight, bits, "{format}");
+        }
+    }
+}

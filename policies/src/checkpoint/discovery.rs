@@ -117,6 +117,7 @@ pub fn check_index(
         })
     };
     for (tensor, found) in file.tensor_paths() {
+        // Paths of tensors end with the name of a file of the folder.
         let found = found.file_name().unwrap_or_default().to_string_lossy();
         match index.remove(tensor) {
             Some(said) if said == found => {}

@@ -9,9 +9,9 @@ use safetensors::tensor::Dtype;
 use std::ops::Range;
 
 /// Weights as f32.
-pub struct F32;
+pub struct F32Codec;
 
-impl WeightCodec for F32 {
+impl WeightCodec for F32Codec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::F32,
@@ -32,9 +32,9 @@ impl WeightCodec for F32 {
 }
 
 /// Weights as bf16.
-pub struct Bf16;
+pub struct Bf16Codec;
 
-impl WeightCodec for Bf16 {
+impl WeightCodec for Bf16Codec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::BF16,

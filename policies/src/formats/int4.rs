@@ -12,9 +12,9 @@ use std::ops::Range;
 pub const INT4_GROUP: usize = 128;
 
 /// int4 weights.
-pub struct Int4;
+pub struct Int4Codec;
 
-impl WeightCodec for Int4 {
+impl WeightCodec for Int4Codec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::U8,

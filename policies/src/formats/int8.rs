@@ -11,9 +11,9 @@ use safetensors::tensor::Dtype;
 use std::ops::Range;
 
 /// int8 weights.
-pub struct Int8;
+pub struct Int8Codec;
 
-impl WeightCodec for Int8 {
+impl WeightCodec for Int8Codec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::U8,
@@ -51,7 +51,7 @@ impl WeightCodec for Int8 {
     }
 }
 
-impl IntegerCodec for Int8 {
+impl IntegerCodec for Int8Codec {
     fn zero_point(&self) -> i32 {
         128
     }

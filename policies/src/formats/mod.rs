@@ -46,12 +46,12 @@ impl WeightEncoding {
     /// Name in memory tables, ending of tensor names in packed files, bits of the code of one weight, implementation.
     fn row(self) -> (&'static str, &'static str, u32, &'static dyn WeightCodec) {
         match self {
-            WeightEncoding::F32 => ("f32", "f32", 32, &dense::F32),
-            WeightEncoding::Bf16 => ("bf16", "bf16", 16, &dense::Bf16),
-            WeightEncoding::Ternary => ("ternary 2-bit", "ternary", 2, &ternary::Ternary),
-            WeightEncoding::Int8 => ("int8", "int8", 8, &int8::Int8),
-            WeightEncoding::Int4 => ("int4 by 128", "int4", 4, &int4::Int4),
-            WeightEncoding::Nf4 => ("nf4 by 64", "nf4", 4, &nf4::Nf4),
+            WeightEncoding::F32 => ("f32", "f32", 32, &dense::F32Codec),
+            WeightEncoding::Bf16 => ("bf16", "bf16", 16, &dense::Bf16Codec),
+            WeightEncoding::Ternary => ("ternary 2-bit", "ternary", 2, &ternary::TernaryCodec),
+            WeightEncoding::Int8 => ("int8", "int8", 8, &int8::Int8Codec),
+            WeightEncoding::Int4 => ("int4 by 128", "int4", 4, &int4::Int4Codec),
+            WeightEncoding::Nf4 => ("nf4 by 64", "nf4", 4, &nf4::Nf4Codec),
         }
     }
 

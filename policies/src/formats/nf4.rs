@@ -8,9 +8,9 @@ use safetensors::tensor::Dtype;
 use std::ops::Range;
 
 /// NF4 weights.
-pub struct Nf4;
+pub struct Nf4Codec;
 
-impl WeightCodec for Nf4 {
+impl WeightCodec for Nf4Codec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::U8,

@@ -11,9 +11,9 @@ use safetensors::tensor::Dtype;
 use std::ops::Range;
 
 /// Ternary weights.
-pub struct Ternary;
+pub struct TernaryCodec;
 
-impl WeightCodec for Ternary {
+impl WeightCodec for TernaryCodec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
             dtype: Dtype::U8,
@@ -43,7 +43,7 @@ impl WeightCodec for Ternary {
     }
 }
 
-impl IntegerCodec for Ternary {
+impl IntegerCodec for TernaryCodec {
     fn zero_point(&self) -> i32 {
         1
     }

@@ -66,9 +66,9 @@ impl Registers for Avx512 {
 }
 
 /// Byte products by `vpdpbusd`.
-struct Vnni;
+struct Vnni512;
 
-impl ByteDot<Avx512> for Vnni {
+impl ByteDot<Avx512> for Vnni512 {
     const HOISTABLE: bool = false;
 
     #[inline(always)]
@@ -105,7 +105,7 @@ unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn int8_tile<const R: usize, const G: usize>(t: &Int8Panel<'_>, row: usize, c: *mut i32) {
     // SAFETY: the caller's promise.
-    unsafe { registers::int8_tile::<Avx512, Vnni, R, G>(t, (row, 0, G * OUTPUT_GROUP), c) };
+    unsafe { registers::int8_tile::<Avx512, Vnni512, R, G>(t, (row, 0, G * OUTPUT_GROUP), c) };
 }
 
 /// # Safety
@@ -138,7 +138,7 @@ unsafe fn f32_tile<const R: usize, const G: usize>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn int8_peak(rounds: usize) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe { registers::int8_peak::<Avx512, Vnni, PEAK_REGISTERS>(rounds) }
+    unsafe { registers::int8_peak::<Avx512, Vnni512, PEAK_REGISTERS>(rounds) }
 }
 
 /// # Safety

@@ -6,9 +6,9 @@ use super::registers::{self, ByteDot, for_row_tiles};
 use std::arch::x86_64::*;
 
 /// Byte products by `vpdpbusd`.
-struct Vnni;
+struct Vnni256;
 
-impl ByteDot<Avx2> for Vnni {
+impl ByteDot<Avx2> for Vnni256 {
     const HOISTABLE: bool = false;
 
     #[inline(always)]
@@ -48,7 +48,7 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
     const { assert!(H == GROUP_REGISTERS) };
     let at = (row, group * OUTPUT_GROUP, t.groups * OUTPUT_GROUP);
     // SAFETY: the caller's promise.
-    unsafe { registers::int8_tile::<Avx2, Vnni, R, H>(t, at, c) };
+    unsafe { registers::int8_tile::<Avx2, Vnni256, R, H>(t, at, c) };
 }
 
 /// # Safety
@@ -56,5 +56,5 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn int8_peak(rounds: usize) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe { registers::int8_peak::<Avx2, Vnni, PEAK_REGISTERS>(rounds) }
+    unsafe { registers::int8_peak::<Avx2, Vnni256, PEAK_REGISTERS>(rounds) }
 }

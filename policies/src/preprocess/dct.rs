@@ -5,7 +5,7 @@
 use crate::kernels::multiversion;
 
 /// 8 x 8 samples or coefficients, row-major.
-type Block = [i16; 64];
+type DctBlock = [i16; 64];
 
 /// Quantisation of one component: what the encoder divides by and what the decoder multiplies with.
 pub(super) struct Quantiser {
@@ -67,7 +67,7 @@ impl Quantiser {
 
     /// Coefficients times eight to quantised ones, rounding half away from zero, and back for [`inverse`].
     #[inline(always)]
-    fn apply(&self, block: &mut Block) {
+    fn apply(&self, block: &mut DctBlock) {
         for (i, value) in block.iter_mut().enumerate() {
             let biased = value.unsigned_abs().wrapping_add(self.correction[i]);
             let product = (u32::from(biased) * u32::from(self.reciprocal[i])) >> 16;
@@ -79,7 +79,7 @@ impl Quantiser {
 }
 
 #[inline(always)]
-fn transpose(block: &Block) -> Block {
+fn transpose(block: &DctBlock) -> DctBlock {
     let mut out = [0; 64];
     for i in 0..8 {
         for j in 0..8 {
@@ -91,7 +91,7 @@ fn transpose(block: &Block) -> Block {
 
 /// One dimension of the forward transform, down the columns. The first pass keeps two more bits.
 #[inline(always)]
-fn forward<const FIRST: bool>(block: &mut Block) {
+fn forward<const FIRST: bool>(block: &mut DctBlock) {
     let shift = if FIRST { 11 } else { 15 };
     for i in 0..8 {
         let x: [i32; 8] = std::array::from_fn(|k| i32::from(block[8 * k + i]));
@@ -130,7 +130,7 @@ fn scaled(x: i16, by: i32) -> i16 {
 
 /// One dimension of the inverse transform, down the columns.
 #[inline(always)]
-fn inverse(block: &mut Block) {
+fn inverse(block: &mut DctBlock) {
     for i in 0..8 {
         let x: [i16; 8] = std::array::from_fn(|k| block[8 * k + i]);
         let add = i16::wrapping_add;

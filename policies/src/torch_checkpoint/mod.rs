@@ -108,6 +108,7 @@ fn locate(found: &TensorRecord<'_>, storage: &Range<usize>) -> Result<TensorLoca
     };
     let mut count = 1usize;
     for (&size, &stride) in sizes.iter().zip(strides).rev() {
+        // A count beyond i64 differs from every stride of a file and is refused like any other difference.
         if size > 1 && stride != i64::try_from(count).unwrap_or(i64::MAX) {
             return Err(format!(
                 "shape {shape:?} with strides {strides:?} is not contiguous; save it after `.contiguous()`"

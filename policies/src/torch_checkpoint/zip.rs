@@ -16,7 +16,7 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 
 /// One stored file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry<'a> {
+pub struct ZipEntry<'a> {
     /// Path inside the archive.
     pub name: &'a str,
     /// Byte range in the archive.
@@ -29,7 +29,7 @@ pub struct Entry<'a> {
 ///
 /// # Errors
 /// Says what does not fit, with the entry where it is about one.
-pub fn entries(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
+pub fn entries(bytes: &[u8]) -> Result<Vec<ZipEntry<'_>>, String> {
     let (count, directory) = directory(bytes)?;
     let mut at = directory.start;
     if count > MAX_ENTRIES {
@@ -135,12 +135,12 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
     }
 }
 
-/// Entry whose record is at `at`, and offset of the next record.
+/// ZipEntry whose record is at `at`, and offset of the next record.
 fn entry<'a>(
     bytes: &'a [u8],
     at: usize,
     directory: &Range<usize>,
-) -> Result<(Entry<'a>, usize), String> {
+) -> Result<(ZipEntry<'a>, usize), String> {
     let records = &bytes[..directory.end];
     expect(records, at, CENTRAL, "directory record")?;
     let (name_length, extra_length) =
@@ -199,7 +199,7 @@ fn entry<'a>(
         return Err(fail("its local header has another name".into()));
     }
     let data = data..stop;
-    Ok((Entry { name, data, start }, next))
+    Ok((ZipEntry { name, data, start }, next))
 }
 
 /// Replaces numbers that do not fit in 32 bits by those of the 64-bit extra field.
