@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use nalgebra::Isometry3;
 
 fn frame(c: &mut Criterion) {
-    let text = include_str!("../tests/still_life.toml");
+    let text = include_str!("../tests/shapes.toml");
     let scene: SceneDesc = toml::from_str(text).expect("scene");
     let n = scene.body_table().len();
     let mut state = VisualState {

@@ -1,37 +1,37 @@
-//! The one error type of this crate.
+//! The error type of this crate.
 
 use std::path::PathBuf;
 
-/// What can go wrong when building or stepping a world.
+/// Errors of building, stepping and drawing a world.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// A model description cannot be turned into bodies.
-    #[error("model {model}: {what}")]
+    #[error("model {model}: {reason}")]
     InvalidModel {
         /// Name of the model.
         model: String,
-        /// What is wrong with it.
-        what: String,
+        /// Found and expected.
+        reason: String,
     },
     /// The robot is not a seven-joint arm with two fingers.
-    #[error("robot {model}: {what}")]
+    #[error("robot {model}: {reason}")]
     InvalidRobot {
         /// Name of the model.
         model: String,
-        /// What was found and what was expected.
-        what: String,
-    },
-    /// An action holds a NaN or an infinity.
-    #[error("action component {index} is {value}, expected a finite number")]
-    NonFiniteAction {
-        /// Which of the seven components.
-        index: usize,
-        /// Its value.
-        value: f64,
+        /// Found and expected.
+        reason: String,
     },
     /// A setting of the world cannot be used.
     #[error("simulation settings: {0}")]
     InvalidSettings(String),
+    /// An action holds a NaN or an infinity.
+    #[error("action component {index} is {value}, expected a finite number")]
+    NonFiniteAction {
+        /// Index of the component, 0 to 6.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
     /// A matrix that the controller inverts has no inverse, as in an exactly singular posture of the arm.
     #[error("the {quantity} is singular")]
     SingularMatrix {
@@ -39,17 +39,17 @@ pub enum SimError {
         quantity: &'static str,
     },
     /// The scene has no such camera.
-    #[error("no camera named {0}")]
+    #[error("no camera named `{0}`")]
     UnknownCamera(String),
-    /// A picture cannot be made from the description.
+    /// An image cannot be drawn from the description or the state.
     #[error("rendering: {0}")]
     Render(String),
     /// A file cannot be written or read.
-    #[error("{path}: {what}")]
+    #[error("{path}: {reason}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
-        what: String,
+        /// Message of the operating system or of the decoder.
+        reason: String,
     },
 }

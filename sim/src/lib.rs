@@ -1,7 +1,11 @@
-//! The simulated world of bitvla-eval: a Franka Panda with operational-space control among
-//! table-top objects on Rapier, and the cameras its policies look through.
+//! Simulation of a robot arm at a table: a Franka Panda under operational-space control among objects, drawers, doors
+//! and knobs on Rapier, and a deterministic CPU renderer for its cameras.
 //!
-//! The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
+//! A [`SceneDesc`] describes an arena, a robot and instances of models as plain data (TOML under `assets/`, or made by
+//! an importer). [`World`] builds the physics from it, steps it at 20 Hz with seven-component actions, answers with a
+//! [`RobotObservation`], contacts and poses, saves and restores its state bit for bit, and declares the settings that
+//! it runs with ([`World::protocol`]). [`render::Renderer`] draws a [`VisualState`] of the same scene: the same bytes
+//! on any machine. The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
 
 pub mod description;
 pub mod error;

@@ -1,21 +1,21 @@
-//! From a tree of described bodies to the rigid bodies that move: welded bodies are merged into the
-//! nearest ancestor that has a joint, as MuJoCo does for its mass matrix and its contact filter.
+//! Kinematic tree of a model: welded bodies are merged into the link of the nearest ancestor that has a joint, as MuJoCo
+//! does for its mass matrix and its contact filter.
 
 use crate::description::{BodyDesc, InertiaDesc, JointDesc, ModelDesc, ShapeDesc, isometry};
 use crate::error::SimError;
 use nalgebra::{Isometry3, Matrix3, Vector3};
 use rapier3d::parry::shape::{ConvexPolyhedron, Shape};
 
-/// A rigid body made of one jointed (or root) body and everything welded to it.
+/// Link of a kinematic tree: one jointed (or root) body and everything welded to it.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// Index of the body whose frame this is.
+    /// Index of the body whose frame is that of the link.
     pub body: usize,
-    /// Link it hangs on, none for the root.
+    /// Index of the parent link, none for the root.
     pub parent: Option<usize>,
-    /// Pose in the parent link's frame at joint position zero.
+    /// Pose in the frame of the parent link at joint position zero.
     pub to_parent: Isometry3<f64>,
-    /// Its joint, none for the root.
+    /// Joint to the parent, none for the root.
     pub joint: Option<JointDesc>,
     /// Mass, kg.
     pub mass: f64,
@@ -25,7 +25,7 @@ pub struct Link {
     pub inertia: Matrix3<f64>,
 }
 
-/// All links of a model and where each described body sits on them.
+/// All links of a model, and the pose of each described body on them.
 #[derive(Debug, Clone)]
 pub struct LinkTree {
     /// Carriers, parents first; the first one is the root.
@@ -34,7 +34,7 @@ pub struct LinkTree {
     pub of_body: Vec<(usize, Isometry3<f64>)>,
 }
 
-/// Mass, centre of mass and inertia about it.
+/// Mass (kg), centre of mass (m) and inertia about it (kg m^2), in one frame.
 #[derive(Debug, Clone, Copy)]
 struct MassProperties {
     mass: f64,
@@ -43,12 +43,13 @@ struct MassProperties {
 }
 
 impl MassProperties {
-    const NONE: MassProperties = MassProperties {
+    const ZERO: MassProperties = MassProperties {
         mass: 0.0,
         com: Vector3::new(0.0, 0.0, 0.0),
         inertia: Matrix3::new(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     };
 
+    /// The same body in the frame in which the old frame has a pose.
     fn transformed(self, by: &Isometry3<f64>) -> MassProperties {
         let r = by.rotation.to_rotation_matrix();
         MassProperties {
@@ -58,6 +59,7 @@ impl MassProperties {
         }
     }
 
+    /// Mass properties of two bodies welded together.
     fn combined_with(self, other: MassProperties) -> MassProperties {
         let mass = self.mass + other.mass;
         if mass <= 0.0 {
@@ -79,28 +81,28 @@ impl MassProperties {
 impl LinkTree {
     /// Merges the bodies of a model.
     pub fn new(model: &ModelDesc) -> Result<LinkTree, SimError> {
-        let bad = |what: String| SimError::InvalidModel {
+        let invalid = |reason: String| SimError::InvalidModel {
             model: model.name.clone(),
-            what,
+            reason,
         };
         let mut links: Vec<Link> = Vec::new();
         let mut of_body: Vec<(usize, Isometry3<f64>)> = Vec::new();
-        let mut masses: Vec<MassProperties> = Vec::new();
+        let mut mass_properties: Vec<MassProperties> = Vec::new();
         for (index, body) in model.bodies.iter().enumerate() {
             let local = isometry(body.pos, body.quat_wxyz);
             let (link, offset) = match &body.parent {
                 None if index == 0 => {
                     links.push(link(index, None, Isometry3::identity(), None));
-                    masses.push(MassProperties::NONE);
+                    mass_properties.push(MassProperties::ZERO);
                     (0, Isometry3::identity())
                 }
-                None => return Err(bad(format!("body {} has no parent", body.name))),
+                None => return Err(invalid(format!("body {} has no parent", body.name))),
                 Some(name) => {
                     let parent = model.bodies[..index]
                         .iter()
                         .position(|b| &b.name == name)
                         .ok_or_else(|| {
-                            bad(format!("parent {name} of {} is not before it", body.name))
+                            invalid(format!("parent {name} of {} is not before it", body.name))
                         })?;
                     let (on, at) = of_body[parent];
                     match &body.joint {
@@ -108,20 +110,20 @@ impl LinkTree {
                         Some(joint) => {
                             let new = link(index, Some(on), at * local, Some(joint.clone()));
                             links.push(new);
-                            masses.push(MassProperties::NONE);
+                            mass_properties.push(MassProperties::ZERO);
                             (links.len() - 1, Isometry3::identity())
                         }
                     }
                 }
             };
-            let part = body_mass_properties(body).map_err(bad)?;
-            masses[link] = masses[link].combined_with(part.transformed(&offset));
+            let part = body_mass_properties(body).map_err(invalid)?;
+            mass_properties[link] = mass_properties[link].combined_with(part.transformed(&offset));
             of_body.push((link, offset));
         }
         if links.is_empty() {
-            return Err(bad("it has no bodies".into()));
+            return Err(invalid("it has no bodies".into()));
         }
-        for (c, l) in links.iter_mut().zip(masses) {
+        for (c, l) in links.iter_mut().zip(mass_properties) {
             (c.mass, c.com, c.inertia) = (l.mass, l.com, l.inertia);
         }
         Ok(LinkTree { links, of_body })
@@ -145,12 +147,12 @@ fn link(
     }
 }
 
-/// Explicit inertia if there is one, else the sum over the collision shapes (overlaps count twice).
+/// Declared inertia of a body if there is one, else the sum over its collision shapes (overlaps count twice).
 fn body_mass_properties(body: &BodyDesc) -> Result<MassProperties, String> {
     if let Some(i) = &body.inertia {
         return Ok(declared_mass_properties(i));
     }
-    let mut sum = MassProperties::NONE;
+    let mut sum = MassProperties::ZERO;
     for shape in &body.collision {
         if shape.density > 0.0 {
             let part = shape_mass_properties(&shape.shape, shape.density)
@@ -172,6 +174,7 @@ fn declared_mass_properties(i: &InertiaDesc) -> MassProperties {
     }
 }
 
+/// Mass properties of a shape of a density (kg/m^3) in its own frame; none for a shape without volume.
 fn shape_mass_properties(shape: &ShapeDesc, density: f64) -> Option<MassProperties> {
     use std::f64::consts::PI;
     let at_origin = |mass: f64, diagonal: [f64; 3]| MassProperties {

@@ -1,9 +1,8 @@
-//! Kinematics and dynamics of the arm in double precision, from its description (fact sheet section
-//! 3): poses, grip-site Jacobian, joint-space inertia (composite rigid bodies, armature included)
-//! and bias forces (recursive Newton-Euler).
+//! Kinematics and dynamics of the arm in double precision, from its description (`docs/reference/libero.md`, section
+//! 3): poses, grip-site Jacobian, joint-space inertia (composite rigid bodies, armature included) and bias forces
+//! (recursive Newton-Euler); Featherstone, "Rigid Body Dynamics Algorithms", chapters 5 and 6.
 //!
-//! The controller needs the inertia matrix and the bias exactly; Rapier offers neither, and works in
-//! single precision.
+//! The controller needs the inertia matrix and the bias exactly; Rapier offers neither, and works in single precision.
 
 use crate::description::{JointKind, ModelDesc, isometry};
 use crate::error::SimError;
@@ -13,11 +12,11 @@ use nalgebra::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Arm joints.
+/// Number of arm joints.
 pub const ARM_DOFS: usize = 7;
-/// Arm joints and the two fingers.
+/// Number of arm joints and fingers.
 pub const DOFS: usize = 9;
-/// Joint positions after a reset (rad, then finger positions in m).
+/// Joint positions after a reset: arm (rad), fingers (m).
 pub const RESET_QPOS: [f64; DOFS] = [
     0.0,
     -0.161037389,
@@ -52,29 +51,37 @@ impl Default for EnvironmentSettings {
     }
 }
 
-/// One value per degree of freedom.
+/// One value per degree of freedom: arm joints, then fingers.
 pub type JointVector = SVector<f64, DOFS>;
-/// Joint-space inertia.
+/// Joint-space inertia, kg m^2 (arm) and kg (fingers).
 pub type JointMatrix = SMatrix<f64, DOFS, DOFS>;
-/// Grip-site Jacobian of the arm joints: linear rows, then angular rows, world frame.
+/// Jacobian of the grip site with respect to the arm joints: linear rows (m/rad), then angular rows, world frame.
 pub type SiteJacobian = SMatrix<f64, 6, ARM_DOFS>;
 
+/// Link of the robot, with its joint.
 #[derive(Debug, Clone)]
 struct RobotLink {
+    /// Index of the parent; none for the first link, which is on the base.
     parent: Option<usize>,
+    /// Pose in the frame of the parent at joint position zero.
     to_parent: Isometry3<f64>,
+    /// Unit axis of the joint in the frame of the link.
     axis: Vector3<f64>,
+    /// True for a hinge, false for a slide.
     hinge: bool,
+    /// Mass, kg.
     mass: f64,
+    /// Centre of mass in the frame of the link, m.
     com: Vector3<f64>,
+    /// Inertia about the centre of mass, kg m^2.
     inertia: Matrix3<f64>,
 }
 
-/// One described body as air sees it: the box of equal inertia.
+/// Box of the same inertia as a described body, from which MuJoCo computes the drag of air.
 #[derive(Debug, Clone)]
 struct FluidInertiaBox {
     link: usize,
-    /// Principal inertia frame on the link.
+    /// Pose of the principal inertia axes in the frame of the link.
     frame: Isometry3<f64>,
     /// Full side lengths, m.
     sides: [f64; 3],
@@ -92,40 +99,44 @@ pub struct Panda {
     pub environment: EnvironmentSettings,
     /// Rotor inertia per joint, kg m^2 or kg.
     pub armature: JointVector,
-    /// Viscous damping per joint.
+    /// Viscous damping per joint, N m s/rad or N s/m.
     pub damping: JointVector,
     /// Dry friction per joint, N m or N.
     pub friction_loss: JointVector,
-    /// Lowest and highest position per joint.
+    /// Lowest and highest position per joint, rad or m.
     pub range: [[f64; 2]; DOFS],
-    /// Diagonal of the inverse inertia at joint positions zero; scales the soft constraints.
+    /// Diagonal of the inverse joint-space inertia at joint positions zero; scales the soft constraints.
     pub inv_weight: JointVector,
 }
 
 /// World-frame quantities of one configuration.
 #[derive(Debug, Clone)]
 pub struct Kinematics {
-    /// Pose of each link.
+    /// Pose of each link in the world.
     pub pose: [Isometry3<f64>; DOFS],
     axis: [Vector3<f64>; DOFS],
     com: [Vector3<f64>; DOFS],
     inertia: [Matrix3<f64>; DOFS],
-    /// Pose of the grip site.
+    /// Pose of the grip site in the world.
     pub grip_site: Isometry3<f64>,
-    /// Pose of the body `right_hand`.
+    /// Pose of the body `right_hand` in the world.
     pub hand: Isometry3<f64>,
 }
 
 impl Panda {
-    /// Reads the arm from its description; its base stands at `base` in the world.
+    /// Reads the arm from its description; `base` is the pose of its root body in the world.
+    ///
+    /// # Errors
+    /// [`SimError::InvalidRobot`] for a model that is not seven hinges in series with two slides on the last link, or
+    /// that lacks the site `grip_site` or the body `right_hand` there.
     pub fn new(model: &ModelDesc, base: Isometry3<f64>) -> Result<Panda, SimError> {
-        let bad = |what: &str| SimError::InvalidRobot {
+        let invalid = |reason: &str| SimError::InvalidRobot {
             model: model.name.clone(),
-            what: what.into(),
+            reason: reason.into(),
         };
         let tree = LinkTree::new(model)?;
         if tree.links.len() != DOFS + 1 {
-            return Err(bad(&format!(
+            return Err(invalid(&format!(
                 "{} jointed bodies, expected 7 arm joints and 2 fingers",
                 tree.links.len() - 1
             )));
@@ -139,10 +150,10 @@ impl Panda {
             let joint = c
                 .joint
                 .as_ref()
-                .ok_or_else(|| bad("a body without joint"))?;
+                .ok_or_else(|| invalid("a body without joint"))?;
             let hinge = joint.kind == JointKind::Hinge;
             if hinge != (i < ARM_DOFS) {
-                return Err(bad("expected 7 hinges, then 2 slides"));
+                return Err(invalid("expected 7 hinges, then 2 slides"));
             }
             let parent = c.parent.and_then(|p| p.checked_sub(1));
             let expected = if i == 0 {
@@ -151,7 +162,7 @@ impl Panda {
                 Some((i - 1).min(ARM_DOFS - 1))
             };
             if parent != expected {
-                return Err(bad(
+                return Err(invalid(
                     "expected a serial arm with two fingers on its last link",
                 ));
             }
@@ -190,15 +201,15 @@ impl Panda {
             .iter()
             .enumerate()
             .find_map(|(b, body)| Some((b, body.site.iter().find(|s| s.name == "grip_site")?)))
-            .ok_or_else(|| bad("no site grip_site"))?;
+            .ok_or_else(|| invalid("no site grip_site"))?;
         let hand_body = model
             .bodies
             .iter()
             .position(|b| b.name == "right_hand")
-            .ok_or_else(|| bad("no body right_hand"))?;
-        let grip_site = on_last_link(site_body).ok_or_else(|| bad("grip_site is elsewhere"))?
+            .ok_or_else(|| invalid("no body right_hand"))?;
+        let grip_site = on_last_link(site_body).ok_or_else(|| invalid("grip_site is elsewhere"))?
             * isometry(site.pos, site.quat_wxyz);
-        let hand = on_last_link(hand_body).ok_or_else(|| bad("right_hand is elsewhere"))?;
+        let hand = on_last_link(hand_body).ok_or_else(|| invalid("right_hand is elsewhere"))?;
         let mut panda = Panda {
             links,
             fluid_boxes,
@@ -216,12 +227,12 @@ impl Panda {
         let inverse = panda
             .mass_matrix(&kin)
             .try_inverse()
-            .ok_or_else(|| bad("the inertia matrix is singular"))?;
+            .ok_or_else(|| invalid("the inertia matrix is singular"))?;
         panda.inv_weight = inverse.diagonal();
         Ok(panda)
     }
 
-    /// Poses of everything at joint positions `q`.
+    /// Poses of all links at joint positions `q`.
     pub fn kinematics(&self, q: &JointVector) -> Kinematics {
         let mut k = Kinematics {
             pose: [Isometry3::identity(); DOFS],
@@ -258,7 +269,7 @@ impl Panda {
         k
     }
 
-    /// Jacobian of the grip site with respect to the arm joints.
+    /// Jacobian of the grip site.
     pub fn jacobian(&self, k: &Kinematics) -> SiteJacobian {
         let mut j = SiteJacobian::zeros();
         let p = k.grip_site.translation.vector;
@@ -323,7 +334,7 @@ impl Panda {
         }
     }
 
-    /// Joint forces that gravity, Coriolis and centrifugal terms ask for: `qfrc_bias`.
+    /// Joint forces (N m and N) that balance gravity, Coriolis and centrifugal terms: MuJoCo's `qfrc_bias`.
     pub fn bias(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         let mut omega = [Vector3::zeros(); DOFS];
         let mut alpha = [Vector3::zeros(); DOFS];
@@ -363,11 +374,11 @@ impl Panda {
                 + omega[i].cross(&(k.inertia[i] * omega[i]))
                 + c.cross(&force[i]);
         }
-        self.gather(k, force, torque)
+        self.to_joint_forces(k, force, torque)
     }
 
-    /// Joint forces of air drag (MuJoCo's model of boxes with the inertia of each body; fact sheet
-    /// section 1, medium). The light finger tips have a large described inertia, so this reaches
+    /// Joint forces (N m and N) of air drag, by MuJoCo's model of a box with the inertia of each body
+    /// (`docs/reference/libero.md`, section 1, medium). The light finger tips have a large described inertia, so this reaches
     /// several N m when the hand turns.
     pub fn drag(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         use std::f64::consts::PI;
@@ -393,15 +404,16 @@ impl Panda {
         }
         let mut force = [Vector3::zeros(); DOFS];
         let mut torque = [Vector3::zeros(); DOFS];
-        for p in &self.fluid_boxes {
-            let pose = k.pose[p.link] * p.frame;
-            let arm = pose.translation.vector - k.pose[p.link].translation.vector;
-            let w = pose.rotation.inverse() * omega[p.link];
-            let v = pose.rotation.inverse() * (speed[p.link] + omega[p.link].cross(&arm));
-            let [a, b, c] = p.sides;
+        for fluid_box in &self.fluid_boxes {
+            let FluidInertiaBox { link, .. } = *fluid_box;
+            let pose = k.pose[link] * fluid_box.frame;
+            let arm = pose.translation.vector - k.pose[link].translation.vector;
+            let w = pose.rotation.inverse() * omega[link];
+            let v = pose.rotation.inverse() * (speed[link] + omega[link].cross(&arm));
+            let [a, b, c] = fluid_box.sides;
             let diameter = (a + b + c) / 3.0;
             let fourth = |x: f64| x * x * x * x;
-            let turn = [
+            let rotational = [
                 a * (fourth(b) + fourth(c)),
                 b * (fourth(a) + fourth(c)),
                 c * (fourth(a) + fourth(b)),
@@ -409,21 +421,21 @@ impl Panda {
             let face = [b * c, a * c, a * b];
             let n = Vector3::from_fn(|i, _| {
                 -PI * diameter * diameter * diameter * viscosity * w[i]
-                    - density * turn[i] * w[i].abs() * w[i] / 64.0
+                    - density * rotational[i] * w[i].abs() * w[i] / 64.0
             });
             let f = Vector3::from_fn(|i, _| {
                 -3.0 * PI * diameter * viscosity * v[i]
                     - 0.5 * density * face[i] * v[i].abs() * v[i]
             });
             let f = pose.rotation * f;
-            force[p.link] += f;
-            torque[p.link] += pose.rotation * n + arm.cross(&f);
+            force[link] += f;
+            torque[link] += pose.rotation * n + arm.cross(&f);
         }
-        self.gather(k, force, torque)
+        self.to_joint_forces(k, force, torque)
     }
 
-    /// Joint forces equivalent to a force and a torque at the origin of each link.
-    fn gather(
+    /// Joint forces equivalent to a force (N) and a torque (N m) at the origin of each link, world frame.
+    fn to_joint_forces(
         &self,
         k: &Kinematics,
         mut force: [Vector3<f64>; DOFS],

@@ -1,5 +1,6 @@
-//! Guarantee: inertia matrix, grip-site Jacobian, bias and controller torque equal the reference
-//! simulator's at recorded random states (fact sheet section 4, data/osc_pointwise.json).
+//! Guarantee: inertia matrix, grip-site Jacobian, bias and controller torque equal the reference simulator's at recorded
+//! random states to 1e-5 (`docs/reference/libero.md`, section 4; data/osc_pointwise.json).
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -9,10 +10,9 @@ use common::{numbers, panda_model, reference};
 use nalgebra::{Matrix3, Vector3};
 
 #[test]
+#[ignore = "needs ../shared: reference/libero/data/osc_pointwise.json"]
 fn controller_quantities_match_the_reference() {
-    let Some(data) = reference("osc_pointwise.json") else {
-        return;
-    };
+    let data = reference("osc_pointwise.json");
     let settings = OscSettings::default();
     let base = bitvla_sim::isometry([-0.66, 0.0, 0.912], [1.0, 0.0, 0.0, 0.0]);
     let panda = Panda::new(&panda_model(), base).unwrap();

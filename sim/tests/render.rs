@@ -20,8 +20,8 @@ fn at_rest(scene: &SceneDesc) -> VisualState {
     }
 }
 
-fn still_life() -> SceneDesc {
-    scene(include_str!("still_life.toml"))
+fn shapes_scene() -> SceneDesc {
+    scene(include_str!("shapes.toml"))
 }
 
 fn digest(scene: &SceneDesc) -> String {
@@ -41,14 +41,14 @@ fn digest(scene: &SceneDesc) -> String {
 #[test]
 fn frame_bytes_are_pinned() {
     assert_eq!(
-        digest(&still_life()),
+        digest(&shapes_scene()),
         "0ca8f02378a81083ada1fc42a6f7fe9c943608ee24cdd01521ac5ffbcdfa7733"
     );
 }
 
 #[test]
 fn threads_do_not_change_a_frame() {
-    let scene = still_life();
+    let scene = shapes_scene();
     let alone = digest(&scene);
     let together: Vec<String> = std::thread::scope(|s| {
         let jobs: Vec<_> = (0..4).map(|_| s.spawn(|| digest(&scene))).collect();
@@ -63,11 +63,11 @@ fn threads_do_not_change_a_frame() {
 /// ray hits, computed here on its own.
 #[test]
 fn texture_is_perspective_correct() {
-    let scene = scene(include_str!("floor.toml"));
+    let scene = scene(include_str!("checkered_floor.toml"));
     let mut r = Renderer::new(&scene).expect("renderer");
     let n = 200;
     let f = r.render(&at_rest(&scene), "slant", n, n).expect("frame");
-    let (mut right, mut asked) = (0, 0);
+    let (mut correct, mut compared) = (0, 0);
     for y in 0..n {
         for x in 0..n {
             // Camera at (0, 0, 1), pitched 60 degrees up from looking straight down, fovy 60.
@@ -89,12 +89,12 @@ fn texture_is_perspective_correct() {
                 continue;
             }
             let light = (a.floor() as i64 + b.floor() as i64).rem_euclid(2) == 0;
-            asked += 1;
-            right += usize::from((f.rgb[(y * n + x) * 3] > 128) == light);
+            compared += 1;
+            correct += usize::from((f.rgb[(y * n + x) * 3] > 128) == light);
         }
     }
-    assert!(asked > 10_000, "only {asked} pixels compared");
-    assert!(right * 1000 >= asked * 999, "{right} of {asked}");
+    assert!(compared > 10_000, "only {compared} pixels compared");
+    assert!(correct * 1000 >= compared * 999, "{correct} of {compared}");
 }
 
 #[test]

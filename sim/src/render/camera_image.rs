@@ -1,9 +1,9 @@
-//! A finished image: 8-bit RGB, top row first.
+//! Image of a camera: 8-bit RGB, top row first.
 
 use crate::error::SimError;
 use std::path::Path;
 
-/// An upright RGB image.
+/// Upright RGB image of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraImage {
     /// Pixels per row.
@@ -15,8 +15,8 @@ pub struct CameraImage {
 }
 
 impl CameraImage {
-    /// The image mirrored left-right: the orientation in which the published policies see the
-    /// scene (fact sheet section 9).
+    /// Copy flipped left to right: the orientation in which the published policies see the
+    /// scene (`docs/reference/libero.md`, section 9).
     pub fn flipped_lr(&self) -> CameraImage {
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for row in self.rgb.chunks_exact(self.width * 3) {
@@ -43,7 +43,7 @@ impl CameraImage {
         )
         .map_err(|e| SimError::File {
             path: path.to_path_buf(),
-            what: e.to_string(),
+            reason: e.to_string(),
         })
     }
 }

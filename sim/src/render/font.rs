@@ -1,6 +1,6 @@
-//! Capital letters and digits on a 5x7 grid, for words printed on packages.
+//! Bitmap font of capital letters and digits on a 5x7 grid, for words printed on packages.
 
-/// Rows from the top, five bits each, most significant bit left.
+/// Rows of a character from the top, five bits each, most significant bit left; blank for other characters.
 pub(crate) fn glyph(c: char) -> [u8; 7] {
     match c.to_ascii_uppercase() {
         'A' => [14, 17, 17, 31, 17, 17, 17],

@@ -1,12 +1,12 @@
-//! Convex hull of a few points by insertion, for the drawn side of `ShapeDesc::Hull`.
+//! Convex hull of a few points by incremental insertion, for drawing `ShapeDesc::Hull`.
 
-type P = [f64; 3];
+type Point = [f64; 3];
 
-fn sub(a: P, b: P) -> P {
+fn sub(a: Point, b: Point) -> Point {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
-fn cross(a: P, b: P) -> P {
+fn cross(a: Point, b: Point) -> Point {
     [
         a[1] * b[2] - a[2] * b[1],
         a[2] * b[0] - a[0] * b[2],
@@ -14,26 +14,26 @@ fn cross(a: P, b: P) -> P {
     ]
 }
 
-fn dot(a: P, b: P) -> f64 {
+fn dot(a: Point, b: Point) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
-/// Distance of `d` above the plane of the triangle, m.
-fn above(points: &[P], f: [usize; 3], d: P) -> f64 {
+/// Signed distance of `d` from the plane of triangle `f`, m, positive outside.
+fn plane_distance(points: &[Point], f: [usize; 3], d: Point) -> f64 {
     let (a, b, c) = (points[f[0]], points[f[1]], points[f[2]]);
     let n = cross(sub(b, a), sub(c, a));
     dot(n, sub(d, a)) / dot(n, n).sqrt().max(1e-300)
 }
 
 /// Triangles of the hull, counter-clockwise from outside; `None` for flat or too few points.
-pub(crate) fn convex_hull(points: &[P]) -> Option<Vec<[usize; 3]>> {
+pub(crate) fn convex_hull(points: &[Point]) -> Option<Vec<[usize; 3]>> {
     let size = points
         .iter()
         .flatten()
         .fold(0.0f64, |m, c| m.max(c.abs()))
         .max(1e-12);
     let eps = size * 1e-9;
-    let farthest = |score: &dyn Fn(P) -> f64| {
+    let farthest = |score: &dyn Fn(Point) -> f64| {
         (0..points.len()).fold((0, -1.0), |b, i| {
             let s = score(points[i]);
             if s > b.1 { (i, s) } else { b }
@@ -53,11 +53,11 @@ pub(crate) fn convex_hull(points: &[P]) -> Option<Vec<[usize; 3]>> {
     if d <= eps * eps * dot(e, e) {
         return None;
     }
-    let (d, h) = farthest(&|p| above(points, [a, b, c], p).abs());
+    let (d, h) = farthest(&|p| plane_distance(points, [a, b, c], p).abs());
     if h <= eps {
         return None;
     }
-    let mut faces = if above(points, [a, b, c], points[d]) > 0.0 {
+    let mut faces = if plane_distance(points, [a, b, c], points[d]) > 0.0 {
         vec![[a, c, b], [a, b, d], [b, c, d], [c, a, d]]
     } else {
         vec![[a, b, c], [b, a, d], [c, b, d], [a, c, d]]
@@ -66,14 +66,14 @@ pub(crate) fn convex_hull(points: &[P]) -> Option<Vec<[usize; 3]>> {
         if [a, b, c, d].contains(&i) {
             continue;
         }
-        let (seen, kept): (Vec<_>, Vec<_>) = faces
+        let (visible, kept): (Vec<_>, Vec<_>) = faces
             .iter()
             .copied()
-            .partition(|f| above(points, *f, *p) > eps);
-        if seen.is_empty() {
+            .partition(|f| plane_distance(points, *f, *p) > eps);
+        if visible.is_empty() {
             continue;
         }
-        let edges: Vec<(usize, usize)> = seen
+        let edges: Vec<(usize, usize)> = visible
             .iter()
             .flat_map(|f| [(f[0], f[1]), (f[1], f[2]), (f[2], f[0])])
             .collect();

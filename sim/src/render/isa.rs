@@ -1,32 +1,35 @@
-//! Compiles a hot loop once per instruction set and calls the best one that the processor has.
-//! Nothing is fused or reordered by that, so every version gives the same bytes; `BITVLA_ISA`
-//! (`scalar`, `avx2`, `avx512vnni`, as for the policy's kernels) picks a slower one.
+//! The one SIMD dispatch of the renderer: compiles a hot loop once per instruction set and calls the best version
+//! that the processor has.
+//!
+//! Nothing is fused or reordered by that, so that every version gives the same bytes. The environment variable
+//! `BITVLA_ISA` (`scalar`, `avx2`, `avx512vnni`, as for the policy's kernels) selects a narrower version.
 
 use std::sync::OnceLock;
 
-/// How wide the loops are.
+/// Instruction sets, narrowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-pub(crate) enum Width {
-    Plain,
+pub(crate) enum InstructionSet {
+    Scalar,
     Avx2,
     Avx512,
 }
 
-impl Width {
+impl InstructionSet {
     /// The one in use.
-    pub(crate) fn active() -> Width {
-        static ACTIVE: OnceLock<Width> = OnceLock::new();
+    pub(crate) fn active() -> InstructionSet {
+        static ACTIVE: OnceLock<InstructionSet> = OnceLock::new();
         *ACTIVE.get_or_init(|| {
-            let widest = Width::widest();
+            let best = InstructionSet::best_supported();
+            // Any other value asks for the best: names of the kernels' instruction sets are wider than AVX2.
             match std::env::var("BITVLA_ISA").as_deref() {
-                Ok("scalar") => Width::Plain,
-                Ok("avx2") if widest > Width::Avx2 => Width::Avx2,
-                _ => widest,
+                Ok("scalar") => InstructionSet::Scalar,
+                Ok("avx2") if best > InstructionSet::Avx2 => InstructionSet::Avx2,
+                _ => best,
             }
         })
     }
 
-    fn widest() -> Width {
+    fn best_supported() -> InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f")
@@ -34,18 +37,18 @@ impl Width {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
             {
-                return Width::Avx512;
+                return InstructionSet::Avx512;
             }
             if is_x86_feature_detected!("avx2") {
-                return Width::Avx2;
+                return InstructionSet::Avx2;
             }
         }
-        Width::Plain
+        InstructionSet::Scalar
     }
 }
 
-/// Wraps a plain function; what it calls in its loops must be `#[inline(always)]`. With a type
-/// parameter, that is the kind of [`Wide`](super::simd::Wide) numbers that suits the processor.
+/// Wraps a plain function; what it calls in its loops must be `#[inline(always)]`. A type parameter stands for the
+/// implementation of [`F32x16`](super::simd::F32x16) that suits the instruction set.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
@@ -53,27 +56,27 @@ macro_rules! multiversion {
             use $crate::render::simd;
             #[inline(always)]
             #[allow(clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
-            fn any<$F: simd::Wide>($($arg: $ty),*) $body
+            fn generic<$F: simd::F32x16>($($arg: $ty),*) $body
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
             #[allow(clippy::too_many_arguments)]
-            fn wide($($arg: $ty),*) {
-                any::<simd::Avx512>($($arg),*)
+            fn avx512($($arg: $ty),*) {
+                generic::<simd::Avx512>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
             #[allow(clippy::too_many_arguments)]
-            fn middle($($arg: $ty),*) {
-                any::<simd::Avx2>($($arg),*)
+            fn avx2($($arg: $ty),*) {
+                generic::<simd::Avx2>($($arg),*)
             }
-            match $crate::render::isa::Width::active() {
+            match $crate::render::isa::InstructionSet::active() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the active width is one that the processor was asked for.
-                $crate::render::isa::Width::Avx512 => unsafe { wide($($arg),*) },
+                // SAFETY: `active` returns an instruction set that the processor reports.
+                $crate::render::isa::InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::render::isa::Width::Avx2 => unsafe { middle($($arg),*) },
-                _ => any::<simd::Plain>($($arg),*),
+                $crate::render::isa::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
+                _ => generic::<simd::Scalar>($($arg),*),
             }
         }
     };

@@ -1,7 +1,7 @@
-//! Printed packages: a picture put together from a few statements, painted one over the other.
+//! Textures of printed packages: an image composed of a few statements, each painted over those before.
 //!
-//! Statements are separated by `;`. Lengths are shares of the side of the texture, with the origin in
-//! the upper left corner; C is an index into the colours of the texture:
+//! Statements are separated by `;`. Lengths are shares of the side of the texture, with the origin in the upper left
+//! corner; C is an index into the colours of the texture:
 //!
 //! | statement | paints |
 //! |---|---|
@@ -14,30 +14,30 @@
 use super::font::glyph;
 
 /// Samples across one texel.
-const FINE: u32 = 2;
+const SUPERSAMPLING: u32 = 2;
 
-/// One parsed statement: what it covers.
-enum Area {
+/// PaintArea that a statement covers.
+enum PaintArea {
     Rect([f32; 4]),
     Oval([f32; 4]),
     Band([f32; 5]),
     Words([f32; 4], Vec<[u8; 7]>),
 }
 
-/// Paints a texture of `size` by `size` texels, rows from the top. An error says which statement is
-/// wrong and what was expected.
+/// Paints a texture of `size` by `size` texels, RGBA, rows from the top. An error names the statement and says what was
+/// expected.
 pub(super) fn paint_label(
     text: &str,
     colors: &[[f32; 3]],
     size: u32,
 ) -> Result<Vec<[u8; 4]>, String> {
-    let side = size * FINE;
+    let side = size * SUPERSAMPLING;
     let mut canvas = vec![0usize; (side * side) as usize];
     for statement in text.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-        let wrong = |expected: &str| format!("statement `{statement}`: expected {expected}");
-        let (area, color) = parse(statement).ok_or_else(|| wrong(USAGE))?;
+        let invalid = |expected: &str| format!("statement `{statement}`: expected {expected}");
+        let (area, color) = parse(statement).ok_or_else(|| invalid(USAGE))?;
         if color >= colors.len() {
-            return Err(wrong(&format!("a colour index below {}", colors.len())));
+            return Err(invalid(&format!("a colour index below {}", colors.len())));
         }
         let [x0, y0, x1, y1] = area.bounds();
         let first = |t: f32| ((t * side as f32).floor().max(0.0) as u32).min(side);
@@ -55,12 +55,15 @@ pub(super) fn paint_label(
     for y in 0..size {
         for x in 0..size {
             let mut sum = [0.0f32; 3];
-            for (dx, dy) in (0..FINE).flat_map(|dx| (0..FINE).map(move |dy| (dx, dy))) {
-                let c = colors[canvas[((y * FINE + dy) * side + x * FINE + dx) as usize]];
+            for (dx, dy) in
+                (0..SUPERSAMPLING).flat_map(|dx| (0..SUPERSAMPLING).map(move |dy| (dx, dy)))
+            {
+                let c = colors
+                    [canvas[((y * SUPERSAMPLING + dy) * side + x * SUPERSAMPLING + dx) as usize]];
                 sum = [0, 1, 2].map(|k| sum[k] + c[k]);
             }
             let b = sum.map(|s| {
-                let mean = s / (FINE * FINE) as f32;
+                let mean = s / (SUPERSAMPLING * SUPERSAMPLING) as f32;
                 (mean.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
             });
             texels.push([b[0], b[1], b[2], 255]);
@@ -72,69 +75,71 @@ pub(super) fn paint_label(
 const USAGE: &str = "`fill C`, `rect X0 Y0 X1 Y1 C`, `oval X Y RX RY C`, `band X0 Y0 X1 Y1 W C` or \
                      `words X Y W H C TEXT`";
 
-fn parse(statement: &str) -> Option<(Area, usize)> {
-    let mut parts = statement.split_whitespace();
-    let kind = parts.next()?;
+fn parse(statement: &str) -> Option<(PaintArea, usize)> {
+    let mut words = statement.split_whitespace();
+    let kind = words.next()?;
     let mut numbers = |n: usize| -> Option<Vec<f32>> {
         (0..n)
             .map(|_| {
-                let x: f32 = parts.next()?.parse().ok()?;
+                let x: f32 = words.next()?.parse().ok()?;
                 x.is_finite().then_some(x)
             })
             .collect()
     };
     let area = match kind {
-        "fill" => Area::Rect([0.0, 0.0, 1.0, 1.0]),
-        "rect" => Area::Rect(numbers(4)?.try_into().ok()?),
-        "oval" => Area::Oval(numbers(4)?.try_into().ok()?),
-        "band" => Area::Band(numbers(5)?.try_into().ok()?),
-        "words" => Area::Words(numbers(4)?.try_into().ok()?, Vec::new()),
+        "fill" => PaintArea::Rect([0.0, 0.0, 1.0, 1.0]),
+        "rect" => PaintArea::Rect(numbers(4)?.try_into().ok()?),
+        "oval" => PaintArea::Oval(numbers(4)?.try_into().ok()?),
+        "band" => PaintArea::Band(numbers(5)?.try_into().ok()?),
+        "words" => PaintArea::Words(numbers(4)?.try_into().ok()?, Vec::new()),
         _ => return None,
     };
-    let color: usize = parts.next()?.parse().ok()?;
-    let rest: Vec<&str> = parts.collect();
+    let color: usize = words.next()?.parse().ok()?;
+    let rest: Vec<&str> = words.collect();
     match area {
-        Area::Words(frame, _) if !rest.is_empty() => {
+        PaintArea::Words(frame, _) if !rest.is_empty() => {
             let glyphs = rest.join(" ").chars().map(glyph).collect();
-            Some((Area::Words(frame, glyphs), color))
+            Some((PaintArea::Words(frame, glyphs), color))
         }
-        Area::Words(..) => None,
+        PaintArea::Words(..) => None,
         _ if rest.is_empty() => Some((area, color)),
         _ => None,
     }
 }
 
-impl Area {
-    /// Left, top, right, bottom.
+impl PaintArea {
+    /// Left, top, right and bottom of the bounding box.
     fn bounds(&self) -> [f32; 4] {
         match self {
-            Area::Rect(r) => *r,
-            Area::Oval([x, y, rx, ry]) => [x - rx, y - ry, x + rx, y + ry],
-            Area::Band([x0, y0, x1, y1, w]) => [
+            PaintArea::Rect(r) => *r,
+            PaintArea::Oval([x, y, rx, ry]) => [x - rx, y - ry, x + rx, y + ry],
+            PaintArea::Band([x0, y0, x1, y1, w]) => [
                 x0.min(*x1) - w,
                 y0.min(*y1) - w,
                 x0.max(*x1) + w,
                 y0.max(*y1) + w,
             ],
-            Area::Words([x, y, w, h], _) => [x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h],
+            PaintArea::Words([x, y, w, h], _) => {
+                [x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h]
+            }
         }
     }
 
     fn covers(&self, x: f32, y: f32) -> bool {
         match self {
-            Area::Rect([x0, y0, x1, y1]) => *x0 <= x && x < *x1 && *y0 <= y && y < *y1,
-            Area::Oval([cx, cy, rx, ry]) => {
+            PaintArea::Rect([x0, y0, x1, y1]) => *x0 <= x && x < *x1 && *y0 <= y && y < *y1,
+            PaintArea::Oval([cx, cy, rx, ry]) => {
                 let (dx, dy) = ((x - cx) / rx, (y - cy) / ry);
                 dx * dx + dy * dy <= 1.0
             }
-            Area::Band([x0, y0, x1, y1, width]) => {
+            PaintArea::Band([x0, y0, x1, y1, width]) => {
                 let (dx, dy) = (x1 - x0, y1 - y0);
                 let long = (dx * dx + dy * dy).max(1e-12);
                 let along = ((x - x0) * dx + (y - y0) * dy) / long;
                 let off = (x - x0) * dy - (y - y0) * dx;
                 (0.0..=1.0).contains(&along) && 4.0 * off * off <= width * width * long
             }
-            Area::Words([cx, cy, w, h], glyphs) => {
+            PaintArea::Words([cx, cy, w, h], glyphs) => {
                 // Letters are five columns and one of space wide, seven rows high.
                 let column = ((x - cx) / w + 0.5) * (6 * glyphs.len() - 1) as f32;
                 let row = ((y - cy) / h + 0.5) * 7.0;
@@ -152,7 +157,7 @@ impl Area {
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: statements paint where they say, later over earlier; a wrong one is named.
+    //! Guarantees: statements paint the described areas, later over earlier; an invalid one is named in the error.
     use super::paint_label;
 
     const COLORS: [[f32; 3]; 3] = [[0.0; 3], [1.0; 3], [1.0, 0.0, 0.0]];
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_inked_inside_their_frame_only() {
+    fn words_cover_pixels_inside_their_box_only() {
         let t = paint_label("fill 1; words 0.5 0.5 0.8 0.4 0 HI", &COLORS, 64)
             .unwrap_or_else(|e| panic!("{e}"));
         let dark = |x: usize, y: usize| t[y * 64 + x][0] < 128;
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_statement_is_named() {
+    fn an_invalid_statement_is_named() {
         for bad in [
             "circle 1 2 3 0",
             "rect 0 0 1 0",

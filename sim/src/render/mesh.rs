@@ -5,7 +5,7 @@
 //! (`metric`), else they span 0..1 over a face.
 
 use super::hull::convex_hull;
-use super::math::{V3, cross, dot, sub, unit};
+use super::math::{V3, cross, dot, normalized, sub};
 use crate::description::ShapeDesc;
 use crate::error::SimError;
 
@@ -22,6 +22,7 @@ pub struct Mesh {
     pub triangles: Vec<[u32; 3]>,
 }
 
+/// Facets of a round surface.
 const FACETS: u32 = 28;
 /// Edges of a profile that meet at less than this angle are shaded as one (cosine of 35 degrees).
 const SMOOTH_COS: f64 = 0.82;
@@ -36,7 +37,7 @@ impl Mesh {
 
     /// Adds a flat convex polygon given counter-clockwise, fanned from its first corner.
     fn polygon(&mut self, corners: &[(V3, [f32; 2])]) {
-        let n = unit(cross(
+        let n = normalized(cross(
             sub(corners[1].0, corners[0].0),
             sub(corners[2].0, corners[0].0),
         ));
@@ -48,12 +49,12 @@ impl Mesh {
 
     /// Builds the mesh of a shape. `metric` asks for texture coordinates in metres.
     pub fn of_shape(shape: &ShapeDesc, metric: bool) -> Result<Mesh, SimError> {
-        let bad = |what: &str| SimError::Render(format!("visual shape {what}"));
-        let positive = |v: f64, what: &str| {
+        let invalid = |reason: &str| SimError::Render(format!("visual shape {reason}"));
+        let positive = |v: f64, shape: &str| {
             if v > 0.0 && v.is_finite() {
                 Ok(v)
             } else {
-                Err(bad(&format!("{what}: size {v} must be positive")))
+                Err(invalid(&format!("{shape}: size {v} must be positive")))
             }
         };
         match shape {
@@ -95,7 +96,7 @@ impl Mesh {
                 flatten,
             } => {
                 if profile.len() < 2 || *segments < 3 {
-                    return Err(bad("lathe needs two profile points and three segments"));
+                    return Err(invalid("lathe needs two profile points and three segments"));
                 }
                 let flatten = positive(*flatten, "lathe: flatten")? as f32;
                 let mut mesh = lathe(profile, *segments, metric);
@@ -103,7 +104,7 @@ impl Mesh {
                 if flatten != 1.0 {
                     for (p, n) in mesh.positions.iter_mut().zip(&mut mesh.normals) {
                         p[1] *= flatten;
-                        *n = unit([n[0], n[1] / flatten, n[2]]);
+                        *n = normalized([n[0], n[1] / flatten, n[2]]);
                     }
                 }
                 Ok(mesh)
@@ -113,8 +114,18 @@ impl Mesh {
                 triangles,
                 uv,
                 normals,
-            } => given(vertices, triangles, uv, normals)
-                .ok_or_else(|| bad("mesh: index out of range")),
+            } => {
+                if !uv.is_empty() && uv.len() != vertices.len() {
+                    return Err(invalid(&format!(
+                        "mesh: {} texture coordinates for {} vertices",
+                        uv.len(),
+                        vertices.len()
+                    )));
+                }
+                described_mesh(vertices, triangles, uv, normals).ok_or_else(|| {
+                    invalid("mesh: index out of range, or other numbers of normals and vertices")
+                })
+            }
         }
     }
 }
@@ -182,7 +193,8 @@ fn cylinder(r: f64, h: f64, metric: bool) -> Mesh {
     m
 }
 
-/// Half circle from the top to the bottom pole, pulled apart by a straight part of `2 * half`.
+/// Profile `[radius, z]` of a capsule, from the top to the bottom pole: a half circle with a straight part of length
+/// `2 * half` in its middle.
 fn arc_profile(r: f64, half: f64, steps: u32) -> Vec<[f64; 2]> {
     let mut out = Vec::new();
     for k in 0..=steps {
@@ -205,8 +217,7 @@ fn arc_profile(r: f64, half: f64, steps: u32) -> Vec<[f64; 2]> {
     out
 }
 
-/// Surface of revolution. A profile that closes on the axis or on itself is turned outside out if
-/// it was listed the other way round.
+/// Surface of revolution about z. A profile that closes on the axis or on itself may be listed in either direction.
 fn lathe(profile: &[[f64; 2]], segments: u32, metric: bool) -> Mesh {
     let mut prof: Vec<[f64; 2]> = profile.to_vec();
     prof.dedup();
@@ -270,7 +281,7 @@ fn lathe(profile: &[[f64; 2]], segments: u32, metric: bool) -> Mesh {
                 let nrm = normals[e];
                 ids[e].push(m.vertex(
                     [(p[0] * c) as f32, (p[0] * s) as f32, p[1] as f32],
-                    unit([(nrm[0] * c) as f32, (nrm[0] * s) as f32, nrm[1] as f32]),
+                    normalized([(nrm[0] * c) as f32, (nrm[0] * s) as f32, nrm[1] as f32]),
                     [u as f32, v[e] as f32],
                 ));
             }
@@ -303,7 +314,7 @@ fn hull_mesh(points: &[[f64; 3]], metric: bool) -> Result<Mesh, SimError> {
     let mut m = Mesh::default();
     for f in faces {
         let p = f.map(|i| points[i].map(|c| c as f32));
-        let n = unit(cross(sub(p[1], p[0]), sub(p[2], p[0])));
+        let n = normalized(cross(sub(p[1], p[0]), sub(p[2], p[0])));
         let axis = (0..3).fold(0, |b, a| if n[a].abs() > n[b].abs() + 1e-4 { a } else { b });
         let (ua, va) = [(1, 2), (0, 2), (0, 1)][axis];
         let uv = |p: V3| {
@@ -321,25 +332,28 @@ fn hull_mesh(points: &[[f64; 3]], metric: bool) -> Result<Mesh, SimError> {
     Ok(m)
 }
 
-fn given(
+/// Mesh of a description; none for an index out of range, or where normals are not one per vertex. `uv` is empty or
+/// one per vertex; without it a triangle is mapped from above.
+fn described_mesh(
     vertices: &[[f32; 3]],
     triangles: &[[u32; 3]],
     uv: &[[f32; 2]],
     normals: &[[f32; 3]],
 ) -> Option<Mesh> {
+    let from_above = |p: &V3| [p[0], -p[1]];
     if !normals.is_empty() {
         let inside = |t: &[u32; 3]| t.iter().all(|i| (*i as usize) < vertices.len());
         if normals.len() != vertices.len() || !triangles.iter().all(inside) {
             return None;
         }
-        let flat = |p: &V3| [p[0], -p[1]];
+
         return Some(Mesh {
             positions: vertices.to_vec(),
             normals: normals.to_vec(),
             uvs: if uv.len() == vertices.len() {
                 uv.to_vec()
             } else {
-                vertices.iter().map(flat).collect()
+                vertices.iter().map(from_above).collect()
             },
             triangles: triangles.to_vec(),
         });
@@ -349,12 +363,13 @@ fn given(
         let p = [0, 1, 2].map(|k| vertices.get(t[k] as usize).copied());
         let p = [p[0]?, p[1]?, p[2]?];
         let n = cross(sub(p[1], p[0]), sub(p[2], p[0]));
+        // A triangle without area covers nothing.
         if dot(n, n) <= 0.0 {
             continue;
         }
         let corner = |k: usize| {
             let i = t[k] as usize;
-            (p[k], uv.get(i).copied().unwrap_or([p[k][0], -p[k][1]]))
+            (p[k], uv.get(i).copied().unwrap_or(from_above(&p[k])))
         };
         m.polygon(&[corner(0), corner(1), corner(2)]);
     }

@@ -1,239 +1,249 @@
-//! Colours of the pixels: every pixel is shaded once per triangle it sees, in groups of [`LANES`]
-//! requests of one part. Each lane does what the formulas say in their order, so the colour of a
-//! pixel does not depend on its neighbours in the group.
+//! Colours of the fragments, in groups of [`LANES`] fragments of one drawable. Each lane evaluates the formulas in
+//! their written order, so that the colour of a fragment does not depend on its neighbours in the group.
 
-use super::Part;
+use super::drawable::{Drawable, SceneGeometry};
 use super::isa::multiversion;
-use super::lighting::{Lighting, Material, Surface};
-use super::math::{LANES, Lanes, Rigid, V3, add, scale, splats, units, xyz};
-use super::raster::{Raster, Tri};
+use super::lighting::{Lighting, Material, SurfacePoints};
+use super::math::{RigidTransform, V3, add, normalized_lanes, scale, splat3, xyz};
 use super::shading_queue::{Fragment, ShadingQueue};
-use super::shadow::Shadow;
-use super::simd::Wide;
-use super::texture::Texture;
+use super::shadow_map::ShadowMap;
+use super::simd::{F32x16, LANES, LaneArray};
+use super::visibility_buffer::{VisibilityBuffer, VisibleTriangle};
 use std::ops::Range;
-use std::sync::Arc;
 
-/// What shading looks at besides the image.
-pub(super) struct View<'a> {
-    pub parts: &'a [Part],
-    /// Normals in the frames of the bodies; colours where they are made per vertex.
-    pub normals: &'a [V3],
-    /// Colours are made per vertex.
-    pub per_vertex: bool,
-    pub uvs: &'a [[f32; 2]],
-    pub materials: &'a [Material],
-    pub textures: &'a [Arc<Texture>],
-    pub lights: &'a Lighting,
-    pub shadow: &'a Shadow,
-    pub frames: &'a [Rigid],
-    pub eye: &'a Rigid,
+/// Inputs of the shading of an image.
+pub(super) struct ShadingInputs<'a> {
+    pub geometry: &'a SceneGeometry,
+    /// Colours of the vertices where they are lit per vertex; none for lighting per fragment.
+    pub vertex_colours: Option<&'a [V3]>,
+    pub lighting: &'a Lighting,
+    pub shadow: &'a ShadowMap,
+    /// World poses of the bodies.
+    pub frames: &'a [RigidTransform],
+    /// Pose of the camera.
+    pub eye: &'a RigidTransform,
+    /// Half of the image's width and height at distance one.
     pub tan: [f32; 2],
 }
 
-/// Numbers of a triangle that its requests share: origin of the planes (2), inverse depth (3), two
-/// barycentric coordinates (3 each), normals (9) and texture coordinates (6) of the corners.
-const COLUMNS: usize = 26;
+/// Attributes of a triangle that its fragments share: origin of the planes (2), inverse depth (3), two barycentric
+/// coordinates (3 each), normals or colours (9) and texture coordinates (6) of the corners.
+const ATTRIBUTES: usize = 26;
 const INV_W: usize = 2;
 const B0: usize = 5;
 const B1: usize = 8;
 const NORMALS: usize = 11;
 const UVS: usize = 20;
 
-/// Numbers of the triangles of a group.
-trait Columns {
-    fn get<F: Wide>(&self, column: usize) -> F;
+/// Attributes of the triangles of a group of fragments.
+trait TriangleAttributes {
+    fn get<F: F32x16>(&self, attribute: usize) -> F;
 
-    /// The plane that begins in a column, at a distance from its origin.
+    /// The plane that begins at an attribute, at a distance from its origin.
     #[inline(always)]
-    fn plane<F: Wide>(&self, column: usize, [dx, dy]: [F; 2]) -> F {
-        self.get::<F>(column) + self.get::<F>(column + 1) * dx + self.get::<F>(column + 2) * dy
+    fn plane<F: F32x16>(&self, attribute: usize, [dx, dy]: [F; 2]) -> F {
+        self.get::<F>(attribute)
+            + self.get::<F>(attribute + 1) * dx
+            + self.get::<F>(attribute + 2) * dy
     }
 
-    /// Coordinate `k` of the texture (0 or 1), mixed from the corners.
+    /// Texture coordinate `k` (0 or 1) at barycentric coordinates.
     #[inline(always)]
-    fn texel<F: Wide>(&self, k: usize, b: [F; 3]) -> F {
+    fn uv<F: F32x16>(&self, k: usize, b: [F; 3]) -> F {
         self.get::<F>(UVS + k) * b[0]
             + self.get::<F>(UVS + 2 + k) * b[1]
             + self.get::<F>(UVS + 4 + k) * b[2]
     }
 
-    /// The normal, mixed from the corners.
+    /// Normal, or colour where it is per vertex, at barycentric coordinates.
     #[inline(always)]
-    fn normal<F: Wide>(&self, b: [F; 3]) -> [F; 3] {
+    fn normal<F: F32x16>(&self, b: [F; 3]) -> [F; 3] {
         xyz!(k => self.get::<F>(NORMALS + k) * b[0]
             + self.get::<F>(NORMALS + 3 + k) * b[1]
             + self.get::<F>(NORMALS + 6 + k) * b[2])
     }
 }
 
-/// All requests see one triangle.
-struct One([f32; COLUMNS]);
+/// All fragments see one triangle.
+struct SharedTriangle([f32; ATTRIBUTES]);
 
-impl Columns for One {
+impl TriangleAttributes for SharedTriangle {
     #[inline(always)]
-    fn get<F: Wide>(&self, column: usize) -> F {
-        F::splat(self.0[column])
+    fn get<F: F32x16>(&self, attribute: usize) -> F {
+        F::splat(self.0[attribute])
     }
 }
 
-/// Each request has a triangle of its own.
-struct Many([Lanes; COLUMNS]);
+/// Each fragment has a triangle of its own.
+struct TrianglePerLane([LaneArray; ATTRIBUTES]);
 
-impl Columns for Many {
+impl TriangleAttributes for TrianglePerLane {
     #[inline(always)]
-    fn get<F: Wide>(&self, column: usize) -> F {
-        F::load(&self.0[column])
+    fn get<F: F32x16>(&self, attribute: usize) -> F {
+        F::load(&self.0[attribute])
     }
 }
 
-/// Shades an image into bytes.
-pub(super) fn image(view: &View<'_>, raster: &Raster, requests: &mut ShadingQueue) -> Vec<u8> {
-    requests.collect(raster);
-    for (part, range) in requests.by_part(raster, view.parts) {
-        shade(view, raster, part, range, requests);
+/// Shades an image into bytes, RGB, top row first.
+pub(super) fn shade_image(
+    inputs: &ShadingInputs<'_>,
+    buffer: &VisibilityBuffer,
+    queue: &mut ShadingQueue,
+) -> Vec<u8> {
+    queue.collect(buffer);
+    for (drawable, range) in queue.by_drawable(buffer, &inputs.geometry.drawables) {
+        shade_drawable(inputs, buffer, drawable, range, queue);
     }
-    requests.finish()
+    queue.finish()
 }
 
 multiversion! {
-    /// Shades the requests of a part.
-    fn shade<F>(
-        view: &View<'_>,
-        raster: &Raster,
-        part: &Part,
+    /// Shades the fragments of a drawable.
+    fn shade_drawable<F>(
+        inputs: &ShadingInputs<'_>,
+        buffer: &VisibilityBuffer,
+        drawable: &Drawable,
         range: Range<usize>,
-        requests: &mut ShadingQueue,
+        queue: &mut ShadingQueue,
     ) {
         let mut at = range.start;
         while at < range.end {
-            let (group, len) = requests.take(at, range.end);
-            let first = columns(view, &raster.tris[group[0].triangle as usize]);
+            let (group, len) = queue.take(at, range.end);
+            let first = attributes(inputs, &buffer.triangles[group[0].triangle as usize]);
             // They are sorted.
             let colour = if group[0].triangle == group[len - 1].triangle {
-                colours::<F, _>(view, raster, part, &group, &One(first))
+                colours::<F, _>(inputs, buffer, drawable, &group, &SharedTriangle(first))
             } else {
-                let mut many = Many([[0.0; LANES]; COLUMNS]);
+                let mut lanes = TrianglePerLane([[0.0; LANES]; ATTRIBUTES]);
                 let mut known = first;
                 for i in 0..LANES {
                     if i > 0 && group[i].triangle != group[i - 1].triangle {
-                        known = columns(view, &raster.tris[group[i].triangle as usize]);
+                        known = attributes(inputs, &buffer.triangles[group[i].triangle as usize]);
                     }
-                    for k in 0..COLUMNS {
-                        many.0[k][i] = known[k];
+                    for k in 0..ATTRIBUTES {
+                        lanes.0[k][i] = known[k];
                     }
                 }
-                colours::<F, _>(view, raster, part, &group, &many)
+                colours::<F, _>(inputs, buffer, drawable, &group, &lanes)
             };
-            requests.answer(&group[..len], colour);
+            queue.store(&group[..len], colour);
             at += len;
         }
     }
 }
 
-/// The columns of one triangle.
+/// The attributes of one triangle.
 #[inline(always)]
-fn columns(view: &View<'_>, t: &Tri) -> [f32; COLUMNS] {
-    let mut c = [0.0; COLUMNS];
+fn attributes(inputs: &ShadingInputs<'_>, t: &VisibleTriangle) -> [f32; ATTRIBUTES] {
+    let mut c = [0.0; ATTRIBUTES];
     c[0..2].copy_from_slice(&t.origin);
     c[INV_W..B0].copy_from_slice(&t.inv_w);
     c[B0..B1].copy_from_slice(&t.b0);
     c[B1..NORMALS].copy_from_slice(&t.b1);
+    let normals = inputs.vertex_colours.unwrap_or(&inputs.geometry.normals);
     for k in 0..3 {
         let (n, uv) = (NORMALS + 3 * k, UVS + 2 * k);
-        c[n..n + 3].copy_from_slice(&view.normals[t.v[k] as usize]);
-        c[uv..uv + 2].copy_from_slice(&view.uvs[t.v[k] as usize]);
+        c[n..n + 3].copy_from_slice(&normals[t.vertices[k] as usize]);
+        c[uv..uv + 2].copy_from_slice(&inputs.geometry.uvs[t.vertices[k] as usize]);
     }
     c
 }
 
 /// Colours of a group, channels 0..255.
 #[inline(always)]
-fn colours<F: Wide, C: Columns>(
-    view: &View<'_>,
-    raster: &Raster,
-    part: &Part,
+fn colours<F: F32x16, A: TriangleAttributes>(
+    inputs: &ShadingInputs<'_>,
+    buffer: &VisibilityBuffer,
+    drawable: &Drawable,
     group: &[Fragment; LANES],
-    col: &C,
+    triangle: &A,
 ) -> [F; 3] {
-    let num = F::splat;
-    let material = &view.materials[part.material];
-    let eye = view.eye;
+    let splat = F::splat;
+    let geometry = inputs.geometry;
+    let material = &geometry.materials[drawable.material];
+    let eye = inputs.eye;
     let (mut x, mut y) = ([0.0; LANES], [0.0; LANES]);
     for (i, r) in group.iter().enumerate() {
         (x[i], y[i]) = (r.x, r.y);
     }
     let (x, y) = (F::load(&x), F::load(&y));
-    let to = [x - col.get(0), y - col.get(1)];
-    let (near, least) = (col.plane(INV_W, to), num(1e-6));
-    let depth = num(1.0) / F::pick(near.greater(least), near, least);
-    let (b0, b1) = (col.plane(B0, to) * depth, col.plane(B1, to) * depth);
-    let b = [b0, b1, num(1.0) - b0 - b1];
-    if view.per_vertex {
-        let mut colour = col.normal(b);
+    let offset = [x - triangle.get(0), y - triangle.get(1)];
+    let (inv_w, least) = (triangle.plane(INV_W, offset), splat(1e-6));
+    let depth = splat(1.0) / F::select(inv_w.gt(least), inv_w, least);
+    let b0 = triangle.plane(B0, offset) * depth;
+    let b1 = triangle.plane(B1, offset) * depth;
+    let b = [b0, b1, splat(1.0) - b0 - b1];
+    if inputs.vertex_colours.is_some() {
+        let mut colour = triangle.normal(b);
         if let Some(t) = material.texture {
-            let tint = view.textures[t].sample(texel(material, col, depth, b));
-            colour = xyz!(k => colour[k] * tint[k]);
+            let texel = geometry.textures[t].sample(texture_point(material, triangle, depth, b));
+            colour = xyz!(k => colour[k] * texel[k]);
         }
-        return xyz!(k => byte(colour[k]));
+        return xyz!(k => to_byte_range(colour[k]));
     }
-    let normal = units(view.frames[part.body].dir(col.normal(b)));
-    let (w, h) = (num(raster.width as f32), num(raster.height as f32));
+    let normal = normalized_lanes(inputs.frames[drawable.body].dir(triangle.normal(b)));
+    let (w, h) = (splat(buffer.width as f32), splat(buffer.height as f32));
     let ray = eye.dir([
-        (num(2.0) * x / w - num(1.0)) * num(view.tan[0]),
-        (num(1.0) - num(2.0) * y / h) * num(view.tan[1]),
-        num(-1.0),
+        (splat(2.0) * x / w - splat(1.0)) * splat(inputs.tan[0]),
+        (splat(1.0) - splat(2.0) * y / h) * splat(inputs.tan[1]),
+        splat(-1.0),
     ]);
-    let surface = Surface {
+    let points = SurfacePoints {
         normal,
-        point: add(splats(eye.t), scale(ray, depth)),
-        back: units(scale(ray, num(-1.0))),
+        point: add(splat3(eye.t), scale(ray, depth)),
+        to_eye: normalized_lanes(scale(ray, splat(-1.0))),
     };
-    let open = view.shadow.open(surface.point, normal[2]);
-    let (base, shine) = view.lights.on(material, &surface, eye.z);
-    let specular = num(material.specular);
-    let mut colour = xyz!(k => num(material.rgb[k]) * (base * open) + specular * shine * open);
+    let open = inputs.shadow.visibility(points.point, normal[2]);
+    let (base, highlight) = inputs.lighting.at_points(material, &points, eye.z);
+    let specular = splat(material.specular);
+    let mut colour =
+        xyz!(k => splat(material.rgb[k]) * (base * open) + specular * highlight * open);
     if let Some(t) = material.texture {
-        let tint = view.textures[t].sample(texel(material, col, depth, b));
-        colour = xyz!(k => colour[k] * tint[k]);
+        let texel = geometry.textures[t].sample(texture_point(material, triangle, depth, b));
+        colour = xyz!(k => colour[k] * texel[k]);
     }
-    xyz!(k => byte(colour[k]))
+    xyz!(k => to_byte_range(colour[k]))
 }
 
-/// From 0..1 to 0..255, cut.
+/// From 0..1 to 0..255, clamped.
 #[inline(always)]
-fn byte<F: Wide>(v: F) -> F {
+fn to_byte_range<F: F32x16>(v: F) -> F {
     let (zero, one) = (F::splat(0.0), F::splat(1.0));
-    let v = F::pick(zero.greater(v), zero, v);
-    F::pick(v.greater(one), one, v) * F::splat(255.0)
+    let v = F::select(zero.gt(v), zero, v);
+    F::select(v.gt(one), one, v) * F::splat(255.0)
 }
 
-/// Where points lie in a texture: `u` and `v` (one unit is one repeat), and how many units the longest
-/// edges of their pixels span.
+/// Points of a texture: `u` and `v` (one unit is one repeat), and the number of units that the longer edges of their
+/// pixels span.
 #[inline(always)]
-fn texel<F: Wide, C: Columns>(material: &Material, col: &C, depth: F, b: [F; 3]) -> [F; 3] {
-    let here = [col.texel(0, b), col.texel(1, b)];
-    let right = stretch(material, col, depth, here, 1);
-    let down = stretch(material, col, depth, here, 2);
-    let span = F::pick(right.greater(down), right, down).sqrt();
-    let [u, v] = material.repeat;
-    [here[0] * F::splat(u), here[1] * F::splat(v), span]
-}
-
-/// Square of the length that the edge of a pixel (`axis` 1: to the right, 2: down) has in a texture,
-/// from the derivatives of the planes.
-#[inline(always)]
-fn stretch<F: Wide, C: Columns>(
+fn texture_point<F: F32x16, A: TriangleAttributes>(
     material: &Material,
-    col: &C,
+    triangle: &A,
     depth: F,
-    here: [F; 2],
+    b: [F; 3],
+) -> [F; 3] {
+    let uv = [triangle.uv(0, b), triangle.uv(1, b)];
+    let right = squared_span(material, triangle, depth, uv, 1);
+    let down = squared_span(material, triangle, depth, uv, 2);
+    let span = F::select(right.gt(down), right, down).sqrt();
+    let [u, v] = material.repeat;
+    [uv[0] * F::splat(u), uv[1] * F::splat(v), span]
+}
+
+/// Square of the length in texture units of the edge of a pixel (`axis` 1: to the right, 2: down), from the derivatives
+/// of the planes.
+#[inline(always)]
+fn squared_span<F: F32x16, A: TriangleAttributes>(
+    material: &Material,
+    triangle: &A,
+    depth: F,
+    uv: [F; 2],
     axis: usize,
 ) -> F {
-    let (d0, d1) = (col.get::<F>(B0 + axis), col.get::<F>(B1 + axis));
-    let dw = col.get::<F>(INV_W + axis);
+    let (d0, d1) = (triangle.get::<F>(B0 + axis), triangle.get::<F>(B1 + axis));
+    let dw = triangle.get::<F>(INV_W + axis);
     let d = [d0, d1, dw - d0 - d1];
-    let u = (col.texel(0, d) - here[0] * dw) * depth * F::splat(material.repeat[0]);
-    let v = (col.texel(1, d) - here[1] * dw) * depth * F::splat(material.repeat[1]);
+    let u = (triangle.uv(0, d) - uv[0] * dw) * depth * F::splat(material.repeat[0]);
+    let v = (triangle.uv(1, d) - uv[1] * dw) * depth * F::splat(material.repeat[1]);
     u * u + v * v
 }

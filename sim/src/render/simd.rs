@@ -1,27 +1,47 @@
-//! Sixteen numbers at a time: one trait, and the same operations for plain code, AVX2 and AVX-512.
-//! All of them round as single IEEE operations do, so each gives the same bits as [`Plain`].
+//! Sixteen f32 at a time: the trait [`F32x16`], implemented by [`Scalar`] code, AVX2 and AVX-512. All operations round
+//! as single IEEE operations do, so that each implementation gives the bits of [`Scalar`].
 
-use super::math::{LANES, Lanes, Number};
 use std::ops::{Add, Div, Mul, Sub};
 
-/// Sixteen `f32`.
-pub(super) trait Wide: Number + Sub<Output = Self> + Div<Output = Self> {
-    /// Sixteen answers.
+/// Number of lanes.
+pub(crate) const LANES: usize = 16;
+/// One f32 per lane.
+pub(crate) type LaneArray = [f32; LANES];
+
+/// One f32, or one in each lane.
+pub(crate) trait Real: Copy + Add<Output = Self> + Mul<Output = Self> {
+    /// `v` in every lane.
+    fn splat(v: f32) -> Self;
+}
+
+impl Real for f32 {
+    #[inline(always)]
+    fn splat(v: f32) -> f32 {
+        v
+    }
+}
+
+/// Sixteen f32.
+pub(crate) trait F32x16: Real + Sub<Output = Self> + Div<Output = Self> {
+    /// One truth value per lane.
     type Mask: Copy;
-    fn load(v: &Lanes) -> Self;
-    fn store(self) -> Lanes;
+    fn load(v: &LaneArray) -> Self;
+    fn store(self) -> LaneArray;
     fn sqrt(self) -> Self;
     fn floor(self) -> Self;
-    fn greater(self, than: Self) -> Self::Mask;
-    fn at_least(self, than: Self) -> Self::Mask;
-    fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Lanes in which `self > than`.
+    fn gt(self, than: Self) -> Self::Mask;
+    /// Lanes in which `self >= than`.
+    fn ge(self, than: Self) -> Self::Mask;
+    fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Returns true when any lane is.
     fn any(mask: Self::Mask) -> bool;
-    /// `a` where the mask says so, `b` elsewhere.
-    fn pick(mask: Self::Mask, a: Self, b: Self) -> Self;
-    /// Without their fractions; `i32::MIN` for what does not fit.
-    fn whole(self) -> [i32; LANES];
-    /// The byte `which` (0 is the lowest) of each number.
-    fn byte(of: &[u32; LANES], which: u32) -> Self;
+    /// `a` in the lanes of the mask, `b` elsewhere.
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+    /// Truncated towards zero; `i32::MIN` where that does not fit.
+    fn to_i32(self) -> [i32; LANES];
+    /// Byte `index` (0 is the lowest) of each number.
+    fn from_byte(of: &[u32; LANES], index: u32) -> Self;
 }
 
 macro_rules! operators {
@@ -39,18 +59,18 @@ macro_rules! operators {
     };
 }
 
-/// One number after another.
+/// One lane after another.
 #[derive(Clone, Copy)]
-pub(super) struct Plain(Lanes);
+pub(crate) struct Scalar(LaneArray);
 
-impl Plain {
+impl Scalar {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
-        Plain(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+        Scalar(std::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 
     #[inline(always)]
-    fn ask(self, other: Self, f: impl Fn(f32, f32) -> bool) -> [bool; LANES] {
+    fn compare(self, other: Self, f: impl Fn(f32, f32) -> bool) -> [bool; LANES] {
         std::array::from_fn(|i| f(self.0[i], other.0[i]))
     }
 
@@ -75,50 +95,50 @@ impl Plain {
     }
 }
 
-operators!(Plain);
+operators!(Scalar);
 
-impl Number for Plain {
+impl Real for Scalar {
     #[inline(always)]
     fn splat(v: f32) -> Self {
-        Plain([v; LANES])
+        Scalar([v; LANES])
     }
 }
 
-impl Wide for Plain {
+impl F32x16 for Scalar {
     type Mask = [bool; LANES];
 
     #[inline(always)]
-    fn load(v: &Lanes) -> Self {
-        Plain(*v)
+    fn load(v: &LaneArray) -> Self {
+        Scalar(*v)
     }
 
     #[inline(always)]
-    fn store(self) -> Lanes {
+    fn store(self) -> LaneArray {
         self.0
     }
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Plain(self.0.map(f32::sqrt))
+        Scalar(self.0.map(f32::sqrt))
     }
 
     #[inline(always)]
     fn floor(self) -> Self {
-        Plain(self.0.map(f32::floor))
+        Scalar(self.0.map(f32::floor))
     }
 
     #[inline(always)]
-    fn greater(self, than: Self) -> Self::Mask {
-        self.ask(than, |a, b| a > b)
+    fn gt(self, than: Self) -> Self::Mask {
+        self.compare(than, |a, b| a > b)
     }
 
     #[inline(always)]
-    fn at_least(self, than: Self) -> Self::Mask {
-        self.ask(than, |a, b| a >= b)
+    fn ge(self, than: Self) -> Self::Mask {
+        self.compare(than, |a, b| a >= b)
     }
 
     #[inline(always)]
-    fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+    fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask {
         std::array::from_fn(|i| a[i] & b[i])
     }
 
@@ -128,14 +148,14 @@ impl Wide for Plain {
     }
 
     #[inline(always)]
-    fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
-        Plain(std::array::from_fn(
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
+        Scalar(std::array::from_fn(
             |i| if mask[i] { a.0[i] } else { b.0[i] },
         ))
     }
 
     #[inline(always)]
-    fn whole(self) -> [i32; LANES] {
+    fn to_i32(self) -> [i32; LANES] {
         const LIMIT: f32 = 2_147_483_648.0;
         self.0.map(|v| {
             if (-LIMIT..LIMIT).contains(&v) {
@@ -147,35 +167,35 @@ impl Wide for Plain {
     }
 
     #[inline(always)]
-    fn byte(of: &[u32; LANES], which: u32) -> Self {
-        Plain(of.map(|v| (v >> (8 * which) & 255) as f32))
+    fn from_byte(of: &[u32; LANES], index: u32) -> Self {
+        Scalar(of.map(|v| (v >> (8 * index) & 255) as f32))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
-/// The types of this module are used in functions only that run after the processor was asked for
-/// their instruction set (see `isa`); that makes every call below sound.
+/// Implementations with intrinsics. Their types are used only in functions that `isa` calls after the processor has
+/// reported the instruction set; that makes every call below sound.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Add, Div, LANES, Lanes, Mul, Number, Sub, Wide};
+    use super::{Add, Div, F32x16, LANES, LaneArray, Mul, Real, Sub};
     use std::arch::x86_64::*;
 
-    /// In one register of AVX-512.
+    /// One register of AVX-512.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx512(__m512);
+    pub(crate) struct Avx512(__m512);
 
-    /// In two registers of AVX2.
+    /// Two registers of AVX2.
     #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx2(__m256, __m256);
+    pub(crate) struct Avx2(__m256, __m256);
 
     macro_rules! arithmetic {
         ($($name:ident $whole:ident $half:ident),*) => {
             impl Avx512 {
                 $(#[inline(always)]
                 fn $name(self, other: Self) -> Self {
-                    // SAFETY: this processor has AVX-512 (see the module).
+                    // SAFETY: the processor has AVX-512 (see the module).
                     unsafe { Avx512($whole(self.0, other.0)) }
                 })*
             }
@@ -183,7 +203,7 @@ mod x86 {
             impl Avx2 {
                 $(#[inline(always)]
                 fn $name(self, other: Self) -> Self {
-                    // SAFETY: this processor has AVX2 (see the module).
+                    // SAFETY: the processor has AVX2 (see the module).
                     unsafe { Avx2($half(self.0, other.0), $half(self.1, other.1)) }
                 })*
             }
@@ -199,25 +219,25 @@ mod x86 {
     operators!(Avx512);
     operators!(Avx2);
 
-    impl Number for Avx512 {
+    impl Real for Avx512 {
         #[inline(always)]
         fn splat(v: f32) -> Self {
-            // SAFETY: this processor has AVX-512 (see the module).
+            // SAFETY: the processor has AVX-512 (see the module).
             unsafe { Avx512(_mm512_set1_ps(v)) }
         }
     }
 
-    impl Wide for Avx512 {
+    impl F32x16 for Avx512 {
         type Mask = __mmask16;
 
         #[inline(always)]
-        fn load(v: &Lanes) -> Self {
+        fn load(v: &LaneArray) -> Self {
             // SAFETY: as above; the array has sixteen numbers, and no alignment is asked for.
             unsafe { Avx512(_mm512_loadu_ps(v.as_ptr())) }
         }
 
         #[inline(always)]
-        fn store(self) -> Lanes {
+        fn store(self) -> LaneArray {
             let mut out = [0.0; LANES];
             // SAFETY: as above.
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
@@ -226,7 +246,7 @@ mod x86 {
 
         #[inline(always)]
         fn sqrt(self) -> Self {
-            // SAFETY: this processor has AVX-512 (see the module).
+            // SAFETY: the processor has AVX-512 (see the module).
             unsafe { Avx512(_mm512_sqrt_ps(self.0)) }
         }
 
@@ -237,19 +257,19 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn greater(self, than: Self) -> Self::Mask {
+        fn gt(self, than: Self) -> Self::Mask {
             // SAFETY: as above.
             unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, than.0) }
         }
 
         #[inline(always)]
-        fn at_least(self, than: Self) -> Self::Mask {
+        fn ge(self, than: Self) -> Self::Mask {
             // SAFETY: as above.
             unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, than.0) }
         }
 
         #[inline(always)]
-        fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask {
             a & b
         }
 
@@ -259,13 +279,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
-            // SAFETY: this processor has AVX-512 (see the module).
+        fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
+            // SAFETY: the processor has AVX-512 (see the module).
             unsafe { Avx512(_mm512_mask_blend_ps(mask, b.0, a.0)) }
         }
 
         #[inline(always)]
-        fn whole(self) -> [i32; LANES] {
+        fn to_i32(self) -> [i32; LANES] {
             let mut out = [0; LANES];
             // SAFETY: as above; the array has room for sixteen numbers.
             unsafe { _mm512_storeu_epi32(out.as_mut_ptr(), _mm512_cvttps_epi32(self.0)) };
@@ -273,11 +293,11 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn byte(of: &[u32; LANES], which: u32) -> Self {
+        fn from_byte(of: &[u32; LANES], index: u32) -> Self {
             // SAFETY: as above; the array has sixteen numbers.
             unsafe {
                 let v = _mm512_loadu_epi32(of.as_ptr().cast());
-                let v = _mm512_srlv_epi32(v, _mm512_set1_epi32(8 * which as i32));
+                let v = _mm512_srlv_epi32(v, _mm512_set1_epi32(8 * index as i32));
                 let v = _mm512_and_epi32(v, _mm512_set1_epi32(255));
                 Avx512(_mm512_cvtepi32_ps(v))
             }
@@ -285,7 +305,7 @@ mod x86 {
     }
 
     impl Avx2 {
-        /// Splits an array into what the two registers hold.
+        /// Pointers to the halves of an array that the two registers hold.
         #[inline(always)]
         fn halves<T>(v: &[T; LANES]) -> [*const T; 2] {
             let (a, b) = v.split_at(LANES / 2);
@@ -299,26 +319,26 @@ mod x86 {
         }
     }
 
-    impl Number for Avx2 {
+    impl Real for Avx2 {
         #[inline(always)]
         fn splat(v: f32) -> Self {
-            // SAFETY: this processor has AVX2 (see the module).
+            // SAFETY: the processor has AVX2 (see the module).
             unsafe { Avx2(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
         }
     }
 
-    impl Wide for Avx2 {
+    impl F32x16 for Avx2 {
         type Mask = (__m256, __m256);
 
         #[inline(always)]
-        fn load(v: &Lanes) -> Self {
+        fn load(v: &LaneArray) -> Self {
             let [a, b] = Self::halves(v);
             // SAFETY: as above; each half has eight numbers, and no alignment is asked for.
             unsafe { Avx2(_mm256_loadu_ps(a), _mm256_loadu_ps(b)) }
         }
 
         #[inline(always)]
-        fn store(self) -> Lanes {
+        fn store(self) -> LaneArray {
             let mut out = [0.0; LANES];
             let [a, b] = Self::halves_mut(&mut out);
             // SAFETY: as above.
@@ -331,7 +351,7 @@ mod x86 {
 
         #[inline(always)]
         fn sqrt(self) -> Self {
-            // SAFETY: this processor has AVX2 (see the module).
+            // SAFETY: the processor has AVX2 (see the module).
             unsafe { Avx2(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
         }
 
@@ -342,7 +362,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn greater(self, than: Self) -> Self::Mask {
+        fn gt(self, than: Self) -> Self::Mask {
             // SAFETY: as above.
             unsafe {
                 (
@@ -353,7 +373,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn at_least(self, than: Self) -> Self::Mask {
+        fn ge(self, than: Self) -> Self::Mask {
             // SAFETY: as above.
             unsafe {
                 (
@@ -364,7 +384,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn both(a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask {
             // SAFETY: as above.
             unsafe { (_mm256_and_ps(a.0, b.0), _mm256_and_ps(a.1, b.1)) }
         }
@@ -376,7 +396,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn pick(mask: Self::Mask, a: Self, b: Self) -> Self {
+        fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
             // SAFETY: as above.
             unsafe {
                 Avx2(
@@ -387,7 +407,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn whole(self) -> [i32; LANES] {
+        fn to_i32(self) -> [i32; LANES] {
             let mut out = [0; LANES];
             let [a, b] = Self::halves_mut(&mut out);
             // SAFETY: as above; each half has room for eight numbers.
@@ -399,12 +419,12 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn byte(of: &[u32; LANES], which: u32) -> Self {
+        fn from_byte(of: &[u32; LANES], index: u32) -> Self {
             let [a, b] = Self::halves(of);
             // SAFETY: as above; each half has eight numbers.
             let half = |from: *const u32| unsafe {
                 let v = _mm256_loadu_si256(from.cast());
-                let v = _mm256_srlv_epi32(v, _mm256_set1_epi32(8 * which as i32));
+                let v = _mm256_srlv_epi32(v, _mm256_set1_epi32(8 * index as i32));
                 _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(255)))
             };
             Avx2(half(a), half(b))
@@ -414,11 +434,13 @@ mod x86 {
 
 #[cfg(test)]
 mod tests {
+    //! Guarantee: every instruction set that the processor has gives the bits of the scalar code.
+
     use super::*;
 
-    /// Numbers of every kind: whole, fractional, tiny, huge, negative zero, infinite, not a number.
-    fn numbers(turn: usize) -> Lanes {
-        const SOME: [f32; 17] = [
+    /// Floats of every kind: whole, fractional, tiny, huge, negative zero, infinite, not a number.
+    fn samples(turn: usize) -> LaneArray {
+        const VALUES: [f32; 17] = [
             0.0,
             -0.0,
             1.0,
@@ -437,18 +459,18 @@ mod tests {
             f32::NAN,
             8_388_607.5,
         ];
-        std::array::from_fn(|i| SOME[(i * (1 + turn / 17) + turn) % 17])
+        std::array::from_fn(|i| VALUES[(i * (1 + turn / 17) + turn) % 17])
     }
 
-    fn bits(v: Lanes) -> [u32; LANES] {
+    fn bits(v: LaneArray) -> [u32; LANES] {
         // All NaN count as one.
         v.map(|v| if v.is_nan() { f32::NAN } else { v }.to_bits())
     }
 
-    fn everything<F: Wide>() -> Vec<[u32; LANES]> {
+    fn all_operations<F: F32x16>() -> Vec<[u32; LANES]> {
         let mut out = Vec::new();
         for turn in 0..17 * 16 {
-            let (a, b) = (numbers(turn), numbers(turn * 5 + 3));
+            let (a, b) = (samples(turn), samples(turn * 5 + 3));
             let (x, y) = (F::load(&a), F::load(&b));
             for v in [
                 x + y,
@@ -461,14 +483,14 @@ mod tests {
             ] {
                 out.push(bits(v.store()));
             }
-            let (more, least) = (x.greater(y), x.at_least(y));
-            for mask in [more, least, F::both(more, least)] {
-                out.push(bits(F::pick(mask, x, y).store()));
+            let (more, least) = (x.gt(y), x.ge(y));
+            for mask in [more, least, F::and(more, least)] {
+                out.push(bits(F::select(mask, x, y).store()));
                 out.push([u32::from(F::any(mask)); LANES]);
             }
-            out.push(x.whole().map(|v| v as u32));
-            for which in 0..4 {
-                out.push(bits(F::byte(&a.map(f32::to_bits), which).store()));
+            out.push(x.to_i32().map(|v| v as u32));
+            for index in 0..4 {
+                out.push(bits(F::from_byte(&a.map(f32::to_bits), index).store()));
             }
         }
         out
@@ -476,17 +498,17 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn every_width_gives_the_bits_of_the_plain_one() {
-        let plain = everything::<Plain>();
+    fn every_instruction_set_gives_the_bits_of_scalar_code() {
+        let scalar = all_operations::<Scalar>();
         if is_x86_feature_detected!("avx2") {
-            assert!(everything::<Avx2>() == plain, "AVX2");
+            assert!(all_operations::<Avx2>() == scalar, "AVX2");
         } else {
-            eprintln!("SKIPPED: no AVX2 here");
+            eprintln!("AVX2 is not tested: this processor lacks it");
         }
         if is_x86_feature_detected!("avx512f") {
-            assert!(everything::<Avx512>() == plain, "AVX-512");
+            assert!(all_operations::<Avx512>() == scalar, "AVX-512");
         } else {
-            eprintln!("SKIPPED: no AVX-512 here");
+            eprintln!("AVX-512 is not tested: this processor lacks it");
         }
     }
 }

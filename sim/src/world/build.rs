@@ -13,8 +13,9 @@ use rapier3d::math::{Matrix, Pose, Rotation, Vector};
 use rapier3d::prelude::*;
 use std::collections::BTreeMap;
 
-/// A moving body weighs at least this much, kg, and turns no easier than a ball of it.
+/// Least mass of a moving body, kg.
 const MIN_MASS: f64 = 1e-4;
+/// Least moment of inertia of a moving body, kg m^2.
 const MIN_INERTIA: f64 = 1e-8;
 
 const STATIC: Group = Group::GROUP_1;
@@ -23,8 +24,8 @@ const MOVING_PART: Group = Group::GROUP_3;
 const ROBOT: Group = Group::GROUP_4;
 const OBJECT: Group = Group::GROUP_5;
 
-/// Which pairs can touch: objects touch everything, the arm touches furniture and objects; parts of
-/// one fixture or of the robot never touch each other, nor do two fixtures.
+/// Collision groups: objects touch everything, the arm touches furniture and objects; parts of one fixture or of the
+/// robot never touch each other, nor do two fixtures.
 fn groups(member: Group) -> InteractionGroups {
     let filter = match member {
         STATIC | MOVING_PART => ROBOT.union(OBJECT),
@@ -67,7 +68,7 @@ pub(super) fn to_array(v: Vector) -> [f64; 3] {
     [f64::from(v.x), f64::from(v.y), f64::from(v.z)]
 }
 
-/// Number that colliders carry to say whose they are.
+/// User data of a collider: its owner as a number.
 pub(super) fn owner_tag(owner: Owner) -> u128 {
     match owner {
         Owner::Arena => 0,
@@ -76,7 +77,7 @@ pub(super) fn owner_tag(owner: Owner) -> u128 {
     }
 }
 
-/// Whose a collider with that number is.
+/// Owner of a collider with that user data.
 pub(super) fn owner_of(tag: u128) -> Owner {
     match tag {
         0 => Owner::Arena,
@@ -138,10 +139,10 @@ impl Placement<'_> {
         self.owner == Owner::Robot
     }
 
-    fn invalid(&self, what: String) -> SimError {
+    fn invalid(&self, reason: String) -> SimError {
         SimError::InvalidModel {
             model: self.model.name.clone(),
-            what,
+            reason,
         }
     }
 }
@@ -353,7 +354,7 @@ fn collider(desc: &CollisionDesc, offset: &Isometry3<f64>) -> Option<ColliderBui
             radius,
             half_height,
         } => {
-            // The engine's cylinders stand along y.
+            // The engine's cylinders have their axis along y.
             pose *= isometry(
                 [0.0; 3],
                 [

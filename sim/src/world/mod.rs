@@ -31,6 +31,40 @@ use rapier3d::prelude::*;
 use sensors::SensorSamples;
 
 /// A scene that can be stepped.
+///
+/// ```
+/// use bitvla_sim::{ArenaDesc, InstanceDesc, ModelDesc, SceneDesc, World, isometry};
+/// use std::sync::Arc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets");
+/// let read = |path: &str| std::fs::read_to_string(format!("{assets}/{path}"));
+/// let arena: ArenaDesc = toml::from_str(&read("arenas/table.toml")?)?;
+/// let robot: ModelDesc = toml::from_str(&read("robots/panda.toml")?)?;
+/// let bowl: ModelDesc = toml::from_str(&read("objects/akita_black_bowl.toml")?)?;
+/// let scene = SceneDesc {
+///     arena: Arc::new(arena),
+///     robot: Arc::new(robot),
+///     instances: vec![InstanceDesc {
+///         name: "bowl".into(),
+///         pose: isometry([-0.1, 0.0, 0.92], bowl.placement.quat_wxyz),
+///         model: Arc::new(bowl),
+///         fixed: false,
+///         joint_positions: Default::default(),
+///     }],
+/// };
+/// let mut world = World::new(&scene)?;
+/// let start = world.observation();
+/// // One second towards +x with the gripper open.
+/// for _ in 0..world.protocol().control_rate_hz as usize {
+///     world.step(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])?;
+/// }
+/// assert!(world.observation().eef_pos[0] > start.eef_pos[0] + 0.05);
+/// // The bowl rests on the table, whose top is 0.9 m above the floor.
+/// assert!((world.instance_pose(0).translation.z - 0.9).abs() < 0.02);
+/// # Ok(())
+/// # }
+/// ```
 pub struct World {
     scene: SceneDesc,
     settings: SimulationSettings,
@@ -53,7 +87,7 @@ impl World {
     /// poses.
     ///
     /// # Errors
-    /// When a model cannot be simulated; the error names the model and what is wrong with it.
+    /// For a model that cannot be simulated; the error names the model and the reason.
     pub fn new(scene: &SceneDesc) -> Result<World, SimError> {
         World::with_settings(scene, &SimulationSettings::default())
     }
@@ -61,7 +95,7 @@ impl World {
     /// Builds a scene with settings of one's own.
     ///
     /// # Errors
-    /// As [`World::new`], and when the settings cannot be used.
+    /// As [`World::new`], and [`SimError::InvalidSettings`].
     pub fn with_settings(
         scene: &SceneDesc,
         settings: &SimulationSettings,
@@ -89,7 +123,7 @@ impl World {
                 .try_into()
                 .map_err(|found: Vec<JointRef>| SimError::InvalidRobot {
                     model: scene.robot.name.clone(),
-                    what: format!("{} joints, expected {DOFS}", found.len()),
+                    reason: format!("{} joints, expected {DOFS}", found.len()),
                 })?;
         let reset = JointVector::from(RESET_QPOS);
         let kin = panda.kinematics(&reset);

@@ -27,7 +27,7 @@ impl World {
     /// Returns to a snapshot of this world or of one built from the same scene.
     ///
     /// # Panics
-    /// When the snapshot has other numbers of bodies or colliders, that is, comes from another scene.
+    /// For a snapshot of another scene: one with other numbers of bodies or colliders.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         let counts = |e: &Engine| (e.bodies.len(), e.colliders.len());
         assert_eq!(

@@ -1,5 +1,5 @@
-//! Shared by the tests of this crate: the robot and arena files, reference data, small scenes.
-#![allow(dead_code)]
+//! Helpers of the tests of this crate: files under `assets/`, reference data, small scenes.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use bitvla_sim::{
     ArenaDesc, BodyDesc, CollisionDesc, InstanceDesc, ModelDesc, PlacementDesc, SceneDesc,
@@ -8,6 +8,7 @@ use bitvla_sim::{
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Root of the repository.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -21,19 +22,13 @@ pub fn model_file(path: &str) -> ModelDesc {
     toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 
-/// A file of the reference data, or none with a loud line where it is absent.
-pub fn reference(name: &str) -> Option<serde_json::Value> {
-    for up in ["..", "../../.."] {
-        let path = root()
-            .join(up)
-            .join("shared/reference/libero/data")
-            .join(name);
-        if let Ok(text) = std::fs::read_to_string(&path) {
-            return Some(serde_json::from_str(&text).unwrap());
-        }
-    }
-    println!("SKIPPED: reference data {name} is not here");
-    None
+/// A file of the reference data beside the checkout; panics where it is absent, for the tests that read it are ignored
+/// unless they are asked for.
+pub fn reference(name: &str) -> serde_json::Value {
+    let path = root().join("../shared/reference/libero/data").join(name);
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|e| panic!("this test needs {}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap()
 }
 
 pub fn numbers(v: &serde_json::Value) -> Vec<f64> {

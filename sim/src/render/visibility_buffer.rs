@@ -1,26 +1,24 @@
-//! Which triangle each sample of the image sees: clipping at the near plane and a guard band, and a
-//! z-buffer with four samples per pixel. Shading happens later, once per pixel and triangle.
+//! Visibility buffer: the nearest triangle of each of four samples per pixel, after clipping at the near plane and a
+//! guard band (Burns and Hunt 2013). Shading happens later, once per pixel and triangle.
 //!
 //! A sample is covered when no edge function is negative; two triangles that share an edge evaluate
 //! it with exactly opposite sign, so no gap can open between them.
 
 use super::isa::multiversion;
-use super::math::{Rigid, V3, dot, sub};
+use super::math::V3;
+use super::projection::{CLIPPED, GUARD_BAND, NEAR, OUTSIDE, ProjectedVertices, plane_distance};
 
 /// Sample positions in a pixel: a rotated grid.
-pub(crate) const SAMPLES: [[f32; 2]; 4] = [
+pub(super) const SAMPLES: [[f32; 2]; 4] = [
     [0.375, 0.125],
     [0.875, 0.375],
     [0.125, 0.625],
     [0.625, 0.875],
 ];
-const NEAR: f32 = 0.01;
-/// Triangles reach at most this many half images beyond the centre before they are cut.
-const GUARD: f32 = 4.0;
-/// No triangle.
-pub(crate) const NONE: u32 = u32::MAX;
+/// Identifier of no triangle.
+pub(super) const NO_TRIANGLE: u32 = u32::MAX;
 
-/// A corner before projection: clip coordinates and where it lies in its triangle.
+/// A corner of a clipped triangle: clip coordinates and barycentric coordinates in the whole triangle.
 #[derive(Clone, Copy)]
 struct Corner {
     x: f32,
@@ -30,14 +28,14 @@ struct Corner {
 }
 
 /// A linear function of the pixel position: value at the origin, per pixel right, per pixel down.
-pub(crate) type Plane = [f32; 3];
+pub(super) type Plane = [f32; 3];
 
-/// What the shader needs of a visible triangle.
-pub(crate) struct Tri {
+/// A triangle that at least one sample sees, with what its shading needs.
+pub(super) struct VisibleTriangle {
     /// Vertex indices.
-    pub v: [u32; 3],
-    /// Index of the drawn part it belongs to.
-    pub part: u32,
+    pub vertices: [u32; 3],
+    /// Index of its drawable.
+    pub drawable: u32,
     /// Inverse depth over the image.
     pub inv_w: Plane,
     /// Barycentric coordinates of the first two corners, divided by depth, over the image.
@@ -48,114 +46,24 @@ pub(crate) struct Tri {
     pub origin: [f32; 2],
 }
 
-/// Vertices of a frame, each seen and projected once.
-#[derive(Default)]
-pub(crate) struct Projected {
-    /// Clip coordinates scaled so that the image spans `-w..w`, with y up.
-    pub clip: [Vec<f32>; 3],
-    /// Pixel position, y down.
-    x: Vec<f32>,
-    y: Vec<f32>,
-    inv_w: Vec<f32>,
-    /// One bit per border beyond which the vertex lies, and [`CUT`].
-    code: Vec<u32>,
-}
-
-/// The vertex lies beyond the near plane or the guard band.
-const CUT: u32 = 32;
-/// The vertex lies on the hidden side of a mirror.
-const HIDDEN: u32 = 64;
-/// Borders beyond which nothing is seen.
-const BORDERS: u32 = (CUT - 1) | HIDDEN;
-
-impl Projected {
-    pub(crate) fn resize(&mut self, n: usize) {
-        let Projected {
-            clip: [a, b, c],
-            x,
-            y,
-            inv_w,
-            code,
-        } = self;
-        for v in [a, b, c, x, y, inv_w] {
-            v.resize(n, 0.0);
-        }
-        code.resize(n, 0);
-    }
-
-    /// Hides the vertices of a range on one side of a plane: of those with `side . (x, y, w, 1) < 0`.
-    pub(crate) fn hide(&mut self, range: std::ops::Range<usize>, side: [f32; 4]) {
-        for i in range {
-            let clip = [self.clip[0][i], self.clip[1][i], self.clip[2][i]];
-            if beside(side, clip) < 0.0 {
-                self.code[i] |= CUT | HIDDEN;
-            }
-        }
-    }
-}
-
-/// Distance from a plane in clip coordinates.
-#[inline(always)]
-fn beside(side: [f32; 4], clip: V3) -> f32 {
-    side[0] * clip[0] + side[1] * clip[1] + side[2] * clip[2] + side[3]
-}
-
 multiversion! {
-    /// Sees the vertices of a range from `eye` and projects them to an image of `2 half` pixels.
-    pub(crate) fn project(
-        out: &mut Projected,
-        world: &[Vec<f32>; 3],
-        range: std::ops::Range<usize>,
-        eye: &Rigid,
-        tan: [f32; 2],
-        half: [f32; 2],
-    ) {
-        let Projected { clip: [cx, cy, cw], x, y, inv_w, code } = out;
-        let n = range.len();
-        let (wx, wy, wz) = (&world[0][range.clone()], &world[1][range.clone()], &world[2][range.clone()]);
-        let (cx, cy, cw) = (&mut cx[range.clone()][..n], &mut cy[range.clone()][..n], &mut cw[range.clone()][..n]);
-        let (x, y) = (&mut x[range.clone()][..n], &mut y[range.clone()][..n]);
-        let (inv_w, code) = (&mut inv_w[range.clone()][..n], &mut code[range][..n]);
-        for i in 0..n {
-            let d = sub([wx[i], wy[i], wz[i]], eye.t);
-            let v = [dot(d, eye.x), dot(d, eye.y), -dot(d, eye.z)];
-            let (px, py, w) = (v[0] / tan[0], v[1] / tan[1], v[2]);
-            let safe = (w >= NEAR) & (px.abs() <= GUARD * w) & (py.abs() <= GUARD * w);
-            code[i] = u32::from(px > w)
-                | u32::from(px < -w) << 1
-                | u32::from(py > w) << 2
-                | u32::from(py < -w) << 3
-                | u32::from(w < NEAR) << 4
-                | u32::from(!safe) << 5;
-            let iw = 1.0 / w;
-            inv_w[i] = iw;
-            x[i] = half[0] + half[0] * (px * iw);
-            y[i] = half[1] - half[1] * (py * iw);
-            cx[i] = px;
-            cy[i] = py;
-            cw[i] = w;
-        }
-    }
-}
-
-multiversion! {
-    /// Draws the triangles of one part into the samples of a mask (see [`mask`]).
-    pub(crate) fn draw(
-        raster: &mut Raster,
-        vertices: &Projected,
+    /// Draws the triangles of one drawable into the samples of a mask (see [`coverage_mask`]).
+    pub(super) fn draw(
+        buffer: &mut VisibilityBuffer,
+        vertices: &ProjectedVertices,
         triangles: &[[u32; 3]],
-        part: u32,
+        drawable: u32,
         mask: u32,
     ) {
         for t in triangles {
-            raster.triangle(vertices, *t, part, mask);
+            buffer.add_triangle(vertices, *t, drawable, mask);
         }
     }
 }
 
-/// The whole number next to `x`, which is cut to a range that every image lies in.
+/// `x`, clamped to a range that every image lies in, and the whole number next to it.
 #[inline(always)]
-fn nearest(x: f32) -> (f32, f32) {
+fn rounded(x: f32) -> (f32, f32) {
     // Beyond this constant floats are whole numbers, so the sum rounds.
     const SHIFT: f32 = 12_582_912.0;
     let x = if x < 8192.0 { x } else { 8192.0 };
@@ -163,32 +71,33 @@ fn nearest(x: f32) -> (f32, f32) {
     (x, x + SHIFT - SHIFT)
 }
 
-/// Smallest whole number not below `x`, cut like [`nearest`].
+/// Smallest whole number not below `x`, clamped like [`rounded`].
 #[inline(always)]
-fn up(x: f32) -> f32 {
-    let (x, i) = nearest(x);
+fn ceil(x: f32) -> f32 {
+    let (x, i) = rounded(x);
     i + if i < x { 1.0 } else { 0.0 }
 }
 
-/// Largest whole number not above `x`, cut like [`nearest`].
+/// Largest whole number not above `x`, clamped like [`rounded`].
 #[inline(always)]
-fn down(x: f32) -> f32 {
-    let (x, i) = nearest(x);
+fn floor(x: f32) -> f32 {
+    let (x, i) = rounded(x);
     i - if i > x { 1.0 } else { 0.0 }
 }
 
-/// Visibility of an image.
+/// Nearest triangle and depth of every sample of an image.
 #[derive(Default)]
-pub(crate) struct Raster {
+pub(super) struct VisibilityBuffer {
     pub width: usize,
     pub height: usize,
-    /// Inverse depth per sample; planes of one sample position after another, and room for a chunk.
-    depth: Vec<f32>,
-    /// Triangle per sample, in the same layout.
-    seen: Vec<u32>,
-    pub tris: Vec<Tri>,
+    /// Inverse depth per sample, 1/m: the planes of the sample positions one after another, and room for a chunk.
+    inv_depth: Vec<f32>,
+    /// Index of the triangle per sample, in the same layout.
+    nearest: Vec<u32>,
+    /// Visible triangles; those of a drawable lie together.
+    pub triangles: Vec<VisibleTriangle>,
     /// Plane in clip coordinates on whose negative side nothing is drawn.
-    pub mirror: Option<[f32; 4]>,
+    pub mirror_side: Option<[f32; 4]>,
 }
 
 /// Rows whose samples are tested together.
@@ -214,9 +123,8 @@ const fn column(which: usize) -> [f32; TESTS] {
     out
 }
 
-/// Samples that a surface of some opacity covers, one bit for each test: as many of the four of a pixel
-/// as come nearest to it.
-pub(crate) fn mask(alpha: f32) -> u32 {
+/// Samples that a surface of opacity `alpha` covers, one bit for each test: alpha to coverage, rounded to quarters.
+pub(super) fn coverage_mask(alpha: f32) -> u32 {
     let covered = (alpha.clamp(0.0, 1.0) * SAMPLES.len() as f32 + 0.5) as usize;
     (0..TESTS)
         .filter(|i| i % SAMPLES.len() < covered)
@@ -226,37 +134,38 @@ pub(crate) fn mask(alpha: f32) -> u32 {
 /// Samples of a row that are drawn together.
 const CHUNK: usize = 16;
 
-impl Raster {
-    pub(crate) fn begin(&mut self, width: usize, height: usize) {
+impl VisibilityBuffer {
+    /// Starts an empty image.
+    pub(super) fn begin(&mut self, width: usize, height: usize) {
         (self.width, self.height) = (width, height);
         let n = width * height * SAMPLES.len() + CHUNK;
-        self.depth.clear();
-        self.depth.resize(n, 0.0);
-        self.seen.clear();
-        self.seen.resize(n, NONE);
-        self.tris.clear();
+        self.inv_depth.clear();
+        self.inv_depth.resize(n, 0.0);
+        self.nearest.clear();
+        self.nearest.resize(n, NO_TRIANGLE);
+        self.triangles.clear();
     }
 
     #[inline(always)]
-    fn triangle(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
+    fn add_triangle(&mut self, p: &ProjectedVertices, v: [u32; 3], drawable: u32, mask: u32) {
         let at = v.map(|i| i as usize);
         let code = at.map(|i| p.code[i]);
         // Outside one border with all corners?
-        if code[0] & code[1] & code[2] & BORDERS != 0 {
+        if code[0] & code[1] & code[2] & OUTSIDE != 0 {
             return;
         }
-        if (code[0] | code[1] | code[2]) & CUT == 0 {
+        if (code[0] | code[1] | code[2]) & CLIPPED == 0 {
             let bary = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
             let (x, y) = (at.map(|i| p.x[i]), at.map(|i| p.y[i]));
-            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, part, mask);
+            self.fill(x, y, at.map(|i| p.inv_w[i]), &bary, v, drawable, mask);
         } else {
-            self.cut(p, v, part, mask);
+            self.add_clipped(p, v, drawable, mask);
         }
     }
 
-    /// Draws a triangle that reaches behind the camera or far out of the image.
+    /// Draws a triangle that reaches behind the camera or far out of the image, clipped (Sutherland and Hodgman).
     #[inline(always)]
-    fn cut(&mut self, p: &Projected, v: [u32; 3], part: u32, mask: u32) {
+    fn add_clipped(&mut self, p: &ProjectedVertices, v: [u32; 3], drawable: u32, mask: u32) {
         let corner = |k: usize| {
             let mut bary = [0.0; 3];
             bary[k] = 1.0;
@@ -264,17 +173,22 @@ impl Raster {
             Corner { x, y, w, bary }
         };
         let mut poly: Vec<Corner> = vec![corner(0), corner(1), corner(2)];
-        let mirror = self.mirror;
-        let hidden = |c: &Corner| mirror.map_or(0.0, |side| beside(side, [c.x, c.y, c.w]));
+        let mirror_side = self.mirror_side;
+        // Used only with a mirror.
+        let behind_mirror =
+            |c: &Corner| mirror_side.map_or(0.0, |side| plane_distance(side, [c.x, c.y, c.w]));
         let planes: [&dyn Fn(&Corner) -> f32; 6] = [
             &|c| c.w - NEAR,
-            &|c| GUARD * c.w - c.x,
-            &|c| GUARD * c.w + c.x,
-            &|c| GUARD * c.w - c.y,
-            &|c| GUARD * c.w + c.y,
-            &hidden,
+            &|c| GUARD_BAND * c.w - c.x,
+            &|c| GUARD_BAND * c.w + c.x,
+            &|c| GUARD_BAND * c.w - c.y,
+            &|c| GUARD_BAND * c.w + c.y,
+            &behind_mirror,
         ];
-        for side in planes.iter().take(if mirror.is_some() { 6 } else { 5 }) {
+        for side in planes
+            .iter()
+            .take(if mirror_side.is_some() { 6 } else { 5 })
+        {
             let mut next = Vec::with_capacity(poly.len() + 1);
             for i in 0..poly.len() {
                 let (a, b) = (poly[i], poly[(i + 1) % poly.len()]);
@@ -283,7 +197,7 @@ impl Raster {
                     next.push(a);
                 }
                 if (da >= 0.0) != (db >= 0.0) {
-                    // Always cut from the inner end, so that a shared edge is cut at one point.
+                    // Always from the inner end, so that a shared edge is clipped at one point.
                     let (s, e, ds, de) = if da >= 0.0 {
                         (a, b, da, db)
                     } else {
@@ -310,10 +224,12 @@ impl Raster {
             let iw = c.map(|c| 1.0 / c.w);
             let x = [0, 1, 2].map(|k| hw + hw * (c[k].x * iw[k]));
             let y = [0, 1, 2].map(|k| hh - hh * (c[k].y * iw[k]));
-            self.fill(x, y, iw, &c.map(|c| c.bary), v, part, mask);
+            self.fill(x, y, iw, &c.map(|c| c.bary), v, drawable, mask);
         }
     }
 
+    /// Rasterises a projected triangle: corners in pixels, inverse depths, barycentric coordinates of the corners
+    /// in the whole triangle `v`. Back faces are left out.
     #[allow(clippy::too_many_arguments)]
     #[inline(always)]
     fn fill(
@@ -323,7 +239,7 @@ impl Raster {
         iw: [f32; 3],
         bary: &[V3; 3],
         v: [u32; 3],
-        part: u32,
+        drawable: u32,
         mask: u32,
     ) {
         // Twice the area; y points down, so that a front face is negative.
@@ -353,7 +269,7 @@ impl Raster {
             ]
         };
         let inv_w = plane(iw);
-        let id = self.tris.len() as u32;
+        let id = self.triangles.len() as u32;
         let mut drawn = 0u32;
         let size = self.width * self.height;
         let last = self.width as i32 - 1;
@@ -374,12 +290,12 @@ impl Raster {
                 }
                 if e.0 > 0.0 {
                     for i in 0..TESTS {
-                        let first = up(-k[i] * inv - TEST_X[i]);
+                        let first = ceil(-k[i] * inv - TEST_X[i]);
                         lo[i] = if first > lo[i] { first } else { lo[i] };
                     }
                 } else if e.0 < 0.0 {
                     for i in 0..TESTS {
-                        let end = down(-k[i] * inv - TEST_X[i]);
+                        let end = floor(-k[i] * inv - TEST_X[i]);
                         hi[i] = if end < hi[i] { end } else { hi[i] };
                     }
                 } else {
@@ -403,14 +319,15 @@ impl Raster {
                 let z_row = inv_w[0] + inv_w[2] * (yy[i] - y[0]) + inv_w[1] * (sx - x[0]);
                 let mut at = a;
                 while at <= b {
-                    let depth = self.depth[base + at..].first_chunk_mut::<CHUNK>();
-                    let seen = self.seen[base + at..].first_chunk_mut::<CHUNK>();
-                    let (Some(depth), Some(seen)) = (depth, seen) else {
+                    let depth = self.inv_depth[base + at..].first_chunk_mut::<CHUNK>();
+                    let ids = self.nearest[base + at..].first_chunk_mut::<CHUNK>();
+                    // `begin` leaves room for a chunk behind the last sample, so that both are there.
+                    let (Some(depth), Some(ids)) = (depth, ids) else {
                         break;
                     };
                     let left = (b - at) as i32;
                     let first = at as i32;
-                    let (mut z_near, mut id_near) = (*depth, *seen);
+                    let (mut z_near, mut id_near) = (*depth, *ids);
                     for j in 0..CHUNK {
                         let z = z_row + inv_w[1] * (first + j as i32) as f32;
                         let nearer = (z > z_near[j]) & (j as i32 <= left);
@@ -418,7 +335,7 @@ impl Raster {
                         id_near[j] = if nearer { id } else { id_near[j] };
                         drawn |= u32::from(nearer);
                     }
-                    (*depth, *seen) = (z_near, id_near);
+                    (*depth, *ids) = (z_near, id_near);
                     at += CHUNK;
                 }
             }
@@ -426,9 +343,9 @@ impl Raster {
         }
         if drawn != 0 {
             let over = |k: usize| plane([0, 1, 2].map(|i| bary[i][k] * iw[i]));
-            self.tris.push(Tri {
-                v,
-                part,
+            self.triangles.push(VisibleTriangle {
+                vertices: v,
+                drawable,
                 inv_w,
                 b0: over(0),
                 b1: over(1),
@@ -437,23 +354,23 @@ impl Raster {
         }
     }
 
-    /// Forgets what all pixels but the given ones see.
-    pub(crate) fn keep_only(&mut self, pixels: impl Iterator<Item = usize>) {
+    /// Clears all pixels but the given ones.
+    pub(super) fn keep_only(&mut self, pixels: impl Iterator<Item = usize>) {
         let size = self.width * self.height;
         let kept: Vec<(usize, [u32; 4])> = pixels.map(|p| (p, self.pixel(p))).collect();
-        self.seen.fill(NONE);
+        self.nearest.fill(NO_TRIANGLE);
         for (pixel, ids) in kept {
             for (s, id) in ids.into_iter().enumerate() {
-                self.seen[s * size + pixel] = id;
+                self.nearest[s * size + pixel] = id;
             }
         }
     }
 
     /// The triangles of the four samples of a pixel.
     #[inline(always)]
-    pub(crate) fn pixel(&self, index: usize) -> [u32; 4] {
+    pub(super) fn pixel(&self, index: usize) -> [u32; 4] {
         let size = self.width * self.height;
-        let at = |s: usize| self.seen[s * size + index];
+        let at = |s: usize| self.nearest[s * size + index];
         [at(0), at(1), at(2), at(3)]
     }
 }
