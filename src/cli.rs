@@ -7,7 +7,9 @@ mod progress;
 mod subcommands;
 mod window;
 
-use crate::{AssetArgs, EvalError, Model, PolicyKind, Section};
+use crate::{AssetArgs, EvalError, Model, PolicyKind};
+use bitvla_parity::Quantity;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -131,8 +133,8 @@ struct ParityArgs {
     #[arg(long, default_value = "runs/parity", value_name = "DIR")]
     out: PathBuf,
     /// Quantities to compare [default: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "QUANTITY,...")]
-    only: Option<Vec<Section>>,
+    #[arg(long, value_parser = quantities(), value_delimiter = ',', value_name = "QUANTITY,...")]
+    only: Option<Vec<Quantity>>,
     /// Suites to look at, for example libero_spatial [default: all four]
     #[arg(long, value_delimiter = ',', value_name = "SUITE,...")]
     suites: Option<Vec<String>>,
@@ -197,6 +199,12 @@ enum Subcommands {
         #[arg(long, default_value = ".", value_name = "DIR")]
         out: PathBuf,
     },
+}
+
+/// Returns the parser of the names of quantities.
+fn quantities() -> impl TypedValueParser<Value = Quantity> {
+    let names = Quantity::ALL.map(|q| PossibleValue::new(q.name()).help(q.description()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Quantity>())
 }
 
 fn positive(text: &str) -> Result<usize, String> {

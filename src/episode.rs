@@ -4,10 +4,8 @@
 use crate::{ActError, ActionChunkExecutor, Agent, EvalError};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
+use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task};
-
-/// What the robot is told while things settle: stay, gripper open.
-pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 /// Where episodes take place.
 #[derive(Clone, Copy)]

@@ -1,9 +1,10 @@
 //! The one error of this crate.
 
+use bitvla_parity::ParityError;
 use bitvla_policies::PolicyError;
 use bitvla_reports::ReportError;
 use bitvla_sim::SimError;
-use bitvla_tasks::TaskError;
+use bitvla_tasks::{TaskError, WorkerPanic};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a command line and a run folder.
@@ -67,6 +68,9 @@ pub enum EvalError {
     /// From a policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// From the comparison with MuJoCo.
+    #[error(transparent)]
+    Parity(#[from] ParityError),
     /// From the reports.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -87,8 +91,15 @@ impl EvalError {
             EvalError::Action { .. }
             | EvalError::Worker(_)
             | EvalError::Sim(_)
+            | EvalError::Parity(ParityError::Worker(_) | ParityError::Sim(_))
             | EvalError::Policy(PolicyError::Query { .. }) => 1,
             _ => 2,
         }
+    }
+}
+
+impl From<WorkerPanic> for EvalError {
+    fn from(panic: WorkerPanic) -> EvalError {
+        EvalError::Worker(panic.0)
     }
 }

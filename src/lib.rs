@@ -13,8 +13,6 @@ mod error;
 mod executor;
 mod journal;
 mod observation;
-mod parallel;
-mod parity;
 mod protocol;
 mod provenance;
 mod replay_check;
@@ -22,20 +20,16 @@ mod run_folder;
 mod runner;
 mod video;
 
-pub use bitvla_tasks::WORLD_VERSION;
+pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
 pub use agent::{Agent, PolicyKind, PolicyLoader, PolicySpec, memory_of};
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
 pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table};
-pub use episode::{EpisodeOutcome, EvalContext, SETTLE_ACTION, run_episode};
+pub use episode::{EpisodeOutcome, EvalContext, run_episode};
 pub use error::EvalError;
 pub use executor::{ActError, ActionChunkExecutor, Decision, PolicyQuery};
 pub use journal::{Journal, JournalEntry};
 pub use observation::{CameraImages, CameraRig, axis_angle, proprio};
-pub use parallel::in_parallel;
-pub use parity::{
-    ParityPlan, ParityProgress, ParityReport, SUITES as PARITY_SUITES, Section, parity,
-};
 pub use protocol::{CHUNK_LENGTH, LiberoFiles, check_world, protocol};
 pub use provenance::{
     machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,

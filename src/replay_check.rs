@@ -1,9 +1,9 @@
 //! Does the recorded past happen again? Runs the actions of a run folder without any policy and compares
 //! the final states bit for bit.
 
-use crate::parallel::in_parallel;
 use crate::{EvalContext, EvalError};
 use bitvla_reports::EpisodeActions;
+use bitvla_tasks::in_parallel;
 
 /// One replayed episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn replay(
     progress: &mut dyn FnMut(&ReplayResult),
 ) -> Result<Vec<ReplayResult>, EvalError> {
     let mut results = Vec::with_capacity(episodes.len());
-    let one = |(): &mut (), episode: &EpisodeActions| {
+    let one = |(): &mut (), episode: &EpisodeActions| -> Result<ReplayResult, EvalError> {
         let mut world = context.settled_world(episode.task, episode.init)?;
         for action in &episode.actions {
             world.step(action)?;

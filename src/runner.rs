@@ -1,7 +1,6 @@
 //! Runs the episodes of a plan over worker threads, keeps each in the journal the moment it ends and
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
-use crate::parallel::{in_parallel, panic_message};
 use crate::{
     Agent, EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, PolicyKind, PolicyLoader,
     PolicySpec, run_episode,
@@ -12,6 +11,7 @@ use bitvla_reports::{
     latency_table, memory_table, read_manifest, success_table, summarise, summarise_latency,
     write_actions, write_episodes, write_latency, write_manifest, write_plots, write_text,
 };
+use bitvla_tasks::{in_parallel, panic_message};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -102,7 +102,7 @@ fn over<T: Sync, R: Send>(
         |assets, (i, item)| Ok((*i, work(assets, item)?)),
         |result| {
             results.push(result);
-            Ok(())
+            Ok::<_, EvalError>(())
         },
     )
     .expect("the episodes can be acted");

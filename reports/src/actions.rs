@@ -1,12 +1,12 @@
-//! `actions.bin`: the actions of every episode, so that it can be replayed bit for bit.
+//! `actions.bin`: the executed actions of every episode, for a replay that is exact to the bit.
 //!
 //! Little-endian throughout. The file is the eight bytes `BVACT\0\0\x01` followed by episodes:
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 4 | task index, u32 |
 //! | 4 | initial state index, u32 |
-//! | 8 | fingerprint of the final state, u64 |
+//! | 8 | hash of the final state, u64 |
 //! | 4 | number of actions n after settling, u32 |
 //! | 4 | bytes per number w, u32: 4 (f32) where that loses nothing, else 8 (f64) |
 //! | 7 n w | actions: dx dy dz drx dry drz gripper, one step after the other |
@@ -19,21 +19,21 @@ use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";
 
-/// What the robot was told in one episode, and where that led.
+/// Executed actions of one episode and the hash of its final state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpisodeActions {
     /// Index of the task in its suite.
     pub task: usize,
     /// Index of the stored initial state.
     pub init: usize,
-    /// Fingerprint of the state after the last action.
+    /// Hash of the state after the last action.
     pub state_hash: u64,
     /// Executed actions after settling.
     pub actions: Vec<[f64; 7]>,
 }
 
 impl EpisodeActions {
-    /// The bytes of one episode as the module describes them.
+    /// Returns the bytes of one episode as the module describes them.
     pub fn to_bytes(&self) -> Vec<u8> {
         let exact = |v: &f64| f64::from(*v as f32).to_bits() == v.to_bits();
         let narrow = self.actions.iter().flatten().all(exact);
@@ -53,8 +53,7 @@ impl EpisodeActions {
         out
     }
 
-    /// Reads one episode from the front of `bytes` and moves past it; `None` if they are cut short or
-    /// not an episode.
+    /// Reads one episode from the front of `bytes` and advances past it; `None` if they are truncated or not an episode.
     pub fn from_bytes(bytes: &mut &[u8]) -> Option<EpisodeActions> {
         let task = u32::from_le_bytes(take(bytes)?) as usize;
         let init = u32::from_le_bytes(take(bytes)?) as usize;
@@ -90,7 +89,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 /// Writes `actions.bin` in the order given.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), ReportError> {
     let mut out = MAGIC.to_vec();
     for episode in episodes {
@@ -102,7 +101,7 @@ pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), Rep
 /// Reads `actions.bin`.
 ///
 /// # Errors
-/// When the file cannot be read, is of another format or ends in the middle of an episode.
+/// If the file cannot be read, is of another format or ends in the middle of an episode.
 pub fn read_actions(path: &Path) -> Result<Vec<EpisodeActions>, ReportError> {
     let file = std::fs::read(path).map_err(ReportError::io(path))?;
     let mut rest = file.strip_prefix(&MAGIC[..]).ok_or_else(|| {
@@ -122,7 +121,7 @@ pub fn read_actions(path: &Path) -> Result<Vec<EpisodeActions>, ReportError> {
     Ok(episodes)
 }
 
-/// Bytes as lower-case hexadecimal digits.
+/// Returns bytes as lower-case hexadecimal digits.
 pub fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut out, b| {
@@ -132,7 +131,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The inverse of [`to_hex`]; `None` for anything else.
+/// Decodes the output of [`to_hex`]; `None` for anything else.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();

@@ -1,24 +1,24 @@
-//! The one error of this crate.
+//! Error type of this crate.
 
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between a record and a file.
+/// Failure to read, write or draw a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The operating system refused.
+    /// An operating system error.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
+        /// File that it is about.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file with unexpected content.
     #[error("{path}: {what}")]
     Format {
-        /// The file.
+        /// File that it is about.
         path: PathBuf,
-        /// What was found and what was expected.
+        /// Content that was found and content that was expected.
         what: String,
     },
     /// A plot could not be drawn.
@@ -26,22 +26,22 @@ pub enum ReportError {
     Plot {
         /// Name of the plot.
         plot: String,
-        /// What went wrong.
+        /// Error of the drawing backend.
         what: String,
     },
 }
 
 impl ReportError {
-    /// Wraps an operating system error with the file it is about.
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ReportError + '_ {
+    /// Returns a function that adds the file to an operating system error, for `map_err`.
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ReportError + '_ {
         move |source| ReportError::Io {
             path: path.to_owned(),
             source,
         }
     }
 
-    /// A file whose content is not what it should be.
-    pub(crate) fn format(path: &Path, what: impl std::fmt::Display) -> ReportError {
+    /// Builds the error of a file with unexpected content.
+    pub fn format(path: &Path, what: impl std::fmt::Display) -> ReportError {
         ReportError::Format {
             path: path.to_owned(),
             what: what.to_string(),

@@ -1,17 +1,20 @@
-//! Reading and writing the text files of a run folder. A file appears under its name only when it is
-//! complete: it is written beside it and renamed.
+//! Text files of a run folder, read and written. A file appears under its name only when it is complete: it is written
+//! beside it and renamed.
 
 use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes bytes so that a reader sees either the old file or the whole new one.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
     fs::write(&partial, bytes).map_err(ReportError::io(&partial))?;
     fs::rename(&partial, path).map_err(ReportError::io(path))
 }
@@ -19,31 +22,35 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportEr
 /// Writes a text file.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), ReportError> {
     write_atomically(path, text.as_bytes())
+}
+
+/// Writes a CSV file whose records, header included, `fill` writes.
+pub(crate) fn write_csv_records(
+    path: &Path,
+    fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> Result<(), ReportError> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    fill(&mut writer).map_err(|e| ReportError::format(path, e))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|e| ReportError::format(path, e.error()))?;
+    write_atomically(path, &bytes)
 }
 
 fn write_csv<T: Serialize>(
     path: &Path,
     header: &[&str],
-    rows: impl Iterator<Item = T>,
+    mut rows: impl Iterator<Item = T>,
 ) -> Result<(), ReportError> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
-    writer
-        .write_record(header)
-        .map_err(|e| ReportError::format(path, e))?;
-    for row in rows {
-        writer
-            .serialize(row)
-            .map_err(|e| ReportError::format(path, e))?;
-    }
-    let bytes = writer
-        .into_inner()
-        .map_err(|e| ReportError::format(path, e.error()))?;
-    write_atomically(path, &bytes)
+    write_csv_records(path, |writer| {
+        writer.write_record(header)?;
+        rows.try_for_each(|row| writer.serialize(row))
+    })
 }
 
 fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
@@ -83,7 +90,7 @@ const LATENCY_COLUMNS: [&str; 8] = [
 /// Writes `episodes.csv` in the order given.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_episodes(path: &Path, episodes: &[EpisodeRecord]) -> Result<(), ReportError> {
     write_csv(path, &EPISODE_COLUMNS, episodes.iter())
 }
@@ -91,7 +98,7 @@ pub fn write_episodes(path: &Path, episodes: &[EpisodeRecord]) -> Result<(), Rep
 /// Reads `episodes.csv`.
 ///
 /// # Errors
-/// When the file cannot be read or a row is not an episode.
+/// If the file cannot be read or a row is not an episode.
 pub fn read_episodes(path: &Path) -> Result<Vec<EpisodeRecord>, ReportError> {
     read_csv(path)
 }
@@ -99,7 +106,7 @@ pub fn read_episodes(path: &Path) -> Result<Vec<EpisodeRecord>, ReportError> {
 /// Writes `latency.csv`, milliseconds with three decimals.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_latency(path: &Path, queries: &[QueryRecord]) -> Result<(), ReportError> {
     let round = |ms: f64| (ms * 1e3).round() / 1e3;
     let rows = queries.iter().map(|q| QueryRecord {
@@ -116,27 +123,42 @@ pub fn write_latency(path: &Path, queries: &[QueryRecord]) -> Result<(), ReportE
 /// Reads `latency.csv`.
 ///
 /// # Errors
-/// When the file cannot be read or a row is not a query.
+/// If the file cannot be read or a row is not a query.
 pub fn read_latency(path: &Path) -> Result<Vec<QueryRecord>, ReportError> {
     read_csv(path)
+}
+
+/// Writes a value as indented JSON with a newline at the end.
+///
+/// # Errors
+/// If the value has no JSON form or the file cannot be written.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), ReportError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|e| ReportError::format(path, e))?;
+    text.push('\n');
+    write_text(path, &text)
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// If the file cannot be read or does not hold a `T`.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReportError> {
+    let text = fs::read_to_string(path).map_err(ReportError::io(path))?;
+    serde_json::from_str(&text).map_err(|e| ReportError::format(path, e))
 }
 
 /// Writes `run.json`.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write_manifest(path: &Path, manifest: &RunManifest) -> Result<(), ReportError> {
-    let mut text =
-        serde_json::to_string_pretty(manifest).map_err(|e| ReportError::format(path, e))?;
-    text.push('\n');
-    write_text(path, &text)
+    write_json(path, manifest)
 }
 
 /// Reads `run.json`.
 ///
 /// # Errors
-/// When the file cannot be read or is not a protocol card.
+/// If the file cannot be read or is not a protocol card.
 pub fn read_manifest(path: &Path) -> Result<RunManifest, ReportError> {
-    let text = fs::read_to_string(path).map_err(ReportError::io(path))?;
-    serde_json::from_str(&text).map_err(|e| ReportError::format(path, e))
+    read_json(path)
 }

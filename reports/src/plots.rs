@@ -1,4 +1,4 @@
-//! Plots as SVG and PNG: success per task, latency of a query, memory of the weights.
+//! Plots as SVG and PNG: success per task, latency of a query, memory of the weights, loss curves, charts.
 //!
 //! Each plot is drawn once per format by the same code on a [`canvas::Canvas`].
 
@@ -9,15 +9,15 @@ mod latency;
 mod memory;
 mod success;
 
-pub use chart::{Chart, Line};
-pub use curves::{CurvePoint, CurveStage};
+pub use chart::{Chart, ChartLine};
+pub use curves::{LossCurve, LossPoint};
 
 use crate::{EpisodeRecord, MemoryReport, QueryRecord, ReportError, summarise};
 use std::path::{Path, PathBuf};
 
 /// A plot that was written: its name and its two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plot {
+pub struct PlotFiles {
     /// Name of its files, for example `success`.
     pub name: &'static str,
     /// Vector version.
@@ -29,31 +29,40 @@ pub struct Plot {
 /// Draws every plot there are numbers for into `dir`; `title` names suite and policy.
 ///
 /// # Errors
-/// When a plot cannot be drawn or a file not be written.
+/// If a plot cannot be drawn or a file not be written.
 pub fn write_plots(
     dir: &Path,
     title: &str,
     episodes: &[EpisodeRecord],
     queries: &[QueryRecord],
     memory: &MemoryReport,
-) -> Result<Vec<Plot>, ReportError> {
+) -> Result<Vec<PlotFiles>, ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
     let mut plots = Vec::new();
     let (tasks, all) = summarise(episodes);
     if !tasks.is_empty() {
-        plots.push(canvas::both(dir, "success", success::size(&tasks), |c| {
-            success::draw(c, title, &tasks, &all)
-        })?);
+        plots.push(canvas::write_svg_and_png(
+            dir,
+            "success",
+            success::size(&tasks),
+            |c| success::draw(c, title, &tasks, &all),
+        )?);
     }
     if !queries.is_empty() {
-        plots.push(canvas::both(dir, "latency", latency::SIZE, |c| {
-            latency::draw(c, title, queries)
-        })?);
+        plots.push(canvas::write_svg_and_png(
+            dir,
+            "latency",
+            latency::SIZE,
+            |c| latency::draw(c, title, queries),
+        )?);
     }
     if !memory.weights.is_empty() {
-        plots.push(canvas::both(dir, "memory", memory::size(memory), |c| {
-            memory::draw(c, title, memory)
-        })?);
+        plots.push(canvas::write_svg_and_png(
+            dir,
+            "memory",
+            memory::size(memory),
+            |c| memory::draw(c, title, memory),
+        )?);
     }
     Ok(plots)
 }
@@ -61,14 +70,14 @@ pub fn write_plots(
 /// Draws the losses of the stages of a training run into `dir`.
 ///
 /// # Errors
-/// When the plot cannot be drawn or a file not be written.
+/// If the plot cannot be drawn or a file not be written.
 pub fn write_training_curves(
     dir: &Path,
     title: &str,
-    stages: &[CurveStage],
-) -> Result<Plot, ReportError> {
+    stages: &[LossCurve],
+) -> Result<PlotFiles, ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
-    canvas::both(dir, "losses", curves::SIZE, |c| {
+    canvas::write_svg_and_png(dir, "losses", curves::SIZE, |c| {
         curves::draw(c, title, stages)
     })
 }
@@ -76,15 +85,15 @@ pub fn write_training_curves(
 /// Draws one chart into `dir`.
 ///
 /// # Errors
-/// When it cannot be drawn or a file not be written.
+/// If it cannot be drawn or a file not be written.
 pub fn write_chart(
     dir: &Path,
     name: &'static str,
     (title, subtitle): (&str, &str),
     chart: &Chart,
-) -> Result<Plot, ReportError> {
+) -> Result<PlotFiles, ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
-    canvas::both(dir, name, chart::size(chart), |c| {
+    canvas::write_svg_and_png(dir, name, chart::size(chart), |c| {
         chart::draw(c, title, subtitle, chart)
     })
 }

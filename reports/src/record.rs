@@ -1,8 +1,8 @@
-//! One row per episode and one row per policy query.
+//! Records of a run: one row per episode and one row per policy query.
 
 use serde::{Deserialize, Serialize};
 
-/// What came of one episode. Every field depends only on suite, task, initial state, seed and weights,
+/// Result of one episode. Every field depends only on suite, task, initial state, seed and weights,
 /// never on the clock, the order of episodes or the number of workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpisodeRecord {
@@ -10,7 +10,7 @@ pub struct EpisodeRecord {
     pub suite: String,
     /// Index of the task in its suite.
     pub task: usize,
-    /// The instruction given to the policy.
+    /// Instruction given to the policy.
     pub instruction: String,
     /// Index of the stored initial state.
     pub init: usize,
@@ -18,35 +18,35 @@ pub struct EpisodeRecord {
     pub seed: u64,
     /// Name of the policy.
     pub policy: String,
-    /// How its weights are multiplied: `native-packed` (the packed codes, in integers), `dequantised` (packed in
+    /// Arithmetic of its matrix products: `native-packed` (the packed codes, in integers), `dequantised` (packed in
     /// memory, widened for every product), `simulated`, `dense`, or `none`.
     #[serde(default)]
     pub arithmetic: String,
-    /// Whether the goal held at some step within the horizon.
+    /// True if the goal held at some step within the horizon.
     pub success: bool,
     /// Control steps after settling: up to and including the first one at which the goal held.
     pub steps: usize,
     /// Number of policy queries.
     pub queries: usize,
-    /// Fingerprint of the final physical state, hexadecimal.
+    /// Hash of the final physical state, hexadecimal.
     pub state_hash: String,
-    /// Empty, or why the harness could not finish the episode (then `success` is false).
+    /// Harness error that ended the episode (then `success` is false); empty for a completed one.
     pub error: String,
 }
 
 impl EpisodeRecord {
-    /// Position in the order of all tables: task, then initial state.
+    /// Returns the sort key of all tables: task, then initial state.
     pub fn key(&self) -> (usize, usize) {
         (self.task, self.init)
     }
 
-    /// Whether the episode ran to its end.
+    /// Returns true if the episode ran to its end.
     pub fn completed(&self) -> bool {
         self.error.is_empty()
     }
 }
 
-/// Where the time of one policy query went, milliseconds of wall clock.
+/// Wall-clock time of one policy query by phase, ms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QueryRecord {
     /// Index of the task in its suite.
@@ -68,7 +68,7 @@ pub struct QueryRecord {
 }
 
 impl QueryRecord {
-    /// The policy's latency: everything but rendering, ms.
+    /// Returns the policy's latency: all phases but rendering, ms.
     pub fn total_ms(&self) -> f64 {
         self.preprocessing_ms + self.vision_ms + self.language_ms + self.head_ms
     }

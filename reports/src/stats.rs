@@ -1,4 +1,4 @@
-//! Wilson's interval for a success rate, medians and quantiles.
+//! Wilson's interval for a success rate, medians, quantiles and maxima.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,10 @@ pub struct Interval {
 /// 97.5 % quantile of the standard normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// Wilson's 95 % score interval for `successes` of `trials`.
+/// Returns Wilson's 95 % score interval for `successes` of `trials` (Wilson, JASA 22, 1927).
 ///
-/// `(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, clamped to `[0, 1]`; the whole of it where
-/// nothing was tried. It covers the sampling of initial states only, not a change of machine or weights.
+/// `(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, clamped to `[0, 1]`; all of `[0, 1]` for
+/// no trials. It covers the sampling of initial states only, not a change of machine or weights.
 pub fn wilson(successes: usize, trials: usize) -> Interval {
     if trials == 0 {
         return Interval {
@@ -44,8 +44,12 @@ pub fn wilson(successes: usize, trials: usize) -> Interval {
     }
 }
 
-/// Quantile `q` in `[0, 1]` by linear interpolation between order statistics; `None` for no values.
+/// Returns quantile `q` in `[0, 1]` by linear interpolation between order statistics; `None` for no values or if one is
+/// NaN.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    if values.iter().any(|v| v.is_nan()) {
+        return None;
+    }
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;
@@ -55,7 +59,22 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (sorted[above] - sorted[below]) * (at - below as f64))
 }
 
-/// Median; `None` for no values.
+/// Returns the median; `None` for no values or if one is NaN.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
+}
+
+/// Returns the largest value; `None` for no values or if one is NaN.
+pub fn largest(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let top = values.into_iter().reduce(|a, b| {
+        // Unlike `f64::max`, NaN wins.
+        if a.is_nan() || a > b { a } else { b }
+    });
+    top.filter(|v| !v.is_nan())
+}
+
+/// Returns the mean; `None` for no values or if one is NaN.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (!mean.is_nan()).then_some(mean)
 }

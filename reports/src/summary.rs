@@ -1,4 +1,4 @@
-//! From rows to figures: success per task, latency per phase.
+//! Summaries of records: success per task, latency per phase.
 
 use crate::{EpisodeRecord, Interval, QueryRecord, median, quantile, wilson};
 use serde::{Deserialize, Serialize};
@@ -40,31 +40,31 @@ impl Score {
         }
     }
 
-    /// Successes among completed episodes, a fraction of 1; 0 for none.
+    /// Successes among completed episodes, a fraction of 1; NaN where none was completed.
     pub fn rate(&self) -> f64 {
-        self.successes as f64 / self.completed.max(1) as f64
+        self.successes as f64 / self.completed as f64
     }
 
-    /// Successes among all episodes, errors counted as failures, a fraction of 1.
+    /// Successes among all episodes, harness errors counted as failures, a fraction of 1; NaN for no episode.
     pub fn strict_rate(&self) -> f64 {
-        self.successes as f64 / (self.completed + self.errors).max(1) as f64
+        self.successes as f64 / (self.completed + self.errors) as f64
     }
 }
 
-/// The score of one task.
+/// Score of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskSummary {
     /// Index of the task in its suite.
     pub task: usize,
-    /// The instruction.
+    /// Instruction given to the policy.
     pub instruction: String,
-    /// The instruction without the words that all tasks share at the beginning and at the end.
-    pub short: String,
-    /// The score.
+    /// Instruction without the words that all tasks share at the beginning and at the end.
+    pub short_name: String,
+    /// Score of its episodes.
     pub score: Score,
 }
 
-/// Scores per task in order of the task index, and over all episodes.
+/// Returns scores per task in order of the task index, and over all episodes.
 pub fn summarise(episodes: &[EpisodeRecord]) -> (Vec<TaskSummary>, Score) {
     let mut tasks: Vec<(usize, &str)> = episodes
         .iter()
@@ -72,22 +72,23 @@ pub fn summarise(episodes: &[EpisodeRecord]) -> (Vec<TaskSummary>, Score) {
         .collect();
     tasks.sort_unstable();
     tasks.dedup_by_key(|(task, _)| *task);
-    let shorts = shorten(&tasks.iter().map(|(_, words)| *words).collect::<Vec<_>>());
+    let short_names =
+        strip_common_words(&tasks.iter().map(|(_, words)| *words).collect::<Vec<_>>());
     let summaries = tasks
         .iter()
-        .zip(shorts)
-        .map(|((task, instruction), short)| TaskSummary {
+        .zip(short_names)
+        .map(|((task, instruction), short_name)| TaskSummary {
             task: *task,
             instruction: (*instruction).to_owned(),
-            short,
+            short_name,
             score: Score::of(episodes.iter().filter(|e| e.task == *task)),
         })
         .collect();
     (summaries, Score::of(episodes.iter()))
 }
 
-/// Drops the words that all sentences begin and end with, marking the gaps by an ellipsis.
-fn shorten(sentences: &[&str]) -> Vec<String> {
+/// Returns the sentences without the words that all of them begin and end with; an ellipsis marks each gap.
+fn strip_common_words(sentences: &[&str]) -> Vec<String> {
     let words: Vec<Vec<&str>> = sentences
         .iter()
         .map(|s| s.split_whitespace().collect())
@@ -141,7 +142,7 @@ pub struct LatencySummary {
     pub render: PhaseSummary,
 }
 
-/// Median and 95th percentile per phase; `None` where nothing was queried.
+/// Returns median and 95th percentile per phase; `None` for no queries.
 pub fn summarise_latency(queries: &[QueryRecord]) -> Option<LatencySummary> {
     let phase = |phase, of: fn(&QueryRecord) -> f64| {
         let values: Vec<f64> = queries.iter().map(of).collect();

@@ -74,7 +74,7 @@ fn harness_errors_are_reported_apart() {
     assert_eq!((tasks[0].score.successes, tasks[0].score.completed), (1, 2));
     assert_eq!(tasks[0].score.errors, 1);
     assert_eq!(all.median_steps, Some(100.0));
-    assert_eq!(tasks[0].short, "… on the stove …");
+    assert_eq!(tasks[0].short_name, "… on the stove …");
     assert!((all.strict_rate() - 0.5).abs() < 1e-12);
     let table = success_table(&tasks, &all);
     assert!(table.contains("1 harness error"), "{table}");

@@ -2,15 +2,17 @@
 
 use super::subcommands::all_cores;
 use super::{ModelsOf, ParityArgs};
-use crate::{EvalError, ParityPlan, ParityProgress, Section, parity};
-use bitvla_reports::figures_table;
+use crate::EvalError;
+use bitvla_parity::{ParityConfig, ParityProgress, Quantity, SUITES, run_parity};
+use bitvla_reports::metrics_table;
 use bitvla_tasks::Assets;
 use bitvla_tasks::libero::LiberoDir;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
+/// Compares, prints the metrics and returns code 1 if a target is missed or was not measured.
 pub(super) fn compare(assets: Assets, args: &ParityArgs) -> Result<ExitCode, EvalError> {
     let assets = match args.models {
         ModelsOf::Own => assets,
@@ -19,49 +21,49 @@ pub(super) fn compare(assets: Assets, args: &ParityArgs) -> Result<ExitCode, Eva
             Assets::libero(assets.dir(), libero)?
         }
     };
-    let plan = ParityPlan {
+    let config = ParityConfig {
         libero: args.libero.clone(),
         reference: args.reference.clone(),
         images: args.images.clone(),
-        only: match &args.only {
+        quantities: match &args.only {
             Some(only) => only.clone(),
-            None => Section::ALL.to_vec(),
+            None => Quantity::ALL.to_vec(),
         },
         suites: match &args.suites {
             Some(suites) => suites.clone(),
-            None => crate::PARITY_SUITES.map(str::to_owned).to_vec(),
+            None => SUITES.map(str::to_owned).to_vec(),
         },
         episodes: args.episodes.unwrap_or(usize::MAX),
         exclude: args.exclude.clone(),
         frames: args.frames.then(|| args.out.join("frames")),
         jobs: args.jobs.unwrap_or_else(all_cores),
     };
-    let teller = Mutex::new(Teller::new());
-    let report = parity(assets, &plan, &args.out, &|p| {
-        if let Ok(mut teller) = teller.lock() {
-            teller.show(p);
-        }
-    })?;
-    if let Ok(mut teller) = teller.lock() {
-        teller.finish();
-    }
-    println!("\n{}", figures_table(&report.figures));
+    let bars = Mutex::new(QuantityBars::new());
+    // Bars hold nothing that a panic of another thread could leave half done.
+    let lock = || bars.lock().unwrap_or_else(PoisonError::into_inner);
+    let report = run_parity(assets, &config, &args.out, &|p| lock().show(p))?;
+    lock().finish();
+    println!("\n{}", metrics_table(&report.metrics));
     for note in &report.notes {
         println!("- {note}");
     }
     println!("\n{}", args.out.display());
-    Ok(ExitCode::SUCCESS)
+    let failures = report.failures();
+    for failure in &failures {
+        eprintln!("{failure}");
+    }
+    Ok(ExitCode::from(u8::from(!failures.is_empty())))
 }
 
-/// A bar per quantity with the time left; a line at its end where there is no terminal.
-struct Teller {
-    bar: Option<(Section, ProgressBar)>,
+/// Progress bar per quantity with the time left; a line at its end where there is no terminal.
+struct QuantityBars {
+    bar: Option<(Quantity, ProgressBar)>,
     terminal: bool,
 }
 
-impl Teller {
-    fn new() -> Teller {
-        Teller {
+impl QuantityBars {
+    fn new() -> QuantityBars {
+        QuantityBars {
             bar: None,
             terminal: std::io::stderr().is_terminal(),
         }
@@ -70,20 +72,21 @@ impl Teller {
     fn show(&mut self, p: &ParityProgress) {
         if !self.terminal {
             if p.done == p.total {
-                eprintln!("{}: {} of {}", p.section.name(), p.done, p.total);
+                eprintln!("{}: {} of {}", p.quantity, p.done, p.total);
             }
             return;
         }
-        if self.bar.as_ref().is_none_or(|(s, _)| *s != p.section) {
+        if self.bar.as_ref().is_none_or(|(q, _)| *q != p.quantity) {
             self.finish();
             let bar = ProgressBar::new(p.total as u64);
+            // A template that cannot be read leaves the style that bars have by default.
             if let Ok(style) = ProgressStyle::with_template(
                 "{msg:11} {bar:32.cyan/blue} {pos}/{len} · {elapsed} gone, {eta} left",
             ) {
                 bar.set_style(style);
             }
-            bar.set_message(p.section.name());
-            self.bar = Some((p.section, bar));
+            bar.set_message(p.quantity.name());
+            self.bar = Some((p.quantity, bar));
         }
         if let Some((_, bar)) = &self.bar {
             bar.set_position(p.done as u64);

@@ -8,7 +8,7 @@ use crate::{
     protocol, record_video, replay, run,
 };
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, bytes_in_words, suites_table, summarise, write_text,
+    EpisodeActions, EpisodeRecord, format_bytes, suites_table, summarise, write_text,
 };
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::suites::SUITES;
@@ -52,7 +52,7 @@ fn pack(dir: &Path, out: &Path, policy: PolicyKind) -> Result<ExitCode, EvalErro
     };
     bitvla_policies::packed::pack(dir, out, format)?;
     let size = std::fs::metadata(out).map_err(EvalError::io(out))?.len();
-    println!("{}  {}", out.display(), bytes_in_words(size));
+    println!("{}  {}", out.display(), format_bytes(size));
     Ok(ExitCode::SUCCESS)
 }
 

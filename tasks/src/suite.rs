@@ -7,6 +7,9 @@ use bitvla_sim::{SceneDesc, World};
 use serde::Deserialize;
 use std::path::Path;
 
+/// Action of the control steps in which objects settle: no motion, gripper open.
+pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+
 /// A list of tasks evaluated together.
 #[derive(Debug, Clone)]
 pub struct Suite {

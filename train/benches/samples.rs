@@ -4,11 +4,11 @@
 
 use bitvla_policies::kernels::Isa;
 use bitvla_train::net::gemm_f32::{Dims, Mode, product};
-use bitvla_train::net::{Item, Net, NetConfig, Quant, Workspace};
+use bitvla_train::net::{Net, NetActivations, NetConfig, QuantConfig, TrainingSample};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
-/// Samples of a micro-batch.
+/// Number of samples of a microbatch.
 const SAMPLES: usize = 4;
 
 fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -21,14 +21,14 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn items(c: &NetConfig) -> Vec<Item> {
+fn samples(c: &NetConfig) -> Vec<TrainingSample> {
     (0..SAMPLES as u32)
         .map(|i| {
             let mut prompt = vec![c.bos_token];
             prompt.extend(vec![c.image_token; c.images * c.patches()]);
             prompt.push(c.proprio_token);
             prompt.extend(5..5 + 14 + i % 2);
-            Item {
+            TrainingSample {
                 images: noise(c.images * 3 * c.image_size * c.image_size, i + 1),
                 prompt,
                 proprio: noise(c.proprio, 77 + i),
@@ -38,27 +38,40 @@ fn items(c: &NetConfig) -> Vec<Item> {
         .collect()
 }
 
-fn samples(criterion: &mut Criterion) {
+fn bench_training_step(criterion: &mut Criterion) {
     let c = NetConfig::small(31);
     let mut group = criterion.benchmark_group("training samples, one thread");
     group.throughput(Throughput::Elements(SAMPLES as u64));
-    for (name, quant) in [("full precision", Quant::NONE), ("ternary", Quant::ALL)] {
+    for (name, quant) in [
+        ("full precision", QuantConfig::NONE),
+        ("ternary", QuantConfig::ALL),
+    ] {
         let net = Net::new(c.clone(), quant);
         let params = net.layout.init(1);
-        let mut eff = Vec::new();
-        net.layout.effective(&params, quant, &mut eff);
-        let items = items(&c);
-        let mut ws = Workspace::default();
+        let mut effective_weights = Vec::new();
+        net.layout
+            .effective_weights(&params, quant, &mut effective_weights);
+        let samples = samples(&c);
+        let mut activations = NetActivations::default();
         let mut grad = vec![0.0; params.len()];
         group.bench_function(name, |b| {
-            b.iter(|| black_box(net.train(&eff, &items, SAMPLES, None, &mut ws, &mut grad)));
+            b.iter(|| {
+                black_box(net.train(
+                    &effective_weights,
+                    &samples,
+                    SAMPLES,
+                    None,
+                    &mut activations,
+                    &mut grad,
+                ))
+            });
         });
     }
     group.finish();
 }
 
 /// f32 products of the shapes that a training step has.
-fn products(criterion: &mut Criterion) {
+fn bench_products(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("f32 products, one thread");
     for (m, n, k, a_t, b_t) in [
         (656, 128, 128, false, true),
@@ -82,5 +95,5 @@ fn products(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, samples, products);
+criterion_group!(benches, bench_training_step, bench_products);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
-//! From the flat parameters of a network to the folder that inference reads, and the state of the trainer.
+//! Checkpoint folders that inference reads, made of flat parameters, and the state of the trainer.
 
-use crate::frames::{SIDE, write_whole};
+use crate::dataset::IMAGE_SIZE;
 use crate::net::{Layout, NetConfig};
 use crate::optim::AdamW;
 use anyhow::{Context, Result, ensure};
@@ -11,14 +11,15 @@ use bitvla_policies::export::{
 use bitvla_policies::normalise::Statistics;
 use bitvla_policies::prompt::{ProcessorConfig, PromptBuilder, TOKENIZER_FILE};
 use bitvla_policies::{AttentionMask, Config, TextConfig, VisionConfig};
+use bitvla_reports::write_atomically;
 use bitvla_tasks::Suite;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// Words of the instructions of a suite, in order of first appearance.
-pub fn words(suite: &Suite) -> Vec<&str> {
+/// Returns the words of the instructions of a suite, in order of first appearance.
+pub fn vocabulary(suite: &Suite) -> Vec<&str> {
     let mut words: Vec<&str> = Vec::new();
     for word in suite.tasks.iter().flat_map(|t| t.instruction.split(' ')) {
         if !words.contains(&word) {
@@ -28,18 +29,18 @@ pub fn words(suite: &Suite) -> Vec<&str> {
     words
 }
 
-/// Sizes of the network that ships, for a suite.
+/// Returns the sizes of the network that ships, for the vocabulary of a suite.
 pub fn net_config(suite: &Suite) -> NetConfig {
-    let config = NetConfig::small(SPECIAL_TOKENS.len() + words(suite).len());
+    let config = NetConfig::small(SPECIAL_TOKENS.len() + vocabulary(suite).len());
     assert_eq!(
-        config.image_size, SIDE,
+        config.image_size, IMAGE_SIZE,
         "frames are stored at the input size"
     );
     config
 }
 
-/// The same in the published shape; `ternary` switches the quantisers of the vision tower on.
-pub fn config(c: &NetConfig, ternary: bool) -> Config {
+/// Returns the published `config.json` of a network; `ternary` switches the quantisers of the vision tower on.
+pub fn published_config(c: &NetConfig, ternary: bool) -> Config {
     Config {
         model_type: "bitvla".into(),
         vocab_size: None,
@@ -80,19 +81,23 @@ pub fn config(c: &NetConfig, ternary: bool) -> Config {
     }
 }
 
-/// Prompt ids of every task of a suite, exactly as inference makes them.
+/// Returns the token ids of the prompt of every task of a suite, exactly as inference makes them.
 ///
 /// # Errors
-/// When the tokenizer cannot be written to or read from `scratch`.
+/// If the tokenizer cannot be written to or read from `scratch`.
 pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u32>>> {
     std::fs::create_dir_all(scratch).with_context(|| format!("making {}", scratch.display()))?;
-    let text = serde_json::to_string(&word_tokenizer(&words(suite)))?;
-    write_whole(&scratch.join(TOKENIZER_FILE), text.as_bytes())?;
+    let text = serde_json::to_string(&word_tokenizer(&vocabulary(suite)))?;
+    write_atomically(&scratch.join(TOKENIZER_FILE), text.as_bytes())?;
     let processor = ProcessorConfig {
         prompt_template: Some(WORD_LEVEL_TEMPLATE.into()),
         ..ProcessorConfig::default()
     };
-    let prompter = PromptBuilder::load(&CheckpointDir(scratch), &config(c, false), &processor)?;
+    let prompter = PromptBuilder::load(
+        &CheckpointDir(scratch),
+        &published_config(c, false),
+        &processor,
+    )?;
     let ids = suite.tasks.iter().map(|t| prompter.ids(&t.instruction));
     Ok(ids.collect::<Result<_, _>>()?)
 }
@@ -100,7 +105,7 @@ pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u
 /// Writes a checkpoint folder.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub fn export(
     dir: &Path,
     suite: &Suite,
@@ -113,32 +118,32 @@ pub fn export(
     let values: BTreeMap<String, Vec<f32>> = layout
         .slots
         .iter()
-        .map(|s| (s.name.clone(), params[s.at..s.at + s.len()].to_vec()))
+        .map(|s| (s.name.clone(), params[s.range()].to_vec()))
         .collect();
     let text = WordLevelText {
-        words: &words(suite),
+        words: &vocabulary(suite),
         key: &suite.name,
         statistics,
     };
-    write_checkpoint(dir, &config(c, ternary), &text, &values, false)?;
+    write_checkpoint(dir, &published_config(c, ternary), &text, &values, false)?;
     Ok(())
 }
 
-/// What a training stage goes on from.
-pub struct State {
-    /// Flat parameters.
+/// State from which a training stage continues.
+pub struct TrainingState {
+    /// Flat parameters (`Layout::total`).
     pub params: Vec<f32>,
-    /// Moments.
+    /// State of the optimiser.
     pub adam: AdamW,
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
 }
 
-/// Writes the state whole or not at all.
+/// Writes the state, whole or not at all.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn write_state(path: &Path, state: &State) -> Result<()> {
+/// If the file cannot be written.
+pub fn write_state(path: &Path, state: &TrainingState) -> Result<()> {
     let bytes = |v: &[f32]| -> Vec<u8> { v.iter().flat_map(|x| x.to_le_bytes()).collect() };
     let (p, m, v) = (
         bytes(&state.params),
@@ -156,15 +161,16 @@ pub fn write_state(path: &Path, state: &State) -> Result<()> {
         ("v", TensorView::new(Dtype::F32, vec![n], &v)?),
         ("counts", TensorView::new(Dtype::I64, vec![2], &counts)?),
     ];
-    write_whole(path, &safetensors::serialize(views, None::<HashMap<_, _>>)?)
+    let bytes = safetensors::serialize(views, None::<HashMap<_, _>>)?;
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// Reads a state of `parameters` parameters.
 ///
 /// # Errors
 /// Names the file when it is not one.
-pub fn read_state(path: &Path, parameters: usize) -> Result<State> {
-    let read = || -> Result<State> {
+pub fn read_state(path: &Path, parameters: usize) -> Result<TrainingState> {
+    let read = || -> Result<TrainingState> {
         let bytes = std::fs::read(path)?;
         let file = SafeTensors::deserialize(&bytes)?;
         let numbers = |name: &str| -> Result<Vec<f32>> {
@@ -184,15 +190,15 @@ pub fn read_state(path: &Path, parameters: usize) -> Result<State> {
             "tensor `counts` has {} entries, expected 2",
             counts.len()
         );
-        let count = |i: usize| i64::from_le_bytes(counts[i]).max(0) as u64;
-        Ok(State {
+        let count = |i: usize| u64::try_from(i64::from_le_bytes(counts[i]));
+        Ok(TrainingState {
             params: numbers("params")?,
             adam: AdamW {
                 m: numbers("m")?,
                 v: numbers("v")?,
-                updates: count(1),
+                updates: count(1)?,
             },
-            step: count(0),
+            step: count(0)?,
         })
     };
     read().with_context(|| format!("{} is not a training state", path.display()))

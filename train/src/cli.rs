@@ -1,9 +1,9 @@
 //! The command line: `bitvla-train all`, `bitvla-train stages`.
 
-use crate::curves;
-use crate::recipe::{Kitchen, STAGES, Stage};
 use anyhow::{Result, bail};
 use bitvla_tasks::{Assets, Suite};
+use bitvla_train::loss_curves::write_loss_curves;
+use bitvla_train::pipeline::{PipelineConfig, PipelineStage, STAGES};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,12 +13,12 @@ use std::process::ExitCode;
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Subcommands,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Does every stage; goes on where an interrupted call stopped
+enum Subcommands {
+    /// Runs every stage; goes on where an interrupted call stopped
     All(AllArgs),
     /// Lists the stages
     Stages,
@@ -26,7 +26,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct AllArgs {
-    /// Where data sets (about 4 GB), training states and checkpoints go
+    /// Folder of data sets (about 4 GB), training states and checkpoints
     #[arg(long, default_value = "data/train", value_name = "DIR")]
     out: PathBuf,
     /// Seed of everything
@@ -47,11 +47,11 @@ struct AllArgs {
 }
 
 /// Runs the program on its command line.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::All(args) => all(&args),
-        Command::Stages => {
-            stages();
+        Subcommands::All(args) => run_all(&args),
+        Subcommands::Stages => {
+            list_stages();
             Ok(())
         }
     };
@@ -64,11 +64,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn all(args: &AllArgs) -> Result<()> {
+fn run_all(args: &AllArgs) -> Result<()> {
     if let Some(name) = &args.until
         && !STAGES.iter().any(|s| s.name() == name)
     {
-        let known: Vec<_> = STAGES.iter().map(Stage::name).collect();
+        let known: Vec<_> = STAGES.iter().map(PipelineStage::name).collect();
         bail!(
             "there is no stage `{name}`; there are: {}",
             known.join(", ")
@@ -80,7 +80,7 @@ fn all(args: &AllArgs) -> Result<()> {
     let assets = Assets::open(&args.assets.clone().unwrap_or_else(Assets::default_dir))?;
     let suite = Suite::load(&assets, "spatial")?;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let kitchen = Kitchen {
+    let config = PipelineConfig {
         assets: &assets,
         suite: &suite,
         out: &args.out,
@@ -88,28 +88,28 @@ fn all(args: &AllArgs) -> Result<()> {
         jobs: args.jobs.unwrap_or_else(cores).max(1),
         scale: args.scale,
     };
-    let trained = kitchen.run(&STAGES, args.until.as_deref())?;
-    curves::write(&kitchen, &args.out.join("losses"))?;
+    let trained = config.run(&STAGES, args.until.as_deref())?;
+    write_loss_curves(&config, &args.out.join("losses"))?;
     for name in trained {
-        println!("{}", kitchen.checkpoint_dir(name).display());
+        println!("{}", config.checkpoint_dir(name).display());
     }
     Ok(())
 }
 
-fn stages() {
+fn list_stages() {
     for stage in STAGES {
         match stage {
-            Stage::Collect(c) => println!(
+            PipelineStage::Collect(c) => println!(
                 "{:16} {} episodes driven by {}",
                 c.name,
                 c.episodes,
-                c.driver.unwrap_or("the expert")
+                c.policy_stage.unwrap_or("the expert")
             ),
-            Stage::Train(t) => println!(
+            PipelineStage::Train(t) => println!(
                 "{:16} {} steps from {}, {}{}",
                 t.name,
                 t.steps,
-                t.from.unwrap_or("nothing"),
+                t.init_from.unwrap_or("nothing"),
                 if t.ternary {
                     "ternary"
                 } else {

@@ -1,15 +1,17 @@
-//! Drives the robot and keeps what it saw together with what the expert would do.
+//! Collection of data sets: the robot acts, and its observations are stored with the next actions of the expert.
 //!
-//! *Demonstrations*: the expert drives, from initial states of its own (seeds from 1 000 000 on; the stored states
-//! of a suite have smaller ones). Now and then somebody else pushes the arm for a few steps; frames are taken only
-//! where the next chunk is the expert's own, so the data shows how to come back and never how to go astray.
+//! *Demonstrations*: the expert acts, from initial states of its own (seeds from 1 000 000 on; the stored states of a suite
+//! have smaller ones). At times a disturbance is added to its actions for a few steps; frames are taken only where the next
+//! chunk is the expert's own, so the data shows recoveries and never the disturbance.
 //!
-//! *Corrections* (data set aggregation, Ross et al. 2011): a policy drives; at what it sees, the expert is asked
-//! what it would do next: the world is put back after the expert has shown a chunk. In two of three episodes the
-//! expert takes over at a random step and finishes.
+//! *Corrections* (data set aggregation, Ross et al. 2011): a policy acts; its observations are labelled with the actions
+//! of the expert, after which the world is restored. In two of three episodes the expert takes over at a random step and
+//! finishes.
 
-use crate::frames::{CHUNK, Frame, Tally, shard_path, shrink, write_shard};
-use crate::progress::Progress;
+use crate::dataset::{
+    CHUNK, EpisodeCounts, TrainingFrame, downscale_images, shard_path, write_shard,
+};
+use crate::stage_progress::StageProgress;
 use anyhow::{Context, Result};
 use bitvla_eval::{
     Agent, CameraImages, CameraRig, EvalError, PolicySpec, SETTLE_ACTION, in_parallel, proprio,
@@ -22,96 +24,101 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-/// Episodes of a shard.
-const SHARD: usize = 50;
-/// Control steps between two frames of the expert's own driving.
-const STRIDE: usize = 3;
-/// Control steps between two frames while a policy drives.
+/// Number of episodes of a shard.
+const EPISODES_PER_SHARD: usize = 50;
+/// Control steps between two frames while the expert acts.
+const EXPERT_STRIDE: usize = 3;
+/// Control steps between two frames while a policy acts.
 const POLICY_STRIDE: usize = 4;
-/// Training seeds start here.
+/// First seed of training states.
 const FIRST_SEED: u64 = 1_000_000;
 
-/// Who drives.
+/// Source of the executed actions.
 #[derive(Debug, Clone)]
-pub enum Who {
-    /// The expert, disturbed.
+pub enum DataSource {
+    /// The expert, with disturbances.
     Expert,
-    /// A policy, corrected.
+    /// A policy, labelled by the expert.
     Policy(PolicySpec),
 }
 
-/// A data set to be made.
-pub struct Order<'a> {
+/// Settings of a data set to collect.
+pub struct CollectConfig<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
     /// Tasks.
     pub suite: &'a Suite,
-    /// Name for the progress bar.
+    /// Name in the progress display.
     pub name: &'a str,
-    /// Who drives.
-    pub who: Who,
-    /// Episodes, spread evenly over the tasks.
+    /// Source of the executed actions.
+    pub source: DataSource,
+    /// Number of episodes, spread evenly over the tasks.
     pub episodes: usize,
     /// Seed; data sets of different seeds share no initial state as long as they have fewer than a million episodes.
     pub seed: u64,
-    /// Threads; never changes what is collected.
+    /// Number of threads; never changes a frame.
     pub jobs: usize,
 }
 
-/// Makes a data set in `dir`, shard by shard; shards that are there are kept.
+/// Collects a data set into `dir`, shard by shard; present shards are kept.
 ///
 /// # Errors
-/// When the world cannot be built, a policy not loaded or a shard not written.
-pub fn collect(order: &Order<'_>, dir: &Path) -> Result<()> {
+/// If the world cannot be built, a policy not loaded or a shard not written.
+pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-    let shards = order.episodes.div_ceil(SHARD);
+    let shards = config.episodes.div_ceil(EPISODES_PER_SHARD);
     let present = (0..shards)
         .filter(|s| shard_path(dir, *s).is_file())
         .count();
     if present == shards {
         return Ok(());
     }
-    let todo: Vec<usize> = (0..order.episodes)
-        .filter(|e| !shard_path(dir, e / SHARD).is_file())
+    let todo: Vec<usize> = (0..config.episodes)
+        .filter(|e| !shard_path(dir, e / EPISODES_PER_SHARD).is_file())
         .collect();
-    let skipped = order.episodes - todo.len();
-    let mut progress = Progress::new(order.name, skipped as u64, order.episodes as u64);
-    let (mut done, mut frames, mut all) = (skipped, 0, Tally::default());
-    let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<Frame>, Tally)>> = BTreeMap::new();
+    let skipped = config.episodes - todo.len();
+    let mut progress = StageProgress::new(config.name, skipped as u64, config.episodes as u64);
+    let (mut done, mut frames, mut counts) = (skipped, 0, EpisodeCounts::default());
+    // Episodes by number that wait for the rest of their shard.
+    let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, EpisodeCounts)>> =
+        BTreeMap::new();
     in_parallel(
         &todo,
-        order.jobs,
+        config.jobs,
         || {
-            let driver = match &order.who {
-                Who::Expert => Agent::Expert,
-                Who::Policy(spec) => spec.load()?,
+            let agent = match &config.source {
+                DataSource::Expert => Agent::Expert,
+                DataSource::Policy(spec) => spec.load()?,
             };
-            Ok((Assets::open(order.assets.dir())?, driver))
+            Ok((Assets::open(config.assets.dir())?, agent))
         },
-        |(assets, driver), &episode| {
-            let task = &order.suite.tasks[episode % order.suite.tasks.len()];
-            let seed = FIRST_SEED * (1 + order.seed) + episode as u64;
-            let mut stage = Stage::new(assets, order.suite, task, seed)?;
-            let tally = match driver {
-                Agent::Expert => stage.demonstrate()?,
-                Agent::Model(policy) => stage.correct(policy.as_mut(), episode / SHARD)?,
+        |(assets, agent), &episode| {
+            let task = &config.suite.tasks[episode % config.suite.tasks.len()];
+            let seed = FIRST_SEED * (1 + config.seed) + episode as u64;
+            let mut collector = EpisodeCollector::new(assets, config.suite, task, seed)?;
+            let of_episode = match agent {
+                Agent::Expert => collector.demonstrate()?,
+                Agent::Model(policy) => {
+                    collector.run_policy(policy.as_mut(), episode / EPISODES_PER_SHARD)?
+                }
             };
-            Ok((episode, stage.frames, tally))
+            Ok((episode, collector.frames, of_episode))
         },
-        |(episode, new, tally)| {
+        |(episode, new, of_episode)| {
             done += 1;
             frames += new.len();
-            all.add(tally);
-            let shard = episode / SHARD;
+            counts.add(of_episode);
+            let shard = episode / EPISODES_PER_SHARD;
             let entry = waiting.entry(shard).or_default();
-            entry.insert(episode, (new, tally));
-            let size = SHARD.min(order.episodes - shard * SHARD);
+            entry.insert(episode, (new, of_episode));
+            let size = EPISODES_PER_SHARD.min(config.episodes - shard * EPISODES_PER_SHARD);
             if entry.len() == size {
+                // The entry was filled above.
                 let parts = waiting.remove(&shard).unwrap_or_default();
-                let mut whole = (Vec::new(), Tally::default());
-                for (part, tally) in parts.into_values() {
+                let mut whole = (Vec::new(), EpisodeCounts::default());
+                for (part, of_episode) in parts.into_values() {
                     whole.0.extend(part);
-                    whole.1.add(tally);
+                    whole.1.add(of_episode);
                 }
                 write_shard(&shard_path(dir, shard), &whole.0, whole.1)
                     .map_err(|e| EvalError::Input(format!("{e:#}")))?;
@@ -120,48 +127,51 @@ pub fn collect(order: &Order<'_>, dir: &Path) -> Result<()> {
                 done as u64,
                 &format!(
                     "{frames} frames, {}/{} succeeded",
-                    all.successes, all.counted
+                    counts.successes, counts.counted
                 ),
             );
-            Ok(())
+            Ok::<_, EvalError>(())
         },
     )?;
     Ok(())
 }
 
-/// One episode being collected.
-struct Stage<'a> {
+/// Collection of one episode.
+struct EpisodeCollector<'a> {
     suite: &'a Suite,
     task: &'a Task,
     world: World,
-    eyes: CameraRig,
+    cameras: CameraRig,
     rng: ChaCha8Rng,
-    frames: Vec<Frame>,
+    frames: Vec<TrainingFrame>,
     rest: RestingHeight,
 }
 
-/// Somebody who pushes the arm for a while.
-struct Push {
+/// Offset that is added to the actions of some steps.
+struct ActionDisturbance {
+    /// First step.
     from: usize,
+    /// Step after the last one.
     until: usize,
+    /// Offset of translation and rotation; a positive seventh entry inverts the gripper.
     offset: [f64; 7],
 }
 
-impl<'a> Stage<'a> {
+impl<'a> EpisodeCollector<'a> {
     fn new(
         assets: &Assets,
         suite: &'a Suite,
         task: &'a Task,
         seed: u64,
-    ) -> Result<Stage<'a>, EvalError> {
+    ) -> Result<EpisodeCollector<'a>, EvalError> {
         let init = sample_init_state(assets, &task.problem, seed)?;
         let mut world = task.world(assets, &init)?;
         for _ in 0..suite.settle_steps {
             world.step(&SETTLE_ACTION)?;
         }
-        Ok(Stage {
+        Ok(EpisodeCollector {
             rest: RestingHeight::new(&world, task)?,
-            eyes: CameraRig::new(world.scene())?,
+            cameras: CameraRig::new(world.scene())?,
             suite,
             task,
             world,
@@ -170,53 +180,59 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Uniform in [0, 1).
+    /// Draws a number, uniform in [0, 1).
     fn uniform(&mut self) -> f64 {
         (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    /// Draws an index, uniform in 0..n.
+    fn uniform_below(&mut self, n: usize) -> usize {
         (self.uniform() * n as f64) as usize
     }
 
+    /// Executes an action.
     fn step(&mut self, action: &[f64; 7]) -> Result<(), EvalError> {
         self.world.step(action)?;
         self.rest.observe(&self.world);
         Ok(())
     }
 
-    fn resumed(&self) -> Result<Expert, EvalError> {
+    /// Returns an expert that goes on from the present state.
+    fn resumed_expert(&self) -> Result<Expert, EvalError> {
         Ok(Expert::resume_knowing(&self.world, self.task, &self.rest)?)
     }
 
-    fn look(&mut self) -> Result<CameraImages, EvalError> {
-        Ok(self.eyes.render(&self.world)?.for_policy())
+    /// Renders both cameras as policies get them.
+    fn render(&mut self) -> Result<CameraImages, EvalError> {
+        Ok(self.cameras.render(&self.world)?.for_policy())
     }
 
-    fn frame(&mut self) -> Result<Frame, EvalError> {
-        let view = self.look()?;
-        Ok(self.frame_of(&view))
+    /// Returns the present observation, labels still zero.
+    fn frame(&mut self) -> Result<TrainingFrame, EvalError> {
+        let images = self.render()?;
+        Ok(self.frame_of(&images))
     }
 
-    fn frame_of(&self, view: &CameraImages) -> Frame {
-        Frame {
-            images: shrink(&view.agentview.rgb, &view.wrist.rgb),
+    /// Returns the observation with these images, labels still zero.
+    fn frame_of(&self, images: &CameraImages) -> TrainingFrame {
+        TrainingFrame {
+            images: downscale_images(&images.agentview.rgb, &images.wrist.rgb),
             proprio: proprio(&self.world.observation()),
             actions: [[0.0; 7]; CHUNK],
             task: self.task.id as u8,
         }
     }
 
-    /// The pushes of an episode.
-    fn pushes(&mut self) -> Vec<Push> {
-        let mut pushes = Vec::new();
+    /// Draws the disturbances of an episode.
+    fn draw_disturbances(&mut self) -> Vec<ActionDisturbance> {
+        let mut disturbances = Vec::new();
         let mut step = 0;
         loop {
-            step += 6 + self.below(70);
+            step += 6 + self.uniform_below(70);
             if step >= self.suite.horizon {
-                return pushes;
+                return disturbances;
             }
-            let length = 2 + self.below(7);
+            let length = 2 + self.uniform_below(7);
             let mut offset = [0.0; 7];
             for v in &mut offset[..3] {
                 *v = 2.0 * self.uniform() - 1.0;
@@ -226,9 +242,8 @@ impl<'a> Stage<'a> {
                     *v = 0.4 * (2.0 * self.uniform() - 1.0);
                 }
             }
-            // Sometimes the gripper is told the opposite.
             offset[6] = if self.uniform() < 0.12 { 1.0 } else { 0.0 };
-            pushes.push(Push {
+            disturbances.push(ActionDisturbance {
                 from: step,
                 until: step + length,
                 offset,
@@ -237,64 +252,67 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The expert drives to the end, pushed; frames are kept when it succeeds.
-    fn demonstrate(&mut self) -> Result<Tally, EvalError> {
-        // A third of the episodes is left alone.
-        let pushes = if self.uniform() < 0.33 {
+    /// The expert acts to the end, with disturbances; frames are kept if it succeeds.
+    fn demonstrate(&mut self) -> Result<EpisodeCounts, EvalError> {
+        // A third of the episodes has no disturbance.
+        let disturbances = if self.uniform() < 0.33 {
             Vec::new()
         } else {
-            self.pushes()
+            self.draw_disturbances()
         };
         let expert = Expert::new(&self.world, self.task)?;
-        let success = self.drive(expert, self.suite.horizon, &pushes)?;
+        let success = self.run_expert(expert, self.suite.horizon, &disturbances)?;
         if !success {
             self.frames.clear();
         }
-        Ok(Tally {
+        Ok(EpisodeCounts {
             episodes: 1,
             counted: 1,
             successes: usize::from(success),
         })
     }
 
-    /// Lets an expert act for up to `steps` control steps, and one chunk beyond success; adds frames whose
-    /// chunk is free of pushes.
-    fn drive(
+    /// Lets an expert act for up to `steps` control steps, and one chunk beyond success; adds frames whose chunk is free of
+    /// disturbances. Returns true if the goal was reached.
+    fn run_expert(
         &mut self,
         mut expert: Expert,
         steps: usize,
-        pushes: &[Push],
+        disturbances: &[ActionDisturbance],
     ) -> Result<bool, EvalError> {
-        let phase = self.below(STRIDE);
-        let mut open: VecDeque<(usize, Frame)> = VecDeque::new();
+        let phase = self.uniform_below(EXPERT_STRIDE);
+        // Frames whose chunk is not complete, with the step they are from.
+        let mut pending: VecDeque<(usize, TrainingFrame)> = VecDeque::new();
         let mut end = None;
         for step in 0..steps + CHUNK {
-            let pushed = |from: usize, until: usize| {
-                pushes.iter().find(|p| p.from < until && from < p.until)
+            let disturbed = |from: usize, until: usize| {
+                disturbances
+                    .iter()
+                    .find(|p| p.from < until && from < p.until)
             };
             if end.is_none()
                 && step < steps
-                && step % STRIDE == phase
-                && pushed(step, step + CHUNK).is_none()
+                && step % EXPERT_STRIDE == phase
+                && disturbed(step, step + CHUNK).is_none()
             {
                 let frame = self.frame()?;
-                open.push_back((step, frame));
+                pending.push_back((step, frame));
             }
             let mut action = expert.act(&self.world);
-            for (start, frame) in &mut open {
+            for (start, frame) in &mut pending {
                 frame.actions[step - *start] = action;
             }
-            while open
+            while pending
                 .front()
                 .is_some_and(|(start, _)| step + 1 - start == CHUNK)
             {
-                self.frames.extend(open.pop_front().map(|(_, f)| f));
+                self.frames.extend(pending.pop_front().map(|(_, f)| f));
             }
-            if let Some(push) = pushed(step, step + 1) {
-                for (a, o) in action.iter_mut().zip(&push.offset[..6]) {
+            if let Some(disturbance) = disturbed(step, step + 1) {
+                for (a, o) in action.iter_mut().zip(&disturbance.offset[..6]) {
                     *a = (*a + o).clamp(-1.0, 1.0);
                 }
-                if push.offset[6] > 0.0 {
+                if disturbance.offset[6] > 0.0 {
                     action[6] = -action[6];
                 }
             }
@@ -309,10 +327,10 @@ impl<'a> Stage<'a> {
         Ok(end.is_some())
     }
 
-    /// What the expert does next from here, as the actions of a frame; the world is put back.
-    fn advice(&mut self) -> Result<[[f64; 7]; CHUNK], EvalError> {
+    /// Returns the next actions of the expert, the labels of a frame; the world is restored.
+    fn expert_labels(&mut self) -> Result<[[f64; 7]; CHUNK], EvalError> {
         let here = self.world.snapshot();
-        let mut expert = self.resumed()?;
+        let mut expert = self.resumed_expert()?;
         let mut actions = [[0.0; 7]; CHUNK];
         for action in &mut actions {
             *action = expert.act(&self.world);
@@ -322,31 +340,35 @@ impl<'a> Stage<'a> {
         Ok(actions)
     }
 
-    /// A policy drives and is corrected; `turn` decides together with the draw whether the expert takes over.
-    fn correct(&mut self, policy: &mut dyn Policy, turn: usize) -> Result<Tally, EvalError> {
+    /// A policy acts and is labelled; `shard` and task decide whether the expert takes over.
+    fn run_policy(
+        &mut self,
+        policy: &mut dyn Policy,
+        shard: usize,
+    ) -> Result<EpisodeCounts, EvalError> {
         let horizon = self.suite.horizon;
-        let alone = (turn + self.task.id).is_multiple_of(3);
-        let takeover = if alone {
+        let policy_only = (shard + self.task.id).is_multiple_of(3);
+        let takeover_step = if policy_only {
             horizon
         } else {
-            8 + self.below(horizon / 2)
+            8 + self.uniform_below(horizon / 2)
         };
         let mut chunk: VecDeque<[f64; 7]> = VecDeque::new();
         let mut success = false;
-        for step in 0..takeover {
+        for step in 0..takeover_step {
             if step % POLICY_STRIDE == 0 || chunk.is_empty() {
-                let view = self.look()?;
+                let images = self.render()?;
                 if chunk.is_empty() {
                     let answer = policy.query(&Observation {
-                        agentview: &view.agentview.rgb,
-                        wrist: &view.wrist.rgb,
+                        agentview: &images.agentview.rgb,
+                        wrist: &images.wrist.rgb,
                         proprio: proprio(&self.world.observation()),
                         instruction: &self.task.instruction,
                     })?;
                     chunk.extend(answer.actions);
                 }
-                let mut frame = self.frame_of(&view);
-                frame.actions = self.advice()?;
+                let mut frame = self.frame_of(&images);
+                frame.actions = self.expert_labels()?;
                 self.frames.push(frame);
             }
             let Some(action) = chunk.pop_front() else {
@@ -358,17 +380,17 @@ impl<'a> Stage<'a> {
                 break;
             }
         }
-        if !success && !alone {
+        if !success && !policy_only {
             let kept = self.frames.len();
-            let expert = self.resumed()?;
-            if !self.drive(expert, horizon, &[])? {
+            let expert = self.resumed_expert()?;
+            if !self.run_expert(expert, horizon, &[])? {
                 self.frames.truncate(kept);
             }
         }
-        Ok(Tally {
+        Ok(EpisodeCounts {
             episodes: 1,
-            counted: usize::from(alone),
-            successes: usize::from(alone && success),
+            counted: usize::from(policy_only),
+            successes: usize::from(policy_only && success),
         })
     }
 }

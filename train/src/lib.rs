@@ -1,17 +1,16 @@
 //! Demonstrations, behaviour cloning and quantize-then-distill: everything between the scripted expert and the
 //! two checkpoints that ship. One command regenerates all of it: `bitvla-train all`.
 //!
-//! [`recipe`] says what is done in which order, [`collect`] drives the robot and writes [`frames`], [`trainer`]
+//! [`pipeline`] runs the stages in their order, [`collect`] drives the robot and writes a [`dataset`], [`trainer`]
 //! turns frames into weights with the hand-written network of [`net`], [`checkpoint`] writes what inference reads.
 
 pub mod checkpoint;
-pub mod cli;
 pub mod collect;
-pub mod curves;
-pub mod frames;
+pub mod dataset;
+pub mod loss_curves;
 pub mod net;
 pub mod optim;
-pub mod progress;
-pub mod recipe;
+pub mod pipeline;
+pub mod stage_progress;
 pub mod statistics;
 pub mod trainer;

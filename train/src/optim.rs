@@ -1,20 +1,21 @@
-//! AdamW with warm-up and cosine (fact sheet of BitVLA, section 9.3) and clipping of the gradient norm.
+//! AdamW (Loshchilov, Hutter 2019), its schedule with warm-up and cosine (docs/reference/bitvla.md, section 9.3) and
+//! clipping of the gradient norm.
 
 use serde::{Deserialize, Serialize};
 
 /// Learning rate over steps: `lr * step / warmup`, then a cosine to zero at `steps`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Schedule {
-    /// Peak.
+pub struct LearningRateSchedule {
+    /// Peak learning rate.
     pub lr: f64,
-    /// Steps of the linear start; the first step has rate zero.
+    /// Number of steps of the linear start; the first step has rate zero.
     pub warmup: u64,
     /// Step at which the rate is zero again.
     pub steps: u64,
 }
 
-impl Schedule {
-    /// Rate of a step, counted from 0.
+impl LearningRateSchedule {
+    /// Returns the learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup {
             return self.lr * step as f64 / self.warmup as f64;
@@ -28,24 +29,27 @@ impl Schedule {
 /// AdamW with decoupled decay, betas 0.9 and 0.999, epsilon 1e-8.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AdamW {
-    /// First moments.
+    /// First moments, one per parameter.
     pub m: Vec<f32>,
-    /// Second moments.
+    /// Second moments, one per parameter.
     pub v: Vec<f32>,
-    /// Updates done.
+    /// Number of updates done.
     pub updates: u64,
 }
 
-/// The numbers of one update that are the same for every parameter.
+/// Factors of one update, the same for every parameter.
 #[derive(Debug, Clone, Copy)]
-pub struct Rates {
-    step: f32,
-    keep: f32,
+pub struct AdamWStep {
+    /// Step size, corrected for the bias of the first moment.
+    step_size: f32,
+    /// Factor of the decoupled weight decay.
+    decay: f32,
+    /// Correction of the second moment.
     second: f32,
 }
 
 impl AdamW {
-    /// For a number of parameters.
+    /// Builds the state of `n` parameters.
     pub fn new(n: usize) -> AdamW {
         AdamW {
             m: vec![0.0; n],
@@ -54,28 +58,28 @@ impl AdamW {
         }
     }
 
-    /// Counts an update and returns its rates.
-    pub fn begin(&mut self, lr: f64, decay: f64) -> Rates {
+    /// Counts an update and returns its factors.
+    pub fn begin(&mut self, lr: f64, decay: f64) -> AdamWStep {
         self.updates += 1;
         let n = self.updates as f64;
         let first = 1.0 - libm::pow(0.9, n);
         let second = (1.0 - libm::pow(0.999, n)).sqrt();
-        Rates {
-            step: (lr / first) as f32,
-            keep: (1.0 - lr * decay) as f32,
+        AdamWStep {
+            step_size: (lr / first) as f32,
+            decay: (1.0 - lr * decay) as f32,
             second: second as f32,
         }
     }
 
-    /// One update of all parameters.
+    /// Updates all parameters.
     pub fn update(&mut self, params: &mut [f32], grad: &[f32], lr: f64, decay: f64) {
-        let rates = self.begin(lr, decay);
-        rates.apply(params, grad, 1.0, &mut self.m, &mut self.v);
+        let step = self.begin(lr, decay);
+        step.apply(params, grad, 1.0, &mut self.m, &mut self.v);
     }
 }
 
-impl Rates {
-    /// Updates some parameters with their gradients, each multiplied by `scale` first.
+impl AdamWStep {
+    /// Updates a range of parameters with their gradients, each multiplied by `scale` first.
     pub fn apply(
         &self,
         params: &mut [f32],
@@ -86,15 +90,15 @@ impl Rates {
     ) {
         for (((p, g), m), v) in params.iter_mut().zip(grad).zip(m).zip(v) {
             let g = g * scale;
-            *p *= self.keep;
+            *p *= self.decay;
             *m = 0.9 * *m + 0.1 * g;
             *v = 0.999 * *v + 0.001 * g * g;
-            *p -= self.step * *m / (v.sqrt() / self.second + 1e-8);
+            *p -= self.step_size * *m / (v.sqrt() / self.second + 1e-8);
         }
     }
 }
 
-/// What a gradient of this norm has to be multiplied by so that the norm is at most `limit`.
+/// Returns the factor that brings a gradient of this norm down to at most `limit`.
 pub fn clip_scale(norm: f64, limit: f64) -> f32 {
     if norm > limit {
         (limit / norm) as f32

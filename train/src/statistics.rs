@@ -1,31 +1,30 @@
-//! Normalisation bounds of a data set (fact sheet of BitVLA, section 4).
+//! Normalisation bounds of a data set (docs/reference/bitvla.md, section 4).
 
-use crate::frames::{CHUNK, Rest};
+use crate::dataset::{CHUNK, FrameMeta};
+use anyhow::{Result, ensure};
 use bitvla_policies::normalise::{Percentiles, Statistics};
 
-/// Share of the range between the percentiles that is added on each side of the proprioception: grips happen at
+/// Fraction of the range between the percentiles that is added on each side of the proprioception: grips happen at
 /// its ends, where clipping would hide differences.
 const MARGIN: f64 = 0.1;
 /// Least bound of an arm action: corrections of the hand's rotation are tiny and would be blown up to full size.
 const LEAST_ACTION: f64 = 0.2;
 
-/// 1st and 99th percentiles of frames, widened by the margins above.
-pub fn statistics(frames: &[Rest]) -> Statistics {
-    let column = |values: Vec<f64>| -> (f64, f64) {
-        let mut values = values;
+/// Returns the 1st and 99th percentiles of frames, widened by the margins above.
+///
+/// # Errors
+/// If there is no frame.
+pub fn statistics(frames: &[FrameMeta]) -> Result<Statistics> {
+    ensure!(!frames.is_empty(), "no frames to take percentiles of");
+    let percentiles = |mut values: Vec<f64>| -> (f64, f64) {
         values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let last = values.len().saturating_sub(1);
-            values
-                .get((last as f64 * share) as usize)
-                .copied()
-                .unwrap_or(0.0)
-        };
+        let last = (values.len() - 1) as f64;
+        let at = |fraction: f64| values[(last * fraction) as usize];
         (at(0.01), at(0.99))
     };
     let (mut low, mut high) = (Vec::new(), Vec::new());
     for i in 0..7 {
-        let (a, b) = column(
+        let (a, b) = percentiles(
             frames
                 .iter()
                 .flat_map(|f| (0..CHUNK).map(move |c| f.actions[c][i]))
@@ -42,7 +41,7 @@ pub fn statistics(frames: &[Rest]) -> Statistics {
     };
     let (mut low, mut high) = (Vec::new(), Vec::new());
     for i in 0..8 {
-        let (a, b) = column(frames.iter().map(|f| f.proprio[i]).collect());
+        let (a, b) = percentiles(frames.iter().map(|f| f.proprio[i]).collect());
         let margin = MARGIN * (b - a);
         low.push(a - margin);
         high.push(b + margin);
@@ -52,11 +51,11 @@ pub fn statistics(frames: &[Rest]) -> Statistics {
         q99: high,
         mask: None,
     };
-    Statistics { action, proprio }
+    Ok(Statistics { action, proprio })
 }
 
-/// A chunk as the network should answer: normalised and clipped to [-1, 1], gripper 1 open and 0 closed.
-pub fn target(statistics: &Statistics, actions: &[[f64; 7]; CHUNK]) -> Vec<f32> {
+/// Returns the target output of the network for a chunk (chunk * 7): normalised and clipped to [-1, 1], gripper 1 open and 0 closed.
+pub fn normalised_target(statistics: &Statistics, actions: &[[f64; 7]; CHUNK]) -> Vec<f32> {
     actions
         .iter()
         .flat_map(|a| {

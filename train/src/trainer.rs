@@ -1,41 +1,41 @@
-//! One training stage: batches in a seeded order, gradients over lanes, AdamW, a state to resume from, losses.
+//! One training stage: batches in a seeded order, gradients over microbatches, AdamW, a state to resume from, losses.
 //!
-//! A batch is cut into lanes of four samples. Threads take lanes as they come; sums over lanes and over parameters
-//! have a fixed order, so neither the number of threads nor an interruption changes a bit of the result.
+//! A batch is cut into microbatches of four samples. Threads take microbatches as they come; sums over microbatches and over
+//! parameters have a fixed order, so neither the number of threads nor an interruption changes a bit of the result.
 
-use crate::checkpoint::{State, read_state, write_state};
-use crate::frames::Frames;
-use crate::net::{Item, Losses, Net, Teacher, Workspace};
-use crate::optim::{AdamW, Rates, Schedule, clip_scale};
-use crate::progress::Progress;
-use crate::statistics::target;
-use anyhow::{Context, Result};
+use crate::checkpoint::{TrainingState, read_state, write_state};
+use crate::dataset::FrameDataset;
+use crate::net::{Losses, Net, NetActivations, Teacher, TrainingSample};
+use crate::optim::{AdamW, LearningRateSchedule, clip_scale};
+use crate::stage_progress::StageProgress;
+use crate::statistics::normalised_target;
+use anyhow::{Context, Result, ensure};
 use bitvla_policies::normalise::Statistics;
 use bitvla_policies::preprocess::normalise;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Samples of a lane.
-pub const LANE: usize = 4;
-/// Parameters that one piece of a reduction holds.
-const PIECE: usize = 1 << 15;
-/// Steps between two rows of the losses.
-const ROW_EVERY: u64 = 20;
-/// Steps between two saved states.
-const SAVE_EVERY: u64 = 200;
-/// Steps between two looks at the validation frames.
-const VALIDATE_EVERY: u64 = 400;
+/// Number of samples of a microbatch.
+pub const MICROBATCH_SIZE: usize = 4;
+/// Number of parameters of a chunk of a reduction.
+const REDUCTION_CHUNK: usize = 1 << 15;
+/// Number of steps between two rows of the losses.
+const LOG_INTERVAL: u64 = 20;
+/// Number of steps between two saved states.
+const SAVE_INTERVAL: u64 = 200;
+/// Number of steps between two measurements of the validation loss.
+const VALIDATION_INTERVAL: u64 = 400;
 
 /// A row of `losses.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LossRow {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// Samples seen.
+    /// Number of samples seen.
     pub samples: u64,
     /// Learning rate.
     pub lr: f64,
@@ -45,84 +45,92 @@ pub struct LossRow {
     pub aux: f64,
     /// Norm of the gradient before clipping, mean.
     pub norm: f64,
-    /// Mean absolute error on frames that were never trained on.
+    /// Mean absolute error on frames that were never trained on; present where it was measured.
     pub validation: Option<f64>,
 }
 
-/// A stage to be trained.
-pub struct Order<'a> {
-    /// Name for the progress bar.
+/// Settings of a training stage.
+pub struct TrainConfig<'a> {
+    /// Name in the progress display.
     pub name: &'a str,
-    /// Where state and losses go.
+    /// Folder of state and losses.
     pub dir: &'a Path,
-    /// Network.
+    /// Network to train.
     pub net: &'a Net,
-    /// Parameters to start from.
+    /// Parameters to start from (`Layout::total`).
     pub start: Vec<f32>,
-    /// Frames.
-    pub data: &'a Frames,
+    /// Frames to train on.
+    pub data: &'a FrameDataset,
     /// Frames never trained on.
-    pub validation: &'a Frames,
-    /// Normalisation.
+    pub validation: &'a FrameDataset,
+    /// Normalisation bounds.
     pub statistics: &'a Statistics,
-    /// Prompt ids by task.
+    /// Token ids of the prompt by task.
     pub prompts: &'a [Vec<u32>],
-    /// Learning rate.
-    pub schedule: Schedule,
+    /// Schedule of the learning rate.
+    pub schedule: LearningRateSchedule,
     /// Decoupled weight decay.
     pub decay: f64,
-    /// Samples of a step, a multiple of [`LANE`].
+    /// Number of samples of a step, a multiple of [`MICROBATCH_SIZE`].
     pub batch: usize,
-    /// Limit of the gradient norm.
+    /// Upper bound of the gradient norm.
     pub clip: f64,
     /// Parameters of the full-precision teacher and the weight of the alignment.
     pub teacher: Option<(&'a [f32], f32)>,
     /// Seed of the order of samples.
     pub seed: u64,
-    /// Threads; never changes a result.
+    /// Number of threads; never changes a result.
     pub jobs: usize,
     /// Stop before this step, state saved, as if interrupted.
     pub stop_at: Option<u64>,
 }
 
-/// State of a stage.
+/// Returns the path of the state of a stage.
 pub fn state_path(dir: &Path) -> PathBuf {
     dir.join("state.safetensors")
 }
 
-/// Losses of a stage.
+/// Returns the path of the losses of a stage.
 pub fn losses_path(dir: &Path) -> PathBuf {
     dir.join("losses.csv")
 }
 
+/// Buffers of one microbatch.
 #[derive(Default)]
-struct Lane {
-    ws: Workspace,
+struct Microbatch {
+    activations: NetActivations,
     grad: Vec<f32>,
-    items: Vec<Item>,
+    samples: Vec<TrainingSample>,
     losses: Losses,
 }
 
-/// Trains to the end of the schedule and returns the parameters; goes on from the state in the folder if there is one.
+/// Trains to the end of the schedule and returns the parameters (`Layout::total`); goes on from the state in the folder if
+/// there is one.
 ///
 /// # Errors
-/// When a file cannot be read or written.
-pub fn train(order: Order<'_>) -> Result<Vec<f32>> {
-    std::fs::create_dir_all(order.dir)
-        .with_context(|| format!("making {}", order.dir.display()))?;
-    let n = order.start.len();
-    let (path, end) = (state_path(order.dir), order.schedule.steps);
+/// If there are no frames, the batch is no multiple of a microbatch, or a file cannot be read or written.
+pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
+    std::fs::create_dir_all(config.dir)
+        .with_context(|| format!("making {}", config.dir.display()))?;
+    ensure!(!config.data.is_empty(), "no frames to train on");
+    ensure!(
+        config.batch.is_multiple_of(MICROBATCH_SIZE),
+        "a batch of {} samples is no multiple of {MICROBATCH_SIZE}",
+        config.batch
+    );
+    let n = config.start.len();
+    let (path, end) = (state_path(config.dir), config.schedule.steps);
     let mut state = if path.is_file() {
         read_state(&path, n)?
     } else {
-        State {
-            params: order.start.clone(),
+        TrainingState {
+            params: config.start.clone(),
             adam: AdamW::new(n),
             step: 0,
         }
     };
     let mut rows = if state.step > 0 {
-        read_losses(&losses_path(order.dir))?
+        read_losses(&losses_path(config.dir))?
     } else {
         Vec::new()
     };
@@ -130,232 +138,262 @@ pub fn train(order: Order<'_>) -> Result<Vec<f32>> {
     if state.step >= end {
         return Ok(state.params);
     }
-    let mut lanes: Vec<Mutex<Lane>> = (0..order.batch / LANE)
-        .map(|_| Mutex::new(Lane::default()))
+    let mut microbatches: Vec<Mutex<Microbatch>> = (0..config.batch / MICROBATCH_SIZE)
+        .map(|_| Mutex::new(Microbatch::default()))
         .collect();
-    let mut batches = Batches::new(order.data.len(), order.batch, order.seed);
-    let (mut eff, mut grad) = (Vec::new(), vec![0.0; n]);
-    let mut progress = Progress::new(order.name, state.step, end);
+    let mut sampler = BatchSampler::new(config.data.len(), config.batch, config.seed);
+    let (mut effective_weights, mut grad) = (Vec::new(), vec![0.0; n]);
+    let mut progress = StageProgress::new(config.name, state.step, end);
     let mut sums = [0.0f64; 3];
-    let stop = order.stop_at.unwrap_or(end).min(end);
+    let stop = config.stop_at.unwrap_or(end).min(end);
     while state.step < stop {
-        let lr = order.schedule.at(state.step);
-        order
-            .net
-            .layout
-            .effective(&state.params, order.net.quant, &mut eff);
-        let picked = batches.get(state.step).to_vec();
-        let losses = forward_backward(&order, &eff, &picked, &mut lanes);
-        let norm = reduce(&mut lanes, &mut grad, order.jobs);
-        let scale = clip_scale(norm, order.clip);
-        update(&mut state, &grad, lr, order.decay, scale, order.jobs);
+        let lr = config.schedule.at(state.step);
+        config.net.layout.effective_weights(
+            &state.params,
+            config.net.quant,
+            &mut effective_weights,
+        );
+        let indices = sampler.batch(state.step).to_vec();
+        let losses = forward_backward(&config, &effective_weights, &indices, &mut microbatches);
+        let norm = reduce(&mut microbatches, &mut grad, config.jobs);
+        let scale = clip_scale(norm, config.clip);
+        update(&mut state, &grad, lr, config.decay, scale, config.jobs);
         state.step += 1;
         for (s, v) in sums.iter_mut().zip([losses.l1, losses.aux, norm]) {
             *s += v;
         }
-        if state.step.is_multiple_of(ROW_EVERY) || state.step == end {
+        if state.step.is_multiple_of(LOG_INTERVAL) || state.step == end {
             let since = state.step - rows.last().map_or(0, |r: &LossRow| r.step);
             let [l1, aux, norm] = sums.map(|s| s / since.max(1) as f64);
             sums = [0.0; 3];
-            let look = state.step.is_multiple_of(VALIDATE_EVERY) || state.step == end;
+            let measured = state.step.is_multiple_of(VALIDATION_INTERVAL) || state.step == end;
             rows.push(LossRow {
                 step: state.step,
-                samples: state.step * order.batch as u64,
+                samples: state.step * config.batch as u64,
                 lr,
                 l1,
                 aux,
                 norm,
-                validation: look.then(|| validate(&order, &state.params)),
+                validation: measured.then(|| validate(&config, &state.params)).flatten(),
             });
             let seen = rows.iter().rev().find_map(|r| r.validation);
-            let rate = progress.rate(state.step) * order.batch as f64;
+            let rate = progress.rate(state.step) * config.batch as f64;
             let seen = seen.map_or(String::new(), |v| format!(", validation {v:.4}"));
             progress.show(
                 state.step,
                 &format!("L1 {l1:.4}{seen}, {rate:.0} samples/s"),
             );
         }
-        if state.step.is_multiple_of(SAVE_EVERY) || state.step == stop {
-            write_losses(&losses_path(order.dir), &rows)?;
+        if state.step.is_multiple_of(SAVE_INTERVAL) || state.step == stop {
+            write_losses(&losses_path(config.dir), &rows)?;
             write_state(&path, &state)?;
         }
     }
     Ok(state.params)
 }
 
-/// Runs all lanes; returns the losses of the batch.
+/// Runs forward and backward pass of all microbatches; returns the losses of the batch.
 fn forward_backward(
-    order: &Order<'_>,
-    eff: &[f32],
-    picked: &[usize],
-    lanes: &mut [Mutex<Lane>],
+    config: &TrainConfig<'_>,
+    effective_weights: &[f32],
+    indices: &[usize],
+    microbatches: &mut [Mutex<Microbatch>],
 ) -> Losses {
-    let teacher = order
+    let teacher = config
         .teacher
         .map(|(params, weight)| Teacher { params, weight });
-    in_lanes(lanes, order.jobs, |i, lane| {
-        let Lane {
-            ws,
+    for_each_parallel(microbatches, config.jobs, |i, microbatch| {
+        let Microbatch {
+            activations,
             grad,
-            items,
+            samples,
             losses,
-        } = lane;
-        fill(order, &picked[i * LANE..(i + 1) * LANE], order.data, items);
-        grad.resize(eff.len(), 0.0);
+        } = microbatch;
+        fill_samples(
+            config,
+            &indices[i * MICROBATCH_SIZE..(i + 1) * MICROBATCH_SIZE],
+            config.data,
+            samples,
+        );
+        grad.resize(effective_weights.len(), 0.0);
         grad.fill(0.0);
-        *losses = order.net.train(eff, items, order.batch, teacher, ws, grad);
+        *losses = config.net.train(
+            effective_weights,
+            samples,
+            config.batch,
+            teacher,
+            activations,
+            grad,
+        );
     });
     let mut all = Losses::default();
-    for lane in lanes.iter_mut() {
-        let l = unlocked(lane).losses;
+    for microbatch in microbatches.iter_mut() {
+        let l = exclusive(microbatch).losses;
         all.l1 += l.l1;
         all.aux += l.aux;
     }
     all
 }
 
-/// Makes samples of frames.
-fn fill(order: &Order<'_>, picked: &[usize], frames: &Frames, items: &mut Vec<Item>) {
-    items.resize_with(picked.len(), Item::default);
-    for (item, &i) in items.iter_mut().zip(picked) {
-        let rest = frames.rest(i);
-        item.images.clear();
+/// Makes normalised samples of the frames at `indices`.
+fn fill_samples(
+    config: &TrainConfig<'_>,
+    indices: &[usize],
+    frames: &FrameDataset,
+    samples: &mut Vec<TrainingSample>,
+) {
+    samples.resize_with(indices.len(), TrainingSample::default);
+    for (sample, &i) in samples.iter_mut().zip(indices) {
+        let meta = frames.meta(i);
+        sample.images.clear();
         for image in frames.images(i).chunks_exact(frames.images(i).len() / 2) {
-            item.images.extend(normalise(image));
+            sample.images.extend(normalise(image));
         }
-        item.prompt.clone_from(&order.prompts[rest.task]);
-        let state = order.statistics.proprio.normalise(&rest.proprio);
-        item.proprio = state.into_iter().map(|v| v as f32).collect();
-        item.target = target(order.statistics, &rest.actions);
+        sample.prompt.clone_from(&config.prompts[meta.task]);
+        let state = config.statistics.proprio.normalise(&meta.proprio);
+        sample.proprio = state.into_iter().map(|v| v as f32).collect();
+        sample.target = normalised_target(config.statistics, &meta.actions);
     }
 }
 
-/// Mean absolute error over the validation frames.
-fn validate(order: &Order<'_>, params: &[f32]) -> f64 {
-    let mut eff = Vec::new();
-    order
+/// Returns the mean absolute error over the validation frames; `None` for no frames.
+fn validate(config: &TrainConfig<'_>, params: &[f32]) -> Option<f64> {
+    let mut effective_weights = Vec::new();
+    config
         .net
         .layout
-        .effective(params, order.net.quant, &mut eff);
-    let frames: Vec<usize> = (0..order.validation.len()).collect();
-    let groups: Vec<&[usize]> = frames.chunks(LANE).collect();
-    let mut lanes: Vec<Mutex<(f64, usize)>> = groups.iter().map(|_| Mutex::default()).collect();
-    in_lanes(&mut lanes, order.jobs, |i, sum| {
-        let mut ws = Workspace::default();
-        let mut items = Vec::new();
-        fill(order, groups[i], order.validation, &mut items);
-        let answers = order.net.predict(&eff, &items, &mut ws);
-        for (a, t) in answers.iter().zip(items.iter().flat_map(|i| &i.target)) {
+        .effective_weights(params, config.net.quant, &mut effective_weights);
+    let frames: Vec<usize> = (0..config.validation.len()).collect();
+    let groups: Vec<&[usize]> = frames.chunks(MICROBATCH_SIZE).collect();
+    let mut microbatches: Vec<Mutex<(f64, usize)>> =
+        groups.iter().map(|_| Mutex::default()).collect();
+    for_each_parallel(&microbatches, config.jobs, |i, sum| {
+        let mut activations = NetActivations::default();
+        let mut samples = Vec::new();
+        fill_samples(config, groups[i], config.validation, &mut samples);
+        let answers = config
+            .net
+            .predict(&effective_weights, &samples, &mut activations);
+        for (a, t) in answers.iter().zip(samples.iter().flat_map(|i| &i.target)) {
             sum.0 += f64::from((a - t).abs());
             sum.1 += 1;
         }
     });
     let (mut sum, mut n) = (0.0, 0);
-    for lane in &mut lanes {
-        let (s, k) = *unlocked(lane);
+    for microbatch in &mut microbatches {
+        let (s, k) = *exclusive(microbatch);
         sum += s;
         n += k;
     }
-    sum / n.max(1) as f64
+    (n > 0).then(|| sum / n as f64)
 }
 
-/// Calls `work` once per lane from `jobs` threads.
-fn in_lanes<T: Send>(lanes: &mut [Mutex<T>], jobs: usize, work: impl Fn(usize, &mut T) + Sync) {
+/// Calls `work` once per item from `jobs` threads.
+fn for_each_parallel<T: Send>(
+    items: &[Mutex<T>],
+    jobs: usize,
+    work: impl Fn(usize, &mut T) + Sync,
+) {
     let next = AtomicUsize::new(0);
-    let lanes = &*lanes;
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(lanes.len()) {
+        for _ in 0..jobs.min(items.len()) {
             scope.spawn(|| {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(lane) = lanes.get(i) else {
+                    let Some(item) = items.get(i) else {
                         break;
                     };
-                    if let Ok(mut lane) = lane.lock() {
-                        work(i, &mut lane);
-                    }
+                    // Each item is taken once, so no panic can have poisoned it before.
+                    work(i, &mut item.lock().unwrap_or_else(PoisonError::into_inner));
                 }
             });
         }
     });
 }
 
-fn unlocked<T>(lane: &mut Mutex<T>) -> &mut T {
-    lane.get_mut().unwrap_or_else(|poison| poison.into_inner())
+/// Returns the content of a mutex that no other thread holds. A panic of a worker ends the stage before this is called.
+fn exclusive<T>(item: &mut Mutex<T>) -> &mut T {
+    item.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sums the gradients of all lanes in their order; returns the norm of the sum.
-fn reduce(lanes: &mut [Mutex<Lane>], grad: &mut [f32], jobs: usize) -> f64 {
-    let parts: Vec<&[f32]> = lanes.iter_mut().map(|l| &unlocked(l).grad[..]).collect();
-    let mut pieces: Vec<Mutex<(&mut [f32], f64)>> = grad
-        .chunks_mut(PIECE)
-        .map(|piece| Mutex::new((piece, 0.0)))
+/// Sums the gradients of all microbatches in their order into `grad`; returns the norm of the sum.
+fn reduce(microbatches: &mut [Mutex<Microbatch>], grad: &mut [f32], jobs: usize) -> f64 {
+    let parts: Vec<&[f32]> = microbatches
+        .iter_mut()
+        .map(|l| &exclusive(l).grad[..])
         .collect();
-    in_lanes(&mut pieces, jobs, |i, (piece, squares)| {
-        piece.fill(0.0);
+    let mut chunks: Vec<Mutex<(&mut [f32], f64)>> = grad
+        .chunks_mut(REDUCTION_CHUNK)
+        .map(|chunk| Mutex::new((chunk, 0.0)))
+        .collect();
+    for_each_parallel(&chunks, jobs, |i, (chunk, squares)| {
+        chunk.fill(0.0);
         for part in &parts {
-            crate::net::ops::add(&part[i * PIECE..][..piece.len()], piece);
+            crate::net::linear::add(&part[i * REDUCTION_CHUNK..][..chunk.len()], chunk);
         }
-        *squares = piece.iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
+        *squares = chunk.iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
     });
-    let squares: f64 = pieces.iter_mut().map(|p| unlocked(p).1).sum();
+    let squares: f64 = chunks.iter_mut().map(|p| exclusive(p).1).sum();
     squares.sqrt()
 }
 
-fn update(state: &mut State, grad: &[f32], lr: f64, decay: f64, scale: f32, jobs: usize) {
-    let rates: Rates = state.adam.begin(lr, decay);
+/// Updates all parameters with one AdamW step.
+fn update(state: &mut TrainingState, grad: &[f32], lr: f64, decay: f64, scale: f32, jobs: usize) {
+    let step = state.adam.begin(lr, decay);
     let AdamW { m, v, .. } = &mut state.adam;
-    let mut pieces: Vec<Mutex<_>> = state
+    let chunks: Vec<Mutex<_>> = state
         .params
-        .chunks_mut(PIECE)
-        .zip(m.chunks_mut(PIECE))
-        .zip(v.chunks_mut(PIECE))
-        .zip(grad.chunks(PIECE))
+        .chunks_mut(REDUCTION_CHUNK)
+        .zip(m.chunks_mut(REDUCTION_CHUNK))
+        .zip(v.chunks_mut(REDUCTION_CHUNK))
+        .zip(grad.chunks(REDUCTION_CHUNK))
         .map(Mutex::new)
         .collect();
-    in_lanes(&mut pieces, jobs, |_, (((p, m), v), g)| {
-        rates.apply(p, g, scale, m, v);
+    for_each_parallel(&chunks, jobs, |_, (((p, m), v), g)| {
+        step.apply(p, g, scale, m, v);
     });
 }
 
-/// Which frames a step sees: a new seeded permutation for every pass over the data.
-struct Batches {
+/// Frames of every step: a new seeded permutation for every epoch.
+struct BatchSampler {
+    /// Number of frames, not zero.
     n: usize,
-    batch: usize,
+    batch_size: usize,
     seed: u64,
-    pass: Option<u64>,
+    epoch: Option<u64>,
     order: Vec<usize>,
 }
 
-impl Batches {
-    fn new(n: usize, batch: usize, seed: u64) -> Batches {
-        Batches {
+impl BatchSampler {
+    fn new(n: usize, batch_size: usize, seed: u64) -> BatchSampler {
+        BatchSampler {
             n,
-            batch,
+            batch_size,
             seed,
-            pass: None,
+            epoch: None,
             order: Vec::new(),
         }
     }
 
-    fn get(&mut self, step: u64) -> &[usize] {
-        let per_pass = (self.n / self.batch).max(1) as u64;
-        let pass = step / per_pass;
-        if self.pass != Some(pass) {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_mul(1_000_003) + pass);
+    /// Returns the indices of the frames of a step.
+    fn batch(&mut self, step: u64) -> &[usize] {
+        let batches_per_epoch = (self.n / self.batch_size).max(1) as u64;
+        let epoch = step / batches_per_epoch;
+        if self.epoch != Some(epoch) {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_mul(1_000_003) + epoch);
             self.order = (0..self.n).collect();
             for i in (1..self.n).rev() {
                 self.order
                     .swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
             }
             // Fewer frames than a batch are seen several times in it.
-            while self.order.len() < self.batch {
+            while self.order.len() < self.batch_size {
                 self.order.extend_from_within(..self.n);
             }
-            self.pass = Some(pass);
+            self.epoch = Some(epoch);
         }
-        let at = (step % per_pass) as usize * self.batch;
-        &self.order[at..at + self.batch]
+        let at = (step % batches_per_epoch) as usize * self.batch_size;
+        &self.order[at..at + self.batch_size]
     }
 }
 

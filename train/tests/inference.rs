@@ -1,25 +1,30 @@
-//! Guarantee: what was trained is what acts: the exported checkpoint answers as the network in the trainer does.
-//! Full precision to 1e-4 on every input. With int8 activations an entry next to a tie may round the other way and
-//! move what follows, so of four dozen inputs some agree to 1e-4 (other arithmetic would agree on none) and all within
-//! what flips do.
+//! Guarantee: the exported checkpoint gives the outputs of the network in the trainer. Full precision to 1e-4 on every input. With int8 activations an entry next to a tie may round the other way and
+//! change the rest, so of four dozen inputs some agree to 1e-4 (other arithmetic would agree on none) and all within the
+//! effect of such flips.
 
 use anyhow::Result;
 use bitvla_policies::{BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat};
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{export, net_config, prompts};
-use bitvla_train::net::{Item, Net, Quant, Workspace};
+use bitvla_train::dataset::{CHUNK, FrameMeta};
+use bitvla_train::net::{Net, NetActivations, QuantConfig, TrainingSample};
 use bitvla_train::statistics::statistics;
 
 /// Inputs that are compared.
 const INPUTS: usize = 48;
 
 #[test]
-fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
+fn the_exported_checkpoint_gives_the_outputs_of_the_trained_network() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let assets = Assets::open(&Assets::default_dir())?;
     let suite = Suite::load(&assets, "spatial")?;
     let config = net_config(&suite);
     let prompts = prompts(&suite, &config, dir.path())?;
+    let frame = FrameMeta {
+        proprio: [0.0; 8],
+        actions: [[0.0; 7]; CHUNK],
+        task: 0,
+    };
     let pixels = 3 * config.image_size * config.image_size;
     let wave = |n: usize, k: f32| {
         (0..n)
@@ -27,47 +32,55 @@ fn the_exported_checkpoint_answers_as_the_trained_network() -> Result<()> {
             .collect::<Vec<f32>>()
     };
     for (quant, format) in [
-        (Quant::NONE, WeightFormat::Full),
-        (Quant::ALL, WeightFormat::Ternary),
+        (QuantConfig::NONE, WeightFormat::Full),
+        (QuantConfig::ALL, WeightFormat::Ternary),
     ] {
         let net = Net::new(config.clone(), quant);
         let params = net.layout.init(5);
-        let ternary = quant == Quant::ALL;
+        let ternary = quant == QuantConfig::ALL;
         let folder = dir.path().join(if ternary { "ternary" } else { "full" });
-        export(&folder, &suite, &config, &params, &statistics(&[]), ternary)?;
+        export(
+            &folder,
+            &suite,
+            &config,
+            &params,
+            &statistics(&[frame.clone()])?,
+            ternary,
+        )?;
         let inference = BitVla::new(&Checkpoint::load(&folder)?, format)?;
-        let mut eff = Vec::new();
-        net.layout.effective(&params, quant, &mut eff);
-        let mut apart = Vec::new();
+        let mut effective_weights = Vec::new();
+        net.layout
+            .effective_weights(&params, quant, &mut effective_weights);
+        let mut worst = Vec::new();
         for k in 0..INPUTS {
             let images = wave(2 * pixels, 0.37 + 0.01 * k as f32);
-            let item = Item {
+            let sample = TrainingSample {
                 images: images.clone(),
                 prompt: prompts[k % prompts.len()].clone(),
                 proprio: wave(8, 0.9 + 0.1 * k as f32),
                 target: Vec::new(),
             };
             let (first, second) = images.split_at(pixels);
-            let asked = NetworkInput {
-                tokens: &item.prompt,
+            let prompt = NetworkInput {
+                tokens: &sample.prompt,
                 images: &[first.to_vec(), second.to_vec()],
-                proprio: &item.proprio,
+                proprio: &sample.proprio,
             };
-            let (mut work, mut times) = (ScratchBuffers::default(), PhaseTimes::default());
-            let acted = inference.forward(&mut work, asked, &mut times, &mut |_, _| {})?;
-            let items = std::slice::from_ref(&item);
-            let trained = net.predict(&eff, items, &mut Workspace::default());
-            assert_eq!(acted.len(), config.placeholders());
-            let differences = acted.iter().zip(&trained).map(|(a, b)| (a - b).abs());
-            apart.push(differences.fold(0.0, f32::max));
+            let (mut buffers, mut times) = (ScratchBuffers::default(), PhaseTimes::default());
+            let inferred = inference.forward(&mut buffers, prompt, &mut times, &mut |_, _| {})?;
+            let samples = std::slice::from_ref(&sample);
+            let trained = net.predict(&effective_weights, samples, &mut NetActivations::default());
+            assert_eq!(inferred.len(), config.placeholders());
+            let differences = inferred.iter().zip(&trained).map(|(a, b)| (a - b).abs());
+            worst.push(differences.fold(0.0, f32::max));
         }
-        let same = apart.iter().filter(|d| **d < 1e-4).count();
+        let same = worst.iter().filter(|d| **d < 1e-4).count();
         let least = if ternary { INPUTS / 16 } else { INPUTS };
         assert!(
             same >= least,
-            "{quant:?}: {same} of {INPUTS} agree: {apart:?}"
+            "{quant:?}: {same} of {INPUTS} agree: {worst:?}"
         );
-        assert!(apart.iter().all(|d| *d < 0.2), "{quant:?}: {apart:?}");
+        assert!(worst.iter().all(|d| *d < 0.2), "{quant:?}: {worst:?}");
     }
     Ok(())
 }

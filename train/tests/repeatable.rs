@@ -1,26 +1,28 @@
-//! Guarantees: training gives the same bits for any number of threads and when it was interrupted; the recipe, cut
-//! short, goes from nothing to checkpoints that inference loads, and calling it again changes nothing.
+//! Guarantees: training gives the same bits for any number of threads and when it was interrupted; the pipeline, cut
+//! short, goes from nothing to checkpoints that inference loads, and a second call changes nothing.
 
 use anyhow::{Context, Result};
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{net_config, prompts};
-use bitvla_train::frames::{CHUNK, Frame, Frames, IMAGE_BYTES, Tally, shard_path, write_shard};
-use bitvla_train::net::{Net, Quant};
-use bitvla_train::optim::Schedule;
+use bitvla_train::dataset::{
+    CHUNK, EpisodeCounts, FrameDataset, IMAGE_BYTES, TrainingFrame, shard_path, write_shard,
+};
+use bitvla_train::net::{Net, QuantConfig};
+use bitvla_train::optim::LearningRateSchedule;
 use bitvla_train::statistics::statistics;
-use bitvla_train::trainer::{LANE, Order, losses_path, read_losses, train};
+use bitvla_train::trainer::{MICROBATCH_SIZE, TrainConfig, losses_path, read_losses, train};
 use std::path::Path;
 use std::process::Command;
 
 /// Frames of noise.
-fn noise(dir: &Path, n: usize) -> Result<Frames> {
+fn noise(dir: &Path, n: usize) -> Result<FrameDataset> {
     let mut state = 1u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         f64::from(state >> 8) / f64::from(1 << 24) * 2.0 - 1.0
     };
-    let frames: Vec<Frame> = (0..n)
-        .map(|i| Frame {
+    let frames: Vec<TrainingFrame> = (0..n)
+        .map(|i| TrainingFrame {
             images: (0..IMAGE_BYTES)
                 .map(|_| (next() * 127.0 + 128.0) as u8)
                 .collect(),
@@ -29,8 +31,8 @@ fn noise(dir: &Path, n: usize) -> Result<Frames> {
             task: (i % 10) as u8,
         })
         .collect();
-    write_shard(&shard_path(dir, 0), &frames, Tally::default())?;
-    Frames::read(dir)
+    write_shard(&shard_path(dir, 0), &frames, EpisodeCounts::default())?;
+    FrameDataset::read(dir)
 }
 
 #[test]
@@ -41,11 +43,11 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
     let config = net_config(&suite);
     let prompts = prompts(&suite, &config, dir.path())?;
     let data = noise(dir.path(), 11)?;
-    let statistics = statistics(data.rests());
-    let net = Net::new(config, Quant::ALL);
+    let statistics = statistics(data.metas())?;
+    let net = Net::new(config, QuantConfig::ALL);
     let teacher = net.layout.init(2);
     let run = |name: &str, jobs, stop_at| {
-        train(Order {
+        train(TrainConfig {
             name,
             dir: &dir.path().join(name),
             net: &net,
@@ -54,13 +56,13 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
             validation: &data,
             statistics: &statistics,
             prompts: &prompts,
-            schedule: Schedule {
+            schedule: LearningRateSchedule {
                 lr: 1e-3,
                 warmup: 1,
                 steps: 5,
             },
             decay: 0.01,
-            batch: 2 * LANE,
+            batch: 2 * MICROBATCH_SIZE,
             clip: 1.0,
             teacher: Some((&teacher, 0.1)),
             seed: 3,
@@ -82,7 +84,7 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
 }
 
 #[test]
-fn a_short_recipe_ends_in_checkpoints_that_act() -> Result<()> {
+fn a_short_pipeline_ends_in_checkpoints_that_load() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let call = || -> Result<String> {
         let out = Command::new(env!("CARGO_BIN_EXE_bitvla-train"))

@@ -1,9 +1,9 @@
-//! A page with a few drawing verbs in page units, over the SVG and the bitmap backend of plotters.
+//! Drawing in page units over the SVG and the bitmap backend of plotters.
 //!
-//! The bitmap is drawn four times as large and averaged down to twice the page size, which smooths what
-//! the backend draws with hard edges.
+//! The bitmap is drawn at four times the page size and averaged down to twice the page size: anti-aliasing, which the
+//! backend does not have.
 
-use super::Plot;
+use super::PlotFiles;
 use crate::ReportError;
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
@@ -15,15 +15,15 @@ use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle, register_
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Dark text.
-pub(super) const INK: RGBColor = RGBColor(38, 42, 51);
-/// Secondary text and axes.
-pub(super) const GREY: RGBColor = RGBColor(110, 117, 130);
-/// Grid lines.
-pub(super) const GRID: RGBColor = RGBColor(229, 232, 238);
-/// Tracks behind bars.
-pub(super) const TRACK: RGBColor = RGBColor(243, 245, 248);
-/// Blue, orange, green, red, violet, brown: told apart also by colour-blind readers when neighbours.
+/// Colour of text.
+pub(super) const TEXT_COLOR: RGBColor = RGBColor(38, 42, 51);
+/// Colour of axes and secondary text.
+pub(super) const AXIS_COLOR: RGBColor = RGBColor(110, 117, 130);
+/// Colour of grid lines.
+pub(super) const GRID_COLOR: RGBColor = RGBColor(229, 232, 238);
+/// Colour of the full-length track behind a bar.
+pub(super) const BAR_TRACK: RGBColor = RGBColor(243, 245, 248);
+/// Blue, orange, green, red, violet, brown: draw_error apart also by colour-blind readers when neighbours.
 pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(47, 109, 181),
     RGBColor(230, 138, 46),
@@ -44,37 +44,40 @@ pub(super) enum Align {
     Right,
 }
 
-/// What a plot is drawn on; coordinates are page units from the top left.
+/// Position in page units from the top left.
+pub(super) type Point = (f64, f64);
+
+/// Drawing surface of a plot, in page units.
 pub(super) trait Canvas {
-    /// Filled rectangle from one corner to the opposite one.
-    fn bar(&mut self, from: (f64, f64), to: (f64, f64), color: RGBColor) -> Drawn;
-    /// Straight line, horizontal or vertical.
-    fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, color: RGBColor) -> Drawn;
-    /// Connected straight lines through points.
-    fn path(&mut self, points: &[(f64, f64)], width: f64, color: RGBColor) -> Drawn;
-    /// Filled disc.
-    fn disc(&mut self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn;
-    /// One line of text, vertically centred on the point.
+    /// Fills a rectangle from one corner to the opposite one.
+    fn fill_rect(&mut self, from: Point, to: Point, color: RGBColor) -> DrawResult;
+    /// Draws a horizontal or vertical line.
+    fn line(&mut self, from: Point, to: Point, width: f64, color: RGBColor) -> DrawResult;
+    /// Draws connected line segments through points.
+    fn path(&mut self, points: &[Point], width: f64, color: RGBColor) -> DrawResult;
+    /// Fills a circle.
+    fn fill_circle(&mut self, at: Point, radius: f64, color: RGBColor) -> DrawResult;
+    /// Draws one line of text, vertically centred on the point.
     fn text(
         &mut self,
-        at: (f64, f64),
+        at: Point,
         size: f64,
         align: Align,
         color: RGBColor,
-        words: &str,
-    ) -> Drawn;
+        text: &str,
+    ) -> DrawResult;
 }
 
-/// Outcome of a drawing verb, with the complaint of the backend.
-pub(super) type Drawn = Result<(), String>;
+/// Result of a drawing operation, with the message of the backend.
+pub(super) type DrawResult = Result<(), String>;
 
-struct Page<DB: DrawingBackend> {
+struct PlottersCanvas<DB: DrawingBackend> {
     area: DrawingArea<DB, Shift>,
     scale: f64,
 }
 
-impl<DB: DrawingBackend> Page<DB> {
-    fn at(&self, p: (f64, f64)) -> (i32, i32) {
+impl<DB: DrawingBackend> PlottersCanvas<DB> {
+    fn at(&self, p: Point) -> (i32, i32) {
         (
             (p.0 * self.scale).round() as i32,
             (p.1 * self.scale).round() as i32,
@@ -82,19 +85,19 @@ impl<DB: DrawingBackend> Page<DB> {
     }
 }
 
-fn told<E: std::error::Error + Send + Sync>(e: DrawingAreaErrorKind<E>) -> String {
+fn draw_error<E: std::error::Error + Send + Sync>(e: DrawingAreaErrorKind<E>) -> String {
     e.to_string()
 }
 
-impl<DB: DrawingBackend> Canvas for Page<DB> {
-    fn bar(&mut self, from: (f64, f64), to: (f64, f64), color: RGBColor) -> Drawn {
+impl<DB: DrawingBackend> Canvas for PlottersCanvas<DB> {
+    fn fill_rect(&mut self, from: Point, to: Point, color: RGBColor) -> DrawResult {
         let corners = [self.at(from), self.at(to)];
         self.area
             .draw(&Rectangle::new(corners, color.filled()))
-            .map_err(told)
+            .map_err(draw_error)
     }
 
-    fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, color: RGBColor) -> Drawn {
+    fn line(&mut self, from: Point, to: Point, width: f64, color: RGBColor) -> DrawResult {
         // A rectangle, because the bitmap backend draws thick lines a little off their place.
         let half = width / 2.0;
         let (dx, dy) = if from.0 == to.0 {
@@ -102,32 +105,32 @@ impl<DB: DrawingBackend> Canvas for Page<DB> {
         } else {
             (0.0, half)
         };
-        self.bar((from.0 - dx, from.1 - dy), (to.0 + dx, to.1 + dy), color)
+        self.fill_rect((from.0 - dx, from.1 - dy), (to.0 + dx, to.1 + dy), color)
     }
 
-    fn path(&mut self, points: &[(f64, f64)], width: f64, color: RGBColor) -> Drawn {
+    fn path(&mut self, points: &[Point], width: f64, color: RGBColor) -> DrawResult {
         let points: Vec<(i32, i32)> = points.iter().map(|p| self.at(*p)).collect();
         let width = (width * self.scale).round().max(1.0) as u32;
         self.area
             .draw(&PathElement::new(points, color.stroke_width(width)))
-            .map_err(told)
+            .map_err(draw_error)
     }
 
-    fn disc(&mut self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn {
+    fn fill_circle(&mut self, at: Point, radius: f64, color: RGBColor) -> DrawResult {
         let radius = (radius * self.scale).round() as i32;
         self.area
             .draw(&Circle::new(self.at(at), radius, color.filled()))
-            .map_err(told)
+            .map_err(draw_error)
     }
 
     fn text(
         &mut self,
-        at: (f64, f64),
+        at: Point,
         size: f64,
         align: Align,
         color: RGBColor,
-        words: &str,
-    ) -> Drawn {
+        text: &str,
+    ) -> DrawResult {
         let horizontal = match align {
             Align::Left => HPos::Left,
             Align::Middle => HPos::Center,
@@ -138,11 +141,11 @@ impl<DB: DrawingBackend> Canvas for Page<DB> {
             .pos(Pos::new(horizontal, VPos::Center));
         self.area
             .draw(&Text::new(
-                words.to_owned(),
+                text.to_owned(),
                 self.at((at.0, at.1 + 1.5)),
                 style,
             ))
-            .map_err(told)
+            .map_err(draw_error)
     }
 }
 
@@ -152,6 +155,7 @@ const FONT: &str = "DejaVu Sans, Verdana, sans-serif";
 /// The font that ships with this crate, so that no system font is needed.
 static FONT_FILE: &[u8] = include_bytes!("../../fonts/DejaVuSans.ttf");
 
+/// Returns true once the font is registered.
 fn font_is_ready() -> bool {
     static READY: OnceLock<bool> = OnceLock::new();
     *READY.get_or_init(|| register_font(FONT, FontStyle::Normal, FONT_FILE).is_ok())
@@ -161,12 +165,12 @@ const SUPERSAMPLING: usize = 2;
 const PIXELS_PER_UNIT: usize = 2;
 
 /// Draws a plot twice, as `name.svg` and `name.png`.
-pub(super) fn both(
+pub(super) fn write_svg_and_png(
     dir: &Path,
     name: &'static str,
     (width, height): (usize, usize),
-    draw: impl Fn(&mut dyn Canvas) -> Drawn,
-) -> Result<Plot, ReportError> {
+    draw: impl Fn(&mut dyn Canvas) -> DrawResult,
+) -> Result<PlotFiles, ReportError> {
     let failed = |what: String| ReportError::Plot {
         plot: name.to_owned(),
         what,
@@ -174,7 +178,7 @@ pub(super) fn both(
     if !font_is_ready() {
         return Err(failed("the built-in font could not be read".to_owned()));
     }
-    let plot = Plot {
+    let plot = PlotFiles {
         name,
         svg: dir.join(format!("{name}.svg")),
         png: dir.join(format!("{name}.png")),
@@ -182,20 +186,20 @@ pub(super) fn both(
 
     let mut text = String::new();
     let size = (width as u32, height as u32);
-    paint(SVGBackend::with_string(&mut text, size), 1.0, &draw).map_err(failed)?;
+    draw_page(SVGBackend::with_string(&mut text, size), 1.0, &draw).map_err(failed)?;
     crate::write_text(&plot.svg, &text)?;
 
     let scale = SUPERSAMPLING * PIXELS_PER_UNIT;
     let mut large = vec![255u8; width * height * scale * scale * 3];
     let size = ((width * scale) as u32, (height * scale) as u32);
-    paint(
+    draw_page(
         BitMapBackend::with_buffer(&mut large, size),
         scale as f64,
         &draw,
     )
     .map_err(failed)?;
     let (w, h) = (width * PIXELS_PER_UNIT, height * PIXELS_PER_UNIT);
-    let pixels = halve(&large, w, h);
+    let pixels = downsample(&large, w, h);
     image::save_buffer_with_format(
         &plot.png,
         &pixels,
@@ -208,22 +212,24 @@ pub(super) fn both(
     Ok(plot)
 }
 
-fn paint<DB: DrawingBackend>(
+fn draw_page<DB: DrawingBackend>(
     backend: DB,
     scale: f64,
-    draw: impl Fn(&mut dyn Canvas) -> Drawn,
-) -> Drawn {
-    let mut page = Page {
+    draw: impl Fn(&mut dyn Canvas) -> DrawResult,
+) -> DrawResult {
+    let mut page = PlottersCanvas {
         area: backend.into_drawing_area(),
         scale,
     };
-    page.area.fill(&plotters::style::WHITE).map_err(told)?;
+    page.area
+        .fill(&plotters::style::WHITE)
+        .map_err(draw_error)?;
     draw(&mut page)?;
-    page.area.present().map_err(told)
+    page.area.present().map_err(draw_error)
 }
 
 /// Averages blocks of 2 x 2 pixels of an RGB image down to `width` x `height`.
-fn halve(large: &[u8], width: usize, height: usize) -> Vec<u8> {
+fn downsample(large: &[u8], width: usize, height: usize) -> Vec<u8> {
     let stride = width * SUPERSAMPLING * 3;
     let mut out = Vec::with_capacity(width * height * 3);
     for y in 0..height {
@@ -241,7 +247,22 @@ fn halve(large: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
-/// Step of a readable axis: 1, 2 or 5 times a power of ten, for at most `ticks` steps up to `top`.
+/// Draws title and subtitle of a plot.
+pub(super) fn heading(c: &mut dyn Canvas, title: &str, subtitle: &str) -> DrawResult {
+    c.text((24.0, 30.0), 20.0, Align::Left, TEXT_COLOR, title)?;
+    c.text((24.0, 56.0), 13.0, Align::Left, AXIS_COLOR, subtitle)
+}
+
+/// Returns at most `length` characters of a text; an ellipsis replaces the rest.
+pub(super) fn truncate(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(length - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Returns the step of a readable axis: 1, 2 or 5 times a power of ten, for at most `ticks` steps up to `top`.
 pub(super) fn tick_step(top: f64, ticks: usize) -> f64 {
     let raw = (top / ticks as f64).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(raw.log10().floor());

@@ -1,22 +1,25 @@
-//! Charts that know only numbers and words: lines over steps, cumulative shares, bars and stacked
-//! counts per row, each with the target where there is one.
+//! Generic charts: lines over steps, cumulative distributions, bars and stacked counts per row, each with the target
+//! where there is one.
 
-use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, TRACK, tick_step};
-use super::success::clip;
+use super::canvas::{
+    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading,
+    tick_step, truncate,
+};
+use crate::format::format_trimmed;
 use plotters::style::RGBColor;
 
 /// One line of a chart.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub struct ChartLine {
     /// Legend; lines with the same label share one entry.
     pub label: String,
-    /// Which colour of the palette.
+    /// Index into the palette.
     pub color: usize,
     /// Points in order of x.
     pub points: Vec<[f64; 2]>,
 }
 
-/// Something to be drawn.
+/// Content of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chart {
     /// Lines over a common axis; the vertical axis starts at 0.
@@ -26,10 +29,10 @@ pub enum Chart {
         /// Name of the vertical axis with its unit.
         y: String,
         /// The lines.
-        lines: Vec<Line>,
-        /// Horizontal mark: the target.
+        lines: Vec<ChartLine>,
+        /// Target, a horizontal mark.
         target: Option<f64>,
-        /// Top of the vertical axis; what is higher is cut. Absent: the largest value.
+        /// Top of the vertical axis, at which higher values are drawn; `None` for the largest value.
         top: Option<f64>,
     },
     /// Share of values at most x, per group, over a logarithmic axis.
@@ -38,7 +41,7 @@ pub enum Chart {
         x: String,
         /// Groups of values.
         groups: Vec<(String, Vec<f64>)>,
-        /// Vertical mark: the target value.
+        /// Target, a vertical mark.
         target: Option<f64>,
         /// Lower end of the axis; smaller values are drawn there.
         low: f64,
@@ -49,14 +52,14 @@ pub enum Chart {
         top: f64,
         /// Unit behind the numbers.
         unit: String,
-        /// Vertical mark: the target.
+        /// Target, a vertical mark.
         target: Option<f64>,
         /// Label, value, colour of the palette.
         rows: Vec<(String, f64, usize)>,
     },
     /// Counts per row, one colour per kind.
     Stacked {
-        /// What the colours mean.
+        /// Meaning of the colours.
         kinds: Vec<String>,
         /// Label and counts in the order of `kinds`.
         rows: Vec<(String, Vec<usize>)>,
@@ -80,9 +83,8 @@ pub(super) fn size(chart: &Chart) -> (usize, usize) {
     (980, (TOP + ROW * rows as f64 + 50.0) as usize)
 }
 
-pub(super) fn draw(c: &mut dyn Canvas, title: &str, subtitle: &str, chart: &Chart) -> Drawn {
-    c.text((24.0, 30.0), 20.0, Align::Left, INK, title)?;
-    c.text((24.0, 56.0), 13.0, Align::Left, GREY, subtitle)?;
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, subtitle: &str, chart: &Chart) -> DrawResult {
+    heading(c, title, subtitle)?;
     match chart {
         Chart::Lines {
             x,
@@ -107,18 +109,12 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, subtitle: &str, chart: &Char
     }
 }
 
-/// Colour number `i`: the palette, then grey.
-fn hue(i: usize) -> RGBColor {
-    PALETTE.get(i).copied().unwrap_or(GREY)
+/// Returns colour `i` of the palette; the axis colour beyond its end.
+fn palette_color(i: usize) -> RGBColor {
+    PALETTE.get(i).copied().unwrap_or(AXIS_COLOR)
 }
 
-fn trim(value: f64) -> String {
-    let text = format!("{value:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    text.to_owned()
-}
-
-fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)>) -> Drawn {
+fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)>) -> DrawResult {
     let mut at = LEFT;
     let mut seen: Vec<&str> = Vec::new();
     for (label, color) in entries {
@@ -126,9 +122,9 @@ fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)
             continue;
         }
         seen.push(label);
-        let color = hue(color);
-        c.bar((at, 76.0), (at + 12.0, 88.0), color)?;
-        c.text((at + 18.0, 82.0), 12.0, Align::Left, INK, label)?;
+        let color = palette_color(color);
+        c.fill_rect((at, 76.0), (at + 12.0, 88.0), color)?;
+        c.text((at + 18.0, 82.0), 12.0, Align::Left, TEXT_COLOR, label)?;
         at += 34.0 + 6.9 * label.chars().count() as f64;
     }
     Ok(())
@@ -137,10 +133,10 @@ fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)
 fn draw_lines(
     c: &mut dyn Canvas,
     (x_name, y_name): (&str, &str),
-    lines: &[Line],
+    lines: &[ChartLine],
     target: Option<f64>,
     top: Option<f64>,
-) -> Drawn {
+) -> DrawResult {
     let points = || lines.iter().flat_map(|l| &l.points);
     let finite = |v: f64| if v.is_finite() { v } else { 0.0 };
     let right = points().map(|p| finite(p[0])).fold(1.0, f64::max);
@@ -153,27 +149,51 @@ fn draw_lines(
     legend(c, lines.iter().map(|l| (l.label.as_str(), l.color)))?;
     for i in 0..=((top / step).round() as usize) {
         let v = step * i as f64;
-        c.line((LEFT, py(v)), (RIGHT, py(v)), 1.0, GRID)?;
-        c.text((LEFT - 8.0, py(v)), 12.0, Align::Right, GREY, &trim(v))?;
+        c.line((LEFT, py(v)), (RIGHT, py(v)), 1.0, GRID_COLOR)?;
+        c.text(
+            (LEFT - 8.0, py(v)),
+            12.0,
+            Align::Right,
+            AXIS_COLOR,
+            &format_trimmed(v, 4),
+        )?;
     }
     let step = tick_step(right, 10);
     for i in 0..=((right / step).floor() as usize) {
         let v = step * i as f64;
-        c.text((px(v), BOTTOM + 15.0), 12.0, Align::Middle, GREY, &trim(v))?;
+        c.text(
+            (px(v), BOTTOM + 15.0),
+            12.0,
+            Align::Middle,
+            AXIS_COLOR,
+            &format_trimmed(v, 4),
+        )?;
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)?;
-    c.text((RIGHT, BOTTOM + 36.0), 12.0, Align::Right, GREY, x_name)?;
-    c.text((LEFT, BOTTOM + 36.0), 12.0, Align::Left, GREY, y_name)?;
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
+    c.text(
+        (RIGHT, BOTTOM + 36.0),
+        12.0,
+        Align::Right,
+        AXIS_COLOR,
+        x_name,
+    )?;
+    c.text((LEFT, BOTTOM + 36.0), 12.0, Align::Left, AXIS_COLOR, y_name)?;
     for line in lines {
         let path: Vec<(f64, f64)> = line.points.iter().map(|p| (px(p[0]), py(p[1]))).collect();
         if path.len() > 1 {
-            c.path(&path, 1.4, hue(line.color))?;
+            c.path(&path, 1.4, palette_color(line.color))?;
         }
     }
     if let Some(target) = target {
-        c.line((LEFT, py(target)), (RIGHT, py(target)), 1.5, INK)?;
-        let words = format!("target {}", trim(target));
-        c.text((RIGHT, py(target) - 9.0), 12.0, Align::Right, INK, &words)?;
+        c.line((LEFT, py(target)), (RIGHT, py(target)), 1.5, TEXT_COLOR)?;
+        let words = format!("target {}", format_trimmed(target, 4));
+        c.text(
+            (RIGHT, py(target) - 9.0),
+            12.0,
+            Align::Right,
+            TEXT_COLOR,
+            &words,
+        )?;
     }
     Ok(())
 }
@@ -184,7 +204,7 @@ fn cumulative(
     groups: &[(String, Vec<f64>)],
     target: Option<f64>,
     low: f64,
-) -> Drawn {
+) -> DrawResult {
     let low = low.max(1e-12).log10().floor();
     let most = groups
         .iter()
@@ -201,23 +221,35 @@ fn cumulative(
     legend(c, groups.iter().enumerate().map(|(i, g)| (g.0.as_str(), i)))?;
     for percent in [0, 25, 50, 75, 95, 100] {
         let y = py(f64::from(percent) / 100.0);
-        c.line((LEFT, y), (RIGHT, y), 1.0, GRID)?;
+        c.line((LEFT, y), (RIGHT, y), 1.0, GRID_COLOR)?;
         let words = format!("{percent} %");
         let shift = if percent == 95 { 4.0 } else { 0.0 };
-        c.text((LEFT - 8.0, y + shift), 12.0, Align::Right, GREY, &words)?;
+        c.text(
+            (LEFT - 8.0, y + shift),
+            12.0,
+            Align::Right,
+            AXIS_COLOR,
+            &words,
+        )?;
     }
     for power in low as i32..=high as i32 {
         let x = px(10f64.powi(power));
-        c.line((x, TOP), (x, BOTTOM), 1.0, GRID)?;
+        c.line((x, TOP), (x, BOTTOM), 1.0, GRID_COLOR)?;
         let words = if (-3..=4).contains(&power) {
-            trim(10f64.powi(power))
+            format_trimmed(10f64.powi(power), 4)
         } else {
             format!("1e{power}")
         };
-        c.text((x, BOTTOM + 15.0), 12.0, Align::Middle, GREY, &words)?;
+        c.text((x, BOTTOM + 15.0), 12.0, Align::Middle, AXIS_COLOR, &words)?;
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)?;
-    c.text((RIGHT, BOTTOM + 36.0), 12.0, Align::Right, GREY, x_name)?;
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
+    c.text(
+        (RIGHT, BOTTOM + 36.0),
+        12.0,
+        Align::Right,
+        AXIS_COLOR,
+        x_name,
+    )?;
     for (i, (_, values)) in groups.iter().enumerate() {
         let mut sorted = values.clone();
         sorted.sort_by(f64::total_cmp);
@@ -229,25 +261,31 @@ fn cumulative(
             path.push((x, py((k + 1) as f64 / n)));
         }
         path.push((RIGHT, py(1.0)));
-        c.path(&path, 1.8, hue(i))?;
+        c.path(&path, 1.8, palette_color(i))?;
     }
     if let Some(target) = target {
-        c.line((px(target), TOP), (px(target), BOTTOM), 1.5, INK)?;
-        let words = format!("target {}", trim(target));
-        c.text((px(target), TOP - 8.0), 12.0, Align::Middle, INK, &words)?;
+        c.line((px(target), TOP), (px(target), BOTTOM), 1.5, TEXT_COLOR)?;
+        let words = format!("target {}", format_trimmed(target, 4));
+        c.text(
+            (px(target), TOP - 8.0),
+            12.0,
+            Align::Middle,
+            TEXT_COLOR,
+            &words,
+        )?;
     }
     Ok(())
 }
 
-/// Writes the label of a row of bars; gives the middle of the row.
+/// Draws the label of a row of bars; returns the vertical middle of the row.
 fn row_label(c: &mut dyn Canvas, row: usize, label: &str) -> Result<f64, String> {
     let y = TOP + ROW * (row as f64 + 0.5);
     c.text(
         (BAR_LEFT - 12.0, y),
         12.0,
         Align::Right,
-        INK,
-        &clip(label, 46),
+        TEXT_COLOR,
+        &truncate(label, 46),
     )?;
     Ok(y)
 }
@@ -258,7 +296,7 @@ fn bars(
     unit: &str,
     target: Option<f64>,
     rows: &[(String, f64, usize)],
-) -> Drawn {
+) -> DrawResult {
     let bottom = TOP + ROW * rows.len() as f64;
     let step = tick_step(top, 6);
     let px = |v: f64| {
@@ -267,34 +305,51 @@ fn bars(
     };
     for i in 0..rows.len() {
         let y = TOP + ROW * (i as f64 + 0.5);
-        c.bar((BAR_LEFT, y - 7.0), (BAR_RIGHT, y + 7.0), TRACK)?;
+        c.fill_rect((BAR_LEFT, y - 7.0), (BAR_RIGHT, y + 7.0), BAR_TRACK)?;
     }
     for i in 0..=((top / step).floor() as usize) {
         let v = step * i as f64;
-        c.line((px(v), TOP - 4.0), (px(v), bottom), 1.0, GRID)?;
-        let words = format!("{} {unit}", trim(v));
-        c.text((px(v), bottom + 15.0), 12.0, Align::Middle, GREY, &words)?;
+        c.line((px(v), TOP - 4.0), (px(v), bottom), 1.0, GRID_COLOR)?;
+        let words = format!("{} {unit}", format_trimmed(v, 4));
+        c.text(
+            (px(v), bottom + 15.0),
+            12.0,
+            Align::Middle,
+            AXIS_COLOR,
+            &words,
+        )?;
     }
     for (i, (label, value, color)) in rows.iter().enumerate() {
         let y = row_label(c, i, label)?;
-        let color = hue(*color);
-        c.bar(
+        let color = palette_color(*color);
+        c.fill_rect(
             (BAR_LEFT, y - 7.0),
             (px(*value).max(BAR_LEFT + 1.0), y + 7.0),
             color,
         )?;
-        let words = format!("{} {unit}", crate::parity::number(*value));
-        c.text((950.0, y), 12.0, Align::Right, INK, &words)?;
+        let words = format!("{} {unit}", crate::format_value(Some(*value), unit));
+        c.text((950.0, y), 12.0, Align::Right, TEXT_COLOR, &words)?;
     }
     if let Some(target) = target {
-        c.line((px(target), TOP - 8.0), (px(target), bottom), 1.5, INK)?;
-        let words = format!("target {}", trim(target));
-        c.text((px(target), TOP - 16.0), 12.0, Align::Middle, INK, &words)?;
+        c.line(
+            (px(target), TOP - 8.0),
+            (px(target), bottom),
+            1.5,
+            TEXT_COLOR,
+        )?;
+        let words = format!("target {}", format_trimmed(target, 4));
+        c.text(
+            (px(target), TOP - 16.0),
+            12.0,
+            Align::Middle,
+            TEXT_COLOR,
+            &words,
+        )?;
     }
     Ok(())
 }
 
-fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) -> Drawn {
+fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) -> DrawResult {
     legend(c, kinds.iter().enumerate().map(|(i, k)| (k.as_str(), i)))?;
     for (i, (label, counts)) in rows.iter().enumerate() {
         let y = row_label(c, i, label)?;
@@ -303,11 +358,11 @@ fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) 
         let mut left = BAR_LEFT;
         for (kind, count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
             let right = left + width * *count as f64;
-            c.bar((left, y - 8.0), (right - 1.0, y + 8.0), hue(kind))?;
+            c.fill_rect((left, y - 8.0), (right - 1.0, y + 8.0), palette_color(kind))?;
             left = right;
         }
         let words = format!("{}/{all}", counts.first().copied().unwrap_or(0));
-        c.text((950.0, y), 12.0, Align::Right, INK, &words)?;
+        c.text((950.0, y), 12.0, Align::Right, TEXT_COLOR, &words)?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
-//! Losses of a training run: its stages one behind the other, training as a line, validation as dots.
+//! Plot of the losses of a training run: its stages one behind the other, training as a line, validation as dots.
 
-use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, tick_step};
+use super::canvas::{
+    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, heading, tick_step,
+};
+use crate::format::format_trimmed;
 
 pub(super) const SIZE: (usize, usize) = (980, 470);
 
@@ -13,7 +16,7 @@ const POINTS: usize = 90;
 
 /// A point of a loss curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CurvePoint {
+pub struct LossPoint {
     /// Samples seen within the stage.
     pub samples: u64,
     /// Training loss.
@@ -22,19 +25,19 @@ pub struct CurvePoint {
     pub validation: Option<f64>,
 }
 
-/// A stage of training.
+/// Losses of a training stage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CurveStage {
-    /// Its name.
+pub struct LossCurve {
+    /// Name of the stage.
     pub name: String,
-    /// Whether its weights are ternary, which decides the colour.
+    /// True if its weights are ternary, which decides the colour.
     pub ternary: bool,
     /// Losses in order.
-    pub points: Vec<CurvePoint>,
+    pub points: Vec<LossPoint>,
 }
 
-pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Drawn {
-    let length = |s: &CurveStage| s.points.last().map_or(0, |p| p.samples) as f64;
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> DrawResult {
+    let length = |s: &LossCurve| s.points.last().map_or(0, |p| p.samples) as f64;
     let total: f64 = stages.iter().map(length).sum::<f64>().max(1.0);
     // The first, steep part of the first stage may leave the page.
     let all = || stages.iter().flat_map(|s| &s.points);
@@ -46,17 +49,21 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Dr
     let x = |samples: f64| LEFT + (RIGHT - LEFT) * samples / total;
     let y = |loss: f64| BOTTOM - (BOTTOM - TOP) * (loss / top).min(1.0);
 
-    c.text((24.0, 30.0), 20.0, Align::Left, INK, "Losses of training")?;
     let subtitle = format!(
         "{title} · mean absolute error of normalised actions; lines: training, dots: frames never trained on"
     );
-    c.text((24.0, 56.0), 13.0, Align::Left, GREY, &subtitle)?;
+    heading(c, "Losses of training", &subtitle)?;
     for i in 0..=((top / step).round() as usize) {
         let loss = step * i as f64;
-        c.line((LEFT, y(loss)), (RIGHT, y(loss)), 1.0, GRID)?;
-        let label = format!("{loss:.3}");
-        let label = label.trim_end_matches('0').trim_end_matches('.');
-        c.text((LEFT - 8.0, y(loss)), 12.0, Align::Right, GREY, label)?;
+        c.line((LEFT, y(loss)), (RIGHT, y(loss)), 1.0, GRID_COLOR)?;
+        let label = format_trimmed(loss, 3);
+        c.text(
+            (LEFT - 8.0, y(loss)),
+            12.0,
+            Align::Right,
+            AXIS_COLOR,
+            &label,
+        )?;
     }
     let thousands = tick_step(total / 1000.0, 8);
     let mut tick = 0.0;
@@ -66,17 +73,23 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Dr
             (x(tick * 1000.0), BOTTOM + 15.0),
             12.0,
             Align::Middle,
-            GREY,
+            AXIS_COLOR,
             &label,
         )?;
         tick += thousands;
     }
-    c.text((RIGHT, BOTTOM + 34.0), 12.0, Align::Right, GREY, "samples")?;
+    c.text(
+        (RIGHT, BOTTOM + 34.0),
+        12.0,
+        Align::Right,
+        AXIS_COLOR,
+        "samples",
+    )?;
 
     let mut start = 0.0;
     for stage in stages {
         let color = PALETTE[usize::from(stage.ternary)];
-        c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, GREY)?;
+        c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, AXIS_COLOR)?;
         c.text(
             (x(start) + 6.0, TOP - 18.0),
             12.0,
@@ -98,10 +111,10 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[CurveStage]) -> Dr
         c.path(&line, 1.5, color)?;
         for p in &stage.points {
             if let Some(loss) = p.validation {
-                c.disc((x(start + p.samples as f64), y(loss)), 2.6, color)?;
+                c.fill_circle((x(start + p.samples as f64), y(loss)), 2.6, color)?;
             }
         }
         start += length(stage);
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)
 }

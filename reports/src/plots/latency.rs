@@ -1,7 +1,10 @@
-//! Latency of a policy query: distribution above, median of its phases below.
+//! Plot of the latency of a policy query: distribution above, median of its phases below.
 
-use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, tick_step};
-use crate::{QueryRecord, quantile, summarise_latency};
+use super::canvas::{
+    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading, tick_step,
+};
+use crate::format::format_trimmed;
+use crate::{QueryRecord, format_percent, quantile, summarise_latency};
 use plotters::style::RGBColor;
 
 pub(super) const SIZE: (usize, usize) = (980, 520);
@@ -13,7 +16,7 @@ const BOTTOM: f64 = 330.0;
 const BINS: usize = 60;
 const LIGHT: RGBColor = RGBColor(168, 199, 232);
 
-pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> Drawn {
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> DrawResult {
     let Some(summary) = summarise_latency(queries) else {
         return Ok(());
     };
@@ -22,14 +25,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
         "{title} · {} queries on this machine, rendering not included",
         totals.len()
     );
-    c.text(
-        (24.0, 30.0),
-        20.0,
-        Align::Left,
-        INK,
-        "Latency of a policy query",
-    )?;
-    c.text((24.0, 56.0), 13.0, Align::Left, GREY, &subtitle)?;
+    heading(c, "Latency of a policy query", &subtitle)?;
 
     // The axis starts at zero and ends a little beyond the 99.5th percentile; the last bin takes the rest.
     let far = quantile(&totals, 0.995).unwrap_or(1.0).max(1e-3) * 1.15;
@@ -44,21 +40,27 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
     let most = bins.iter().copied().max().unwrap_or(1).max(1) as f64;
     for i in 0..=((top / step).round() as usize) {
         let ms = step * i as f64;
-        c.line((x(ms), TOP), (x(ms), BOTTOM), 1.0, GRID)?;
-        let label = format!("{} ms", trim(ms));
-        c.text((x(ms), BOTTOM + 15.0), 12.0, Align::Middle, GREY, &label)?;
+        c.line((x(ms), TOP), (x(ms), BOTTOM), 1.0, GRID_COLOR)?;
+        let label = format!("{} ms", format_trimmed(ms, 3));
+        c.text(
+            (x(ms), BOTTOM + 15.0),
+            12.0,
+            Align::Middle,
+            AXIS_COLOR,
+            &label,
+        )?;
     }
     let width = (RIGHT - LEFT) / BINS as f64;
     for (i, count) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
         let left = LEFT + width * i as f64;
         let height = (BOTTOM - TOP) * 0.94 * *count as f64 / most;
-        c.bar(
+        c.fill_rect(
             (left + 0.6, BOTTOM - height.max(1.0)),
             (left + width - 0.6, BOTTOM),
             LIGHT,
         )?;
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, GREY)?;
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
     let marks = [
         ("median", summary.total.median_ms, PALETTE[0], 0.0),
         ("95th percentile", summary.total.p95_ms, PALETTE[3], 18.0),
@@ -84,14 +86,14 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
 }
 
 /// One stacked bar of the phases' medians with a legend under it.
-fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> Drawn {
+fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> DrawResult {
     let (y, height) = (408.0, 30.0);
     c.text(
         (LEFT, y - 16.0),
         13.0,
         Align::Left,
-        INK,
-        "Where the median goes",
+        TEXT_COLOR,
+        "Median by phase",
     )?;
     let sum: f64 = summary.phases.iter().map(|p| p.median_ms).sum();
     let mut left = LEFT;
@@ -99,20 +101,26 @@ fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> Drawn {
     for (phase, color) in summary.phases.iter().zip(PALETTE) {
         let share = phase.median_ms / sum.max(1e-9);
         let right = left + (RIGHT - LEFT) * share;
-        c.bar((left, y), (right, y + height), color)?;
+        c.fill_rect((left, y), (right, y + height), color)?;
         left = right;
-        c.bar((legend, y + 52.0), (legend + 12.0, y + 64.0), color)?;
+        c.fill_rect((legend, y + 52.0), (legend + 12.0, y + 64.0), color)?;
         let words = format!("{} {:.2} ms", phase.phase, phase.median_ms);
-        c.text((legend + 19.0, y + 58.5), 13.0, Align::Left, INK, &words)?;
-        let share = format!("{:.0} %, p95 {:.2} ms", 100.0 * share, phase.p95_ms);
-        c.text((legend + 19.0, y + 78.0), 12.0, Align::Left, GREY, &share)?;
+        c.text(
+            (legend + 19.0, y + 58.5),
+            13.0,
+            Align::Left,
+            TEXT_COLOR,
+            &words,
+        )?;
+        let share = format!("{} %, p95 {:.2} ms", format_percent(share, 0), phase.p95_ms);
+        c.text(
+            (legend + 19.0, y + 78.0),
+            12.0,
+            Align::Left,
+            AXIS_COLOR,
+            &share,
+        )?;
         legend += (RIGHT - LEFT) / 4.0;
     }
     Ok(())
-}
-
-/// A tick label without trailing zeros.
-fn trim(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,8 +1,10 @@
-//! Memory of the weights: one bar per class of tensors, coloured by how they are encoded.
+//! Plot of the memory of the weights: one bar per class of tensors, coloured by how they are encoded.
 
-use super::canvas::{Align, Canvas, Drawn, GREY, GRID, INK, PALETTE, TRACK, tick_step};
-use super::success::clip;
-use crate::{MemoryReport, bytes_in_words};
+use super::canvas::{
+    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading,
+    tick_step, truncate,
+};
+use crate::{MemoryReport, format_bytes};
 use plotters::style::RGBColor;
 
 const LEFT: f64 = 250.0;
@@ -14,12 +16,12 @@ pub(super) fn size(memory: &MemoryReport) -> (usize, usize) {
     (980, (TOP + ROW * rows(memory) as f64 + 60.0) as usize)
 }
 
-/// One row per entry and one for the activations.
+/// Number of rows: one per entry and one for the activations.
 fn rows(memory: &MemoryReport) -> usize {
     memory.weights.len() + 1
 }
 
-/// Encodings in order of first appearance, with their sizes.
+/// Returns the encodings in order of first appearance with their sizes, bytes.
 fn encodings(memory: &MemoryReport) -> Vec<(&str, u64)> {
     let mut found: Vec<(&str, u64)> = Vec::new();
     for row in &memory.weights {
@@ -31,27 +33,20 @@ fn encodings(memory: &MemoryReport) -> Vec<(&str, u64)> {
     found
 }
 
-pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Drawn {
+pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> DrawResult {
     let bottom = TOP + ROW * rows(memory) as f64;
-    let heading = format!(
+    let title_text = format!(
         "Memory of the policy: {} of weights",
-        bytes_in_words(memory.weight_bytes())
+        format_bytes(memory.weight_bytes())
     );
-    c.text((24.0, 30.0), 20.0, Align::Left, INK, &heading)?;
     let peak = match memory.peak_resident_bytes {
         0 => String::new(),
         bytes => format!(
             " · peak resident set of the whole process {}",
-            bytes_in_words(bytes)
+            format_bytes(bytes)
         ),
     };
-    c.text(
-        (24.0, 56.0),
-        13.0,
-        Align::Left,
-        GREY,
-        &format!("{title}{peak}"),
-    )?;
+    heading(c, &title_text, &format!("{title}{peak}"))?;
 
     let encodings = encodings(memory);
     let color = |name: &str| -> RGBColor {
@@ -60,9 +55,9 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Dr
     };
     let mut left = 24.0;
     for (name, bytes) in &encodings {
-        let words = format!("{name}: {}", bytes_in_words(*bytes));
-        c.bar((left, 78.0), (left + 12.0, 90.0), color(name))?;
-        c.text((left + 18.0, 84.5), 13.0, Align::Left, INK, &words)?;
+        let words = format!("{name}: {}", format_bytes(*bytes));
+        c.fill_rect((left, 78.0), (left + 12.0, 90.0), color(name))?;
+        c.text((left + 18.0, 84.5), 13.0, Align::Left, TEXT_COLOR, &words)?;
         left += 18.0 + 7.6 * words.chars().count() as f64 + 26.0;
     }
 
@@ -83,25 +78,31 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Dr
     let x = |bytes: u64| LEFT + (RIGHT - LEFT) * (bytes as f64 / unit / top);
     for i in 0..rows(memory) {
         let y = TOP + ROW * (i as f64 + 0.5);
-        c.bar((LEFT, y - 9.0), (RIGHT, y + 9.0), TRACK)?;
+        c.fill_rect((LEFT, y - 9.0), (RIGHT, y + 9.0), BAR_TRACK)?;
     }
     for i in 0..=((top / step).round() as usize) {
         let at = LEFT + (RIGHT - LEFT) * step * i as f64 / top;
-        c.line((at, TOP), (at, bottom), 1.0, GRID)?;
-        let label = bytes_in_words((step * i as f64 * unit).round() as u64);
-        c.text((at, bottom + 16.0), 12.0, Align::Middle, GREY, &label)?;
+        c.line((at, TOP), (at, bottom), 1.0, GRID_COLOR)?;
+        let label = format_bytes((step * i as f64 * unit).round() as u64);
+        c.text((at, bottom + 16.0), 12.0, Align::Middle, AXIS_COLOR, &label)?;
     }
     let entries = memory
         .weights
         .iter()
         .map(|row| (row.class.as_str(), row.bytes, color(&row.encoding)))
-        .chain([("activations", memory.activation_bytes, GREY)]);
+        .chain([("activations", memory.activation_bytes, AXIS_COLOR)]);
     for (i, (name, bytes, color)) in entries.enumerate() {
         let y = TOP + ROW * (i as f64 + 0.5);
-        c.text((LEFT - 14.0, y), 13.0, Align::Right, INK, &clip(name, 32))?;
-        c.bar((LEFT, y - 9.0), (x(bytes).max(LEFT + 1.0), y + 9.0), color)?;
-        let words = bytes_in_words(bytes);
-        c.text((RIGHT + 90.0, y), 13.0, Align::Right, INK, &words)?;
+        c.text(
+            (LEFT - 14.0, y),
+            13.0,
+            Align::Right,
+            TEXT_COLOR,
+            &truncate(name, 32),
+        )?;
+        c.fill_rect((LEFT, y - 9.0), (x(bytes).max(LEFT + 1.0), y + 9.0), color)?;
+        let words = format_bytes(bytes);
+        c.text((RIGHT + 90.0, y), 13.0, Align::Right, TEXT_COLOR, &words)?;
     }
     Ok(())
 }

@@ -1,33 +1,34 @@
 //! Softmax attention over ragged sequences, forward and backward, with grouped queries and an optional causal mask.
 
 use super::gemm_f32::{self, Dims, Mode};
-use super::ops::{LANES, exp, map, sized, sum2};
+use super::linear::sized;
+use super::reductions::{SUM_LANES, exp, map, sum2};
 use bitvla_policies::multiversion;
 
-/// Shape of an attention; a row of `qkv` holds all query heads, then key heads, then value heads.
+/// Shape of an attention; a row of `qkv` (tokens, row) holds all query heads, then key heads, then value heads.
 #[derive(Debug, Clone, Copy)]
-pub struct Attention {
-    /// Query heads.
+pub struct AttentionShape {
+    /// Number of query heads.
     pub heads: usize,
-    /// Key and value heads.
+    /// Number of key and value heads.
     pub kv_heads: usize,
     /// Width of a head.
     pub dim: usize,
-    /// Only the past is seen.
+    /// True if a token attends to itself and earlier ones only.
     pub causal: bool,
 }
 
 multiversion! {
-    /// Row-wise softmax of `scale * s`, over the first `row + 1` entries where causal.
+    /// Row-wise softmax of `scale * s` (n, n), over the first `row + 1` entries where causal.
     pub fn softmax(s: &mut [f32], n: usize, scale: f32, causal: bool) {
         for (i, row) in s.chunks_exact_mut(n).enumerate() {
             let seen = if causal { i + 1 } else { n };
             let (row, hidden) = row.split_at_mut(seen);
             hidden.fill(0.0);
-            let mut top = [f32::MIN; LANES];
-            let (chunks, rest) = row.as_chunks::<LANES>();
+            let mut top = [f32::MIN; SUM_LANES];
+            let (chunks, rest) = row.as_chunks::<SUM_LANES>();
             for x in chunks {
-                for l in 0..LANES {
+                for l in 0..SUM_LANES {
                     top[l] = if x[l] > top[l] { x[l] } else { top[l] };
                 }
             }
@@ -40,7 +41,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `ds = p * (dp - sum(dp * p)) * scale`, in place of `dp`.
+    /// Gradient of [`softmax`]: `ds = p * (dp - sum(dp * p)) * scale` (n, n), in place of `dp`.
     pub fn softmax_back(p: &[f32], dp: &mut [f32], n: usize, scale: f32) {
         for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
             let c = sum2(p, dp, |a, b| a * b);
@@ -51,8 +52,8 @@ multiversion! {
     }
 }
 
-impl Attention {
-    /// Width of a row of `qkv`.
+impl AttentionShape {
+    /// Width of a row of `qkv`: (heads + 2 kv_heads) * dim.
     pub fn row(&self) -> usize {
         (self.heads + 2 * self.kv_heads) * self.dim
     }
@@ -61,13 +62,14 @@ impl Attention {
         1.0 / (self.dim as f32).sqrt()
     }
 
-    /// Columns of query head `h`, its key head and its value head.
+    /// Returns the first columns of query head `h`, its key head and its value head.
     fn columns(&self, h: usize) -> [usize; 3] {
         let kv = h / (self.heads / self.kv_heads);
         [h, self.heads + kv, self.heads + self.kv_heads + kv].map(|head| head * self.dim)
     }
 
-    /// `out (t, heads * dim)`; keeps the probabilities for the way back.
+    /// Computes `out` (t, heads * dim) of `qkv` (t, row), sequences of lengths `lens` one behind the other; keeps the
+    /// probabilities for the backward pass.
     pub fn forward(&self, lens: &[usize], qkv: &[f32], probs: &mut Vec<f32>, out: &mut [f32]) {
         let (ld, lo) = (self.row(), self.heads * self.dim);
         let need: usize = lens.iter().map(|n| n * n * self.heads).sum();
@@ -99,12 +101,11 @@ impl Attention {
         }
     }
 
-    /// Overwrites `dqkv`.
+    /// Backward pass from `dout` (t, heads * dim) with `qkv` and probabilities of the forward pass; overwrites `dqkv`.
     pub fn backward(
         &self,
         lens: &[usize],
-        qkv: &[f32],
-        probs: &[f32],
+        (qkv, probs): (&[f32], &[f32]),
         dout: &[f32],
         dqkv: &mut [f32],
         scratch: &mut Vec<f32>,
@@ -151,7 +152,7 @@ impl Attention {
     }
 }
 
-/// Cosines and sines of the rotary embedding.
+/// Cosines and sines of the rotary position embedding, (positions, dim / 2).
 #[derive(Debug, Clone, Default)]
 pub struct Rope {
     half: usize,
@@ -159,7 +160,7 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// For positions `0..len` and heads of width `dim`.
+    /// Builds the table for positions `0..len` and heads of width `dim`.
     pub fn new(len: usize, dim: usize, theta: f32) -> Rope {
         let half = dim / 2;
         let mut table = Vec::with_capacity(len * half);
@@ -173,18 +174,19 @@ impl Rope {
         Rope { half, table }
     }
 
-    /// Positions covered.
+    /// Number of positions.
     pub fn len(&self) -> usize {
+        // An empty table has width 0.
         self.table.len().checked_div(self.half).unwrap_or(0)
     }
 
-    /// Whether it covers none.
+    /// Returns true if it has no position.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Rotates query and key heads in place; `back` rotates the other way (the gradient).
-    pub fn apply(&self, a: &Attention, lens: &[usize], qkv: &mut [f32], back: bool) {
+    /// Rotates query and key heads in place; `back` rotates the other way, which is the gradient.
+    pub fn apply(&self, a: &AttentionShape, lens: &[usize], qkv: &mut [f32], back: bool) {
         let mut rows = qkv.chunks_exact_mut(a.row());
         for &n in lens {
             for (pos, row) in rows.by_ref().take(n).enumerate() {

@@ -1,10 +1,10 @@
-//! Sizes of the network and what is quantised while training.
+//! Sizes of the network and its quantised parts.
 
 use serde::{Deserialize, Serialize};
 
-/// What the straight-through estimator quantises (fact sheet of BitVLA, section 5).
+/// Parts that the straight-through estimator quantises (docs/reference/bitvla.md, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quant {
+pub struct QuantConfig {
     /// Ternary weights and int8 activations in the language model.
     pub language: bool,
     /// Ternary weights in the vision tower.
@@ -13,22 +13,22 @@ pub struct Quant {
     pub vision_activations: bool,
 }
 
-impl Quant {
+impl QuantConfig {
     /// Full precision.
-    pub const NONE: Quant = Quant {
+    pub const NONE: QuantConfig = QuantConfig {
         language: false,
         vision_weights: false,
         vision_activations: false,
     };
-    /// Everything that the ternary checkpoint quantises.
-    pub const ALL: Quant = Quant {
+    /// All parts that the ternary checkpoint quantises.
+    pub const ALL: QuantConfig = QuantConfig {
         language: true,
         vision_weights: true,
         vision_activations: true,
     };
 }
 
-/// Sizes (fact sheet of BitVLA, section 1).
+/// Sizes (docs/reference/bitvla.md, section 1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetConfig {
     /// Side of an input image, pixels.
@@ -59,13 +59,13 @@ pub struct NetConfig {
     pub vocab: usize,
     /// Base of the rotary embedding.
     pub rope_theta: f32,
-    /// Everybody attends to the past only.
+    /// True if a token attends to itself and earlier ones only.
     pub causal: bool,
-    /// Actions of a chunk.
+    /// Number of actions of a chunk.
     pub chunk: usize,
-    /// Numbers of an action.
+    /// Number of components of an action.
     pub action_dim: usize,
-    /// Numbers of the proprioception.
+    /// Number of components of the proprioception.
     pub proprio: usize,
     /// Token replaced by image features.
     pub image_token: u32,
@@ -78,7 +78,7 @@ pub struct NetConfig {
 }
 
 impl NetConfig {
-    /// The network that ships: width 128, 4 + 4 layers, 112 pixels, patch 16 (1.5 GFLOP a sample).
+    /// Returns the sizes of the network that ships: width 128, 4 + 4 layers, 112 pixels, patch 16 (1.5 GFLOP a sample).
     pub fn small(vocab: usize) -> NetConfig {
         NetConfig {
             image_size: 112,
@@ -106,7 +106,7 @@ impl NetConfig {
         }
     }
 
-    /// Patches of one image.
+    /// Number of patches of one image.
     pub fn patches(&self) -> usize {
         let side = self.image_size / self.patch;
         side * side
@@ -117,7 +117,7 @@ impl NetConfig {
         self.width / self.heads
     }
 
-    /// Action placeholders.
+    /// Number of action placeholders: chunk * action_dim.
     pub fn placeholders(&self) -> usize {
         self.chunk * self.action_dim
     }

@@ -74,7 +74,7 @@ fn span(rows: usize, cols: usize, stride: usize) -> usize {
 /// The general product: `a_t` says A is stored (k,m), `b_t` says B is stored (n,k).
 ///
 /// # Panics
-/// When a slice is too short for its shape and stride, or the processor does not have the instruction set.
+/// If a slice is too short for its shape and stride, or the processor does not have the instruction set.
 #[allow(clippy::too_many_arguments)]
 pub fn product(
     isa: Isa,

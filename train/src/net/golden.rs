@@ -2,7 +2,7 @@
 //! (golden cases of the kinds ste_bitlinear, train_step, distill, lr_schedule).
 
 use super::*;
-use crate::optim::{AdamW, Schedule};
+use crate::optim::{AdamW, LearningRateSchedule};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -87,21 +87,21 @@ fn config(dir: &std::path::Path) -> NetConfig {
     }
 }
 
-fn full_name(slot: &layout::Slot) -> String {
+fn full_name(slot: &layout::ParamSlot) -> String {
     let prefix = match slot.file {
-        File::Model => "vla.",
-        File::Head => "action_head.",
-        File::Proprio => "proprio_projector.",
+        CheckpointFile::Model => "vla.",
+        CheckpointFile::Head => "action_head.",
+        CheckpointFile::Proprio => "proprio_projector.",
     };
     format!("{prefix}{}", slot.name)
 }
 
-fn fill(net: &Net, name: impl Fn(&layout::Slot) -> String, from: &Tensors) -> Vec<f32> {
+fn fill(net: &Net, name: impl Fn(&layout::ParamSlot) -> String, from: &Tensors) -> Vec<f32> {
     let mut params = net.layout.init(0);
     for slot in &net.layout.slots {
         if let Some((shape, values)) = from.get(&name(slot)) {
             assert_eq!(shape, &slot.shape, "{}", slot.name);
-            params[slot.at..slot.at + slot.len()].copy_from_slice(values);
+            params[slot.range()].copy_from_slice(values);
         }
     }
     params
@@ -128,11 +128,11 @@ fn train_step_equals_the_reference() {
     let inputs = read(dir.join("inputs.safetensors"));
     let outputs = read(dir.join("outputs.safetensors"));
     let grads = read(dir.join("grads.safetensors"));
-    let net = Net::new(c.clone(), Quant::ALL);
+    let net = Net::new(c.clone(), QuantConfig::ALL);
     let mut params = fill(&net, full_name, &read(dir.join("params.safetensors")));
     let (ids, mask) = (&inputs["input_ids"].1, &inputs["attention_mask"].1);
     let row = ids.len() / 2;
-    let items: Vec<Item> = (0..2)
+    let samples: Vec<TrainingSample> = (0..2)
         .map(|b| {
             let real = mask[b * row..(b + 1) * row]
                 .iter()
@@ -146,7 +146,7 @@ fn train_step_equals_the_reference() {
                 let v = &inputs[name].1;
                 v[b * v.len() / 2..(b + 1) * v.len() / 2].to_vec()
             };
-            Item {
+            TrainingSample {
                 images: part("pixel_values"),
                 prompt,
                 proprio: part("proprio"),
@@ -154,9 +154,9 @@ fn train_step_equals_the_reference() {
             }
         })
         .collect();
-    let mut ws = Workspace::default();
-    let mut eff = Vec::new();
-    let schedule = Schedule {
+    let mut activations = NetActivations::default();
+    let mut effective_weights = Vec::new();
+    let schedule = LearningRateSchedule {
         lr: 1e-3,
         warmup: 2,
         steps: 8,
@@ -165,9 +165,19 @@ fn train_step_equals_the_reference() {
     let log: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("log.json")).unwrap()).unwrap();
     for step in 0..5u64 {
-        net.layout.effective(&params, net.quant, &mut eff);
+        net.layout
+            .effective_weights(&params, net.quant, &mut effective_weights);
         let mut grad = vec![0.0; params.len()];
-        let loss = net.train(&eff, &items, 2, None, &mut ws, &mut grad).l1;
+        let loss = net
+            .train(
+                &effective_weights,
+                &samples,
+                2,
+                None,
+                &mut activations,
+                &mut grad,
+            )
+            .l1;
         let want = log["steps"][step as usize]["loss"].as_f64().unwrap();
         assert!(
             (loss - want).abs() < 1e-4,
@@ -176,14 +186,14 @@ fn train_step_equals_the_reference() {
         if step == 0 {
             close(
                 "predictions",
-                &ws.head.y[..112],
+                &activations.head.y[..112],
                 &outputs["predicted_actions"].1,
                 1e-4,
             );
             let mut worst = 0.0f32;
             for slot in &net.layout.slots {
                 let want = &grads[&full_name(slot)].1;
-                let got = &grad[slot.at..slot.at + slot.len()];
+                let got = &grad[slot.range()];
                 worst = worst.max(close(&slot.name, got, want, 2e-5));
             }
             println!("largest gradient difference {worst:e}");
@@ -196,7 +206,7 @@ fn train_step_equals_the_reference() {
         let want = &after[&full_name(slot)].1;
         off.extend(
             want.iter()
-                .zip(&params[slot.at..])
+                .zip(&params[slot.offset..])
                 .map(|(a, b)| (a - b).abs()),
         );
     }
@@ -221,37 +231,38 @@ fn distillation_equals_the_paper_formula() {
     let outputs = read(dir.join("outputs.safetensors"));
     let grads = read(dir.join("grads_vision.safetensors"));
     let all = read(dir.join("params.safetensors"));
-    let net = Net::new(c.clone(), Quant::ALL);
+    let net = Net::new(c.clone(), QuantConfig::ALL);
     let params = fill(&net, |s| s.name.clone(), &all);
     let ids: Vec<u32> = inputs["input_ids"].1.iter().map(|x| *x as u32).collect();
     let labels = &inputs["labels"].1;
     let images = inputs["pixel_values"].1.clone();
-    let item = Item {
+    let sample = TrainingSample {
         images,
         prompt: ids.clone(),
         proprio: vec![0.0; 8],
         target: Vec::new(),
     };
-    let mut ws = Workspace::default();
-    let mut eff = Vec::new();
-    net.layout.effective(&params, net.quant, &mut eff);
+    let mut activations = NetActivations::default();
+    let mut effective_weights = Vec::new();
+    net.layout
+        .effective_weights(&params, net.quant, &mut effective_weights);
     let teacher = Teacher {
         params: &params,
         weight: 0.1,
     };
-    let items = [item];
-    net.run_teacher(teacher, &items, &mut ws);
-    net.forward_states(&eff, &items, &mut ws);
+    let samples = [sample];
+    net.run_teacher(teacher, &samples, &mut activations);
+    net.forward_states(&effective_weights, &samples, &mut activations);
     for i in 0..=c.vision_layers {
         close(
             "student",
-            &ws.vision.hidden[i],
+            &activations.vision.hidden[i],
             &outputs[&format!("student.hidden.{i}")].1,
             1e-4,
         );
         close(
             "teacher",
-            &ws.teacher.hidden[i],
+            &activations.teacher.hidden[i],
             &outputs[&format!("teacher.hidden.{i}")].1,
             1e-4,
         );
@@ -263,7 +274,7 @@ fn distillation_equals_the_paper_formula() {
     let mut dstates = vec![0.0; t * w];
     let mut lm = 0.0;
     for &i in &answers {
-        let x = &ws.language.states[i * w..(i + 1) * w];
+        let x = &activations.language.states[i * w..(i + 1) * w];
         let logits: Vec<f64> = head
             .chunks_exact(w)
             .map(|r| r.iter().zip(x).map(|(a, b)| f64::from(a * b)).sum())
@@ -280,7 +291,13 @@ fn distillation_equals_the_paper_formula() {
         }
     }
     let mut grad = vec![0.0; params.len()];
-    let aux = net.backward_states(&eff, &dstates, Some((teacher, 1.0)), &mut ws, &mut grad);
+    let aux = net.backward_states(
+        &effective_weights,
+        &dstates,
+        Some((teacher, 1.0)),
+        &mut activations,
+        &mut grad,
+    );
     assert!(
         (lm - f64::from(outputs["loss_lm_mean"].1[0])).abs() < 1e-4,
         "{lm}"
@@ -292,12 +309,7 @@ fn distillation_equals_the_paper_formula() {
     let mut seen = 0;
     for slot in &net.layout.slots {
         if let Some(name) = slot.name.strip_prefix("vision_tower.") {
-            close(
-                name,
-                &grad[slot.at..slot.at + slot.len()],
-                &grads[name].1,
-                2e-5,
-            );
+            close(name, &grad[slot.range()], &grads[name].1, 2e-5);
             seen += 1;
         }
     }
@@ -314,27 +326,31 @@ fn straight_through_linear_equals_the_reference() {
         let get = |name: &str| t[&format!("{kind}.{name}")].1.clone();
         let shape = &t[&format!("{kind}.weight")].0;
         let (n_out, n_in) = (shape[0], shape[1]);
-        let mut eff = get("weight");
-        layout::ternarise(&mut eff);
-        let b = bias.then_some(eff.len());
+        let mut effective_weights = get("weight");
+        layout::ternarise(&mut effective_weights);
+        let b = bias.then_some(effective_weights.len());
         if bias {
-            eff.extend(get("bias"));
+            effective_weights.extend(get("bias"));
         }
-        let lin = layout::Lin {
-            w: 0,
-            b,
+        let lin = layout::LinearParams {
+            weight: 0,
+            bias: b,
             n_in,
             n_out,
         };
         let x = get("x");
         let mut q = vec![0.0; x.len()];
-        ops::quantise(&x, n_in, &mut q);
+        linear::quantise_rows(&x, n_in, &mut q);
         let mut y = vec![0.0; x.len() / n_in * n_out];
-        lin.forward(&eff, &q, &mut y);
+        lin.forward(&effective_weights, &q, &mut y);
         close("y", &y, &get("y"), 1e-5);
-        let (dy, mut grad, mut dx) = (get("grad_y"), vec![0.0; eff.len()], vec![0.0; x.len()]);
+        let (dy, mut grad, mut dx) = (
+            get("grad_y"),
+            vec![0.0; effective_weights.len()],
+            vec![0.0; x.len()],
+        );
         lin.backward_params(&q, &dy, &mut grad);
-        lin.backward_input(&eff, &dy, &mut dx, super::gemm_f32::Mode::Set);
+        lin.backward_input(&effective_weights, &dy, &mut dx, super::gemm_f32::Mode::Set);
         close("grad_x", &dx, &get("grad_x"), 1e-5);
         close(
             "grad_weight",
@@ -353,7 +369,7 @@ fn learning_rates_equal_the_reference() {
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(dir.join("lr.json")).unwrap()).unwrap();
     let rows = json["spatial_object_1e-4_10001"].as_array().unwrap();
-    let schedule = Schedule {
+    let schedule = LearningRateSchedule {
         lr: 1e-4,
         warmup: 375,
         steps: 10_001,

@@ -1,14 +1,14 @@
-//! MLP-ResNet action head and the two-layer projectors, forward and backward (fact sheet, sections 1.3 to 1.5).
+//! MLP-ResNet action head and the two-layer projectors, forward and backward (docs/reference/bitvla.md, sections 1.3 to 1.5).
 
-use super::gemm_f32::Mode;
-use super::layout::{Layout, Lin};
-use super::ops::{self, sized};
+use super::activation::{gelu_erf, gelu_erf_back};
+use super::layout::{Layout, LinearParams};
+use super::linear::{add, sized};
 
 const EPS: f32 = 1e-5;
 
-/// Two linears with an exact GELU between them: connector and proprioception projector.
+/// Activations of two linear layers with an exact GELU between them: connector and proprioception projector.
 #[derive(Default)]
-pub struct Projector {
+pub struct ProjectorActivations {
     x: Vec<f32>,
     mid: Vec<f32>,
     act: Vec<f32>,
@@ -18,42 +18,46 @@ pub struct Projector {
     t: usize,
 }
 
-impl Projector {
-    /// Runs `x (t, in)`.
-    pub fn forward(&mut self, l: &[Lin; 2], eff: &[f32], x: &[f32]) {
+impl ProjectorActivations {
+    /// Runs `x` (t, n_in); the result is `y`.
+    pub fn forward(&mut self, l: &[LinearParams; 2], effective_weights: &[f32], x: &[f32]) {
         self.t = x.len() / l[0].n_in;
         self.x.clear();
         self.x.extend_from_slice(x);
         let mid = sized(&mut self.mid, self.t * l[0].n_out);
-        l[0].forward(eff, x, mid);
+        l[0].forward(effective_weights, x, mid);
         let act = sized(&mut self.act, self.t * l[0].n_out);
-        ops::gelu_erf(mid, act);
-        l[1].forward(eff, act, sized(&mut self.y, self.t * l[1].n_out));
+        gelu_erf(mid, act);
+        l[1].forward(
+            effective_weights,
+            act,
+            sized(&mut self.y, self.t * l[1].n_out),
+        );
     }
 
-    /// From the output's gradient; `dx` is overwritten where wanted.
+    /// Backward pass from `dy` (t, width); adds to `grad` and overwrites `dx` (t, n_in) where it is given.
     pub fn backward(
         &mut self,
-        l: &[Lin; 2],
-        eff: &[f32],
+        l: &[LinearParams; 2],
+        effective_weights: &[f32],
         dy: &[f32],
         dx: Option<&mut [f32]>,
         grad: &mut [f32],
     ) {
         let n = self.t * l[0].n_out;
-        l[1].backward_params(&self.act[..n], dy, grad);
         let d = sized(&mut self.d, n);
-        l[1].backward_input(eff, dy, d, Mode::Set);
-        ops::gelu_erf_back(&self.mid[..n], d);
-        l[0].backward_params(&self.x, d, grad);
-        if let Some(dx) = dx {
-            l[0].backward_input(eff, d, dx, Mode::Set);
+        l[1].backward(effective_weights, (&self.act[..n], dy), d, grad);
+        gelu_erf_back(&self.mid[..n], d);
+        match dx {
+            Some(dx) => l[0].backward(effective_weights, (&self.x, d), dx, grad),
+            None => l[0].backward_params(&self.x, d, grad),
         }
     }
 }
 
+/// Activations of a residual block, each (steps, width).
 #[derive(Default)]
-struct Block {
+struct BlockActivations {
     x: Vec<f32>,
     stats: Vec<f32>,
     normed: Vec<f32>,
@@ -62,12 +66,12 @@ struct Block {
 
 /// Activations of the action head; a row is one time step.
 #[derive(Default)]
-pub struct Head {
+pub struct HeadActivations {
     x: Vec<f32>,
     stats1: Vec<f32>,
     normed1: Vec<f32>,
     fc1: Vec<f32>,
-    blocks: [Block; 2],
+    blocks: [BlockActivations; 2],
     last: Vec<f32>,
     stats2: Vec<f32>,
     normed2: Vec<f32>,
@@ -76,6 +80,7 @@ pub struct Head {
     rows: usize,
 }
 
+/// Rectifies in place.
 fn relu(x: &mut [f32]) {
     for x in x {
         *x = x.max(0.0);
@@ -91,67 +96,69 @@ fn relu_back(y: &[f32], d: &mut [f32]) {
     }
 }
 
-impl Head {
-    /// Runs `x (steps, 7 * width)`.
-    pub fn forward(&mut self, l: &Layout, eff: &[f32], x: &[f32]) {
-        let (n, w) = (l.head_norm1.n, l.head_fc1.n_out);
+impl HeadActivations {
+    /// Runs `x` (steps, 7 * width); the result is `y`.
+    pub fn forward(&mut self, l: &Layout, effective_weights: &[f32], x: &[f32]) {
+        let (n, w) = (l.head_norm1.width, l.head_fc1.n_out);
+        let ew = effective_weights;
         let r = x.len() / n;
         self.rows = r;
         self.x.clear();
         self.x.extend_from_slice(x);
         let normed = sized(&mut self.normed1, r * n);
-        l.head_norm1
-            .layer(eff, EPS, x, normed, sized(&mut self.stats1, 2 * r));
+        let stats = sized(&mut self.stats1, 2 * r);
+        l.head_norm1.forward(ew, EPS, x, normed, stats);
         let y = sized(&mut self.fc1, r * w);
-        l.head_fc1.forward(eff, normed, y);
+        l.head_fc1.forward(ew, normed, y);
         relu(y);
         let mut now = y.to_vec();
         for (block, (norm, fc)) in self.blocks.iter_mut().zip(&l.head_blocks) {
             block.x.clone_from(&now);
             let normed = sized(&mut block.normed, r * w);
-            norm.layer(eff, EPS, &now, normed, sized(&mut block.stats, 2 * r));
+            norm.forward(ew, EPS, &now, normed, sized(&mut block.stats, 2 * r));
             let y = sized(&mut block.y, r * w);
-            fc.forward(eff, normed, y);
+            fc.forward(ew, normed, y);
             relu(y);
-            ops::add(y, &mut now);
+            add(y, &mut now);
         }
         let normed = sized(&mut self.normed2, r * w);
-        l.head_norm2
-            .layer(eff, EPS, &now, normed, sized(&mut self.stats2, 2 * r));
+        let stats = sized(&mut self.stats2, 2 * r);
+        l.head_norm2.forward(ew, EPS, &now, normed, stats);
         self.last = now;
-        l.head_fc2
-            .forward(eff, normed, sized(&mut self.y, r * l.head_fc2.n_out));
+        let y = sized(&mut self.y, r * l.head_fc2.n_out);
+        l.head_fc2.forward(ew, normed, y);
     }
 
-    /// From the gradient of the actions to that of the input (overwritten).
+    /// Backward pass from `dy` (steps, 7); adds to `grad` and overwrites `dx` (steps, 7 * width).
     pub fn backward(
         &mut self,
         l: &Layout,
-        eff: &[f32],
+        effective_weights: &[f32],
         dy: &[f32],
         dx: &mut [f32],
         grad: &mut [f32],
     ) {
-        let (n, w, r) = (l.head_norm1.n, l.head_fc1.n_out, self.rows);
-        let mut tmp = vec![0.0; r * w];
+        let (n, w, r) = (l.head_norm1.width, l.head_fc1.n_out, self.rows);
+        let ew = effective_weights;
+        let mut dnormed = vec![0.0; r * w];
         let mut d = vec![0.0; r * w];
-        l.head_fc2.backward_params(&self.normed2[..r * w], dy, grad);
-        l.head_fc2.backward_input(eff, dy, &mut tmp, Mode::Set);
-        l.head_norm2
-            .layer_back(eff, &self.last, &self.stats2, &tmp, &mut d, grad);
+        let saved = (&self.normed2[..r * w], dy);
+        l.head_fc2.backward(ew, saved, &mut dnormed, grad);
+        let saved = (&self.last[..], &self.stats2[..]);
+        l.head_norm2.backward(ew, saved, &dnormed, &mut d, grad);
         for (block, (norm, fc)) in self.blocks.iter().zip(&l.head_blocks).rev() {
             let mut inner = d.clone();
             relu_back(&block.y, &mut inner);
-            fc.backward_params(&block.normed[..r * w], &inner, grad);
-            fc.backward_input(eff, &inner, &mut tmp, Mode::Set);
-            norm.layer_back(eff, &block.x, &block.stats, &tmp, &mut d, grad);
+            let saved = (&block.normed[..r * w], &inner[..]);
+            fc.backward(ew, saved, &mut dnormed, grad);
+            norm.backward(ew, (&block.x, &block.stats), &dnormed, &mut d, grad);
         }
         relu_back(&self.fc1, &mut d);
-        l.head_fc1.backward_params(&self.normed1[..r * n], &d, grad);
-        let mut wide = vec![0.0; r * n];
-        l.head_fc1.backward_input(eff, &d, &mut wide, Mode::Set);
+        let mut dnormed = vec![0.0; r * n];
+        let saved = (&self.normed1[..r * n], &d[..]);
+        l.head_fc1.backward(ew, saved, &mut dnormed, grad);
         dx.fill(0.0);
-        l.head_norm1
-            .layer_back(eff, &self.x, &self.stats1, &wide, dx, grad);
+        let saved = (&self.x[..], &self.stats1[..]);
+        l.head_norm1.backward(ew, saved, &dnormed, dx, grad);
     }
 }

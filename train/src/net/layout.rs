@@ -1,12 +1,12 @@
-//! All parameters in one flat buffer with named slices (names of the fact sheet of BitVLA, section 6).
+//! Layout of all parameters in one flat buffer with named slices (names: docs/reference/bitvla.md, section 6).
 //!
-//! Matrices that share their input (q, k, v; gate, up) lie one behind the other, so that one product serves them.
+//! Matrices that share their input (q, k, v; gate, up) are adjacent, so that one product serves them.
 
-use super::config::{NetConfig, Quant};
+use super::config::{NetConfig, QuantConfig};
 
-/// Which file of a checkpoint a tensor belongs to.
+/// File of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub enum CheckpointFile {
     /// `model.safetensors`.
     Model,
     /// `action_head.safetensors`.
@@ -15,216 +15,241 @@ pub enum File {
     Proprio,
 }
 
-/// What a tensor is, for initialisation and quantisation.
+/// Role of a tensor, which decides on initialisation and quantisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TensorKind {
     /// Matrix that is never quantised.
     Dense,
     /// Matrix of the vision encoder.
     VisionLinear,
     /// Matrix of the language model.
     LanguageLinear,
-    /// Rows looked up or added.
+    /// Matrix whose rows are looked up or added.
     Embedding,
-    /// Starts at one.
+    /// Weight of a norm; starts at one.
     Norm,
-    /// Starts at zero.
+    /// Bias; starts at zero.
     Bias,
 }
 
-/// A named slice.
+/// Named slice of the flat buffer.
 #[derive(Debug, Clone)]
-pub struct Slot {
-    /// Name in its file.
+pub struct ParamSlot {
+    /// Name of the tensor in its file.
     pub name: String,
     /// Shape.
     pub shape: Vec<usize>,
-    /// First element in the flat buffer.
-    pub at: usize,
+    /// Offset of the first element in the flat buffer.
+    pub offset: usize,
     /// File of the checkpoint.
-    pub file: File,
+    pub file: CheckpointFile,
     /// Role.
-    pub kind: Kind,
+    pub kind: TensorKind,
 }
 
-impl Slot {
-    /// Elements.
+impl ParamSlot {
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it holds nothing.
+    /// Returns its range in the flat buffer.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    /// Returns true if it has no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// One or several stacked linear maps with the same input.
+/// Offsets of one or several stacked linear maps with the same input.
 #[derive(Debug, Clone, Copy)]
-pub struct Lin {
-    /// Start of the weight, (outputs, inputs).
-    pub w: usize,
-    /// Start of the bias.
-    pub b: Option<usize>,
-    /// Inputs.
+pub struct LinearParams {
+    /// Offset of the weight, (n_out, n_in).
+    pub weight: usize,
+    /// Offset of the bias, (n_out).
+    pub bias: Option<usize>,
+    /// Number of inputs.
     pub n_in: usize,
-    /// Outputs, all stacked maps together.
+    /// Number of outputs, all stacked maps together.
     pub n_out: usize,
 }
 
-/// A norm with a weight and perhaps a bias.
+/// Offset of a root-mean-square norm.
 #[derive(Debug, Clone, Copy)]
-pub struct Norm {
-    /// Start of the weight.
-    pub w: usize,
-    /// Start of the bias.
-    pub b: Option<usize>,
-    /// Width.
-    pub n: usize,
+pub struct RmsNormParams {
+    /// Offset of the weight, (width).
+    pub weight: usize,
+    /// Number of inputs.
+    pub width: usize,
 }
 
-/// Vision layer.
+/// Offset of a layer norm.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerNormParams {
+    /// Offset of the weight, (width); the bias, (width), lies directly behind it.
+    pub weight: usize,
+    /// Number of inputs.
+    pub width: usize,
+}
+
+/// Parameters of a vision layer.
 #[derive(Debug, Clone, Copy)]
 pub struct VisionLayer {
     /// Before attention.
-    pub norm1: Norm,
+    pub norm1: LayerNormParams,
     /// Query, key, value.
-    pub qkv: Lin,
+    pub qkv: LinearParams,
     /// Behind attention.
-    pub out: Lin,
+    pub out: LinearParams,
     /// Before the feed-forward part.
-    pub norm2: Norm,
+    pub norm2: LayerNormParams,
     /// First.
-    pub fc1: Lin,
+    pub fc1: LinearParams,
     /// Second.
-    pub fc2: Lin,
+    pub fc2: LinearParams,
 }
 
-/// Language layer.
+/// Parameters of a language layer.
 #[derive(Debug, Clone, Copy)]
 pub struct LanguageLayer {
     /// Before attention.
-    pub norm1: Norm,
+    pub norm1: RmsNormParams,
     /// Query, key, value.
-    pub qkv: Lin,
+    pub qkv: LinearParams,
     /// On the concatenated heads.
-    pub attn_norm: Norm,
+    pub attn_norm: RmsNormParams,
     /// Behind attention.
-    pub out: Lin,
+    pub out: LinearParams,
     /// Before the feed-forward part.
-    pub norm2: Norm,
+    pub norm2: RmsNormParams,
     /// Gate and up.
-    pub gate_up: Lin,
+    pub gate_up: LinearParams,
     /// On the gated product.
-    pub ffn_norm: Norm,
+    pub ffn_norm: RmsNormParams,
     /// Down.
-    pub down: Lin,
+    pub down: LinearParams,
 }
 
-/// Where everything lies.
+/// Offsets of all parameters of a network.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// In buffer order.
-    pub slots: Vec<Slot>,
-    /// Elements of the buffer.
+    /// Slices in buffer order.
+    pub slots: Vec<ParamSlot>,
+    /// Number of elements of the buffer.
     pub total: usize,
     /// Patch convolution.
-    pub patch: Lin,
-    /// Position embedding.
+    pub patch: LinearParams,
+    /// Offset of the position embedding, (patches, vision width).
     pub position: usize,
     /// Vision encoder.
     pub vision: Vec<VisionLayer>,
     /// Connector.
-    pub connector: [Lin; 2],
-    /// Token embedding.
+    pub connector: [LinearParams; 2],
+    /// Offset of the token embedding, (vocabulary, width).
     pub embed: usize,
     /// Language model.
     pub language: Vec<LanguageLayer>,
     /// Final norm.
-    pub final_norm: Norm,
+    pub final_norm: RmsNormParams,
     /// Proprioception projector.
-    pub proprio: [Lin; 2],
+    pub proprio: [LinearParams; 2],
     /// Head: first norm.
-    pub head_norm1: Norm,
+    pub head_norm1: LayerNormParams,
     /// Head: first linear.
-    pub head_fc1: Lin,
+    pub head_fc1: LinearParams,
     /// Head: residual blocks.
-    pub head_blocks: [(Norm, Lin); 2],
+    pub head_blocks: [(LayerNormParams, LinearParams); 2],
     /// Head: last norm.
-    pub head_norm2: Norm,
+    pub head_norm2: LayerNormParams,
     /// Head: last linear.
-    pub head_fc2: Lin,
+    pub head_fc2: LinearParams,
 }
 
+/// Appends slices to the buffer.
 #[derive(Default)]
-struct Builder {
-    slots: Vec<Slot>,
+struct LayoutBuilder {
+    slots: Vec<ParamSlot>,
     total: usize,
 }
 
-impl Builder {
-    fn add(&mut self, file: File, kind: Kind, name: String, shape: &[usize]) -> usize {
-        let at = self.total;
-        self.slots.push(Slot {
+impl LayoutBuilder {
+    fn add(
+        &mut self,
+        file: CheckpointFile,
+        kind: TensorKind,
+        name: String,
+        shape: &[usize],
+    ) -> usize {
+        let offset = self.total;
+        self.slots.push(ParamSlot {
             name,
             shape: shape.to_vec(),
-            at,
+            offset,
             file,
             kind,
         });
         self.total += shape.iter().product::<usize>();
-        at
+        offset
     }
 
     fn linear(
         &mut self,
-        (file, kind): (File, Kind),
+        (file, kind): (CheckpointFile, TensorKind),
         names: &[(String, usize)],
         n_in: usize,
         bias: bool,
-    ) -> Lin {
-        let w = self.total;
+    ) -> LinearParams {
+        let weight = self.total;
         for (name, n_out) in names {
             self.add(file, kind, format!("{name}.weight"), &[*n_out, n_in]);
         }
-        let b = self.total;
+        let bias_offset = self.total;
         if bias {
             for (name, n_out) in names {
-                self.add(file, Kind::Bias, format!("{name}.bias"), &[*n_out]);
+                self.add(file, TensorKind::Bias, format!("{name}.bias"), &[*n_out]);
             }
         }
-        Lin {
-            w,
-            b: bias.then_some(b),
+        LinearParams {
+            weight,
+            bias: bias.then_some(bias_offset),
             n_in,
             n_out: names.iter().map(|n| n.1).sum(),
         }
     }
 
-    fn norm(&mut self, file: File, name: &str, n: usize, bias: bool) -> Norm {
-        let w = self.add(file, Kind::Norm, format!("{name}.weight"), &[n]);
-        let b = bias.then(|| self.add(file, Kind::Bias, format!("{name}.bias"), &[n]));
-        Norm { w, b, n }
+    fn rms_norm(&mut self, name: &str, width: usize) -> RmsNormParams {
+        let name = format!("{name}.weight");
+        let weight = self.add(CheckpointFile::Model, TensorKind::Norm, name, &[width]);
+        RmsNormParams { weight, width }
+    }
+
+    fn layer_norm(&mut self, file: CheckpointFile, name: &str, width: usize) -> LayerNormParams {
+        let weight = self.add(file, TensorKind::Norm, format!("{name}.weight"), &[width]);
+        self.add(file, TensorKind::Bias, format!("{name}.bias"), &[width]);
+        LayerNormParams { weight, width }
     }
 }
 
 impl Layout {
-    /// For a network.
+    /// Builds the layout of a network.
     pub fn new(c: &NetConfig) -> Layout {
-        let mut l = Builder::default();
-        let model = |kind| (File::Model, kind);
+        let mut l = LayoutBuilder::default();
+        let model = |kind| (CheckpointFile::Model, kind);
         let root = "vision_tower.vision_model";
         let (v, w) = (c.vision_width, c.width);
         let patch = l.linear(
-            model(Kind::Dense),
+            model(TensorKind::Dense),
             &[(format!("{root}.embeddings.patch_embedding"), v)],
             3 * c.patch * c.patch,
             true,
         );
         l.slots[0].shape = vec![v, 3, c.patch, c.patch];
         let position = l.add(
-            File::Model,
-            Kind::Embedding,
+            CheckpointFile::Model,
+            TensorKind::Embedding,
             format!("{root}.embeddings.position_embedding.weight"),
             &[c.patches(), v],
         );
@@ -232,9 +257,9 @@ impl Layout {
         for i in 0..c.vision_layers {
             let p = format!("{root}.encoder.layers.{i}");
             let at = |name: &str, n: usize| (format!("{p}.{name}"), n);
-            let q = Kind::VisionLinear;
+            let q = TensorKind::VisionLinear;
             vision.push(VisionLayer {
-                norm1: l.norm(File::Model, &format!("{p}.layer_norm1"), v, true),
+                norm1: l.layer_norm(CheckpointFile::Model, &format!("{p}.layer_norm1"), v),
                 qkv: l.linear(
                     model(q),
                     &[
@@ -246,12 +271,12 @@ impl Layout {
                     true,
                 ),
                 out: l.linear(model(q), &[at("self_attn.out_proj", v)], v, true),
-                norm2: l.norm(File::Model, &format!("{p}.layer_norm2"), v, true),
+                norm2: l.layer_norm(CheckpointFile::Model, &format!("{p}.layer_norm2"), v),
                 fc1: l.linear(model(q), &[at("mlp.fc1", c.vision_ffn)], v, true),
                 fc2: l.linear(model(q), &[at("mlp.fc2", v)], c.vision_ffn, true),
             });
         }
-        let dense = Kind::Dense;
+        let dense = TensorKind::Dense;
         let connector = [
             l.linear(
                 model(dense),
@@ -268,8 +293,8 @@ impl Layout {
         ];
         let root = "language_model.model";
         let embed = l.add(
-            File::Model,
-            Kind::Embedding,
+            CheckpointFile::Model,
+            TensorKind::Embedding,
             format!("{root}.embed_tokens.weight"),
             &[c.vocab, w],
         );
@@ -278,9 +303,9 @@ impl Layout {
         for i in 0..c.layers {
             let p = format!("{root}.layers.{i}");
             let at = |name: &str, n: usize| (format!("{p}.{name}"), n);
-            let q = Kind::LanguageLinear;
+            let q = TensorKind::LanguageLinear;
             language.push(LanguageLayer {
-                norm1: l.norm(File::Model, &format!("{p}.input_layernorm"), w, false),
+                norm1: l.rms_norm(&format!("{p}.input_layernorm"), w),
                 qkv: l.linear(
                     model(q),
                     &[
@@ -291,53 +316,48 @@ impl Layout {
                     w,
                     false,
                 ),
-                attn_norm: l.norm(
-                    File::Model,
-                    &format!("{p}.self_attn.attn_sub_norm"),
-                    w,
-                    false,
-                ),
+                attn_norm: l.rms_norm(&format!("{p}.self_attn.attn_sub_norm"), w),
                 out: l.linear(model(q), &[at("self_attn.o_proj", w)], w, false),
-                norm2: l.norm(
-                    File::Model,
-                    &format!("{p}.post_attention_layernorm"),
-                    w,
-                    false,
-                ),
+                norm2: l.rms_norm(&format!("{p}.post_attention_layernorm"), w),
                 gate_up: l.linear(
                     model(q),
                     &[at("mlp.gate_proj", c.ffn), at("mlp.up_proj", c.ffn)],
                     w,
                     false,
                 ),
-                ffn_norm: l.norm(File::Model, &format!("{p}.mlp.ffn_sub_norm"), c.ffn, false),
+                ffn_norm: l.rms_norm(&format!("{p}.mlp.ffn_sub_norm"), c.ffn),
                 down: l.linear(model(q), &[at("mlp.down_proj", w)], c.ffn, false),
             });
         }
-        let final_norm = l.norm(File::Model, &format!("{root}.norm"), w, false);
+        let final_norm = l.rms_norm(&format!("{root}.norm"), w);
         let proprio = [
             l.linear(
-                (File::Proprio, dense),
+                (CheckpointFile::Proprio, dense),
                 &[("fc1".into(), w)],
                 c.proprio,
                 true,
             ),
-            l.linear((File::Proprio, dense), &[("fc2".into(), w)], w, true),
+            l.linear(
+                (CheckpointFile::Proprio, dense),
+                &[("fc2".into(), w)],
+                w,
+                true,
+            ),
         ];
-        let head = (File::Head, dense);
+        let head = (CheckpointFile::Head, dense);
         let n = c.action_dim * w;
-        let head_norm1 = l.norm(File::Head, "model.layer_norm1", n, true);
+        let head_norm1 = l.layer_norm(CheckpointFile::Head, "model.layer_norm1", n);
         let head_fc1 = l.linear(head, &[("model.fc1".into(), w)], n, true);
         let head_blocks = [0, 1].map(|i| {
             let p = format!("model.mlp_resnet_blocks.{i}.ffn");
             (
-                l.norm(File::Head, &format!("{p}.0"), w, true),
+                l.layer_norm(CheckpointFile::Head, &format!("{p}.0"), w),
                 l.linear(head, &[(format!("{p}.1"), w)], w, true),
             )
         });
-        let head_norm2 = l.norm(File::Head, "model.layer_norm2", w, true);
+        let head_norm2 = l.layer_norm(CheckpointFile::Head, "model.layer_norm2", w);
         let head_fc2 = l.linear(head, &[("model.fc2".into(), c.action_dim)], w, true);
-        let Builder { slots, total } = l;
+        let LayoutBuilder { slots, total } = l;
         Layout {
             slots,
             total,
@@ -357,46 +377,47 @@ impl Layout {
         }
     }
 
-    /// Fresh parameters: matrices uniform in +-1/sqrt(inputs), embeddings small, norms one, biases zero.
+    /// Returns fresh parameters (`total`): matrices uniform in +-1/sqrt(inputs), embeddings small, norms one, biases zero.
     pub fn init(&self, seed: u64) -> Vec<f32> {
         let mut state = seed;
         let mut data = vec![0.0; self.total];
         for slot in &self.slots {
             let bound = match slot.kind {
-                Kind::Bias => 0.0,
-                Kind::Norm => {
-                    data[slot.at..slot.at + slot.len()].fill(1.0);
+                TensorKind::Bias => 0.0,
+                TensorKind::Norm => {
+                    data[slot.range()].fill(1.0);
                     continue;
                 }
-                Kind::Embedding => 0.15,
+                TensorKind::Embedding => 0.15,
                 _ => 1.0 / ((slot.len() / slot.shape[0]) as f32).sqrt(),
             };
-            for x in &mut data[slot.at..slot.at + slot.len()] {
+            for x in &mut data[slot.range()] {
                 *x = uniform(&mut state) * bound;
             }
         }
         data
     }
 
-    /// The weights that the forward pass multiplies with: a copy of `params` in which the quantised matrices
-    /// are replaced by `code / (1 / a)`, `a` the mean magnitude, `code = clamp(round(W / a), -1, 1)`.
-    pub fn effective(&self, params: &[f32], quant: Quant, out: &mut Vec<f32>) {
+    /// Computes the weights that the forward pass multiplies with: a copy of `params` (`total`) in which the quantised
+    /// matrices are replaced by `code / (1 / a)`, `a` the mean magnitude, `code = clamp(round(W / a), -1, 1)`
+    /// (docs/reference/bitvla.md, section 5).
+    pub fn effective_weights(&self, params: &[f32], quant: QuantConfig, out: &mut Vec<f32>) {
         out.clear();
         out.extend_from_slice(params);
         for slot in &self.slots {
             let on = match slot.kind {
-                Kind::VisionLinear => quant.vision_weights,
-                Kind::LanguageLinear => quant.language,
+                TensorKind::VisionLinear => quant.vision_weights,
+                TensorKind::LanguageLinear => quant.language,
                 _ => false,
             };
             if on {
-                ternarise(&mut out[slot.at..slot.at + slot.len()]);
+                ternarise(&mut out[slot.range()]);
             }
         }
     }
 }
 
-/// Replaces a matrix by its absmean-ternary values.
+/// Replaces a matrix by its absmean-ternary values (docs/reference/bitvla.md, section 5).
 pub fn ternarise(w: &mut [f32]) {
     let sum: f64 = w.iter().map(|x| f64::from(x.abs())).sum();
     let mean = ((sum / w.len() as f64) as f32).max(1e-5);
@@ -406,7 +427,7 @@ pub fn ternarise(w: &mut [f32]) {
     }
 }
 
-/// Next number of a SplitMix64 sequence, uniform in [-1, 1).
+/// Returns the next number of a SplitMix64 sequence (Steele, Lea, Flood 2014), uniform in [-1, 1).
 fn uniform(state: &mut u64) -> f32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

@@ -1,68 +1,75 @@
-//! The network of BitVLA over f32 with a hand-written backward pass (fact sheet of BitVLA, sections 1, 5, 9).
+//! Network of BitVLA over f32 with a hand-written backward pass (docs/reference/bitvla.md, sections 1, 5, 9).
 //!
-//! Sequences are ragged: padding never exists, so a right-padded batch of the reference and a micro-batch here
-//! are the same sums. Quantisation-aware training multiplies with [`Layout::effective`] weights and quantised
+//! Sequences are ragged: there is no padding, so a right-padded batch of the reference and a microbatch here
+//! are the same sums. Quantisation-aware training multiplies with [`Layout::effective_weights`] weights and quantised
 //! activations and sends gradients straight through.
 
+pub mod activation;
 pub mod attention;
 pub mod config;
-pub mod exact;
 pub mod gemm_f32;
 pub mod head;
 pub mod language;
 pub mod layout;
-pub mod ops;
+pub mod linear;
+pub mod norm;
+mod reductions;
+pub mod ternary_linear;
 pub mod vision;
 
-pub use config::{NetConfig, Quant};
-pub use layout::{File, Layout};
+pub use config::{NetConfig, QuantConfig};
+pub use layout::{CheckpointFile, Layout};
 
-use head::{Head, Projector};
-use language::Language;
-use ops::sized;
-use vision::Vision;
+use head::{HeadActivations, ProjectorActivations};
+use language::LanguageActivations;
+use linear::{add, sized};
+use vision::VisionActivations;
 
-/// One sample, normalised.
+/// One normalised sample.
 #[derive(Debug, Clone, Default)]
-pub struct Item {
-    /// Images one behind the other, each 3 x size x size.
+pub struct TrainingSample {
+    /// Images one behind the other, (images, 3, size, size).
     pub images: Vec<f32>,
-    /// Prompt ids with image and proprioception placeholders.
+    /// Token ids of the prompt with image and proprioception placeholders.
     pub prompt: Vec<u32>,
-    /// Normalised proprioception.
+    /// Normalised proprioception, (8).
     pub proprio: Vec<f32>,
-    /// Normalised action chunk.
+    /// Normalised action chunk, (chunk * 7).
     pub target: Vec<f32>,
 }
 
 /// Activations of a whole network; one per thread, reused.
 #[derive(Default)]
-pub struct Workspace {
+pub struct NetActivations {
     /// Vision tower.
-    pub vision: Vision,
-    teacher: Vision,
-    connector: Projector,
-    proprio: Projector,
+    pub vision: VisionActivations,
+    teacher: VisionActivations,
+    connector: ProjectorActivations,
+    proprio: ProjectorActivations,
     /// Language model.
-    pub language: Language,
+    pub language: LanguageActivations,
     /// Action head.
-    pub head: Head,
+    pub head: HeadActivations,
     dstates: Vec<f32>,
     d: Vec<f32>,
     dvision: Vec<f32>,
-    places: Vec<Place>,
+    token_sources: Vec<TokenSource>,
 }
 
-/// What a token is made of.
+/// Source of the embedding of a token.
 #[derive(Debug, Clone, Copy)]
-enum Place {
-    Word(u32),
+enum TokenSource {
+    /// Row of the token embedding.
+    Vocabulary(u32),
+    /// Row of the connector output.
     Patch(usize),
-    State(usize),
+    /// Row of the proprioception projector output.
+    Proprio(usize),
+    /// Action placeholder: zeros.
     Zero,
 }
 
-/// Losses of a micro-batch, already divided by the size of the batch.
+/// Losses of a microbatch, already divided by the size of the batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Losses {
     /// Mean absolute error of normalised actions.
@@ -74,25 +81,25 @@ pub struct Losses {
 /// Layer-wise alignment to a frozen full-precision vision tower.
 #[derive(Clone, Copy)]
 pub struct Teacher<'a> {
-    /// Its parameters.
+    /// Parameters of the teacher (`Layout::total`).
     pub params: &'a [f32],
     /// Weight of the loss.
     pub weight: f32,
 }
 
-/// Sizes, places and switches.
+/// Network: sizes, layout of the parameters, quantisation.
 pub struct Net {
     /// Sizes.
     pub config: NetConfig,
-    /// Where parameters lie.
+    /// Layout of the parameters.
     pub layout: Layout,
-    /// What is quantised.
-    pub quant: Quant,
+    /// Quantised parts.
+    pub quant: QuantConfig,
 }
 
 impl Net {
-    /// For sizes.
-    pub fn new(config: NetConfig, quant: Quant) -> Net {
+    /// Builds a network.
+    pub fn new(config: NetConfig, quant: QuantConfig) -> Net {
         Net {
             layout: Layout::new(&config),
             config,
@@ -100,20 +107,23 @@ impl Net {
         }
     }
 
-    /// Sequences of the last forward pass: tokens of the prompt, placeholders, stop.
-    fn places(&self, items: &[Item]) -> (Vec<Place>, Vec<usize>) {
+    /// Returns the tokens of all sequences (prompt, placeholders, stop) and the length of each.
+    ///
+    /// # Panics
+    /// If a prompt has another number of image tokens than the network has patches.
+    fn token_sources(&self, samples: &[TrainingSample]) -> (Vec<TokenSource>, Vec<usize>) {
         let c = &self.config;
-        let (mut places, mut lens, mut patch) = (Vec::new(), Vec::new(), 0);
-        for (i, item) in items.iter().enumerate() {
-            let before = places.len();
-            for &id in &item.prompt {
-                places.push(if id == c.image_token {
+        let (mut token_sources, mut lens, mut patch) = (Vec::new(), Vec::new(), 0);
+        for (i, sample) in samples.iter().enumerate() {
+            let before = token_sources.len();
+            for &id in &sample.prompt {
+                token_sources.push(if id == c.image_token {
                     patch += 1;
-                    Place::Patch(patch - 1)
+                    TokenSource::Patch(patch - 1)
                 } else if id == c.proprio_token {
-                    Place::State(i)
+                    TokenSource::Proprio(i)
                 } else {
-                    Place::Word(id)
+                    TokenSource::Vocabulary(id)
                 });
             }
             assert_eq!(
@@ -122,85 +132,114 @@ impl Net {
                 "image tokens in the prompt"
             );
             if c.chunk > 0 {
-                places.extend(std::iter::repeat_n(Place::Zero, c.placeholders()));
-                places.push(Place::Word(c.stop_token));
+                token_sources.extend(std::iter::repeat_n(TokenSource::Zero, c.placeholders()));
+                token_sources.push(TokenSource::Vocabulary(c.stop_token));
             }
-            lens.push(places.len() - before);
+            lens.push(token_sources.len() - before);
         }
-        (places, lens)
+        (token_sources, lens)
     }
 
-    /// Vision, connector, projector and language model; the states are in `ws.language.states`.
-    pub fn forward_states(&self, eff: &[f32], items: &[Item], ws: &mut Workspace) {
+    /// Runs vision, connector, projector and language model; the result is `activations.language.states` (tokens, width).
+    pub fn forward_states(
+        &self,
+        effective_weights: &[f32],
+        samples: &[TrainingSample],
+        activations: &mut NetActivations,
+    ) {
         let (c, l) = (&self.config, &self.layout);
-        let pixels = 3 * c.image_size * c.image_size;
-        let images: Vec<&[f32]> = items
-            .iter()
-            .flat_map(|i| i.images.chunks_exact(pixels))
-            .collect();
-        ws.vision.forward(c, l, self.quant, eff, &images);
-        let features = &ws.vision.hidden[c.vision_layers][..ws.vision.tokens() * c.vision_width];
-        ws.connector.forward(&l.connector, eff, features);
-        let states: Vec<f32> = items
+        let images = images_of(c, samples);
+        activations
+            .vision
+            .forward(c, l, self.quant, effective_weights, &images);
+        let features = &activations.vision.hidden[c.vision_layers]
+            [..activations.vision.tokens() * c.vision_width];
+        activations
+            .connector
+            .forward(&l.connector, effective_weights, features);
+        let states: Vec<f32> = samples
             .iter()
             .flat_map(|i| i.proprio.iter().copied())
             .collect();
-        ws.proprio.forward(&l.proprio, eff, &states);
-        let (places, lens) = self.places(items);
+        activations
+            .proprio
+            .forward(&l.proprio, effective_weights, &states);
+        let (token_sources, lens) = self.token_sources(samples);
         let w = c.width;
-        let x = ws.language.start(c, &lens);
-        for (place, row) in places.iter().zip(x.chunks_exact_mut(w)) {
-            match *place {
-                Place::Word(id) => {
+        let x = activations.language.start(c, &lens);
+        for (source, row) in token_sources.iter().zip(x.chunks_exact_mut(w)) {
+            match *source {
+                TokenSource::Vocabulary(id) => {
                     let at = l.embed + id as usize * w;
-                    row.copy_from_slice(&eff[at..at + w]);
+                    row.copy_from_slice(&effective_weights[at..at + w]);
                 }
-                Place::Patch(i) => row.copy_from_slice(&ws.connector.y[i * w..(i + 1) * w]),
-                Place::State(i) => row.copy_from_slice(&ws.proprio.y[i * w..(i + 1) * w]),
-                Place::Zero => row.fill(0.0),
+                TokenSource::Patch(i) => {
+                    row.copy_from_slice(&activations.connector.y[i * w..(i + 1) * w])
+                }
+                TokenSource::Proprio(i) => {
+                    row.copy_from_slice(&activations.proprio.y[i * w..(i + 1) * w])
+                }
+                TokenSource::Zero => row.fill(0.0),
             }
         }
-        ws.places = places;
-        ws.language.forward(c, l, self.quant, eff);
+        activations.token_sources = token_sources;
+        activations
+            .language
+            .forward(c, l, self.quant, effective_weights);
     }
 
-    /// From the gradient of the final states to everything below; returns the alignment loss.
+    /// Backward pass from `dstates` (tokens, width); adds to `grad` and returns the alignment loss. `teacher` comes with the
+    /// share of this microbatch in the batch.
     pub fn backward_states(
         &self,
-        eff: &[f32],
+        effective_weights: &[f32],
         dstates: &[f32],
         teacher: Option<(Teacher<'_>, f32)>,
-        ws: &mut Workspace,
+        activations: &mut NetActivations,
         grad: &mut [f32],
     ) -> f64 {
         let (c, l, w) = (&self.config, &self.layout, self.config.width);
-        let d = sized(&mut ws.d, ws.language.tokens() * w);
-        ws.language.backward(c, l, eff, dstates, d, grad);
-        let patches = ws.vision.tokens();
+        let d = sized(&mut activations.d, activations.language.tokens() * w);
+        activations
+            .language
+            .backward(c, l, effective_weights, dstates, d, grad);
+        let patches = activations.vision.tokens();
         let mut dpatch = vec![0.0; patches * w];
-        let mut dstate = vec![0.0; ws.language.lens.len() * w];
-        for (place, row) in ws.places.iter().zip(d.chunks_exact(w)) {
-            match *place {
-                Place::Word(id) => {
+        let mut dstate = vec![0.0; activations.language.lens.len() * w];
+        for (source, row) in activations.token_sources.iter().zip(d.chunks_exact(w)) {
+            match *source {
+                TokenSource::Vocabulary(id) => {
                     let at = l.embed + id as usize * w;
-                    ops::add(row, &mut grad[at..at + w]);
+                    add(row, &mut grad[at..at + w]);
                 }
-                Place::Patch(i) => dpatch[i * w..(i + 1) * w].copy_from_slice(row),
-                Place::State(i) => dstate[i * w..(i + 1) * w].copy_from_slice(row),
-                Place::Zero => {}
+                TokenSource::Patch(i) => dpatch[i * w..(i + 1) * w].copy_from_slice(row),
+                TokenSource::Proprio(i) => dstate[i * w..(i + 1) * w].copy_from_slice(row),
+                TokenSource::Zero => {}
             }
         }
-        if ws.places.iter().any(|p| matches!(p, Place::State(_))) {
-            ws.proprio.backward(&l.proprio, eff, &dstate, None, grad);
+        if activations
+            .token_sources
+            .iter()
+            .any(|p| matches!(p, TokenSource::Proprio(_)))
+        {
+            activations
+                .proprio
+                .backward(&l.proprio, effective_weights, &dstate, None, grad);
         }
         let n = patches * c.vision_width;
-        let dvision = sized(&mut ws.dvision, n);
-        ws.connector
-            .backward(&l.connector, eff, &dpatch, Some(dvision), grad);
+        let dvision = sized(&mut activations.dvision, n);
+        activations.connector.backward(
+            &l.connector,
+            effective_weights,
+            &dpatch,
+            Some(dvision),
+            grad,
+        );
         let mut loss = 0.0;
-        let hidden = &ws.teacher.hidden;
-        ws.vision
-            .backward(c, l, eff, dvision, grad, |i, student, d| {
+        let hidden = &activations.teacher.hidden;
+        activations
+            .vision
+            .backward(c, l, effective_weights, dvision, grad, |i, student, d| {
                 if let Some((teacher, share)) = teacher {
                     let per = share / (c.vision_layers * n) as f32;
                     let mut sum = 0.0f64;
@@ -214,59 +253,74 @@ impl Net {
         loss
     }
 
-    /// The teacher's vision layers for the same images.
-    pub fn run_teacher(&self, teacher: Teacher<'_>, items: &[Item], ws: &mut Workspace) {
+    /// Runs the teacher's vision tower on the same images.
+    pub fn run_teacher(
+        &self,
+        teacher: Teacher<'_>,
+        samples: &[TrainingSample],
+        activations: &mut NetActivations,
+    ) {
         let c = &self.config;
-        let pixels = 3 * c.image_size * c.image_size;
-        let images: Vec<&[f32]> = items
-            .iter()
-            .flat_map(|i| i.images.chunks_exact(pixels))
-            .collect();
-        ws.teacher
-            .forward(c, &self.layout, Quant::NONE, teacher.params, &images);
+        let images = images_of(c, samples);
+        activations
+            .teacher
+            .forward(c, &self.layout, QuantConfig::NONE, teacher.params, &images);
     }
 
-    /// Normalised actions of every item, (items, chunk * 7).
-    pub fn predict(&self, eff: &[f32], items: &[Item], ws: &mut Workspace) -> Vec<f32> {
-        self.forward_states(eff, items, ws);
+    /// Predicts the normalised actions of every sample, (samples, chunk * 7).
+    pub fn predict(
+        &self,
+        effective_weights: &[f32],
+        samples: &[TrainingSample],
+        activations: &mut NetActivations,
+    ) -> Vec<f32> {
+        self.forward_states(effective_weights, samples, activations);
         let (c, w) = (&self.config, self.config.width);
-        let mut rows = Vec::with_capacity(items.len() * c.placeholders() * w);
-        for at in self.action_rows(items, ws) {
-            rows.extend_from_slice(&ws.language.states[at * w..(at + c.placeholders()) * w]);
+        let mut rows = Vec::with_capacity(samples.len() * c.placeholders() * w);
+        for at in self.action_rows(samples, activations) {
+            rows.extend_from_slice(
+                &activations.language.states[at * w..(at + c.placeholders()) * w],
+            );
         }
-        ws.head.forward(&self.layout, eff, &rows);
-        ws.head.y[..items.len() * c.placeholders()].to_vec()
+        activations
+            .head
+            .forward(&self.layout, effective_weights, &rows);
+        activations.head.y[..samples.len() * c.placeholders()].to_vec()
     }
 
-    /// First row of the action states of every item: the last prompt token (fact sheet, section 1.6).
-    fn action_rows(&self, items: &[Item], ws: &Workspace) -> Vec<usize> {
+    /// Returns the first row of the action states of every sample: the last prompt token (docs/reference/bitvla.md,
+    /// section 1.6).
+    fn action_rows(&self, samples: &[TrainingSample], activations: &NetActivations) -> Vec<usize> {
         let mut start = 0;
-        let rows = items.iter().zip(&ws.language.lens).map(|(item, len)| {
-            start += len;
-            start - len + item.prompt.len() - 1
-        });
+        let rows = samples
+            .iter()
+            .zip(&activations.language.lens)
+            .map(|(sample, len)| {
+                start += len;
+                start - len + sample.prompt.len() - 1
+            });
         rows.collect()
     }
 
-    /// Forward and backward of a micro-batch that is part of a batch of `batch` samples; adds to `grad`.
+    /// Forward and backward pass of a microbatch that is part of a batch of `batch` samples; adds to `grad`.
     pub fn train(
         &self,
-        eff: &[f32],
-        items: &[Item],
+        effective_weights: &[f32],
+        samples: &[TrainingSample],
         batch: usize,
         teacher: Option<Teacher<'_>>,
-        ws: &mut Workspace,
+        activations: &mut NetActivations,
         grad: &mut [f32],
     ) -> Losses {
         let (c, w) = (&self.config, self.config.width);
         if let Some(teacher) = teacher {
-            self.run_teacher(teacher, items, ws);
+            self.run_teacher(teacher, samples, activations);
         }
-        let predicted = self.predict(eff, items, ws);
+        let predicted = self.predict(effective_weights, samples, activations);
         let per = 1.0 / (batch * c.placeholders()) as f32;
         let mut l1 = 0.0;
         let mut dy = Vec::with_capacity(predicted.len());
-        for (p, t) in predicted.iter().zip(items.iter().flat_map(|i| &i.target)) {
+        for (p, t) in predicted.iter().zip(samples.iter().flat_map(|i| &i.target)) {
             let e = p - t;
             l1 += f64::from(e.abs());
             dy.push(if e > 0.0 {
@@ -277,27 +331,42 @@ impl Net {
                 0.0
             });
         }
-        let mut dx = vec![0.0; items.len() * c.placeholders() * w];
-        ws.head.backward(&self.layout, eff, &dy, &mut dx, grad);
-        let mut dstates = std::mem::take(&mut ws.dstates);
-        let all = sized(&mut dstates, ws.language.tokens() * w);
+        let mut dx = vec![0.0; samples.len() * c.placeholders() * w];
+        activations
+            .head
+            .backward(&self.layout, effective_weights, &dy, &mut dx, grad);
+        let mut dstates = std::mem::take(&mut activations.dstates);
+        let all = sized(&mut dstates, activations.language.tokens() * w);
         all.fill(0.0);
         let rows = c.placeholders() * w;
         for (at, d) in self
-            .action_rows(items, ws)
+            .action_rows(samples, activations)
             .into_iter()
             .zip(dx.chunks_exact(rows))
         {
             all[at * w..at * w + rows].copy_from_slice(d);
         }
-        let share = items.len() as f32 / batch as f32;
-        let aux = self.backward_states(eff, all, teacher.map(|t| (t, share)), ws, grad);
-        ws.dstates = dstates;
+        let share = samples.len() as f32 / batch as f32;
+        let aux = self.backward_states(
+            effective_weights,
+            all,
+            teacher.map(|t| (t, share)),
+            activations,
+            grad,
+        );
+        activations.dstates = dstates;
         Losses {
             l1: l1 * f64::from(per),
             aux,
         }
     }
+}
+
+/// Returns the images of all samples, each (3, size, size).
+fn images_of<'a>(c: &NetConfig, samples: &'a [TrainingSample]) -> Vec<&'a [f32]> {
+    let pixels = 3 * c.image_size * c.image_size;
+    let images = samples.iter().flat_map(|s| s.images.chunks_exact(pixels));
+    images.collect()
 }
 
 #[cfg(test)]

@@ -1,18 +1,7 @@
-//! The tables at the end of a run, as plain text.
+//! Tables at the end of a run, as plain text: success, latency, memory.
 
-use crate::{LatencySummary, MemoryReport, Score, TaskSummary};
+use crate::{LatencySummary, MemoryReport, Score, TaskSummary, format_bytes, format_percent};
 use std::fmt::Write;
-
-/// A size for people: `3.2 MB` (powers of ten).
-pub fn bytes_in_words(bytes: u64) -> String {
-    let b = bytes as f64;
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", b / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", b / 1e6),
-        _ => format!("{:.2} GB", b / 1e9),
-    }
-}
 
 fn score_cells(score: &Score) -> String {
     let steps = match score.median_steps {
@@ -24,20 +13,20 @@ fn score_cells(score: &Score) -> String {
         n => format!("  {n} harness error{}", if n == 1 { "" } else { "s" }),
     };
     format!(
-        "{:>9}  {:>5.1} %  {:>5.1} – {:>5.1} %  {:>12}{errors}",
+        "{:>9}  {:>5} %  {:>5} – {:>5} %  {:>12}{errors}",
         format!("{}/{}", score.successes, score.completed),
-        100.0 * score.rate(),
-        100.0 * score.interval.low,
-        100.0 * score.interval.high,
+        format_percent(score.rate(), 1),
+        format_percent(score.interval.low, 1),
+        format_percent(score.interval.high, 1),
         steps,
     )
 }
 
-/// Success per task with Wilson intervals and median steps, and the total.
+/// Returns success per task with Wilson intervals and median steps, and the total.
 pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
     let width = tasks
         .iter()
-        .map(|t| t.short.chars().count())
+        .map(|t| t.short_name.chars().count())
         .chain(["all tasks".len()])
         .max()
         .unwrap_or(0);
@@ -51,7 +40,7 @@ pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
             out,
             "{:>4} {:width$}  {}",
             task.task,
-            task.short,
+            task.short_name,
             score_cells(&task.score)
         );
     }
@@ -59,15 +48,15 @@ pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
     if all.errors > 0 {
         let _ = writeln!(
             out,
-            "Counting harness errors as failures: {:.1} %.",
-            100.0 * all.strict_rate()
+            "Counting harness errors as failures: {} %.",
+            format_percent(all.strict_rate(), 1)
         );
     }
     out.push_str("The interval covers the choice of initial states only.\n");
     out
 }
 
-/// Success per suite and over all of them, columns as in [`success_table`].
+/// Returns success per suite and over all of them, columns as in [`success_table`].
 pub fn suites_table(suites: &[(String, Score)], all: &Score) -> String {
     let names = suites.iter().map(|(name, _)| name.chars().count());
     let width = names.chain(["all suites".len()]).max().unwrap_or(0);
@@ -82,7 +71,7 @@ pub fn suites_table(suites: &[(String, Score)], all: &Score) -> String {
     out
 }
 
-/// Median and 95th percentile of a query and of its phases.
+/// Returns median and 95th percentile of a query and of its phases, ms.
 pub fn latency_table(latency: Option<&LatencySummary>) -> String {
     let Some(latency) = latency else {
         return "no policy queries\n".to_owned();
@@ -110,49 +99,48 @@ pub fn latency_table(latency: Option<&LatencySummary>) -> String {
     out
 }
 
-/// The memory ledger: weights by class and encoding, whole and resident, activations, program, and the peak that the
-/// system saw.
+/// Returns the memory ledger: weights by class and encoding (all and resident bytes), activations, program, and the peak
+/// resident set that the operating system reports.
 pub fn memory_table(memory: &MemoryReport) -> String {
-    let words = |bytes: u64| bytes_in_words(bytes);
     let mut rows: Vec<(String, String, String)> = memory
         .weights
         .iter()
         .map(|w| {
             let mapped = if w.mapped > 0 { ", mapped" } else { "" };
             let name = format!("{}, {}{mapped}", w.class, w.encoding);
-            (name, words(w.bytes), words(w.resident))
+            (name, format_bytes(w.bytes), format_bytes(w.resident))
         })
         .collect();
     if !rows.is_empty() {
         rows.push((
             "all weights".to_owned(),
-            words(memory.weight_bytes()),
-            words(memory.resident_weight_bytes()),
+            format_bytes(memory.weight_bytes()),
+            format_bytes(memory.resident_weight_bytes()),
         ));
         let name = match memory.instances {
             0 | 1 => "activations".to_owned(),
             n => format!("activations, {n} workers"),
         };
         let bytes = memory.instances.max(1) * memory.activation_bytes;
-        rows.push((name, String::new(), words(bytes)));
+        rows.push((name, String::new(), format_bytes(bytes)));
     }
     if memory.program_bytes > 0 {
         let name = "program before the policy".to_owned();
-        rows.push((name, String::new(), words(memory.program_bytes)));
+        rows.push((name, String::new(), format_bytes(memory.program_bytes)));
     }
     let peak = match memory.peak_resident_bytes {
         0 => "not known".to_owned(),
-        bytes => words(bytes),
+        bytes => format_bytes(bytes),
     };
     if memory.program_bytes > 0 && !memory.weights.is_empty() {
         let name = "sum of the ledger".to_owned();
-        rows.push((name, String::new(), words(memory.accounted_bytes())));
+        rows.push((name, String::new(), format_bytes(memory.accounted_bytes())));
         // In a run most of the process is not the policy.
         let rest = memory
             .peak_resident_bytes
             .saturating_sub(memory.accounted_bytes());
         let name = "the rest of the process".to_owned();
-        rows.push((name, String::new(), words(rest)));
+        rows.push((name, String::new(), format_bytes(rest)));
     }
     rows.push(("peak resident set, process".to_owned(), String::new(), peak));
     let width = rows

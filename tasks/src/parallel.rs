@@ -1,20 +1,27 @@
-//! Worker threads over a list of independent items. Which worker takes which item and when it finishes
-//! is left to the clock; callers order what they get by what the items are.
+//! Worker threads over a list of independent items (episodes, scenes). Which worker takes which item, and the order in
+//! which results arrive, depend on the clock; callers order results by the items.
 
-use crate::EvalError;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Works on all items with up to `jobs` threads. Each thread calls `start` once for what it needs of its
-/// own, `work` once per item it takes; `done` is called on this thread as results arrive. The first error
-/// stops everything after the items in progress.
-pub fn in_parallel<T: Sync, S, R: Send>(
+/// Panic of a worker thread, with its message.
+#[derive(Debug, thiserror::Error)]
+#[error("a worker stopped: {0}")]
+pub struct WorkerPanic(pub String);
+
+/// Works on all items with up to `jobs` threads. Each thread calls `start` once for its own state and `work` once per item
+/// it takes; `done` is called on this thread as results arrive.
+///
+/// # Errors
+/// The first error of `start`, `work` or `done`, which stops everything after the items in progress, or a panic of a worker.
+pub fn in_parallel<T: Sync, S, R: Send, E: From<WorkerPanic> + Send>(
     items: &[T],
     jobs: usize,
-    start: impl Fn() -> Result<S, EvalError> + Sync,
-    work: impl Fn(&mut S, &T) -> Result<R, EvalError> + Sync,
-    mut done: impl FnMut(R) -> Result<(), EvalError>,
-) -> Result<(), EvalError> {
+    start: impl Fn() -> Result<S, E> + Sync,
+    work: impl Fn(&mut S, &T) -> Result<R, E> + Sync,
+    mut done: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (send, receive) = mpsc::channel();
@@ -23,7 +30,7 @@ pub fn in_parallel<T: Sync, S, R: Send>(
             .map(|_| {
                 let send = send.clone();
                 let (next, stop, start, work) = (&next, &stop, &start, &work);
-                scope.spawn(move || -> Result<(), EvalError> {
+                scope.spawn(move || -> Result<(), E> {
                     let mut own = start().inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
                     while !stop.load(Ordering::Relaxed) {
                         let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
@@ -52,16 +59,16 @@ pub fn in_parallel<T: Sync, S, R: Send>(
         for worker in workers {
             let ended = worker
                 .join()
-                .unwrap_or_else(|panic| Err(EvalError::Worker(panic_message(&*panic))));
+                .unwrap_or_else(|panic| Err(WorkerPanic(panic_message(&*panic)).into()));
             outcome = outcome.and(ended);
         }
         outcome
     })
 }
 
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+/// Returns the message of a panic.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panic without words".to_owned())
+        .unwrap_or_else(|| "panic without a message".to_owned())
 }

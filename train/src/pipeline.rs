@@ -1,4 +1,4 @@
-//! What is done in which order, from nothing to the two checkpoints that ship.
+//! Stages of training in their order, from nothing to the two checkpoints that ship.
 //!
 //! 1. Demonstrations of the disturbed expert, and some more that are never trained on.
 //! 2. Behaviour cloning in full precision.
@@ -8,130 +8,131 @@
 //! 5. The ternary policy drives and is corrected; everything is fine-tuned without the teacher. This is `ternary`.
 
 use crate::checkpoint::{export, net_config, prompts};
-use crate::collect::{self, Who, collect};
-use crate::frames::{Frames, Tally, write_whole};
-use crate::net::{Net, NetConfig, Quant};
-use crate::optim::Schedule;
+use crate::collect::{CollectConfig, DataSource, collect};
+use crate::dataset::{EpisodeCounts, FrameDataset};
+use crate::net::{Net, NetConfig, QuantConfig};
+use crate::optim::LearningRateSchedule;
 use crate::statistics::statistics;
-use crate::trainer::{self, train};
+use crate::trainer::{self, TrainConfig, train};
 use anyhow::{Context, Result, ensure};
 use bitvla_eval::{PolicyKind, PolicySpec, WORLD_VERSION};
 use bitvla_policies::normalise::Statistics;
+use bitvla_reports::write_atomically;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
 
-/// Samples of a step.
+/// Number of samples of a step.
 const BATCH: usize = 32;
-/// Decoupled weight decay (fact sheet of BitVLA, section 9.3).
+/// Decoupled weight decay (docs/reference/bitvla.md, section 9.3).
 const DECAY: f64 = 0.01;
-/// Limit of the gradient norm.
+/// Upper bound of the gradient norm.
 const CLIP: f64 = 1.0;
-/// Weight of the layer-wise alignment (fact sheet of BitVLA, section 9.1).
+/// Weight of the layer-wise alignment (docs/reference/bitvla.md, section 9.1).
 const ALIGNMENT: f32 = 0.1;
 
-/// A data set.
+/// Stage that makes a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Collection {
+pub struct CollectStage {
     /// Name of the data set and its folder.
     pub name: &'static str,
-    /// Training stage whose policy drives; the expert where there is none.
-    pub driver: Option<&'static str>,
-    /// Episodes.
+    /// Training stage whose policy acts; `None` for the expert.
+    pub policy_stage: Option<&'static str>,
+    /// Number of episodes.
     pub episodes: usize,
 }
 
-/// A training stage.
+/// Stage that trains.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Training {
+pub struct TrainStage {
     /// Name of the stage and its folder.
     pub name: &'static str,
-    /// Stage whose parameters it starts from; fresh ones where there is none.
-    pub from: Option<&'static str>,
-    /// Whether weights are ternary and activations int8.
+    /// Stage whose parameters it starts from; `None` for fresh ones.
+    pub init_from: Option<&'static str>,
+    /// True for ternary weights and int8 activations.
     pub ternary: bool,
-    /// Whether the vision tower is pulled towards the start's in full precision.
+    /// True if the vision tower is aligned with that of the start in full precision.
     pub align: bool,
     /// Peak learning rate.
     pub lr: f64,
-    /// Steps of `BATCH` samples.
+    /// Number of steps of `BATCH` samples.
     pub steps: u64,
-    /// Steps of the linear start.
+    /// Number of steps of the linear start.
     pub warmup: u64,
 }
 
-/// One thing to do.
+/// Stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Stage {
+pub enum PipelineStage {
     /// Make a data set, which all later training stages see.
-    Collect(Collection),
+    Collect(CollectStage),
     /// Train on all data sets so far.
-    Train(Training),
+    Train(TrainStage),
 }
 
-impl Stage {
-    /// Its name.
+impl PipelineStage {
+    /// Returns the name, also of the folder.
     pub fn name(&self) -> &'static str {
         match self {
-            Stage::Collect(c) => c.name,
-            Stage::Train(t) => t.name,
+            PipelineStage::Collect(c) => c.name,
+            PipelineStage::Train(t) => t.name,
         }
     }
 }
 
 /// Validation frames: never trained on.
-const VALIDATION: Collection = Collection {
+const VALIDATION: CollectStage = CollectStage {
     name: "validation",
-    driver: None,
+    policy_stage: None,
     episodes: 30,
 };
 
 /// The stages that made the checkpoints that ship.
-pub const STAGES: [Stage; 7] = [
-    Stage::Collect(Collection {
+pub const STAGES: [PipelineStage; 7] = [
+    PipelineStage::Collect(CollectStage {
         name: "demonstrations",
-        driver: None,
+        policy_stage: None,
         episodes: 600,
     }),
-    Stage::Train(Training {
+    PipelineStage::Train(TrainStage {
         name: "cloning",
-        from: None,
+        init_from: None,
         ternary: false,
         align: false,
         lr: 1e-3,
         steps: 3500,
         warmup: 100,
     }),
-    Stage::Collect(Collection {
+    PipelineStage::Collect(CollectStage {
         name: "corrections-1",
-        driver: Some("cloning"),
+        policy_stage: Some("cloning"),
         episodes: 400,
     }),
-    Stage::Train(Training {
+    PipelineStage::Train(TrainStage {
         name: "full",
-        from: Some("cloning"),
+        init_from: Some("cloning"),
         ternary: false,
         align: false,
         lr: 8e-4,
         steps: 1500,
         warmup: 100,
     }),
-    Stage::Train(Training {
+    PipelineStage::Train(TrainStage {
         name: "distill",
-        from: Some("full"),
+        init_from: Some("full"),
         ternary: true,
         align: true,
         lr: 1e-3,
         steps: 2000,
         warmup: 100,
     }),
-    Stage::Collect(Collection {
+    PipelineStage::Collect(CollectStage {
         name: "corrections-2",
-        driver: Some("distill"),
+        policy_stage: Some("distill"),
         episodes: 200,
     }),
-    Stage::Train(Training {
+    PipelineStage::Train(TrainStage {
         name: "ternary",
-        from: Some("distill"),
+        init_from: Some("distill"),
         ternary: true,
         align: false,
         lr: 8e-4,
@@ -140,36 +141,37 @@ pub const STAGES: [Stage; 7] = [
     }),
 ];
 
-/// Settings of a run of the recipe.
-pub struct Kitchen<'a> {
+/// Settings of a run of the pipeline.
+pub struct PipelineConfig<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
     /// Tasks.
     pub suite: &'a Suite,
-    /// Where data sets, states and checkpoints go.
+    /// Folder of data sets, states and checkpoints.
     pub out: &'a Path,
     /// Seed of everything.
     pub seed: u64,
-    /// Threads; never changes a result.
+    /// Number of threads; never changes a result.
     pub jobs: usize,
-    /// Multiplies numbers of episodes and steps, for a look at whether it works.
+    /// Factor of all numbers of episodes and steps; small ones try out the pipeline.
     pub scale: f64,
 }
 
-/// Goes through stages; what is there already is kept.
-struct Cook<'a> {
-    kitchen: &'a Kitchen<'a>,
+/// A run through the stages; finished ones are kept.
+struct PipelineRun<'a> {
+    pipeline: &'a PipelineConfig<'a>,
     net: NetConfig,
     prompts: Vec<Vec<u32>>,
-    /// Data sets so far; read when a training stage needs them.
-    sets: Vec<&'static str>,
+    /// Names of the data sets so far; read once a training stage needs them.
+    data_sets: Vec<&'static str>,
+    /// Number of data sets that are in `frames`.
     loaded: usize,
-    frames: Frames,
-    validation: Frames,
+    frames: FrameDataset,
+    validation: FrameDataset,
     statistics: Option<Statistics>,
 }
 
-impl Kitchen<'_> {
+impl PipelineConfig<'_> {
     fn scaled(&self, n: usize) -> usize {
         ((n as f64 * self.scale).round() as usize).max(1)
     }
@@ -182,13 +184,13 @@ impl Kitchen<'_> {
         self.out.join("stages").join(name)
     }
 
-    /// Where the checkpoint of a training stage is.
+    /// Returns the checkpoint folder of a training stage.
     pub fn checkpoint_dir(&self, name: &str) -> PathBuf {
         self.out.join("checkpoints").join(name)
     }
 
-    /// Whether the folder was begun in this version of the world; frames of two versions are never trained on together. A
-    /// folder from before the version was written is of world version 1.
+    /// Refuses a folder that was begun in another version of the world; frames of two versions are never trained on
+    /// together. A folder from before the version was written is of world version 1.
     fn check_world(&self) -> Result<()> {
         let path = self.out.join("world_version");
         let theirs = if path.is_file() {
@@ -200,7 +202,8 @@ impl Kitchen<'_> {
         } else {
             std::fs::create_dir_all(self.out)
                 .with_context(|| format!("making {}", self.out.display()))?;
-            return write_whole(&path, format!("{WORLD_VERSION}\n").as_bytes());
+            let text = format!("{WORLD_VERSION}\n");
+            return Ok(write_atomically(&path, text.as_bytes())?);
         };
         ensure!(
             theirs == WORLD_VERSION.to_string(),
@@ -211,34 +214,34 @@ impl Kitchen<'_> {
         Ok(())
     }
 
-    /// Does all stages, or those up to `until`; returns the names of the training stages done.
+    /// Runs all stages, or those up to `until`; returns the names of the training stages done.
     ///
     /// # Errors
-    /// When the folder was begun in another version of the world, or a stage fails; what it has done so far is kept.
-    pub fn run(&self, stages: &[Stage], until: Option<&str>) -> Result<Vec<&'static str>> {
+    /// If the folder was begun in another version of the world, or a stage fails; what it has done so far is kept.
+    pub fn run(&self, stages: &[PipelineStage], until: Option<&str>) -> Result<Vec<&'static str>> {
         self.check_world()?;
         let net = net_config(self.suite);
         let prompts = prompts(self.suite, &net, &self.out.join("tokenizer"))?;
         self.collect(stages, &VALIDATION, 0)?;
-        let mut cook = Cook {
-            kitchen: self,
+        let mut run = PipelineRun {
+            pipeline: self,
             net,
             prompts,
-            sets: Vec::new(),
+            data_sets: Vec::new(),
             loaded: 0,
-            frames: Frames::default(),
-            validation: Frames::read(&self.data_dir(VALIDATION.name))?,
+            frames: FrameDataset::default(),
+            validation: FrameDataset::read(&self.data_dir(VALIDATION.name))?,
             statistics: None,
         };
         let mut trained = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
             match stage {
-                Stage::Collect(c) => {
+                PipelineStage::Collect(c) => {
                     self.collect(stages, c, 1 + index as u64)?;
-                    cook.sets.push(c.name);
+                    run.data_sets.push(c.name);
                 }
-                Stage::Train(t) => {
-                    cook.train(t, index as u64)?;
+                PipelineStage::Train(t) => {
+                    run.train(t, index as u64)?;
                     trained.push(t.name);
                 }
             }
@@ -249,45 +252,46 @@ impl Kitchen<'_> {
         Ok(trained)
     }
 
-    fn collect(&self, stages: &[Stage], c: &Collection, index: u64) -> Result<()> {
-        let who = match c.driver {
-            None => Who::Expert,
+    fn collect(&self, stages: &[PipelineStage], c: &CollectStage, index: u64) -> Result<()> {
+        let source = match c.policy_stage {
+            None => DataSource::Expert,
             Some(stage) => {
                 let ternary = stages
                     .iter()
-                    .any(|s| matches!(s, Stage::Train(t) if t.name == stage && t.ternary));
+                    .any(|s| matches!(s, PipelineStage::Train(t) if t.name == stage && t.ternary));
                 let kind = if ternary {
                     PolicyKind::Ternary
                 } else {
                     PolicyKind::Full
                 };
                 let dir = self.checkpoint_dir(stage);
-                Who::Policy(PolicySpec::new(kind, Some(&dir), self.assets.dir()))
+                DataSource::Policy(PolicySpec::new(kind, Some(&dir), self.assets.dir()))
             }
         };
-        let order = collect::Order {
+        let config = CollectConfig {
             assets: self.assets,
             suite: self.suite,
             name: c.name,
-            who,
+            source,
             episodes: self.scaled(c.episodes),
             seed: self.seed * 100 + index,
             jobs: self.jobs,
         };
-        collect(&order, &self.data_dir(c.name)).with_context(|| format!("collecting {}", c.name))
+        collect(&config, &self.data_dir(c.name)).with_context(|| format!("collecting {}", c.name))
     }
 }
 
-impl Cook<'_> {
+impl PipelineRun<'_> {
+    /// Reads the data sets that are not in memory yet, and takes the statistics of the first.
     fn load_frames(&mut self) -> Result<()> {
-        for name in &self.sets[self.loaded..] {
-            let before = (self.frames.len(), self.frames.tally);
-            self.frames.append(&self.kitchen.data_dir(name))?;
-            let Tally {
+        for name in &self.data_sets[self.loaded..] {
+            let before = (self.frames.len(), self.frames.counts);
+            self.frames.append(&self.pipeline.data_dir(name))?;
+            let EpisodeCounts {
                 episodes,
                 counted,
                 successes,
-            } = self.frames.tally;
+            } = self.frames.counts;
             eprintln!(
                 "{name}: {} frames of {} episodes, {} of {} succeeded",
                 self.frames.len() - before.0,
@@ -296,22 +300,23 @@ impl Cook<'_> {
                 counted - before.1.counted
             );
         }
-        self.loaded = self.sets.len();
+        self.loaded = self.data_sets.len();
         if self.statistics.is_none() {
-            // Of the demonstrations, once for all.
-            self.statistics = Some(statistics(self.frames.rests()));
+            // Of the demonstrations only, so that all stages normalise alike.
+            self.statistics = Some(statistics(self.frames.metas())?);
         }
         Ok(())
     }
 
+    /// Reads the parameters that a stage ended with.
     fn params_of(&self, stage: &str, parameters: usize) -> Result<Vec<f32>> {
-        let path = trainer::state_path(&self.kitchen.stage_dir(stage));
+        let path = trainer::state_path(&self.pipeline.stage_dir(stage));
         Ok(crate::checkpoint::read_state(&path, parameters)?.params)
     }
 
-    fn train(&mut self, t: &Training, index: u64) -> Result<()> {
-        let k = self.kitchen;
-        let out = k.checkpoint_dir(t.name);
+    fn train(&mut self, t: &TrainStage, index: u64) -> Result<()> {
+        let p = self.pipeline;
+        let out = p.checkpoint_dir(t.name);
         let done = out.join("done");
         if done.is_file() {
             // Statistics are those of the first data sets, so they are needed by whatever comes next.
@@ -321,21 +326,25 @@ impl Cook<'_> {
             return Ok(());
         }
         self.load_frames()?;
-        let quant = if t.ternary { Quant::ALL } else { Quant::NONE };
-        let net = Net::new(self.net.clone(), quant);
-        let start = match t.from {
-            Some(stage) => self.params_of(stage, net.layout.total)?,
-            None => net.layout.init(k.seed),
+        let quant = if t.ternary {
+            QuantConfig::ALL
+        } else {
+            QuantConfig::NONE
         };
-        let teacher = match t.from {
+        let net = Net::new(self.net.clone(), quant);
+        let start = match t.init_from {
+            Some(stage) => self.params_of(stage, net.layout.total)?,
+            None => net.layout.init(p.seed),
+        };
+        let teacher = match t.init_from {
             Some(stage) if t.align => Some(self.params_of(stage, net.layout.total)?),
             _ => None,
         };
         let Some(statistics) = &self.statistics else {
             anyhow::bail!("training stage {} comes before any data set", t.name);
         };
-        let dir = k.stage_dir(t.name);
-        let params = train(trainer::Order {
+        let dir = p.stage_dir(t.name);
+        let params = train(TrainConfig {
             name: t.name,
             dir: &dir,
             net: &net,
@@ -344,27 +353,28 @@ impl Cook<'_> {
             validation: &self.validation,
             statistics,
             prompts: &self.prompts,
-            schedule: Schedule {
+            schedule: LearningRateSchedule {
                 lr: t.lr,
-                warmup: k.scaled(t.warmup as usize) as u64,
-                steps: k.scaled(t.steps as usize) as u64,
+                warmup: p.scaled(t.warmup as usize) as u64,
+                steps: p.scaled(t.steps as usize) as u64,
             },
             decay: DECAY,
             batch: BATCH,
             clip: CLIP,
             teacher: teacher.as_deref().map(|p| (p, ALIGNMENT)),
-            seed: k.seed * 100 + index,
-            jobs: k.jobs,
+            seed: p.seed * 100 + index,
+            jobs: p.jobs,
             stop_at: None,
         })
         .with_context(|| format!("training stage {}", t.name))?;
-        export(&out, k.suite, &self.net, &params, statistics, t.ternary)?;
-        write_whole(&done, b"")
+        export(&out, p.suite, &self.net, &params, statistics, t.ternary)?;
+        Ok(write_atomically(&done, b"")?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    //! Guarantee: frames of two versions of the world are never mixed.
     use super::*;
 
     #[test]
@@ -373,7 +383,7 @@ mod tests {
         let assets = Assets::open(&Assets::default_dir()).expect("assets");
         let suite = Suite::load(&assets, "spatial").expect("a suite");
         let refused = |out: &Path, theirs: &str| {
-            let kitchen = Kitchen {
+            let config = PipelineConfig {
                 assets: &assets,
                 suite: &suite,
                 out,
@@ -381,7 +391,7 @@ mod tests {
                 jobs: 1,
                 scale: 0.01,
             };
-            let words = kitchen.run(&STAGES, None).expect_err("refused").to_string();
+            let words = config.run(&STAGES, None).expect_err("refused").to_string();
             let ours = format!("world version {WORLD_VERSION};");
             assert!(words.contains(theirs) && words.contains(&ours), "{words}");
         };
@@ -390,7 +400,7 @@ mod tests {
         refused(&old, "begun in world version 1,");
 
         let begun = dir.path().join("begun");
-        let kitchen = Kitchen {
+        let config = PipelineConfig {
             assets: &assets,
             suite: &suite,
             out: &begun,
@@ -398,9 +408,9 @@ mod tests {
             jobs: 1,
             scale: 0.01,
         };
-        kitchen.check_world().expect("begins");
+        config.check_world().expect("begins");
         std::fs::create_dir_all(begun.join("frames")).expect("a folder");
-        kitchen.check_world().expect("goes on");
+        config.check_world().expect("goes on");
         std::fs::write(begun.join("world_version"), "77\n").expect("written");
         refused(&begun, "begun in world version 77,");
     }

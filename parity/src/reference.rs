@@ -1,54 +1,40 @@
-//! The recorded MuJoCo runs: the JSON files of the reference folder as types (LIBERO fact sheet,
-//! sections 5, 8 and 12). SI units; quaternions `[w, x, y, z]` unless a name says otherwise; a pose
-//! is `[x, y, z, w, x, y, z]`.
+//! Recorded MuJoCo runs: the JSON files of the reference folder as types (docs/reference/libero.md, sections 5, 8 and 12).
+//! SI units; quaternions `[w, x, y, z]` unless a name says otherwise; a pose is `[x, y, z, w, x, y, z]`.
 
-use crate::EvalError;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::path::Path;
 
-/// Reads one file of the folder.
-pub(super) fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T, EvalError> {
-    let path = dir.join(name);
-    let text = std::fs::read_to_string(&path).map_err(EvalError::io(&path))?;
-    serde_json::from_str(&text).map_err(|e| EvalError::Format {
-        path,
-        what: e.to_string(),
-    })
-}
-
-/// `osc_responses.json`: action sequences with what came of them, one entry per control step.
+/// `osc_responses.json`: action sequences with the observations after each control step.
 #[derive(Debug, Deserialize)]
-pub(super) struct Responses {
-    pub sequences: Vec<Sequence>,
+pub(crate) struct ResponsesFile {
+    pub sequences: Vec<RecordedSequence>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Sequence {
+pub(crate) struct RecordedSequence {
     pub name: String,
     pub actions: Vec<[f64; 7]>,
     pub obs_eef_pos: Vec<[f64; 3]>,
     pub obs_eef_quat_xyzw: Vec<[f64; 4]>,
     pub obs_gripper_qpos: Vec<[f64; 2]>,
-    /// Contacts of the whole scene after each step.
+    /// Number of contacts of the whole scene after each step.
     pub ncon: Vec<u32>,
     pub start: SequenceStart,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct SequenceStart {
+pub(crate) struct SequenceStart {
     pub qpos9: [f64; 9],
 }
 
 /// `osc_pointwise.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Pointwise {
+pub(crate) struct PointwiseFile {
     pub samples: Vec<PointwiseSample>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct PointwiseSample {
+pub(crate) struct PointwiseSample {
     pub q: [f64; 7],
     pub qd: [f64; 7],
     pub finger_q: [f64; 2],
@@ -66,27 +52,27 @@ pub(super) struct PointwiseSample {
     pub tau_unclipped: [f64; 7],
 }
 
-/// A file that is ordered by suite and task.
+/// A file with one entry per suite and task.
 #[derive(Debug, Deserialize)]
-pub(super) struct BySuite<T> {
+pub(crate) struct BySuite<T> {
     pub suites: BTreeMap<String, BTreeMap<String, T>>,
 }
 
 /// `settle.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct SettleTask {
+pub(crate) struct SettleTask {
     pub runs: Vec<SettleRun>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct SettleRun {
+pub(crate) struct SettleRun {
     pub init: usize,
-    pub t10: SettleMoment,
-    pub t100: SettleMoment,
+    pub t10: SettledState,
+    pub t100: SettledState,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct SettleMoment {
+pub(crate) struct SettledState {
     /// By joint name: free joints are `OBJECT_joint0`, others `INSTANCE_JOINT`.
     pub obj: BTreeMap<String, JointState>,
 }
@@ -94,19 +80,19 @@ pub(super) struct SettleMoment {
 /// Position of a joint: a pose for a free one.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum JointState {
+pub(crate) enum JointState {
     Pose([f64; 7]),
     Scalar(f64),
 }
 
 /// `init_states.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct InitTask {
+pub(crate) struct InitTask {
     pub states: Vec<InitRecord>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct InitRecord {
+pub(crate) struct InitRecord {
     pub robot_qpos: [f64; 7],
     pub gripper_qpos: [f64; 2],
     pub objects: BTreeMap<String, [f64; 7]>,
@@ -117,23 +103,23 @@ pub(super) struct InitRecord {
 
 /// `suites.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct SuitesFile {
+pub(crate) struct SuitesFile {
     pub suites: BTreeMap<String, Vec<SuiteEntry>>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct SuiteEntry {
+pub(crate) struct SuiteEntry {
     pub bddl_file: String,
 }
 
 /// `grasp.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct GraspFile {
+pub(crate) struct GraspFile {
     pub tasks: Vec<GraspTask>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct GraspTask {
+pub(crate) struct GraspTask {
     pub suite: String,
     pub task_id: usize,
     pub variant: String,
@@ -141,7 +127,7 @@ pub(super) struct GraspTask {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct GraspEpisode {
+pub(crate) struct GraspEpisode {
     pub init: usize,
     pub action: Vec<[f64; 7]>,
     /// Grip site at the start of the last physics step of each control step.
@@ -153,12 +139,12 @@ pub(super) struct GraspEpisode {
 
 /// `predicates.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct PredicateFile {
+pub(crate) struct PredicateFile {
     pub records: Vec<PredicateRecord>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct PredicateRecord {
+pub(crate) struct PredicateRecord {
     pub suite: String,
     pub task_id: usize,
     pub predicate: Vec<String>,
@@ -171,7 +157,7 @@ pub(super) struct PredicateRecord {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct PredicateSample {
+pub(crate) struct PredicateSample {
     pub goal: bool,
     #[serde(default)]
     pub obj_pos: Option<[f64; 3]>,
@@ -198,7 +184,7 @@ pub(super) struct PredicateSample {
 
 /// A body with explicit inertia (`objects.json`, `robot.json`).
 #[derive(Debug, Deserialize)]
-pub(super) struct BodyRecord {
+pub(crate) struct BodyRecord {
     pub name: String,
     pub parent: String,
     pub pos: [f64; 3],
@@ -211,7 +197,7 @@ pub(super) struct BodyRecord {
 
 /// A joint; in `robot.json` without its body, which is the link of the same number.
 #[derive(Debug, Deserialize)]
-pub(super) struct JointRecord {
+pub(crate) struct JointRecord {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
@@ -226,7 +212,7 @@ pub(super) struct JointRecord {
 
 /// `robot.json` and each entry of `objects.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct ModelRecord {
+pub(crate) struct ModelRecord {
     pub bodies: Vec<BodyRecord>,
     #[serde(default)]
     pub joints: Vec<JointRecord>,
@@ -234,6 +220,6 @@ pub(super) struct ModelRecord {
 
 /// `objects.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct ObjectsFile {
+pub(crate) struct ObjectsFile {
     pub objects: BTreeMap<String, ModelRecord>,
 }

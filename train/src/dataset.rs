@@ -1,23 +1,24 @@
-//! Training frames and the files they are kept in: safetensors shards that are written whole or not at all.
+//! Data set of training frames, kept in safetensors shards that are written whole or not at all.
 
 use anyhow::{Context, Result, bail, ensure};
 use bitvla_policies::preprocess::resize_area;
+use bitvla_reports::write_atomically;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Actions of a chunk.
+/// Number of actions of a chunk.
 pub const CHUNK: usize = 8;
-/// Side of a stored image, pixels: the input size of the network that ships.
-pub const SIDE: usize = 112;
-/// Bytes of the two stored images of a frame.
-pub const IMAGE_BYTES: usize = 2 * SIDE * SIDE * 3;
+/// Side of a stored image, pixels; the input size of the network that ships.
+pub const IMAGE_SIZE: usize = 112;
+/// Number of bytes of the two stored images of a frame.
+pub const IMAGE_BYTES: usize = 2 * IMAGE_SIZE * IMAGE_SIZE * 3;
 
-/// What a policy saw at one moment and what the expert does next.
+/// Observation of one control step with the next actions of the expert.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
-    /// Agentview, then eye-in-hand, each SIDE x SIDE x 3 as policies see them, area-averaged.
+pub struct TrainingFrame {
+    /// Agentview, then eye-in-hand, each IMAGE_SIZE x IMAGE_SIZE x 3 as policies see them, area-averaged.
     pub images: Vec<u8>,
     /// Proprioception, as in an observation: m, rad, m.
     pub proprio: [f64; 8],
@@ -27,86 +28,86 @@ pub struct Frame {
     pub task: u8,
 }
 
-/// Both camera images at the stored size.
-pub fn shrink(agentview: &[u8], wrist: &[u8]) -> Vec<u8> {
+/// Returns both camera images at the stored size, (2, IMAGE_SIZE, IMAGE_SIZE, 3), area-averaged.
+pub fn downscale_images(agentview: &[u8], wrist: &[u8]) -> Vec<u8> {
     let from = bitvla_policies::CAMERA_SIZE;
-    let mut images = resize_area(agentview, from, SIDE);
-    images.extend(resize_area(wrist, from, SIDE));
+    let mut images = resize_area(agentview, from, IMAGE_SIZE);
+    images.extend(resize_area(wrist, from, IMAGE_SIZE));
     images
 }
 
-/// What came of the episodes of a shard.
+/// Outcomes of the episodes of a shard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Episodes driven.
+pub struct EpisodeCounts {
+    /// Number of episodes.
     pub episodes: usize,
-    /// Episodes that count for the rate of success.
+    /// Number of episodes that count for the success rate.
     pub counted: usize,
-    /// Successes among those.
+    /// Number of successes among those.
     pub successes: usize,
 }
 
-impl Tally {
-    /// Adds another.
-    pub fn add(&mut self, other: Tally) {
+impl EpisodeCounts {
+    /// Adds the counts of another shard.
+    pub fn add(&mut self, other: EpisodeCounts) {
         self.episodes += other.episodes;
         self.counted += other.counted;
         self.successes += other.successes;
     }
 }
 
-/// Frames in memory.
+/// Frames in memory: images apart from the rest.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub struct FrameDataset {
     images: Vec<u8>,
-    rest: Vec<Rest>,
-    /// What came of the episodes they are from.
-    pub tally: Tally,
+    meta: Vec<FrameMeta>,
+    /// Outcomes of the episodes they are from.
+    pub counts: EpisodeCounts,
 }
 
-/// A frame without its images.
+/// Frame without its images.
 #[derive(Debug, Clone)]
-pub struct Rest {
-    /// As in [`Frame`].
+pub struct FrameMeta {
+    /// As in [`TrainingFrame`].
     pub proprio: [f64; 8],
-    /// As in [`Frame`].
+    /// As in [`TrainingFrame`].
     pub actions: [[f64; 7]; CHUNK],
-    /// As in [`Frame`].
+    /// As in [`TrainingFrame`].
     pub task: usize,
 }
 
-impl Frames {
+impl FrameDataset {
     /// Number of frames.
     pub fn len(&self) -> usize {
-        self.rest.len()
+        self.meta.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no frame.
     pub fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+        self.meta.is_empty()
     }
 
-    /// Both images of a frame.
+    /// Returns both images of a frame, (2, IMAGE_SIZE, IMAGE_SIZE, 3).
     pub fn images(&self, i: usize) -> &[u8] {
         &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
     }
 
-    /// The numbers of a frame.
-    pub fn rest(&self, i: usize) -> &Rest {
-        &self.rest[i]
+    /// Returns a frame without its images.
+    pub fn meta(&self, i: usize) -> &FrameMeta {
+        &self.meta[i]
     }
 
-    /// The numbers of all frames.
-    pub fn rests(&self) -> &[Rest] {
-        &self.rest
+    /// Returns all frames without their images.
+    pub fn metas(&self) -> &[FrameMeta] {
+        &self.meta
     }
 
     /// Reads all shards of a folder, in order of their names.
     ///
     /// # Errors
     /// Names the shard that cannot be read or is not one.
-    pub fn read(dir: &Path) -> Result<Frames> {
-        let mut all = Frames::default();
+    pub fn read(dir: &Path) -> Result<FrameDataset> {
+        let mut all = FrameDataset::default();
         all.append(dir)?;
         ensure!(!all.is_empty(), "{} holds no frames", dir.display());
         Ok(all)
@@ -115,7 +116,7 @@ impl Frames {
     /// Adds the shards of another folder.
     ///
     /// # Errors
-    /// As [`Frames::read`].
+    /// As [`FrameDataset::read`].
     pub fn append(&mut self, dir: &Path) -> Result<()> {
         let mut index = 0;
         while shard_path(dir, index).is_file() {
@@ -140,8 +141,9 @@ impl Frames {
             Ok(t)
         };
         let images = tensor("images", Dtype::U8)?;
+        // A tensor without dimensions fails the comparison of shapes.
         let n = images.shape().first().copied().unwrap_or(0);
-        let wanted = [n, 2, SIDE, SIDE, 3];
+        let wanted = [n, 2, IMAGE_SIZE, IMAGE_SIZE, 3];
         ensure!(
             images.shape() == wanted,
             "tensor `images` is {:?}, expected {wanted:?}",
@@ -163,40 +165,33 @@ impl Frames {
         ensure!(tasks.data().len() == n, "tensor `task` has not {n} entries");
         self.images.extend_from_slice(images.data());
         for i in 0..n {
-            let mut rest = Rest {
+            let mut meta = FrameMeta {
                 proprio: [0.0; 8],
                 actions: [[0.0; 7]; CHUNK],
                 task: usize::from(tasks.data()[i]),
             };
-            rest.proprio.copy_from_slice(&proprio[8 * i..8 * i + 8]);
+            meta.proprio.copy_from_slice(&proprio[8 * i..8 * i + 8]);
             let from = &actions[7 * CHUNK * i..7 * CHUNK * (i + 1)];
-            for (to, from) in rest.actions.iter_mut().zip(from.chunks_exact(7)) {
+            for (to, from) in meta.actions.iter_mut().zip(from.chunks_exact(7)) {
                 to.copy_from_slice(from);
             }
-            self.rest.push(rest);
+            self.meta.push(meta);
         }
-        let tally = numbers_of(tensor("tally", Dtype::I64)?.data());
-        let [episodes, counted, successes] = tally[..] else {
+        let (tally, _) = tensor("tally", Dtype::I64)?.data().as_chunks::<8>();
+        let [episodes, counted, successes] = tally else {
             bail!("tensor `tally` has {} entries, expected 3", tally.len());
         };
-        self.tally.add(Tally {
-            episodes,
-            counted,
-            successes,
+        let count = |bytes: &[u8; 8]| usize::try_from(i64::from_le_bytes(*bytes));
+        self.counts.add(EpisodeCounts {
+            episodes: count(episodes)?,
+            counted: count(counted)?,
+            successes: count(successes)?,
         });
         Ok(())
     }
 }
 
-fn numbers_of(bytes: &[u8]) -> Vec<usize> {
-    let (chunks, _) = bytes.as_chunks::<8>();
-    chunks
-        .iter()
-        .map(|b| i64::from_le_bytes(*b).max(0) as usize)
-        .collect()
-}
-
-/// Where a shard lies.
+/// Returns the path of a shard.
 pub fn shard_path(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("{index:03}.safetensors"))
 }
@@ -204,8 +199,8 @@ pub fn shard_path(dir: &Path, index: usize) -> PathBuf {
 /// Writes a shard; a shard that is there is complete.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn write_shard(path: &Path, frames: &[Frame], tally: Tally) -> Result<()> {
+/// If the file cannot be written.
+pub fn write_shard(path: &Path, frames: &[TrainingFrame], counts: EpisodeCounts) -> Result<()> {
     let n = frames.len();
     let images: Vec<u8> = frames.iter().flat_map(|f| &f.images).copied().collect();
     let bytes = |values: &mut dyn Iterator<Item = f64>| -> Vec<u8> {
@@ -214,41 +209,34 @@ pub fn write_shard(path: &Path, frames: &[Frame], tally: Tally) -> Result<()> {
     let proprio = bytes(&mut frames.iter().flat_map(|f| f.proprio));
     let actions = bytes(&mut frames.iter().flat_map(|f| f.actions.into_iter().flatten()));
     let tasks: Vec<u8> = frames.iter().map(|f| f.task).collect();
-    let tally: Vec<u8> = [tally.episodes, tally.counted, tally.successes]
+    let tally: Vec<u8> = [counts.episodes, counts.counted, counts.successes]
         .iter()
         .flat_map(|&v| (v as i64).to_le_bytes())
         .collect();
     let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data);
     let views = [
-        ("images", view(Dtype::U8, &[n, 2, SIDE, SIDE, 3], &images)?),
+        (
+            "images",
+            view(Dtype::U8, &[n, 2, IMAGE_SIZE, IMAGE_SIZE, 3], &images)?,
+        ),
         ("proprio", view(Dtype::F64, &[n, 8], &proprio)?),
         ("actions", view(Dtype::F64, &[n, CHUNK, 7], &actions)?),
         ("task", view(Dtype::U8, &[n], &tasks)?),
         ("tally", view(Dtype::I64, &[3], &tally)?),
     ];
-    write_whole(path, &safetensors::serialize(views, None::<HashMap<_, _>>)?)
-}
-
-/// Writes a file under another name and renames it, so that it is there whole or not at all.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .with_context(|| format!("writing {}", path.display()))
+    let bytes = safetensors::serialize(views, None::<HashMap<_, _>>)?;
+    Ok(write_atomically(path, &bytes)?)
 }
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: what is read from a shard is what was written, and a cut shard is refused by name.
+    //! Guarantee: a shard is read back as it was written, and a truncated one is refused by name.
     use super::*;
 
     #[test]
     fn shards_keep_their_frames() -> Result<()> {
         let dir = tempfile::tempdir()?;
-        let frame = |k: u8| Frame {
+        let frame = |k: u8| TrainingFrame {
             images: (0..IMAGE_BYTES)
                 .map(|i| (i as u8).wrapping_mul(k))
                 .collect(),
@@ -256,25 +244,25 @@ mod tests {
             actions: std::array::from_fn(|c| std::array::from_fn(|i| (c * 7 + i) as f64 * 0.01)),
             task: k,
         };
-        let tally = Tally {
+        let counts = EpisodeCounts {
             episodes: 2,
             counted: 2,
             successes: 1,
         };
-        write_shard(&shard_path(dir.path(), 0), &[frame(3), frame(5)], tally)?;
-        write_shard(&shard_path(dir.path(), 1), &[frame(7)], tally)?;
-        let all = Frames::read(dir.path())?;
-        assert_eq!((all.len(), all.tally.episodes), (3, 4));
+        write_shard(&shard_path(dir.path(), 0), &[frame(3), frame(5)], counts)?;
+        write_shard(&shard_path(dir.path(), 1), &[frame(7)], counts)?;
+        let all = FrameDataset::read(dir.path())?;
+        assert_eq!((all.len(), all.counts.episodes), (3, 4));
         for (i, k) in [3, 5, 7].into_iter().enumerate() {
             assert_eq!(all.images(i), frame(k).images);
-            assert_eq!(all.rest(i).proprio, frame(k).proprio);
-            assert_eq!(all.rest(i).actions, frame(k).actions);
-            assert_eq!(all.rest(i).task, usize::from(k));
+            assert_eq!(all.meta(i).proprio, frame(k).proprio);
+            assert_eq!(all.meta(i).actions, frame(k).actions);
+            assert_eq!(all.meta(i).task, usize::from(k));
         }
         let path = shard_path(dir.path(), 1);
         let bytes = std::fs::read(&path)?;
         std::fs::write(&path, &bytes[..bytes.len() - 9])?;
-        let error = format!("{:#}", Frames::read(dir.path()).unwrap_err());
+        let error = format!("{:#}", FrameDataset::read(dir.path()).unwrap_err());
         assert!(error.contains("001.safetensors"), "{error}");
         Ok(())
     }

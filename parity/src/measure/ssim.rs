@@ -1,20 +1,21 @@
-//! Structural similarity of two images: the standard index with a Gaussian window of 11 x 11 pixels,
+//! Structural similarity index of two images with a Gaussian window of 11 x 11 pixels,
 //! sigma 1.5, K1 = 0.01, K2 = 0.03, on luma (ITU-R BT.601), over windows that lie inside the image
 //! (Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004).
 
-const SIZE: usize = 11;
+/// Side of the window, pixels.
+pub(super) const SIZE: usize = 11;
 const SIGMA: f64 = 1.5;
 const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
 const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
 
-/// Similarity of every window; the window of entry (x, y) is centred on pixel (x + 5, y + 5).
-pub(super) struct Map {
+/// Similarity index of every window, row by row; the window of entry (x, y) is centred on pixel (x + 5, y + 5).
+pub(super) struct SimilarityMap {
     pub width: usize,
     pub height: usize,
     pub values: Vec<f64>,
 }
 
-impl Map {
+impl SimilarityMap {
     /// Mean over the windows whose centre `keep` accepts; `None` if it accepts none.
     pub fn mean(&self, keep: impl Fn(usize, usize) -> bool) -> Option<f64> {
         let (mut sum, mut n) = (0.0, 0usize);
@@ -30,15 +31,15 @@ impl Map {
     }
 }
 
-/// Luma of an RGB image.
+/// Returns the luma (0 to 255) of RGB pixels.
 pub(super) fn luma(rgb: &[u8]) -> Vec<f64> {
     rgb.chunks_exact(3)
         .map(|p| 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2]))
         .collect()
 }
 
-/// Similarity map of two images of the same size.
-pub(super) fn map(a: &[f64], b: &[f64], width: usize, height: usize) -> Map {
+/// Compares two images of `width` x `height` luma values.
+pub(super) fn map(a: &[f64], b: &[f64], width: usize, height: usize) -> SimilarityMap {
     let product =
         |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
     let blurred = |v: &[f64]| blur(v, width, height);
@@ -55,13 +56,14 @@ pub(super) fn map(a: &[f64], b: &[f64], width: usize, height: usize) -> Map {
             (2.0 * x * y + C1) * (2.0 * c + C2) / ((x * x + y * y + C1) * (vx + vy + C2))
         })
         .collect();
-    Map {
+    SimilarityMap {
         width: (width + 1).saturating_sub(SIZE),
         height: (height + 1).saturating_sub(SIZE),
         values,
     }
 }
 
+/// Returns the normalised Gaussian of the window.
 fn kernel() -> [f64; SIZE] {
     let half = (SIZE / 2) as f64;
     let raw: [f64; SIZE] = std::array::from_fn(|i| {
@@ -72,7 +74,7 @@ fn kernel() -> [f64; SIZE] {
     raw.map(|v| v / sum)
 }
 
-/// Gaussian mean of every window inside the image.
+/// Returns the Gaussian mean of every window inside the image.
 fn blur(v: &[f64], width: usize, height: usize) -> Vec<f64> {
     let k = kernel();
     let (w, h) = (
@@ -96,6 +98,7 @@ fn blur(v: &[f64], width: usize, height: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    //! Guarantee: the index is 1 for equal images and follows the published formula for flat ones.
     use super::*;
 
     fn noise(seed: u32, n: usize) -> Vec<f64> {

@@ -1,27 +1,28 @@
-//! Progress with an estimate of the time left: a bar on a terminal, plain lines elsewhere.
+//! Progress of a stage with an estimate of the time left: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// How often a line is written where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(20);
+/// Time between two lines where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Progress of one stage.
-pub struct Progress {
+/// Progress display of one stage.
+pub struct StageProgress {
     bar: Option<ProgressBar>,
     title: String,
     total: u64,
     first: u64,
     start: Instant,
-    told: Instant,
+    last_line: Instant,
 }
 
-impl Progress {
-    /// Of a stage that starts at `done` of `total`.
-    pub fn new(title: &str, done: u64, total: u64) -> Progress {
+impl StageProgress {
+    /// Starts the display of a stage at `done` of `total`.
+    pub fn new(title: &str, done: u64, total: u64) -> StageProgress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total).with_position(done);
+            // A template that cannot be read leaves the style that bars have by default.
             if let Ok(style) = ProgressStyle::with_template(
                 "{prefix:>16} {bar:28.cyan/blue} {pos}/{len} · {msg} · {elapsed} gone, {eta} left",
             ) {
@@ -32,27 +33,27 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress {
+        StageProgress {
             bar,
             title: title.to_owned(),
             total,
             first: done,
             start: now,
-            told: now,
+            last_line: now,
         }
     }
 
-    /// Says how far it is.
+    /// Shows that `done` units are done, with a message.
     pub fn show(&mut self, done: u64, message: &str) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             bar.set_message(message.to_owned());
             return;
         }
-        if self.told.elapsed() < LINE_EVERY && done != self.total {
+        if self.last_line.elapsed() < LINE_INTERVAL && done != self.total {
             return;
         }
-        self.told = Instant::now();
+        self.last_line = Instant::now();
         let per = self.start.elapsed().as_secs_f64() / (done - self.first).max(1) as f64;
         let left = Duration::from_secs_f64(per * self.total.saturating_sub(done) as f64);
         eprintln!(
@@ -63,13 +64,13 @@ impl Progress {
         );
     }
 
-    /// Rate since the start, units per second.
+    /// Returns the rate since the start, units per second.
     pub fn rate(&self, done: u64) -> f64 {
         (done - self.first) as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
-impl Drop for Progress {
+impl Drop for StageProgress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.abandon();
