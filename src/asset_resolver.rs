@@ -1,9 +1,8 @@
 //! Where suites and models come from: the asset folder, or a LIBERO checkout for suites named `libero:...`.
 
 use crate::{EvalContext, EvalError, LiberoFiles};
-use bitvla_tasks::libero::suites::SUITES;
-use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile};
-use bitvla_tasks::suite::OWN;
+use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES};
+use bitvla_tasks::suite::BUILTIN_SUITES;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
 
@@ -148,7 +147,7 @@ impl AssetResolver {
     /// When there is none of that name; the error lists what there is.
     pub fn open_all(&self, name: &str) -> Result<Vec<LoadedSuite>, EvalError> {
         match name {
-            "all" => OWN.iter().map(|own| self.open(own)).collect(),
+            "all" => BUILTIN_SUITES.iter().map(|own| self.open(own)).collect(),
             one => Ok(vec![self.open(one)?]),
         }
     }
@@ -169,7 +168,7 @@ impl AssetResolver {
                 "there is no suite `{name}`; {} has: {}; `all` is {}; a LIBERO checkout (--libero DIR) has: {libero}",
                 self.assets.join("suites").display(),
                 known.join(", "),
-                OWN.join(", ")
+                BUILTIN_SUITES.join(", ")
             )));
         }
         if let Some(dir) = &self.libero {

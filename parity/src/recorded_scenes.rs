@@ -6,7 +6,7 @@ use crate::reference::{BySuite, InitRecord, InitTask, SuitesFile};
 use bitvla_reports::{ReportError, read_json};
 use bitvla_sim::World;
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::{Assets, InitState, TaskError, placement};
+use bitvla_tasks::{Assets, InitState, TaskError, scene};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ impl RecordedScenes {
     pub fn world(&self, suite: &str, task: usize, init: usize) -> Result<World, ParityError> {
         let state = self.state(suite, task, init)?;
         let problem = self.problem(suite, task)?;
-        Ok(placement::world(&self.assets, problem, state)?)
+        Ok(scene::build_world(&self.assets, problem, state)?)
     }
 
     /// Returns the categories and the arena that a task needs and the assets do not have.

@@ -20,4 +20,6 @@ pub mod world;
 pub use description::*;
 pub use error::SimError;
 pub use settings::{SimulationProtocol, SimulationSettings};
-pub use world::{BodyPoint, Contact, PointSpring, RobotObservation, Snapshot, World};
+pub use world::{
+    BodyPoint, Contact, JointHandle, PointSpring, RobotObservation, SiteHandle, Snapshot, World,
+};

@@ -11,7 +11,7 @@ use bitvla_reports::{
     EpisodeActions, EpisodeRecord, format_bytes, suites_table, summarise, write_text,
 };
 use bitvla_tasks::Suite;
-use bitvla_tasks::libero::suites::SUITES;
+use bitvla_tasks::libero::SUITES;
 use clap::ValueEnum;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
-//! Draws the stored initial states of a suite: `cargo run --release -p bitvla-tasks --example
-//! draw_init_states [SUITE] [COUNT]`. State `i` of task `t` has the seed `1000 t + i`; training must
+//! Draws the stored initial states of a suite, or of one of its tasks: `cargo run --release -p bitvla-tasks --example
+//! draw_init_states -- SUITE [COUNT [TASK]]`. State `i` of task `t` has the seed `1000 t + i`; training must
 //! use seeds from 1 000 000 on, so that it never sees them.
 
-use bitvla_tasks::suite::init_path;
+use bitvla_tasks::suite::init_states_path;
 use bitvla_tasks::{Assets, InitState, Suite, TaskError, sample_init_state};
+use std::error::Error;
 use std::io::Write;
 
 fn rounded(mut state: InitState) -> InitState {
@@ -25,9 +26,9 @@ fn draw(assets: &Assets, suite: &Suite, id: usize, count: usize) -> Result<(), T
     for i in 0..count {
         let seed = 1000 * id as u64 + i as u64;
         let state = rounded(sample_init_state(assets, &suite.tasks[id].problem, seed)?);
-        lines.push(serde_json::to_string(&state).unwrap_or_default());
+        lines.push(serde_json::to_string(&state).expect("numbers and names"));
     }
-    let path = init_path(&dir, id);
+    let path = init_states_path(&dir, id);
     let read = |source| TaskError::Read {
         path: path.clone(),
         source,
@@ -39,28 +40,30 @@ fn draw(assets: &Assets, suite: &Suite, id: usize, count: usize) -> Result<(), T
     Ok(())
 }
 
-fn main() -> Result<(), TaskError> {
+fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let name = args.next().unwrap_or_else(|| "spatial".into());
-    let count = args.next().and_then(|c| c.parse().ok()).unwrap_or(50);
+    let usage = "usage: draw_init_states SUITE [COUNT [TASK]]";
+    let name = args.next().ok_or(usage)?;
+    let count = args.next().map_or(Ok(50), |count| count.parse())?;
+    let task: Option<usize> = args.next().map(|task| task.parse()).transpose()?;
     let dir = Assets::default_dir();
     let suite = Suite::load(&Assets::open(&dir)?, &name)?;
+    let tasks: Vec<usize> = (0..suite.tasks.len())
+        .filter(|id| task.is_none_or(|task| task == *id))
+        .collect();
     std::thread::scope(|scope| {
         let halves: Vec<_> = (0..2)
             .map(|half| {
-                let (suite, dir) = (&suite, &dir);
+                let (suite, dir, tasks) = (&suite, &dir, &tasks);
                 scope.spawn(move || {
                     let assets = Assets::open(dir)?;
-                    (half..suite.tasks.len())
-                        .step_by(2)
-                        .try_for_each(|id| draw(&assets, suite, id, count))
+                    (tasks.iter().skip(half).step_by(2))
+                        .try_for_each(|id| draw(&assets, suite, *id, count))
                 })
             })
             .collect();
         for half in halves {
-            if let Ok(result) = half.join() {
-                result?;
-            }
+            half.join().map_err(|_| "a thread panicked")??;
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
-//! What can go wrong between a file on disk and a scene, with the place where it did.
+//! Errors between a file on disk and a scene, with the location in the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of this crate. Problems in data files name the file, the line, what was found there
 /// and what was expected instead.
@@ -11,7 +11,7 @@ pub enum TaskError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// Reason given by the operating system.
         source: std::io::Error,
     },
     /// A data file says something it must not.
@@ -21,9 +21,9 @@ pub enum TaskError {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is there, with the place inside the model where the line alone does not tell.
+        /// Text found, with the part of the model where the line alone does not tell.
         found: String,
-        /// What should be there.
+        /// Contents expected.
         expected: String,
     },
     /// A folder is not the one that was meant.
@@ -31,9 +31,9 @@ pub enum TaskError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What is there, or is not.
+        /// Contents found, or missing.
         found: String,
-        /// What should be there.
+        /// Contents expected.
         expected: String,
     },
     /// A binary file says something it must not.
@@ -43,9 +43,9 @@ pub enum TaskError {
         path: PathBuf,
         /// Position in the file, bytes from 0.
         byte: u64,
-        /// What is there.
+        /// Contents found.
         found: String,
-        /// What should be there.
+        /// Contents expected.
         expected: String,
     },
     /// A row of a table of numbers does not fit what it describes.
@@ -55,9 +55,9 @@ pub enum TaskError {
         path: PathBuf,
         /// Row, from 0.
         row: usize,
-        /// What is there.
+        /// Contents found.
         found: String,
-        /// What should be there.
+        /// Contents expected.
         expected: String,
     },
     /// A BDDL file is not understood.
@@ -66,16 +66,31 @@ pub enum TaskError {
     /// The world could not be built or stepped.
     #[error(transparent)]
     World(#[from] bitvla_sim::SimError),
-    /// A name that nothing answers to.
+    /// A name that does not exist.
     #[error("unknown {kind} `{name}`{}", known_list(known))]
     Unknown {
-        /// What the name should denote, for example `object category`.
+        /// Kind of thing that the name should denote, for example `object category`.
         kind: &'static str,
         /// The name.
         name: String,
-        /// The names there are, sorted.
+        /// Existing names, sorted.
         known: Vec<String>,
     },
+}
+
+impl TaskError {
+    /// The error of a folder that lacks `part`, or of no folder at all.
+    pub(crate) fn wrong_folder(dir: &Path, part: &str, expected: &str) -> TaskError {
+        TaskError::Folder {
+            path: dir.to_owned(),
+            found: if dir.is_dir() {
+                format!("no {part} in it")
+            } else {
+                "no such folder".into()
+            },
+            expected: expected.into(),
+        }
+    }
 }
 
 fn known_list(known: &[String]) -> String {

@@ -1,12 +1,12 @@
-//! How far models reach: the lowest point of a model in an orientation and the top of the support below
-//! a point. Placement uses them so that nothing starts inside the table (fact sheet section 7: the
-//! drop height is counted from the workspace, which lies below the top in some arenas).
+//! Extents of models: the lowest point of a model in an orientation and the top of the support below a point. Sampling
+//! uses them so that nothing starts inside the table (`docs/reference/libero.md`, section 7: the drop height is counted
+//! from the workspace, which lies below the top in some arenas).
 
 use bitvla_sim::{ArenaDesc, ModelDesc, ShapeDesc, isometry};
 use nalgebra::{Isometry3, Vector3};
 
-/// How far a shape reaches down from its own origin, m (positive), when posed like this.
-fn reach_down(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
+/// Distance from the origin of a shape down to its lowest point, m, at a pose in the world.
+fn depth_below_origin(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
     // The direction "down" in the frame of the shape.
     let d = pose.rotation.inverse() * -Vector3::z();
     match shape {
@@ -23,17 +23,19 @@ fn reach_down(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
         ShapeDesc::Hull { points } => (points.iter())
             .map(|p| Vector3::from(*p).dot(&d))
             .fold(f64::MIN, f64::max),
+        // Only drawn, never a collision shape: models are refused that have them there.
         ShapeDesc::Lathe { .. } | ShapeDesc::Mesh { .. } => 0.0,
     }
 }
 
 /// Collision shapes of a model with the poses of their frames, joints at zero.
-fn shapes(
+fn collision_shapes(
     model: &ModelDesc,
     root: Isometry3<f64>,
 ) -> impl Iterator<Item = (&ShapeDesc, Isometry3<f64>)> {
     let mut poses: Vec<Isometry3<f64>> = Vec::with_capacity(model.bodies.len());
     for body in &model.bodies {
+        // The root has no parent; all others have one before them, or the model is refused.
         let parent = (body.parent.as_ref())
             .and_then(|name| model.bodies.iter().position(|b| &b.name == name))
             .and_then(|i| poses.get(i).copied());
@@ -44,18 +46,19 @@ fn shapes(
     })
 }
 
-/// z of the lowest point of the collision shapes below the root origin, m, with the root turned by
-/// `quat_wxyz` and joints at zero; zero for a model without shapes.
+/// z of the lowest point of the collision shapes of a model from its root origin, m (negative below it), with the root
+/// rotated by `quat_wxyz` and joints at zero; zero for a model without shapes.
 pub fn lowest_point(model: &ModelDesc, quat_wxyz: [f64; 4]) -> f64 {
-    let lowest = shapes(model, isometry([0.0; 3], quat_wxyz))
-        .map(|(shape, at)| at.translation.z - reach_down(shape, &at))
+    let lowest = collision_shapes(model, isometry([0.0; 3], quat_wxyz))
+        .map(|(shape, at)| at.translation.z - depth_below_origin(shape, &at))
         .fold(f64::MAX, f64::min);
     if lowest == f64::MAX { 0.0 } else { lowest }
 }
 
-/// z of the highest level box of the arena over which a point lies, m; `None` over nothing.
+/// World z of the top of the highest level box of the arena below the point `x`, `y` (world frame, m); `None` where
+/// there is none.
 pub fn support_top(arena: &ArenaDesc, x: f64, y: f64) -> Option<f64> {
-    shapes(&arena.model, Isometry3::identity())
+    collision_shapes(&arena.model, Isometry3::identity())
         .filter_map(|(shape, at)| {
             let ShapeDesc::Box { half } = shape else {
                 return None;
@@ -65,7 +68,7 @@ pub fn support_top(arena: &ArenaDesc, x: f64, y: f64) -> Option<f64> {
             let beside = Vector3::new(x - at.translation.x, y - at.translation.y, 0.0);
             let beside = at.rotation.inverse() * beside;
             let over = (0..3).all(|k| up[k].abs() > 0.5 || beside[k].abs() <= half[k]);
-            (level && over).then(|| at.translation.z + reach_down(shape, &at))
+            (level && over).then(|| at.translation.z + depth_below_origin(shape, &at))
         })
         .reduce(f64::max)
 }

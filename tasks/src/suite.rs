@@ -1,16 +1,41 @@
 //! Suites: ordered tasks with instructions and stored initial states, read from
 //! `assets/suites/NAME/` (`suite.toml`, one BDDL file per task, `init/NN.json`).
 
+use crate::assets::{Assets, parse_toml};
 use crate::bddl::{Goal, Problem};
-use crate::{Assets, InitState, TaskError, placement};
+use crate::error::TaskError;
+use crate::init_state::InitState;
+use crate::predicates::CompiledGoal;
+use crate::scene;
 use bitvla_sim::{SceneDesc, World};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Action of the control steps in which objects settle: no motion, gripper open.
 pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 /// A list of tasks evaluated together.
+///
+/// ```
+/// use bitvla_tasks::{Assets, Suite};
+///
+/// let assets = Assets::open(&Assets::default_dir())?;
+/// let suite = Suite::load(&assets, "spatial")?;
+/// assert_eq!(suite.tasks.len(), 10);
+///
+/// let task = &suite.tasks[0];
+/// assert_eq!(
+///     task.instruction,
+///     "pick up the black bowl between the plate and the ramekin and place it on the plate"
+/// );
+///
+/// // The world of the first stored initial state, and whether the goal holds there already.
+/// let mut world = task.world(&assets, &task.init_states[0])?;
+/// let goal = task.compile_goal(&world)?;
+/// world.step(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])?;
+/// assert!(!goal.holds(&world));
+/// # Ok::<(), bitvla_tasks::TaskError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Suite {
     /// Name, also of its folder.
@@ -30,9 +55,9 @@ pub struct Task {
     pub id: usize,
     /// Short name.
     pub name: String,
-    /// What the policy is told.
+    /// Instruction that the policy is given.
     pub instruction: String,
-    /// Scene and goal.
+    /// Objects, initial predicates and goal.
     pub problem: Problem,
     /// Stored initial states; empty before they are drawn.
     pub init_states: Vec<InitState>,
@@ -56,11 +81,11 @@ struct TaskEntry {
 }
 
 /// The suites of this repository, in order.
-pub const OWN: [&str; 4] = ["spatial", "object", "goal", "long"];
+pub const BUILTIN_SUITES: [&str; 4] = ["spatial", "object", "goal", "long"];
 
 impl Suite {
     /// Names of the suites under `assets/suites`: the four of this repository first, then others in
-    /// alphabetical order.
+    /// alphabetical order; none if there is no such folder.
     pub fn names(assets: &Assets) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(assets.dir().join("suites"))
             .into_iter()
@@ -69,13 +94,16 @@ impl Suite {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         names.sort_by_key(|name| {
-            let place = OWN.iter().position(|own| own == name);
-            (place.unwrap_or(OWN.len()), name.clone())
+            let rank = BUILTIN_SUITES.iter().position(|builtin| builtin == name);
+            (rank.unwrap_or(BUILTIN_SUITES.len()), name.clone())
         });
         names
     }
 
-    /// Reads a suite by name; an unknown one is an error that lists what there is.
+    /// Reads a suite by name.
+    ///
+    /// # Errors
+    /// Fails if there is no such suite (the error lists those there are), or a file is missing or malformed.
     pub fn load(assets: &Assets, name: &str) -> Result<Suite, TaskError> {
         let known = Suite::names(assets);
         if !known.iter().any(|k| k == name) {
@@ -89,25 +117,25 @@ impl Suite {
     }
 
     /// Reads a suite from its folder.
+    ///
+    /// # Errors
+    /// Fails if a file is missing or malformed.
     pub fn read(dir: &Path) -> Result<Suite, TaskError> {
         let path = dir.join("suite.toml");
         let text = read_text(&path)?;
-        let file: SuiteFile = toml::from_str(&text).map_err(|e| {
-            let at = e.span().map_or(0, |s| s.start).min(text.len());
-            let line = 1 + text.as_bytes()[..at]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
-            malformed(&path, line, e.message().to_owned(), "a suite")
-        })?;
+        let file: SuiteFile = parse_toml(&path, &text)?;
         let mut tasks = Vec::with_capacity(file.task.len());
         for (id, entry) in file.task.into_iter().enumerate() {
             let path = dir.join(&entry.file);
             let problem = Problem::parse(&path.display().to_string(), &read_text(&path)?)?;
-            let path = init_path(dir, id);
+            let path = init_states_path(dir, id);
             let init_states = if path.is_file() {
-                serde_json::from_str(&read_text(&path)?)
-                    .map_err(|e| malformed(&path, e.line(), e.to_string(), "initial states"))?
+                serde_json::from_str(&read_text(&path)?).map_err(|e| TaskError::Malformed {
+                    path,
+                    line: e.line(),
+                    found: e.to_string(),
+                    expected: "initial states".into(),
+                })?
             } else {
                 Vec::new()
             };
@@ -128,8 +156,8 @@ impl Suite {
     }
 }
 
-/// Where the stored initial states of a task lie.
-pub fn init_path(suite_dir: &Path, id: usize) -> std::path::PathBuf {
+/// File of the stored initial states of a task.
+pub fn init_states_path(suite_dir: &Path, id: usize) -> PathBuf {
     suite_dir.join("init").join(format!("{id:02}.json"))
 }
 
@@ -140,28 +168,34 @@ fn read_text(path: &Path) -> Result<String, TaskError> {
     })
 }
 
-fn malformed(path: &Path, line: usize, found: String, expected: &str) -> TaskError {
-    TaskError::Malformed {
-        path: path.to_owned(),
-        line,
-        found,
-        expected: expected.to_owned(),
-    }
-}
-
 impl Task {
-    /// What is to be achieved.
+    /// The goal.
     pub fn goal(&self) -> &Goal {
         &self.problem.goal
     }
 
-    /// The scene in a given initial state.
-    pub fn scene(&self, assets: &Assets, init: &InitState) -> Result<SceneDesc, TaskError> {
-        placement::scene(assets, &self.problem, init)
+    /// Compiles the goal for the worlds of one scene of this task; all its initial states make the same scene but for
+    /// poses.
+    ///
+    /// # Errors
+    /// Fails if the goal mentions what the scene does not have.
+    pub fn compile_goal(&self, world: &World) -> Result<CompiledGoal, TaskError> {
+        self.problem.compile_goal(world)
     }
 
-    /// A world in a given initial state, robot posture included.
+    /// Describes the scene in a given initial state.
+    ///
+    /// # Errors
+    /// Fails if a model is missing or the state has no pose for an instance.
+    pub fn scene(&self, assets: &Assets, init: &InitState) -> Result<SceneDesc, TaskError> {
+        scene::scene_desc(assets, &self.problem, init)
+    }
+
+    /// Builds the world in a given initial state, robot posture included.
+    ///
+    /// # Errors
+    /// As [`Task::scene`], and when the physics engine refuses the scene.
     pub fn world(&self, assets: &Assets, init: &InitState) -> Result<World, TaskError> {
-        placement::world(assets, &self.problem, init)
+        scene::build_world(assets, &self.problem, init)
     }
 }

@@ -1,17 +1,19 @@
 //! Guarantee: every model under `assets/` loads, and the objects of the spatial suite have the mass
 //! (within 2 %), the extent (within 3 mm), friction, joints, regions and placement offsets that the
-//! fact sheet (OBJECTS.md) measured. Where the measured numbers are at hand
-//! (`shared/reference/libero/data`, else skipped with a loud line) every movable object has LIBERO's
-//! mass, centre of mass, inertia, extent, sites, friction, placement offsets and placement quaternion.
+//! measurements in `docs/reference/libero-objects.md` give. Every movable object has LIBERO's
+//! mass, centre of mass, inertia, extent, sites, friction, placement offsets and placement quaternion (ignored without
+//! the recordings).
 
 mod common;
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::{BodyDesc, ShapeDesc, isometry};
 use bitvla_tasks::{Assets, TaskError};
 use common::extent;
 use nalgebra::{Isometry3, Matrix3, Vector3};
 use serde_json::Value;
-use std::path::Path;
+use shared::recorded;
 
 fn assets() -> Assets {
     Assets::open(&Assets::default_dir()).expect("the assets of this repository")
@@ -43,7 +45,7 @@ fn mass(body: &BodyDesc) -> f64 {
     }
 }
 
-struct Fact {
+struct Measured {
     category: &'static str,
     fixture: bool,
     mass: f64,
@@ -53,8 +55,8 @@ struct Fact {
     radius: f64,
 }
 
-const FACTS: [Fact; 6] = [
-    Fact {
+const MEASURED: [Measured; 6] = [
+    Measured {
         category: "akita_black_bowl",
         fixture: false,
         mass: 0.0055913,
@@ -63,7 +65,7 @@ const FACTS: [Fact; 6] = [
         bottom: -0.06,
         radius: 0.025,
     },
-    Fact {
+    Measured {
         category: "plate",
         fixture: false,
         mass: 0.011522,
@@ -72,7 +74,7 @@ const FACTS: [Fact; 6] = [
         bottom: -0.06,
         radius: 0.025,
     },
-    Fact {
+    Measured {
         category: "cookies",
         fixture: false,
         mass: 0.0096426,
@@ -81,7 +83,7 @@ const FACTS: [Fact; 6] = [
         bottom: -0.06,
         radius: 0.025,
     },
-    Fact {
+    Measured {
         category: "glazed_rim_porcelain_ramekin",
         fixture: false,
         mass: 0.0096596,
@@ -90,7 +92,7 @@ const FACTS: [Fact; 6] = [
         bottom: -0.06,
         radius: 0.025,
     },
-    Fact {
+    Measured {
         category: "wooden_cabinet",
         fixture: true,
         mass: 9.1762,
@@ -99,7 +101,7 @@ const FACTS: [Fact; 6] = [
         bottom: -0.045,
         radius: 0.045,
     },
-    Fact {
+    Measured {
         category: "flat_stove",
         fixture: true,
         mass: 4.4801,
@@ -114,7 +116,7 @@ const FACTS: [Fact; 6] = [
 fn every_model_loads() {
     let assets = assets();
     let names = assets.categories();
-    assert!(names.len() >= FACTS.len(), "{names:?}");
+    assert!(names.len() >= MEASURED.len(), "{names:?}");
     for name in &names {
         let (model, _) = assets.model(name).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(&model.name, name);
@@ -126,34 +128,38 @@ fn every_model_loads() {
 }
 
 #[test]
-fn masses_extents_and_offsets_are_those_of_the_fact_sheet() {
+fn masses_extents_and_offsets_are_the_measured_ones() {
     let assets = assets();
-    for fact in &FACTS {
+    for measured in &MEASURED {
         let (model, fixture) = assets
-            .model(fact.category)
+            .model(measured.category)
             .unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(fixture, fact.fixture, "{}", fact.category);
+        assert_eq!(fixture, measured.fixture, "{}", measured.category);
         let total: f64 = model.bodies.iter().map(mass).sum();
         assert!(
-            (total / fact.mass - 1.0).abs() < 0.02,
-            "{}: mass {total}, fact {}",
-            fact.category,
-            fact.mass
+            (total / measured.mass - 1.0).abs() < 0.02,
+            "{}: mass {total}, measured {}",
+            measured.category,
+            measured.mass
         );
         let (lo, hi) = extent(&model, Isometry3::identity());
         for k in 0..3 {
             assert!(
-                (lo[k] - fact.lo[k]).abs() < 0.003 && (hi[k] - fact.hi[k]).abs() < 0.003,
-                "{}: extent {lo:?} {hi:?}, fact {:?} {:?}",
-                fact.category,
-                fact.lo,
-                fact.hi
+                (lo[k] - measured.lo[k]).abs() < 0.003 && (hi[k] - measured.hi[k]).abs() < 0.003,
+                "{}: extent {lo:?} {hi:?}, measured {:?} {:?}",
+                measured.category,
+                measured.lo,
+                measured.hi
             );
         }
-        assert_eq!(model.placement.bottom_offset, fact.bottom);
-        assert_eq!(model.placement.horizontal_radius, fact.radius);
+        assert_eq!(model.placement.bottom_offset, measured.bottom);
+        assert_eq!(model.placement.horizontal_radius, measured.radius);
         for shape in model.bodies.iter().flat_map(|body| &body.collision) {
-            assert!((0.95..=1.0).contains(&shape.friction), "{}", fact.category);
+            assert!(
+                (0.95..=1.0).contains(&shape.friction),
+                "{}",
+                measured.category
+            );
         }
     }
 }
@@ -201,18 +207,6 @@ fn an_unknown_category_lists_the_known_ones() {
     );
 }
 
-/// A file of the measured numbers.
-fn measured(test: &str, file: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/reference/libero/data")
-        .join(file);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED {test}: {} is absent", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
-}
-
 fn numbers<const N: usize>(v: &Value) -> [f64; N] {
     std::array::from_fn(|k| v[k].as_f64().unwrap_or_else(|| panic!("{N} numbers: {v}")))
 }
@@ -225,24 +219,23 @@ fn tensor(diagonal: [f64; 3], quat_wxyz: [f64; 4]) -> Matrix3<f64> {
 }
 
 #[test]
+#[ignore = "needs ../shared: recordings of LIBERO"]
 fn every_object_equals_the_measured_one() {
-    let Some(data) = measured("every_object_equals_the_measured_one", "objects.json") else {
-        return;
-    };
+    let data = recorded("objects.json");
     let assets = assets();
     let mut checked = 0;
     for category in assets.categories() {
         let (model, fixture) = assets.model(&category).unwrap_or_else(|e| panic!("{e}"));
         // The measured table writes this one name without its second underscore.
         let key = category.replace("chefmate_8", "chefmate8");
-        let facts = &data["objects"][key.as_str()];
-        if fixture || facts.is_null() {
+        let object = &data["objects"][key.as_str()];
+        if fixture || object.is_null() {
             continue;
         }
         checked += 1;
         let body = &model.bodies[0];
-        let fact = &facts["bodies"][0];
-        let wanted = fact["mass"].as_f64().expect("mass");
+        let recorded_body = &object["bodies"][0];
+        let wanted = recorded_body["mass"].as_f64().expect("mass");
         assert!(
             (mass(body) / wanted - 1.0).abs() < 1e-3,
             "{category}: mass {}, measured {wanted}",
@@ -253,20 +246,23 @@ fn every_object_equals_the_measured_one() {
             let round = ["akita_black_bowl", "glazed_rim_porcelain_ramekin", "plate"]
                 .contains(&category.as_str());
             let (near, alike) = if round { (0.006, 0.05) } else { (1e-5, 1e-3) };
-            let com = Vector3::from(inertia.com) - Vector3::from(numbers(&fact["ipos"]));
+            let com = Vector3::from(inertia.com) - Vector3::from(numbers(&recorded_body["ipos"]));
             assert!(
                 com.norm() < near,
                 "{category}: centre of mass off by {com:?}"
             );
             let found = tensor(inertia.diagonal, inertia.quat_wxyz);
-            let wanted = tensor(numbers(&fact["inertia_diag"]), numbers(&fact["iquat_wxyz"]));
+            let wanted = tensor(
+                numbers(&recorded_body["inertia_diag"]),
+                numbers(&recorded_body["iquat_wxyz"]),
+            );
             assert!(
                 (found - wanted).amax() < alike * wanted.trace(),
                 "{category}: inertia {found}, measured {wanted}"
             );
         }
         let (lo, hi) = extent(&model, Isometry3::identity());
-        let aabb = &facts["collision_aabb_root_frame"];
+        let aabb = &object["collision_aabb_root_frame"];
         let (low, high): ([f64; 3], [f64; 3]) = (numbers(&aabb["min"]), numbers(&aabb["max"]));
         for k in 0..3 {
             assert!(
@@ -276,9 +272,9 @@ fn every_object_equals_the_measured_one() {
         }
         let p = &model.placement;
         let offsets: [f64; 3] = [
-            numbers::<3>(&facts["bottom_offset"])[2],
-            numbers::<3>(&facts["top_offset"])[2],
-            facts["horizontal_radius"].as_f64().expect("radius"),
+            numbers::<3>(&object["bottom_offset"])[2],
+            numbers::<3>(&object["top_offset"])[2],
+            object["horizontal_radius"].as_f64().expect("radius"),
         ];
         assert_eq!(
             [p.bottom_offset, p.top_offset, p.horizontal_radius],
@@ -289,18 +285,22 @@ fn every_object_equals_the_measured_one() {
             body.collision.iter().all(|c| c.friction == 0.95),
             "{category}"
         );
-        let sites: Vec<&Value> = (facts["sites"].as_array().expect("sites").iter())
+        let sites: Vec<&Value> = (object["sites"].as_array().expect("sites").iter())
             .filter(|s| s["name"] != "@default_site")
             .collect();
         assert_eq!(body.site.len(), sites.len(), "{category}");
-        for (site, fact) in body.site.iter().zip(sites) {
-            assert_eq!(format!("@{}", site.name), fact["name"], "{category}");
+        for (site, recorded_site) in body.site.iter().zip(sites) {
+            assert_eq!(
+                format!("@{}", site.name),
+                recorded_site["name"],
+                "{category}"
+            );
             let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-5);
             assert!(
-                near(&site.pos, &numbers::<3>(&fact["pos"]))
-                    && near(&site.half, &numbers::<3>(&fact["size"]))
-                    && near(&site.quat_wxyz, &numbers::<4>(&fact["quat_wxyz"])),
-                "{category}: site {site:?}, measured {fact}"
+                near(&site.pos, &numbers::<3>(&recorded_site["pos"]))
+                    && near(&site.half, &numbers::<3>(&recorded_site["size"]))
+                    && near(&site.quat_wxyz, &numbers::<4>(&recorded_site["quat_wxyz"])),
+                "{category}: site {site:?}, measured {recorded_site}"
             );
         }
     }
@@ -308,11 +308,9 @@ fn every_object_equals_the_measured_one() {
 }
 
 #[test]
+#[ignore = "needs ../shared: recordings of LIBERO"]
 fn objects_are_placed_as_in_the_stored_states() {
-    let test = "objects_are_placed_as_in_the_stored_states";
-    let Some(data) = measured(test, "init_states.json") else {
-        return;
-    };
+    let data = recorded("init_states.json");
     let assets = assets();
     let mut checked = std::collections::BTreeSet::new();
     let tasks = (data["suites"].as_object().expect("suites").values())

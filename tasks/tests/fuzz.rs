@@ -1,26 +1,29 @@
 //! Guarantee: whatever bytes a reader of foreign files is given, it answers with a value or with an error that names the
-//! file and the place in it; it never panics and never allocates more than 1 GB (all allocations of one call added up).
+//! file and the position in it; it never panics and never allocates more than 1 GB (all allocations of one call added up).
 //!
-//! Files are damaged by seeded edits of good ones. Normally that takes seconds and the same inputs every time;
+//! Files are damaged by seeded edits of good ones: samples written here, and in the ignored tests LIBERO's own. Normally that takes seconds and the same inputs every time;
 //! `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
 //! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`; the name of a test behind it
 //! fuzzes one reader. A new reader is one more [`Reader`] and its test.
 
-#[path = "common/foreign.rs"]
-mod foreign;
+#[path = "common/mjcf_samples.rs"]
+mod mjcf_samples;
+#[path = "common/shared.rs"]
+mod shared;
 
-use bitvla_tasks::TaskError;
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::libero::{InitFile, PoseFile, raw};
+use bitvla_tasks::libero::{InitFile, PoseFile, from_memory};
+use bitvla_tasks::{Assets, TaskError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use shared::shared;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::cell::Cell;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -38,7 +41,7 @@ struct Reader {
     name: &'static str,
     /// Good files.
     corpus: Vec<Vec<u8>>,
-    /// What such files are made of, to be inserted anywhere.
+    /// Parts of such files, to be inserted anywhere.
     words: &'static [&'static [u8]],
     /// Reads a file; the error is the message that a user would see.
     read: fn(&[u8]) -> Result<(), String>,
@@ -49,15 +52,27 @@ fn file(ending: &str) -> PathBuf {
     PathBuf::from(format!("{FILE}.{ending}"))
 }
 
-fn said<T>(answer: Result<T, TaskError>) -> Result<(), String> {
+fn message<T>(answer: Result<T, TaskError>) -> Result<(), String> {
     answer.map(drop).map_err(|e| e.to_string())
 }
 
 #[test]
 fn bddl() {
-    fuzz(&Reader {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/suites/spatial");
+    fuzz(&bddl_reader(problems(&suite)));
+}
+
+#[test]
+#[ignore = "needs ../shared: LIBERO's files"]
+fn bddl_of_libero() {
+    let suite = shared("libero/libero/libero/bddl_files/libero_10");
+    fuzz(&bddl_reader(problems(&suite)));
+}
+
+fn bddl_reader(corpus: Vec<Vec<u8>>) -> Reader {
+    Reader {
         name: "BDDL",
-        corpus: problems(),
+        corpus,
         words: &[
             b"(",
             b")",
@@ -84,14 +99,24 @@ fn bddl() {
             let problem = Problem::parse(&file("bddl").display().to_string(), &text);
             problem.map(drop).map_err(|e| e.to_string())
         },
-    });
+    }
 }
 
 #[test]
 fn archives_of_initial_states() {
-    fuzz(&Reader {
+    fuzz(&archive_reader(&own_pickle()));
+}
+
+#[test]
+#[ignore = "needs ../shared: LIBERO's files"]
+fn archives_of_libero() {
+    fuzz(&archive_reader(&pickle_of_libero()));
+}
+
+fn archive_reader(pickle: &[u8]) -> Reader {
+    Reader {
         name: "initial states, archive",
-        corpus: states().iter().map(|pickle| archive(pickle)).collect(),
+        corpus: vec![archive(pickle)],
         words: &[
             b"PK\x03\x04",
             b"PK\x01\x02",
@@ -107,14 +132,24 @@ fn archives_of_initial_states() {
             b"\x01",
         ],
         read: |bytes| read_states(bytes),
-    });
+    }
 }
 
 #[test]
 fn pickles_of_initial_states() {
-    fuzz(&Reader {
+    fuzz(&pickle_reader(own_pickle()));
+}
+
+#[test]
+#[ignore = "needs ../shared: LIBERO's files"]
+fn pickles_of_libero() {
+    fuzz(&pickle_reader(pickle_of_libero()));
+}
+
+fn pickle_reader(pickle: Vec<u8>) -> Reader {
+    Reader {
         name: "initial states, pickle",
-        corpus: states(),
+        corpus: vec![pickle],
         words: &[
             b"cos\nsystem\n",
             b"cnumpy\ndtype\n",
@@ -140,7 +175,7 @@ fn pickles_of_initial_states() {
         ],
         // Whole again after the damage, so that the checksum does not hide it.
         read: |bytes| read_states(&archive(bytes)),
-    });
+    }
 }
 
 #[test]
@@ -154,12 +189,12 @@ fn fixture_poses() {
         words: &[b"{", b"[", b"]", b"}", b"\"", b"1e999", b"null", b"[[[[[[[[", b"\\u0000", b"suites"],
         read: |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            said(PoseFile::parse(&file("json"), &text))
+            message(PoseFile::parse(&file("json"), &text))
         },
     });
 }
 
-/// What MJCF is made of.
+/// Parts of MJCF.
 const MJCF: &[&[u8]] = &[
     b"<body>",
     b"</body>",
@@ -206,57 +241,83 @@ const MJCF: &[&[u8]] = &[
     b"\xf0\x9f\x92\xa5",
 ];
 
-/// Puts the mesh that the model names beside it, and gives LIBERO's files of a folder.
-fn models(folder: &str, ours: &str, names: &[&str]) -> Vec<Vec<u8>> {
+/// Puts the mesh that the sample model names beside it.
+fn write_hull() {
     let hull = file("xml").with_file_name("hull.stl");
     // Written aside and moved: another reader's test may be reading it.
     let aside = hull.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&aside, foreign::stl()).expect("written");
+    std::fs::write(&aside, mjcf_samples::stl()).expect("written");
     std::fs::rename(&aside, &hull).expect("moved");
-    let mut out = vec![ours.as_bytes().to_vec()];
-    if let Some(folder) = shared(&format!("libero/libero/libero/assets/{folder}")) {
-        let read = |name: &&str| std::fs::read(folder.join(name)).expect("readable");
-        out.extend(names.iter().map(read));
-    }
-    out
+}
+
+/// Model files of a folder of LIBERO's assets.
+fn models_of_libero(folder: &str, names: &[&str]) -> Vec<Vec<u8>> {
+    let folder = shared("libero/libero/libero/assets").join(folder);
+    let read = |name: &&str| std::fs::read(folder.join(name)).expect("readable");
+    names.iter().map(read).collect()
 }
 
 #[test]
 fn mjcf_of_objects() {
+    write_hull();
+    fuzz(&object_reader(vec![mjcf_samples::MODEL.into()]));
+}
+
+#[test]
+#[ignore = "needs ../shared: LIBERO's files"]
+fn mjcf_objects_of_libero() {
     let names = ["flat_stove.xml", "microwave.xml", "wooden_cabinet.xml"];
-    fuzz(&Reader {
+    fuzz(&object_reader(models_of_libero(
+        "articulated_objects",
+        &names,
+    )));
+}
+
+fn object_reader(corpus: Vec<Vec<u8>>) -> Reader {
+    Reader {
         name: "MJCF, objects",
-        corpus: models("articulated_objects", foreign::MODEL, &names),
+        corpus,
         words: MJCF,
         read: |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            said(raw::model(&file("xml"), &text, foreign::CATEGORY, true))
+            let category = mjcf_samples::CATEGORY;
+            message(from_memory::model(&file("xml"), &text, category, true))
         },
-    });
+    }
 }
 
 #[test]
 fn mjcf_of_arenas() {
+    fuzz(&arena_reader(vec![mjcf_samples::SCENE.into()]));
+}
+
+#[test]
+#[ignore = "needs ../shared: LIBERO's files"]
+fn mjcf_arenas_of_libero() {
     let names = [
         "libero_tabletop_base_style.xml",
         "libero_kitchen_tabletop_base_style.xml",
     ];
-    fuzz(&Reader {
+    fuzz(&arena_reader(models_of_libero("scenes", &names)));
+}
+
+fn arena_reader(corpus: Vec<Vec<u8>>) -> Reader {
+    Reader {
         name: "MJCF, arenas",
-        corpus: models("scenes", foreign::SCENE, &names),
+        corpus,
         words: MJCF,
         read: |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            said(raw::arena(&file("xml"), &text, "table"))
+            message(from_memory::arena(&file("xml"), &text, "table"))
         },
-    });
+    }
 }
 
 #[test]
 fn meshes_as_obj() {
     fuzz(&Reader {
         name: "meshes, OBJ",
-        corpus: vec![foreign::OBJ.as_bytes().to_vec()],
+        corpus: vec![mjcf_samples::OBJ.as_bytes().to_vec()],
         words: &[
             b"v ",
             b"vt ",
@@ -277,7 +338,7 @@ fn meshes_as_obj() {
             b"f 1 2 3\n",
             b"f 1 1 1 1\n",
         ],
-        read: |bytes| said(raw::mesh(&file("obj"), bytes)),
+        read: |bytes| message(from_memory::mesh(&file("obj"), bytes)),
     });
 }
 
@@ -285,7 +346,7 @@ fn meshes_as_obj() {
 fn meshes_as_stl() {
     fuzz(&Reader {
         name: "meshes, STL",
-        corpus: vec![foreign::stl()],
+        corpus: vec![mjcf_samples::stl()],
         words: &[
             b"\xff\xff\xff\xff",
             b"\0\0\0\0",
@@ -294,7 +355,7 @@ fn meshes_as_stl() {
             b"solid",
             &[0; 50],
         ],
-        read: |bytes| said(raw::mesh(&file("stl"), bytes)),
+        read: |bytes| message(from_memory::mesh(&file("stl"), bytes)),
     });
 }
 
@@ -302,7 +363,7 @@ fn meshes_as_stl() {
 fn meshes_as_msh() {
     fuzz(&Reader {
         name: "meshes, MSH",
-        corpus: vec![foreign::msh()],
+        corpus: vec![mjcf_samples::msh()],
         words: &[
             b"\xff\xff\xff\xff",
             b"\xff\xff\xff\x7f",
@@ -311,69 +372,47 @@ fn meshes_as_msh() {
             b"\x03\0\0\0",
             &[0; 12],
         ],
-        read: |bytes| said(raw::mesh(&file("msh"), bytes)),
+        read: |bytes| message(from_memory::mesh(&file("msh"), bytes)),
     });
 }
 
 fn read_states(bytes: &[u8]) -> Result<(), String> {
+    static ASSETS: OnceLock<Assets> = OnceLock::new();
+    let assets = ASSETS.get_or_init(|| Assets::open(&Assets::default_dir()).expect("assets"));
     let problem =
         "(define (problem libero_floor_manipulation) (:fixtures floor - floor stove - flat_stove)
         (:objects bowl - bowl) (:goal (Open stove)))";
     let problem = Problem::parse("fuzz.bddl", problem).map_err(|e| e.to_string())?;
     let file = InitFile::parse(&file("pruned_init"), bytes).map_err(|e| e.to_string())?;
-    said(file.states_with(&problem, &mut |_| Ok(vec!["button".to_owned()])))
+    message(file.states(assets, &problem))
 }
 
-fn shared(what: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared")
-        .join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!(
-        "SKIPPED: {} is absent, its files are not in the corpus",
-        path.display()
-    );
-    None
+/// The problems of a folder.
+fn problems(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+    paths.sort();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "bddl"));
+    let read = |p: &PathBuf| std::fs::read(p).expect("readable");
+    paths.iter().map(read).collect()
 }
 
-/// Our own problems, and some of LIBERO's.
-fn problems() -> Vec<Vec<u8>> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/suites/spatial")];
-    folders.extend(shared("libero/libero/libero/bddl_files/libero_10"));
-    let mut out = Vec::new();
-    for folder in folders {
-        let entries = std::fs::read_dir(folder).expect("a folder");
-        let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
-        paths.sort();
-        paths.retain(|p| p.extension().is_some_and(|e| e == "bddl"));
-        out.extend(paths.iter().map(|p| std::fs::read(p).expect("readable")));
-    }
-    out
-}
-
-/// Pickles of numpy arrays: two rows for the problem above, and LIBERO's own.
-fn states() -> Vec<Vec<u8>> {
+/// Pickle of a numpy array with two rows for the problem of [`read_states`].
+fn own_pickle() -> Vec<u8> {
     let mut row = vec![0.0; 1 + 9 + 7 + 1 + 9 + 6 + 1];
     row[13] = 1.0;
     row[1] = -0.25;
-    let mut out = vec![pickle(&[row.clone(), row])];
-    let name = "libero/libero/libero/init_files/libero_10/KITCHEN_SCENE8_put_both_moka_pots_on_the_stove.pruned_init";
-    if let Some(path) = shared(name) {
-        let bytes = std::fs::read(path).expect("readable");
-        let start = bytes
-            .windows(8)
-            .position(|w| w == b"\x80\x02cnumpy")
-            .expect("a pickle");
-        let end = bytes
-            .windows(5)
-            .rposition(|w| w == b"tq\x14b.")
-            .expect("its end")
-            + 5;
-        out.push(bytes[start..end].to_vec());
-    }
-    out
+    pickle(&[row.clone(), row])
+}
+
+fn pickle_of_libero() -> Vec<u8> {
+    let name = "KITCHEN_SCENE8_put_both_moka_pots_on_the_stove.pruned_init";
+    let path = shared("libero/libero/libero/init_files/libero_10").join(name);
+    let bytes = std::fs::read(path).expect("readable");
+    let start = bytes.windows(8).position(|w| w == b"\x80\x02cnumpy");
+    let start = start.expect("a pickle");
+    let end = bytes.windows(5).rposition(|w| w == b"tq\x14b.");
+    bytes[start..end.expect("its end") + 5].to_vec()
 }
 
 /// As numpy writes an array with protocol 2, without the memo that nothing refers to.
@@ -484,9 +523,9 @@ impl Edit {
     }
 }
 
-/// Whether an error begins with the name of the file, or of one beside it that it names, and a number that is a place
+/// Returns true if an error begins with the name of the file, or of one beside it that it names, and a number that is a position
 /// in it.
-fn names_its_place(error: &str) -> bool {
+fn names_its_location(error: &str) -> bool {
     let rest = error
         .strip_prefix(env!("CARGO_TARGET_TMPDIR"))
         .and_then(|rest| rest.split_once(':'))
@@ -528,7 +567,7 @@ fn fuzz(reader: &Reader) {
             prop_assert!(bytes <= MAX_BYTES, "{bytes} bytes allocated");
             if let Err(error) = answer {
                 refused.set(refused.get() + 1);
-                prop_assert!(names_its_place(&error), "no place in: {error}");
+                prop_assert!(names_its_location(&error), "no location in: {error}");
             }
             Ok(())
         });

@@ -2,17 +2,18 @@
 //! first stored state, and can be drawn. Standing still means for every object and every joint: no motion over the last
 //! ten steps, something that it touches, nothing sunk into that or into anything else, nothing below the floor, nothing
 //! that jumped at any time, slid away or tipped over, and no number that is none.
-//! Needs LIBERO's files beside the repository; skipped with a loud line otherwise.
+//! Ignored without LIBERO's files.
+
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{CollisionDesc, ModelDesc, Owner, ShapeDesc, World, isometry};
 use bitvla_tasks::extent::{lowest_point, support_top};
-use bitvla_tasks::libero::suites::SUITES;
-use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuites};
+use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuites, SUITES};
 use bitvla_tasks::{Assets, Task};
 use nalgebra::{Isometry3, Point3, Vector3};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,20 +22,20 @@ const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 const STEPS: usize = 100;
 /// The last so many of them show whether anything moves.
 const LAST: usize = 10;
-/// What an object may move meanwhile, m and rad, and a joint, m or rad.
+/// Largest motion of an object meanwhile, m and rad, and of a joint, m or rad.
 const STILL: f64 = 2e-5;
-/// How far a corner of one thing may be inside another, m.
+/// Largest depth of a corner of one thing inside another, m.
 const SINK: f64 = 0.001;
-/// How far an object may be from where it started: sideways, down (LIBERO drops it) and up, m; and how far tipped, rad.
+/// Largest displacement of an object from its start: sideways, down (LIBERO drops it) and up, m; and how far tipped, rad.
 const SLIDE: f64 = 0.012;
 const DROP: f64 = 0.17;
 const JUMP: f64 = 0.002;
-/// How deep an object may start inside the arena, m.
+/// Largest depth of an object inside the arena at the start, m.
 const INSIDE: f64 = 0.0005;
 /// A gap at rest up to which things touch, m: the engine keeps a contact while they move against each other by less.
 const GAP: f64 = 0.001;
 const TIP: f64 = 0.02;
-/// How far a joint may be from where it started, m or rad.
+/// Largest change of a joint position, m or rad.
 const TURN: f64 = 0.0005;
 const SIDE: usize = 64;
 
@@ -108,7 +109,7 @@ impl Solid<'_> {
         points.iter().map(|p| self.pose * p).collect()
     }
 
-    /// How deep a point lies inside, m; negative outside. Hulls, which LIBERO's models do without, count as empty.
+    /// Depth of a point inside, m; negative outside. Hulls, which LIBERO's models do without, count as empty.
     fn depth(&self, point: &Point3<f64>) -> f64 {
         let p = self.pose.inverse_transform_point(point);
         let sideways = p.x.hypot(p.y);
@@ -332,12 +333,9 @@ fn draws(world: &World, task: &str, worst: &mut Worst, wrong: &mut Vec<String>) 
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files"]
 fn all_130_tasks_load_settle_and_render() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/libero");
-    if !dir.join("libero/libero").is_dir() {
-        println!("SKIPPED: {} is absent", dir.display());
-        return;
-    }
+    let dir = shared::shared("libero");
     let start = Instant::now();
     let libero = LiberoDir::open(&dir, None).unwrap_or_else(|e| panic!("{e}"));
     let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));

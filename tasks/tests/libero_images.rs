@@ -1,24 +1,19 @@
 //! Guarantee: LIBERO's scenes drawn from LIBERO's own files look as MuJoCo draws them: mean structural
 //! similarity over the 40 tasks of at least 0.85 for the agent's camera and 0.80 for that of the wrist,
 //! although the meshes of the bowl, the basket and the backdrops and some textures are missing and the
-//! robot is ours.
+//! robot is ours. Ignored without those files.
+
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::libero::LiberoDir;
-use bitvla_tasks::{Assets, InitState, placement};
+use bitvla_tasks::{Assets, InitState, scene};
 use serde_json::Value;
+use shared::{recorded, shared};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-fn shared() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    if dir.join("libero/libero").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no folder shared/libero beside the checkout");
-    None
-}
+use std::path::Path;
 
 fn numbers<const N: usize>(v: &Value) -> [f64; N] {
     std::array::from_fn(|k| v[k].as_f64().expect("a number"))
@@ -88,14 +83,13 @@ fn reference(path: &Path) -> Vec<f64> {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files, recordings and images"]
 fn forty_scenes_look_as_in_mujoco() {
-    let Some(shared) = shared() else { return };
-    let data = shared.join("reference/libero");
-    let libero = LiberoDir::open(&shared.join("libero"), None).unwrap_or_else(|e| panic!("{e}"));
+    let images = shared("reference/libero/images");
+    let libero = LiberoDir::open(&shared("libero"), None).unwrap_or_else(|e| panic!("{e}"));
     let bddl = libero.root().join("bddl_files");
     let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));
-    let text = std::fs::read_to_string(data.join("data/init_states.json")).expect("states");
-    let states: Value = serde_json::from_str(&text).expect("JSON");
+    let states = recorded("init_states.json");
     let mut all = [Vec::new(), Vec::new()];
     for (suite, tasks) in states["suites"].as_object().expect("suites") {
         for (id, task) in tasks.as_object().expect("tasks") {
@@ -108,7 +102,7 @@ fn forty_scenes_look_as_in_mujoco() {
             let problem = Problem::parse(&end, &text).unwrap_or_else(|e| panic!("{e}"));
             let init = state(&problem, &task["states"][0]);
             let world =
-                placement::world(&assets, &problem, &init).unwrap_or_else(|e| panic!("{e}"));
+                scene::build_world(&assets, &problem, &init).unwrap_or_else(|e| panic!("{e}"));
             let mut renderer = Renderer::new(world.scene()).expect("a renderer");
             let cameras = [
                 ("agentview", "agentview"),
@@ -118,7 +112,7 @@ fn forty_scenes_look_as_in_mujoco() {
                 let frame: CameraImage = (renderer.render(&world.visual_state(), mine, 256, 256))
                     .expect("a frame")
                     .flipped_lr();
-                let path = data.join(format!("images/{suite}_{id}_{theirs}_init0.png"));
+                let path = images.join(format!("{suite}_{id}_{theirs}_init0.png"));
                 found.push(similarity(&grey(&frame.rgb), &reference(&path), 256));
             }
         }

@@ -1,6 +1,9 @@
 //! Guarantee: every category and arena that LIBERO's 130 BDDL files name is read from LIBERO's own files,
-//! with the masses, inertias, joints, sites and collision shapes that MuJoCo compiled (objects.json and
-//! arenas.json of the fact sheet) to 1e-6 relative, and what is missing is said once per file.
+//! with the masses, inertias, joints, sites and collision shapes that MuJoCo compiled (the recordings
+//! objects.json and arenas.json) to 1e-6 relative, and a missing file is named once. Ignored without those files.
+
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::links::LinkTree;
 use bitvla_sim::{BodyDesc, JointKind, ModelDesc, ShapeDesc, isometry};
@@ -10,26 +13,14 @@ use bitvla_tasks::extent::support_top;
 use bitvla_tasks::libero::LiberoDir;
 use nalgebra::{Isometry3, Matrix3, Vector3};
 use serde_json::Value;
+use shared::{recorded, shared};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn shared() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    if dir.join("libero/libero").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no folder shared/libero beside the checkout");
-    None
-}
-
-fn libero(shared: &Path) -> LiberoDir {
-    LiberoDir::open(&shared.join("libero"), None).unwrap_or_else(|e| panic!("{e}"))
-}
-
-fn facts(shared: &Path, file: &str) -> Value {
-    let path = shared.join("reference/libero/data").join(file);
-    let text = std::fs::read_to_string(&path).expect("the fact sheet's data");
-    serde_json::from_str(&text).expect("JSON")
+/// Assets that are read from LIBERO's files.
+fn assets() -> Assets {
+    let libero = LiberoDir::open(&shared("libero"), None).unwrap_or_else(|e| panic!("{e}"));
+    Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn numbers<const N: usize>(v: &Value) -> [f64; N] {
@@ -40,8 +31,8 @@ fn numbers<const N: usize>(v: &Value) -> [f64; N] {
 /// Rounded to this in the data: absolute for lengths of metres (7 significant digits and less).
 const LENGTH: f64 = 2e-6;
 
-fn near(found: f64, fact: f64, scale: f64) -> bool {
-    (found - fact).abs() <= 1e-6 * scale.max(fact.abs()).max(found.abs())
+fn near(found: f64, recorded: f64, scale: f64) -> bool {
+    (found - recorded).abs() <= 1e-6 * scale.max(recorded.abs()).max(found.abs())
 }
 
 fn full(diagonal: [f64; 3], quat: [f64; 4]) -> Matrix3<f64> {
@@ -114,18 +105,18 @@ fn extent(model: &ModelDesc) -> [[f64; 3]; 2] {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files and recordings"]
 fn models_are_those_that_mujoco_compiled() {
-    let Some(shared) = shared() else { return };
-    let libero = libero(&shared);
-    let data = facts(&shared, "objects.json");
+    let assets = assets();
+    let data = recorded("objects.json");
     let mut wrong = Vec::new();
-    for (category, fact) in data["objects"].as_object().expect("objects") {
-        let (model, fixed) = libero.model(category).unwrap_or_else(|e| panic!("{e}"));
+    for (category, recorded) in data["objects"].as_object().expect("objects") {
+        let (model, fixed) = assets.model(category).unwrap_or_else(|e| panic!("{e}"));
         let mut say = |what: String| wrong.push(format!("{category}: {what}"));
-        if fixed != fact["fixture"].as_bool().expect("a flag") {
+        if fixed != recorded["fixture"].as_bool().expect("a flag") {
             say(format!("fixture {fixed}"));
         }
-        for body in fact["bodies"].as_array().expect("bodies") {
+        for body in recorded["bodies"].as_array().expect("bodies") {
             let name = body["name"]
                 .as_str()
                 .expect("a name")
@@ -160,33 +151,33 @@ fn models_are_those_that_mujoco_compiled() {
         let joints: Vec<_> = (model.bodies.iter())
             .filter_map(|b| b.joint.as_ref())
             .collect();
-        let theirs: Vec<_> = (fact["joints"].as_array().expect("joints").iter())
+        let theirs: Vec<_> = (recorded["joints"].as_array().expect("joints").iter())
             .filter(|j| j["type"] != "free")
             .collect();
         if joints.len() != theirs.len() {
             say(format!("{} joints", joints.len()));
         }
-        for (mine, fact) in joints.iter().zip(theirs) {
-            let name = fact["name"]
+        for (mine, recorded) in joints.iter().zip(theirs) {
+            let name = recorded["name"]
                 .as_str()
                 .expect("a name")
                 .trim_start_matches('@');
-            let slide = fact["type"] == "slide";
-            let range = numbers::<2>(&fact["range"]);
-            let axis = numbers::<3>(&fact["axis"]);
+            let slide = recorded["type"] == "slide";
+            let range = numbers::<2>(&recorded["range"]);
+            let axis = numbers::<3>(&recorded["axis"]);
             if mine.name != name
                 || (mine.kind == JointKind::Slide) != slide
                 || !near(mine.range[0], range[0], 0.0)
                 || !near(mine.range[1], range[1], 0.0)
                 || mine.axis != axis
-                || mine.damping != fact["damping"].as_f64().expect("damping")
-                || mine.friction_loss != fact["frictionloss"].as_f64().expect("friction")
-                || mine.armature != fact["armature"].as_f64().expect("armature")
+                || mine.damping != recorded["damping"].as_f64().expect("damping")
+                || mine.friction_loss != recorded["frictionloss"].as_f64().expect("friction")
+                || mine.armature != recorded["armature"].as_f64().expect("armature")
             {
-                say(format!("joint {mine:?} and not {fact}"));
+                say(format!("joint {mine:?} and not {recorded}"));
             }
         }
-        for site in fact["sites"].as_array().expect("sites") {
+        for site in recorded["sites"].as_array().expect("sites") {
             let name = site["name"]
                 .as_str()
                 .expect("a name")
@@ -213,7 +204,7 @@ fn models_are_those_that_mujoco_compiled() {
                 say(format!("site {found:?} and not {site}"));
             }
         }
-        let geoms = fact["collision_geoms"].as_array().expect("geoms");
+        let geoms = recorded["collision_geoms"].as_array().expect("geoms");
         let mut left: Vec<&Value> = geoms.iter().collect();
         for body in &model.bodies {
             for c in &body.collision {
@@ -242,11 +233,11 @@ fn models_are_those_that_mujoco_compiled() {
         }
         let p = &model.placement;
         let offsets = [
-            (p.bottom_offset, numbers::<3>(&fact["bottom_offset"])[2]),
-            (p.top_offset, numbers::<3>(&fact["top_offset"])[2]),
+            (p.bottom_offset, numbers::<3>(&recorded["bottom_offset"])[2]),
+            (p.top_offset, numbers::<3>(&recorded["top_offset"])[2]),
             (
                 p.horizontal_radius,
-                fact["horizontal_radius"].as_f64().expect("radius"),
+                recorded["horizontal_radius"].as_f64().expect("radius"),
             ),
         ];
         if offsets.iter().any(|(a, b)| !near(*a, *b, 0.0)) {
@@ -257,7 +248,7 @@ fn models_are_those_that_mujoco_compiled() {
             continue;
         }
         let [lo, hi] = extent(&model);
-        let aabb = &fact["collision_aabb_root_frame"];
+        let aabb = &recorded["collision_aabb_root_frame"];
         let (min, max) = (numbers::<3>(&aabb["min"]), numbers::<3>(&aabb["max"]));
         for k in 0..3 {
             // Four or five digits in the data.
@@ -275,9 +266,9 @@ fn models_are_those_that_mujoco_compiled() {
     );
 }
 
-/// All BDDL files of a checkout, parsed.
-fn problems(libero: &LiberoDir) -> Vec<Problem> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(libero.root().join("bddl_files"))
+/// All BDDL files of LIBERO, parsed.
+fn problems() -> Vec<Problem> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(shared("libero/libero/libero/bddl_files"))
         .expect("bddl_files")
         .flat_map(|suite| std::fs::read_dir(suite.expect("a folder").path()).expect("a folder"))
         .map(|file| file.expect("a file").path())
@@ -293,12 +284,11 @@ fn problems(libero: &LiberoDir) -> Vec<Problem> {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files"]
 fn every_category_and_arena_of_the_bddl_files_loads() {
-    let Some(shared) = shared() else { return };
-    let libero = libero(&shared);
-    let problems = problems(&libero);
+    let assets = assets();
+    let problems = problems();
     assert_eq!(problems.len(), 130);
-    let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));
     let (mut objects, mut fixtures) = (BTreeSet::new(), BTreeSet::new());
     let mut arenas = BTreeSet::new();
     for problem in &problems {
@@ -337,12 +327,11 @@ fn every_category_and_arena_of_the_bddl_files_loads() {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files"]
 fn every_region_of_an_object_or_fixture_has_its_site() {
-    let Some(shared) = shared() else { return };
-    let assets = Assets::libero(&Assets::default_dir(), libero(&shared));
-    let assets = assets.unwrap_or_else(|e| panic!("{e}"));
+    let assets = assets();
     let mut found = 0;
-    for problem in &problems(&libero(&shared)) {
+    for problem in &problems() {
         for region in &problem.regions {
             let thing = (problem.objects.iter().chain(problem.model_fixtures()))
                 .find(|t| t.name == region.target);
@@ -365,21 +354,21 @@ fn every_region_of_an_object_or_fixture_has_its_site() {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files and recordings"]
 fn arenas_are_those_that_mujoco_compiled() {
-    let Some(shared) = shared() else { return };
-    let libero = libero(&shared);
-    let data = facts(&shared, "arenas.json");
+    let assets = assets();
+    let data = recorded("arenas.json");
     let mut wrong = Vec::new();
-    for (name, fact) in data["arenas"].as_object().expect("arenas") {
-        let arena = libero.arena(name).unwrap_or_else(|e| panic!("{e}"));
+    for (name, recorded) in data["arenas"].as_object().expect("arenas") {
+        let arena = assets.arena(name).unwrap_or_else(|e| panic!("{e}"));
         let mut say = |what: String| wrong.push(format!("{name}: {what}"));
-        if arena.workspace_offset != numbers::<3>(&fact["workspace_offset"])
-            || arena.robot_base_pos != numbers::<3>(&fact["robot_base_pos"])
-            || arena.fixture_z_offset != fact["fixture_z_offset"].as_f64().expect("a number")
+        if arena.workspace_offset != numbers::<3>(&recorded["workspace_offset"])
+            || arena.robot_base_pos != numbers::<3>(&recorded["robot_base_pos"])
+            || arena.fixture_z_offset != recorded["fixture_z_offset"].as_f64().expect("a number")
         {
             say("offsets".into());
         }
-        let cameras = fact["cameras"].as_array().expect("cameras");
+        let cameras = recorded["cameras"].as_array().expect("cameras");
         for (mine, theirs) in (arena.cameras.iter()).zip(["agentview", "robot0_eye_in_hand"]) {
             let camera = (cameras.iter().find(|c| c["name"] == theirs)).expect("a camera");
             let pose = isometry(numbers(&camera["pos"]), numbers(&camera["quat_wxyz"]));
@@ -389,7 +378,7 @@ fn arenas_are_those_that_mujoco_compiled() {
                 say(format!("{mine:?} and not {camera}"));
             }
         }
-        let lights = fact["lights"].as_array().expect("lights");
+        let lights = recorded["lights"].as_array().expect("lights");
         if lights.len() != arena.lights.len() {
             say(format!("{} lights", arena.lights.len()));
         }
@@ -405,7 +394,7 @@ fn arenas_are_those_that_mujoco_compiled() {
                 say(format!("{mine:?} and not {theirs}"));
             }
         }
-        let mut left: Vec<&Value> = (fact["static_geoms"].as_array().expect("geoms").iter())
+        let mut left: Vec<&Value> = (recorded["static_geoms"].as_array().expect("geoms").iter())
             .filter(|g| g["contype"] != 0)
             .collect();
         for (body, frame) in arena.model.bodies.iter().zip(at_zero(&arena.model)) {
@@ -446,9 +435,9 @@ fn arenas_are_those_that_mujoco_compiled() {
 }
 
 #[test]
+#[ignore = "needs ../shared: LIBERO's files"]
 fn tops_of_tables_count_the_pose_of_their_body() {
-    let Some(shared) = shared() else { return };
-    let libero = libero(&shared);
+    let assets = assets();
     for (name, top) in [
         ("table", 0.9),
         ("kitchen", 0.9),
@@ -456,60 +445,20 @@ fn tops_of_tables_count_the_pose_of_their_body() {
         ("study", 0.88513),
         ("floor", 0.0),
     ] {
-        let arena = libero.arena(name).unwrap_or_else(|e| panic!("{e}"));
+        let arena = assets.arena(name).unwrap_or_else(|e| panic!("{e}"));
         let found = support_top(&arena, -0.2, 0.1).expect("a table");
         assert!((found - top).abs() < 2e-5, "{name}: {found} and not {top}");
     }
 }
 
 #[test]
-fn placed_orientations_are_those_of_the_stored_states() {
-    let Some(shared) = shared() else { return };
-    let libero = libero(&shared);
-    let problems = problems(&libero);
-    let data = facts(&shared, "init_states.json");
-    let mut compared = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for (suite, tasks) in data["suites"].as_object().expect("suites") {
-        for task in tasks.as_object().expect("tasks").values() {
-            let end = format!("{}.bddl", task["name"].as_str().expect("a name"));
-            let problem = (problems.iter())
-                .find(|p| p.file.contains(suite.as_str()) && p.file.ends_with(&end))
-                .expect("its problem");
-            for (object, pose) in task["states"][0]["objects"].as_object().expect("objects") {
-                let thing = (problem.objects.iter().find(|t| &t.name == object)).expect("a thing");
-                let turns = (libero.turns(&thing.category)).unwrap_or_else(|e| panic!("{e}"));
-                let q = numbers::<7>(pose);
-                let given = isometry([0.0; 3], [q[3], q[4], q[5], q[6]]).rotation;
-                let off = [0, 1].map(|end| {
-                    let at: Vec<_> = turns.iter().map(|(a, r)| (*a, r[end])).collect();
-                    isometry([0.0; 3], LiberoDir::placed(&at))
-                        .rotation
-                        .angle_to(&given)
-                });
-                // At the one value, or between the two ends of the range.
-                let span: f64 = turns.iter().map(|(_, r)| r[1] - r[0]).sum();
-                if off[0] + off[1] > span + 1e-5 {
-                    wrong.push(format!("{suite} {end} {object}: {q:?}, off by {off:?}"));
-                }
-                compared.insert(thing.category.clone());
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(compared.len() >= 22, "{compared:?}");
-}
-
-#[test]
-fn the_robot_wears_the_meshes_of_robosuite_and_keeps_our_physics() {
-    let Some(shared) = shared() else { return };
-    let Some(robosuite) = std::env::var_os("BITVLA_ROBOSUITE").map(PathBuf::from) else {
-        println!("skipped: BITVLA_ROBOSUITE names no robosuite");
-        return;
-    };
-    let dressed = LiberoDir::open(&shared.join("libero"), Some(&robosuite));
-    let dressed = dressed.unwrap_or_else(|e| panic!("{e}"));
-    let assets = Assets::libero(&Assets::default_dir(), dressed).unwrap_or_else(|e| panic!("{e}"));
+#[ignore = "needs ../shared: LIBERO's files, and BITVLA_ROBOSUITE: a robosuite checkout"]
+fn the_robot_is_drawn_with_the_meshes_of_robosuite_and_keeps_our_physics() {
+    let robosuite = std::env::var_os("BITVLA_ROBOSUITE").map(PathBuf::from);
+    let robosuite = robosuite.expect("this test needs BITVLA_ROBOSUITE, the path of a robosuite");
+    let libero = LiberoDir::open(&shared("libero"), Some(&robosuite));
+    let libero = libero.unwrap_or_else(|e| panic!("{e}"));
+    let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));
     let ours = assets.robot().unwrap_or_else(|e| panic!("{e}"));
     for (arena, pedestal) in [("table", true), ("floor", false)] {
         let robot = assets.robot_in(arena).unwrap_or_else(|e| panic!("{e}"));

@@ -1,30 +1,30 @@
 //! Guarantee: the readers of model and mesh files take what is good as it is meant, and a mistake is reported with its file,
 //! its line and what was expected. What they do with any bytes is the matter of `fuzz.rs`.
 
-#[path = "common/foreign.rs"]
-mod foreign;
+#[path = "common/mjcf_samples.rs"]
+mod mjcf_samples;
 
 use bitvla_sim::{ModelDesc, ShapeDesc};
 use bitvla_tasks::TaskError;
-use bitvla_tasks::libero::raw;
+use bitvla_tasks::libero::from_memory;
 use std::path::{Path, PathBuf};
 
 /// A folder of one test, with the mesh that the model names.
 fn folder(test: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     std::fs::create_dir_all(&dir).expect("a folder");
-    std::fs::write(dir.join("hull.stl"), foreign::stl()).expect("written");
+    std::fs::write(dir.join("hull.stl"), mjcf_samples::stl()).expect("written");
     dir
 }
 
 fn read(dir: &Path, text: &str) -> Result<ModelDesc, TaskError> {
-    raw::model(&dir.join("thing.xml"), text, foreign::CATEGORY, true)
+    from_memory::model(&dir.join("thing.xml"), text, mjcf_samples::CATEGORY, true)
 }
 
 #[test]
 fn good_files_are_read_as_they_are_meant() {
     let dir = folder("good_files");
-    let model = read(&dir, foreign::MODEL).unwrap_or_else(|e| panic!("{e}"));
+    let model = read(&dir, mjcf_samples::MODEL).unwrap_or_else(|e| panic!("{e}"));
     let names: Vec<&str> = model.bodies.iter().map(|b| b.name.as_str()).collect();
     // The mass of the mesh and the hinge beside the origin of the door have bodies of their own.
     assert_eq!(names, ["main", "main_weight", "door_button", "door"]);
@@ -34,16 +34,16 @@ fn good_files_are_read_as_they_are_meant() {
     assert_eq!(model.bodies[3].pos, [-0.05, 0.0, 0.0]);
     let range = model.bodies[2].joint.as_ref().map(|j| j.range);
     assert_eq!(range, Some([-std::f64::consts::FRAC_PI_2, 0.0]));
-    let arena = raw::arena(&dir.join("scene.xml"), foreign::SCENE, "table");
+    let arena = from_memory::arena(&dir.join("scene.xml"), mjcf_samples::SCENE, "table");
     let arena = arena.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(arena.model.bodies.len(), 2);
     let meshes = [
-        ("thing.stl", foreign::stl(), 4),
-        ("thing.msh", foreign::msh(), 1),
-        ("thing.obj", foreign::OBJ.as_bytes().to_vec(), 2),
+        ("thing.stl", mjcf_samples::stl(), 4),
+        ("thing.msh", mjcf_samples::msh(), 1),
+        ("thing.obj", mjcf_samples::OBJ.as_bytes().to_vec(), 2),
     ];
     for (name, bytes, count) in meshes {
-        match raw::mesh(Path::new(name), &bytes) {
+        match from_memory::mesh(Path::new(name), &bytes) {
             Ok(ShapeDesc::Mesh {
                 vertices,
                 triangles,
@@ -89,13 +89,13 @@ fn mistakes_name_line_and_expectation() {
         ),
     ];
     for (good, bad, words) in cases {
-        let at = foreign::MODEL
+        let at = mjcf_samples::MODEL
             .find(good)
             .unwrap_or_else(|| panic!("{good}"));
         // A body that is missed is missed in the one around it, on the line above.
         let up = usize::from(bad.contains("objekt"));
-        let line = foreign::MODEL[..at].lines().count() - up;
-        let message = read(&dir, &foreign::MODEL.replacen(good, bad, 1))
+        let line = mjcf_samples::MODEL[..at].lines().count() - up;
+        let message = read(&dir, &mjcf_samples::MODEL.replacen(good, bad, 1))
             .expect_err(bad)
             .to_string();
         let place = format!("thing.xml:{line}: ");
@@ -105,25 +105,28 @@ fn mistakes_name_line_and_expectation() {
         );
     }
     // The end of a broken document is where its parser notices.
-    let message =
-        read(&dir, &foreign::MODEL.replacen("</asset>", "<asset>", 1)).expect_err("broken");
+    let message = read(
+        &dir,
+        &mjcf_samples::MODEL.replacen("</asset>", "<asset>", 1),
+    )
+    .expect_err("broken");
     assert!(message.to_string().contains("well-formed XML"), "{message}");
 }
 
 #[test]
 fn counts_that_a_file_cannot_hold_are_refused() {
     for (at, count) in [(0, i32::MAX), (12, i32::MAX), (4, -1), (0, i32::MIN)] {
-        let mut bad = foreign::msh();
+        let mut bad = mjcf_samples::msh();
         bad[at..at + 4].copy_from_slice(&count.to_le_bytes());
-        let error = raw::mesh(Path::new("thing.msh"), &bad).expect_err("refused");
+        let error = from_memory::mesh(Path::new("thing.msh"), &bad).expect_err("refused");
         assert!(
             error.to_string().starts_with("thing.msh:1: found counts"),
             "{error}"
         );
     }
-    let mut bad = foreign::stl();
+    let mut bad = mjcf_samples::stl();
     bad[80..84].copy_from_slice(&u32::MAX.to_le_bytes());
-    let error = raw::mesh(Path::new("thing.stl"), &bad).expect_err("refused");
+    let error = from_memory::mesh(Path::new("thing.stl"), &bad).expect_err("refused");
     assert!(
         error
             .to_string()
@@ -147,7 +150,7 @@ fn short_files_that_ask_for_much_are_refused() {
         .map(|i| format!("<default class=\"c{i}\"/>"))
         .collect();
     refused(
-        &foreign::MODEL.replacen(
+        &mjcf_samples::MODEL.replacen(
             "</default>\n  </default>",
             &format!("</default>{classes}</default>"),
             1,
@@ -156,7 +159,7 @@ fn short_files_that_ask_for_much_are_refused() {
     );
     let balls = "<geom type=\"ellipsoid\" size=\"1 1 1\" group=\"1\"/>".repeat(20_000);
     refused(
-        &foreign::MODEL.replacen(
+        &mjcf_samples::MODEL.replacen(
             "<site name=\"burner\"",
             &format!("{balls}<site name=\"burner\""),
             1,
@@ -165,8 +168,8 @@ fn short_files_that_ask_for_much_are_refused() {
     );
     // Found by fuzzing: forty finely divided planes took 831 MB.
     let plane = "<geom type=\"plane\" size=\"9 9 .01\" group=\"1\"/>".repeat(40);
-    let planes = foreign::SCENE.replacen("<body", &format!("{plane}<body"), 1);
-    let error = raw::arena(&dir.join("thing.xml"), &planes, "table").expect_err("too much");
+    let planes = mjcf_samples::SCENE.replacen("<body", &format!("{plane}<body"), 1);
+    let error = from_memory::arena(&dir.join("thing.xml"), &planes, "table").expect_err("too much");
     let message = error.to_string();
     assert!(
         message.contains("at most 1000000 drawn vertices"),
@@ -175,7 +178,7 @@ fn short_files_that_ask_for_much_are_refused() {
     // Missing meshes are drawn by the collision shapes of the body, but once.
     let missing =
         "<geom type=\"mesh\" mesh=\"vis\" group=\"1\" contype=\"0\" conaffinity=\"0\"/>".repeat(50);
-    let many = foreign::MODEL.replacen(
+    let many = mjcf_samples::MODEL.replacen(
         "<site name=\"burner\"",
         &format!("{missing}<site name=\"burner\""),
         1,
@@ -184,11 +187,11 @@ fn short_files_that_ask_for_much_are_refused() {
         let model = read(&dir, text).unwrap_or_else(|e| panic!("{e}"));
         model.bodies[0].visual.len()
     };
-    assert_eq!(pictures(&many), pictures(foreign::MODEL));
-    let huge = foreign::MODEL.replacen("scale=\"0.1 0.1 0.1\"", "scale=\"1e9 1e9 1e9\"", 1);
+    assert_eq!(pictures(&many), pictures(mjcf_samples::MODEL));
+    let huge = mjcf_samples::MODEL.replacen("scale=\"0.1 0.1 0.1\"", "scale=\"1e9 1e9 1e9\"", 1);
     let _ = read(&dir, &huge);
     let dir_of_huge = folder("huge_mesh");
-    let mut bytes = foreign::stl();
+    let mut bytes = mjcf_samples::stl();
     for at in (96..84 + 50 * 4).step_by(50) {
         bytes[at..at + 4].copy_from_slice(&1e30f32.to_le_bytes());
     }

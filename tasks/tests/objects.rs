@@ -1,23 +1,22 @@
 //! Guarantees about every model under `assets/objects`:
 //! dropped as LIBERO drops it, it comes to rest upright within the 10 settling steps (the books within
-//! 40), within 5 mm of where it was dropped, on its lowest point (within 1 mm), and lies still; where recorded settling runs are at hand
-//! (`shared/reference/libero/data/settle.json`, else skipped with a loud line) it rests where
-//! MuJoCo's object rests; its looks can be drawn.
+//! 40), within 5 mm of where it was dropped, on its lowest point (within 1 mm), and lies still; it rests where
+//! MuJoCo's object rests in the recorded settling runs (ignored without them); it can be drawn.
 
 mod common;
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::render::Renderer;
 use bitvla_sim::{InstanceDesc, SceneDesc, World, isometry};
 use bitvla_tasks::Assets;
 use nalgebra::Vector3;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 const TABLE: f64 = 0.9;
-/// How far the lowest collision point may be below the table at rest, m.
+/// Largest depth of the lowest collision point below the table at rest, m.
 const SINK: f64 = 0.001;
 
 fn movable(assets: &Assets) -> Vec<String> {
@@ -137,7 +136,7 @@ fn every_object_lands_upright_on_its_foot_and_lies_still() {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// Height of the surface that the objects of a recorded task were dropped on (fact sheet section 2).
+/// Height of the surface that the objects of a recorded task were dropped on (`docs/reference/libero.md`, section 2).
 fn support(suite: &str, task: &str) -> Option<f64> {
     match suite {
         "libero_object" => Some(0.0),
@@ -151,17 +150,9 @@ fn support(suite: &str, task: &str) -> Option<f64> {
 }
 
 #[test]
+#[ignore = "needs ../shared: recordings of LIBERO"]
 fn objects_rest_at_the_heights_of_the_recorded_runs() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/reference/libero/data/settle.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!(
-            "SKIPPED objects_rest_at_the_heights_of_the_recorded_runs: {} is absent",
-            path.display()
-        );
-        return;
-    };
-    let data: Value = serde_json::from_str(&text).expect("settle.json");
+    let data = shared::recorded("settle.json");
     let mut recorded: BTreeMap<String, f64> = BTreeMap::new();
     for (suite, tasks) in data["suites"].as_object().expect("suites") {
         for task in tasks.as_object().expect("tasks").values() {

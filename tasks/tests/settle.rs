@@ -1,5 +1,5 @@
 //! Guarantee: objects dropped from 7 cm come to rest within the 10 settling steps where MuJoCo has
-//! them (heights of the object origins, fact sheet data settle.json, within 2 mm), upright, and a
+//! them (heights of the object origins in recorded runs, within 2 mm), upright, and a
 //! bowl rests on everything a bowl is put on.
 //!
 //! `BITVLA_LOOK=folder` writes the two camera images of the settled scene there.

@@ -1,14 +1,16 @@
 //! Guarantee: the suites Object, Goal and Long have the tasks of LIBERO's (instruction, objects,
-//! fixtures, regions, initial facts, goal, order; skipped with a loud line where `suites.json` is
-//! absent), each with 50 stored states that rest: over the ten settling steps nothing moves, tips,
+//! fixtures, regions, initial predicates, goal, order; ignored without the recordings), each with 50 stored states that rest: over the ten settling steps nothing moves, tips,
 //! flies or sinks, no joint drifts, and no part of a goal holds that the task does not begin with.
+
+#[path = "common/shared.rs"]
+mod shared;
 
 use bitvla_sim::{Owner, SceneDesc};
 use bitvla_tasks::{Assets, Suite, Task, TaskError, sample_init_state};
 use nalgebra::Vector3;
 use serde_json::Value;
+use shared::recorded;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 const SUITES: [(&str, &str, usize); 4] = [
     ("spatial", "libero_spatial", 220),
@@ -18,12 +20,12 @@ const SUITES: [(&str, &str, usize); 4] = [
 ];
 const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
-fn words(fact: &bitvla_tasks::bddl::Fact) -> String {
-    format!("{:?} {}", fact.predicate, fact.args.join(" ")).to_lowercase()
+fn words(predicate: &bitvla_tasks::bddl::PredicateInstance) -> String {
+    format!("{:?} {}", predicate.predicate, predicate.args.join(" ")).to_lowercase()
 }
 
-fn stated(facts: &Value) -> BTreeSet<String> {
-    (facts.as_array().unwrap().iter())
+fn listed_predicates(list: &Value) -> BTreeSet<String> {
+    (list.as_array().unwrap().iter())
         .map(|f| {
             let parts: Vec<&str> = f
                 .as_array()
@@ -36,11 +38,11 @@ fn stated(facts: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-fn things(list: &[bitvla_tasks::bddl::Thing]) -> BTreeMap<String, Vec<String>> {
+fn names_by_category(list: &[bitvla_tasks::bddl::ObjectDecl]) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for thing in list {
-        let names = out.entry(thing.category.clone()).or_default();
-        names.push(thing.name.clone());
+    for object in list {
+        let names = out.entry(object.category.clone()).or_default();
+        names.push(object.name.clone());
     }
     out
 }
@@ -58,14 +60,9 @@ fn the_four_suites_are_listed_in_order_and_an_unknown_one_is_refused() {
 }
 
 #[test]
+#[ignore = "needs ../shared: recordings of LIBERO"]
 fn tasks_are_those_of_libero() -> Result<(), TaskError> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/reference/libero/data/suites.json");
-    let Ok(text) = std::fs::read_to_string(path) else {
-        println!("SKIPPED: reference data suites.json is not here");
-        return Ok(());
-    };
-    let data: Value = serde_json::from_str(&text).unwrap();
+    let data = recorded("suites.json");
     let assets = Assets::open(&Assets::default_dir())?;
     for (name, theirs, horizon) in SUITES {
         let suite = Suite::load(&assets, name)?;
@@ -75,24 +72,32 @@ fn tasks_are_those_of_libero() -> Result<(), TaskError> {
             (suite.tasks.len(), suite.horizon, suite.settle_steps),
             (list.len(), horizon, 10)
         );
-        for (task, fact) in suite.tasks.iter().zip(list) {
+        for (task, entry) in suite.tasks.iter().zip(list) {
             let label = format!("{name} {}", task.id);
             let problem = &task.problem;
             assert_eq!(
                 task.instruction,
-                fact["language"].as_str().unwrap(),
+                entry["language"].as_str().unwrap(),
                 "{label}"
             );
-            assert_eq!(problem.arena(), fact["arena"].as_str(), "{label}");
-            let listed = |key: &str| serde_json::from_value(fact[key].clone()).unwrap();
-            assert_eq!(things(&problem.objects), listed("objects"), "{label}");
-            assert_eq!(things(&problem.fixtures), listed("fixtures"), "{label}");
+            assert_eq!(problem.arena(), entry["arena"].as_str(), "{label}");
+            let listed = |key: &str| serde_json::from_value(entry[key].clone()).unwrap();
+            assert_eq!(
+                names_by_category(&problem.objects),
+                listed("objects"),
+                "{label}"
+            );
+            assert_eq!(
+                names_by_category(&problem.fixtures),
+                listed("fixtures"),
+                "{label}"
+            );
             let init: BTreeSet<String> = problem.init.iter().map(words).collect();
-            assert_eq!(init, stated(&fact["init"]), "{label}");
-            let goal: BTreeSet<String> = problem.goal.facts.iter().map(words).collect();
-            assert_eq!(goal, stated(&fact["goal"]), "{label}");
-            for (region, fact) in fact["regions"].as_object().unwrap() {
-                if !problem.has_thing(fact["target"].as_str().unwrap()) {
+            assert_eq!(init, listed_predicates(&entry["init"]), "{label}");
+            let goal: BTreeSet<String> = problem.goal.predicates.iter().map(words).collect();
+            assert_eq!(goal, listed_predicates(&entry["goal"]), "{label}");
+            for (region, recorded) in entry["regions"].as_object().unwrap() {
+                if !problem.declares(recorded["target"].as_str().unwrap()) {
                     continue;
                 }
                 let Some(ours) = problem.region(region) else {
@@ -100,8 +105,8 @@ fn tasks_are_those_of_libero() -> Result<(), TaskError> {
                     assert_eq!(name, "spatial", "{label}: no region {region}");
                     continue;
                 };
-                for (ours, range) in
-                    (ours.ranges.iter()).zip(fact["ranges_xmin_ymin_xmax_ymax"].as_array().unwrap())
+                for (ours, range) in (ours.ranges.iter())
+                    .zip(recorded["ranges_xmin_ymin_xmax_ymax"].as_array().unwrap())
                 {
                     for (a, b) in ours.iter().zip(range.as_array().unwrap()) {
                         assert!((a - b.as_f64().unwrap()).abs() < 1e-9, "{label}: {region}");
@@ -110,7 +115,7 @@ fn tasks_are_those_of_libero() -> Result<(), TaskError> {
                 for (a, b) in ours
                     .yaw
                     .iter()
-                    .zip(fact["yaw_rotation"].as_array().unwrap())
+                    .zip(recorded["yaw_rotation"].as_array().unwrap())
                 {
                     assert!((a - b.as_f64().unwrap()).abs() < 1e-9, "{label}: {region}");
                 }
@@ -120,7 +125,7 @@ fn tasks_are_those_of_libero() -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Everything that is wrong with a stored state after the settling steps.
+/// All faults of a stored state after the settling steps.
 fn faults(assets: &Assets, task: &Task, state: usize) -> Result<Vec<String>, TaskError> {
     let init = &task.init_states[state];
     let mut world = task.world(assets, init)?;
@@ -150,17 +155,21 @@ fn faults(assets: &Assets, task: &Task, state: usize) -> Result<Vec<String>, Tas
             }
         }
     }
-    let truth = task.goal().truth(&world, task)?;
-    for (fact, holds) in task.goal().facts.iter().zip(truth) {
-        let given = task.problem.init.iter().any(|f| words(f) == words(fact));
+    let truth = task.compile_goal(&world)?.truth(&world);
+    for (predicate, holds) in task.goal().predicates.iter().zip(truth) {
+        let given = task
+            .problem
+            .init
+            .iter()
+            .any(|f| words(f) == words(predicate));
         if holds != given {
-            out.push(format!("{} is {holds} at the start", words(fact)));
+            out.push(format!("{} is {holds} at the start", words(predicate)));
         }
     }
     Ok(out)
 }
 
-/// How upright an object stands compared with its placement: 1 upright, 0 lying.
+/// Cosine of the tilt of an object compared with its placement: 1 upright, 0 lying.
 fn uprightness(instance: &bitvla_sim::InstanceDesc) -> f64 {
     let placed = bitvla_sim::isometry([0.0; 3], instance.model.placement.quat_wxyz);
     ((instance.pose.rotation * placed.rotation.inverse()) * Vector3::z()).z
@@ -227,7 +236,7 @@ fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
                         .enumerate()
                         .all(|(i, (x, y))| (x - y).abs() < if i < 3 { 0.01 } else { 0.025 }),
                     "{name} {}: `{a}` is stored at {y:?}, drawn at {x:?}; draw again with \
-                     `cargo run --release -p bitvla-tasks --example draw_init_states {name}`",
+                     `cargo run --release -p bitvla-tasks --example draw_init_states -- {name}`",
                     task.id
                 );
             }

@@ -18,6 +18,7 @@ use bitvla_eval::{
 };
 use bitvla_policies::{Observation, Policy};
 use bitvla_sim::World;
+use bitvla_tasks::predicates::CompiledGoal;
 use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, sample_init_state};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -140,6 +141,7 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
 struct EpisodeCollector<'a> {
     suite: &'a Suite,
     task: &'a Task,
+    goal: CompiledGoal,
     world: World,
     cameras: CameraRig,
     rng: ChaCha8Rng,
@@ -172,6 +174,7 @@ impl<'a> EpisodeCollector<'a> {
         Ok(EpisodeCollector {
             rest: RestingHeight::new(&world, task)?,
             cameras: CameraRig::new(world.scene())?,
+            goal: task.compile_goal(&world)?,
             suite,
             task,
             world,
@@ -317,7 +320,7 @@ impl<'a> EpisodeCollector<'a> {
                 }
             }
             self.step(&action)?;
-            if end.is_none() && self.task.goal().holds(&self.world, self.task)? {
+            if end.is_none() && self.goal.holds(&self.world) {
                 end = Some(step + 1 + CHUNK);
             }
             if end.is_some_and(|end| step + 1 >= end) {
@@ -375,7 +378,7 @@ impl<'a> EpisodeCollector<'a> {
                 break;
             };
             self.step(&action)?;
-            if self.task.goal().holds(&self.world, self.task)? {
+            if self.goal.holds(&self.world) {
                 success = true;
                 break;
             }

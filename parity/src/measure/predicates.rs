@@ -11,11 +11,11 @@ use crate::reference::{
 use crate::{ParityError, Quantity};
 use bitvla_reports::{ReportError, largest, read_json};
 use bitvla_sim::{ArticulationDesc, World, isometry};
-use bitvla_tasks::bddl::{Fact, Place, Predicate, Problem};
-use bitvla_tasks::placement;
+use bitvla_tasks::bddl::{Predicate, PredicateInstance, Problem, SourceLocation};
 use bitvla_tasks::predicates::{
-    above_site, fact_holds, in_site, joint_state, joints_state, on_object,
+    above_site, in_site, joint_state, joints_state, on_object, predicate_holds,
 };
+use bitvla_tasks::scene;
 use nalgebra::{Isometry3, Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
 
 const FILE: &str = "predicates.json";
@@ -194,7 +194,7 @@ fn compare_record(
         };
         let site_mm = arrange(world, problem, &fact, record, sample);
         row.site_mm = largest(row.site_mm.into_iter().chain(site_mm));
-        let ours = fact_holds(world, problem, &fact)?;
+        let ours = predicate_holds(world, problem, &fact)?;
         row.count(TruthSource::World, sample.goal, ours, || {
             let contact = sample.contact.or(sample.contact_with_parent);
             describe(match (contact, sample.q) {
@@ -211,7 +211,7 @@ fn compare_record(
 fn recorded_predicate(
     ctx: &MeasureContext<'_>,
     record: &PredicateRecord,
-) -> Result<Fact, ParityError> {
+) -> Result<PredicateInstance, ParityError> {
     let bad = |what: String| ReportError::format(&ctx.data.join(FILE), what);
     let (name, args) = record
         .predicate
@@ -225,10 +225,10 @@ fn recorded_predicate(
                 record.predicate.join(" ")
             ))
         })?;
-    Ok(Fact {
+    Ok(PredicateInstance {
         predicate,
         args: args.to_vec(),
-        place: Place { line: 0, column: 0 },
+        location: SourceLocation { line: 0, column: 0 },
     })
 }
 
@@ -320,7 +320,7 @@ fn world_with_joints(
             }
         }
     }
-    Ok(placement::world(&ctx.scenes.assets, problem, &state)?)
+    Ok(scene::build_world(&ctx.scenes.assets, problem, &state)?)
 }
 
 /// Puts object and target where the sample has them; returns the distance of a site that cannot be moved from the recorded
@@ -328,7 +328,7 @@ fn world_with_joints(
 fn arrange(
     world: &mut World,
     problem: &Problem,
-    fact: &Fact,
+    fact: &PredicateInstance,
     record: &PredicateRecord,
     sample: &PredicateSample,
 ) -> Option<f64> {
@@ -373,6 +373,7 @@ fn compare_episode(
     let mut world = ctx.scenes.world(&task.suite, task.task_id, episode.init)?;
     let mut row = PredicateRow::new(&task.suite, task.task_id, "episodes");
     let objects = ctx.recorded_objects(&world, episode)?;
+    let goal = problem.compile_goal(&world)?;
     for (step, recorded) in episode.goal.iter().enumerate() {
         for (i, _, poses) in &objects {
             if let Some(p) = poses.get(step) {
@@ -380,8 +381,8 @@ fn compare_episode(
             }
         }
         world.update_contacts_and_sensors();
-        for (fact, recorded) in problem.goal.facts.iter().zip(recorded) {
-            let ours = fact_holds(&world, problem, fact)?;
+        let truth = goal.truth(&world);
+        for ((fact, ours), recorded) in problem.goal.predicates.iter().zip(truth).zip(recorded) {
             row.count(TruthSource::Episode, *recorded != 0, ours, || {
                 [
                     format!("{:?} {}", fact.predicate, fact.args.join(" ")),

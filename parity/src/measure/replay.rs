@@ -15,7 +15,6 @@ use bitvla_sim::panda::{JointVector, Panda};
 use bitvla_sim::{Owner, World};
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::predicates::fact_holds;
 use nalgebra::{Isometry3, Vector3};
 
 /// Steps of waiting with an open gripper after the recorded actions.
@@ -176,10 +175,7 @@ fn contact_of_robot(world: &World) -> Option<String> {
 
 /// Returns the truth of every predicate of the goal.
 fn truth(world: &World, problem: &Problem) -> Result<Vec<bool>, ParityError> {
-    let facts = problem.goal.facts.iter();
-    facts
-        .map(|fact| Ok(fact_holds(world, problem, fact)?))
-        .collect()
+    Ok(problem.compile_goal(world)?.truth(world))
 }
 
 /// Returns the grip site at the instant of the recording: the start of the last physics step.

@@ -8,12 +8,14 @@
 mod build;
 mod contacts;
 mod engine;
+mod handles;
 mod perturb;
 mod sensors;
 mod set_state;
 mod snapshot;
 
 pub use contacts::Contact;
+pub use handles::{JointHandle, SiteHandle};
 pub use perturb::{BodyPoint, PointSpring};
 pub use sensors::RobotObservation;
 pub use snapshot::Snapshot;

@@ -2,7 +2,7 @@
 //! (`docs/reference/libero.md`, section 5), joint positions, the state that is drawn.
 
 use super::{World, build};
-use crate::description::{VisualState, isometry};
+use crate::description::VisualState;
 use crate::osc::ArmTorques;
 use crate::panda::{ARM_DOFS, JointVector};
 use nalgebra::Isometry3;
@@ -100,7 +100,7 @@ impl World {
         (*torque).into()
     }
 
-    fn row_pose(&self, poses: &[Pose], row: usize) -> Isometry3<f64> {
+    pub(super) fn row_pose(&self, poses: &[Pose], row: usize) -> Isometry3<f64> {
         let (body, offset) = &self.handle_map.bodies[row];
         build::from_engine(&poses[*body]) * offset
     }
@@ -113,24 +113,13 @@ impl World {
     /// World pose and half sizes (m) of a site of instance `i` at the start of the last physics step; none
     /// without such an instance or site.
     pub fn site_pose(&self, i: usize, site: &str) -> Option<(Isometry3<f64>, [f64; 3])> {
-        let bodies = &self.scene.instances.get(i)?.model.bodies;
-        let (body, found) = bodies
-            .iter()
-            .enumerate()
-            .find_map(|(b, body)| Some((b, body.site.iter().find(|s| s.name == site)?)))?;
-        let pose = self.row_pose(&self.state.samples.poses, self.first_row[i] + body);
-        Some((pose * isometry(found.pos, found.quat_wxyz), found.half))
+        Some(self.site_pose_of(&self.find_site(i, site)?))
     }
 
     /// Position (rad or m) of a joint of instance `i` at the end of the step; none without such an instance or
     /// joint.
     pub fn joint_position(&self, i: usize, joint: &str) -> Option<f64> {
-        let bodies = &self.scene.instances.get(i)?.model.bodies;
-        let body = bodies
-            .iter()
-            .position(|b| b.joint.as_ref().is_some_and(|j| j.name == joint))?;
-        let reference = self.handle_map.body_joint[self.first_row[i] + body].as_ref()?;
-        Some(f64::from(self.state.engine.joint_state(reference).position))
+        Some(self.joint_position_of(&self.find_joint(i, joint)?))
     }
 
     /// World pose of body `body` of instance `i` at the sampling instant of the cameras.

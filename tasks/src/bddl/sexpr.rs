@@ -1,34 +1,25 @@
-//! S-expressions with the place of every token: the outer syntax of BDDL.
+//! S-expressions with the location of every token: the outer syntax of BDDL.
 //!
 //! Words are anything but white space, parentheses and `;` comments. Nesting is bounded by
 //! [`MAX_DEPTH`], so no input can exhaust the stack.
 
-use super::BddlError;
+use super::error::{BddlError, SourceLocation};
 
 /// Deepest accepted nesting of parentheses (LIBERO's files use six levels).
-pub const MAX_DEPTH: usize = 64;
-
-/// Place of a token: line and column, both counted from 1 (column in characters).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-}
+const MAX_DEPTH: usize = 64;
 
 /// A word or a list.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Sexpr {
+pub(super) enum Sexpr {
     /// A word as written.
-    Atom(String, Place),
-    /// A parenthesised list; the place is that of its opening parenthesis.
-    List(Vec<Sexpr>, Place),
+    Atom(String, SourceLocation),
+    /// A parenthesised list; the location is that of its opening parenthesis.
+    List(Vec<Sexpr>, SourceLocation),
 }
 
 impl Sexpr {
-    /// Where it begins.
-    pub fn place(&self) -> Place {
+    /// Location of its first character.
+    pub fn location(&self) -> SourceLocation {
         match self {
             Sexpr::Atom(_, p) | Sexpr::List(_, p) => *p,
         }
@@ -36,20 +27,20 @@ impl Sexpr {
 }
 
 /// Parses a text that holds exactly one list.
-pub fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
-    let fail = |place: Place, message: String| BddlError::new(file, place, message);
-    let mut open: Vec<(Vec<Sexpr>, Place)> = Vec::new();
+pub(super) fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
+    let fail = |location: SourceLocation, message: String| BddlError::new(file, location, message);
+    let mut open: Vec<(Vec<Sexpr>, SourceLocation)> = Vec::new();
     let mut whole: Option<Sexpr> = None;
-    let mut word: Option<(String, Place)> = None;
-    let mut here = Place { line: 1, column: 1 };
+    let mut word: Option<(String, SourceLocation)> = None;
+    let mut here = SourceLocation::START;
     let mut comment = false;
     // A final line break ends a word at the end of the text.
     for c in text.chars().chain(std::iter::once('\n')) {
         let ends = comment || c.is_whitespace() || matches!(c, '(' | ')' | ';');
-        if ends && let Some((w, place)) = word.take() {
+        if ends && let Some((w, location)) = word.take() {
             match open.last_mut() {
-                Some((items, _)) => items.push(Sexpr::Atom(w, place)),
-                None => return Err(fail(place, format!("expected `(`, found `{w}`"))),
+                Some((items, _)) => items.push(Sexpr::Atom(w, location)),
+                None => return Err(fail(location, format!("expected `(`, found `{w}`"))),
             }
         }
         match c {
@@ -69,8 +60,8 @@ pub fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
                 open.push((Vec::new(), here));
             }
             ')' => match open.pop() {
-                Some((items, place)) => {
-                    let list = Sexpr::List(items, place);
+                Some((items, location)) => {
+                    let list = Sexpr::List(items, location);
                     match open.last_mut() {
                         Some((items, _)) => items.push(list),
                         None => whole = Some(list),
@@ -82,7 +73,7 @@ pub fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
             c => word.get_or_insert((String::new(), here)).0.push(c),
         }
         if c == '\n' {
-            here = Place {
+            here = SourceLocation {
                 line: here.line + 1,
                 column: 1,
             };
@@ -90,12 +81,12 @@ pub fn parse(file: &str, text: &str) -> Result<Sexpr, BddlError> {
             here.column += 1;
         }
     }
-    if let Some((_, place)) = open.pop() {
-        return Err(fail(place, "`(` is never closed".into()));
+    if let Some((_, location)) = open.pop() {
+        return Err(fail(location, "`(` is never closed".into()));
     }
     whole.ok_or_else(|| {
         fail(
-            Place { line: 1, column: 1 },
+            SourceLocation::START,
             "expected `(define ...)`, found an empty file".into(),
         )
     })

@@ -4,8 +4,9 @@ use super::planner::{PlanStep, plan};
 use super::skill::Skill;
 use super::subgoal::Subgoal;
 use crate::bddl::{BddlError, Problem};
-use crate::predicates::fact_holds;
-use crate::{Task, TaskError};
+use crate::error::TaskError;
+use crate::predicates::predicate_holds;
+use crate::suite::Task;
 use bitvla_sim::World;
 use std::collections::VecDeque;
 
@@ -37,11 +38,11 @@ impl Expert {
     ) -> Result<Expert, TaskError> {
         let mut remaining = VecDeque::from(plan(world, &task.problem)?);
         let Some(step) = remaining.pop_front() else {
-            let fact = task.problem.goal.facts.first();
+            let fact = task.problem.goal.predicates.first();
             return Err(TaskError::from(BddlError {
                 file: task.problem.file.clone(),
                 // A goal without predicates has no place of its own.
-                place: fact.map(|f| f.place).unwrap_or_default(),
+                location: fact.map(|f| f.location).unwrap_or_default(),
                 message: "the goal holds already: there is nothing to do".to_owned(),
             }));
         };
@@ -82,7 +83,7 @@ impl Expert {
     fn next(&mut self, world: &World) {
         // The planner has evaluated every predicate of the goal, so that none can fail to evaluate here; one
         // that did would count as not achieved.
-        let holds = |fact| fact_holds(world, &self.problem, fact).unwrap_or(false);
+        let holds = |fact| predicate_holds(world, &self.problem, fact).unwrap_or(false);
         if !self.step.fact.as_ref().is_none_or(holds) {
             return;
         }

@@ -5,9 +5,10 @@ use super::obstacles::Obstacles;
 use super::place_target::{PlaceTarget, aligned};
 use super::rim_grasp::Rim;
 use super::subgoal::Subgoal;
-use crate::bddl::{Fact, Predicate, Problem};
-use crate::predicates::fact_holds;
-use crate::{TaskError, bddl};
+use crate::bddl;
+use crate::bddl::{Predicate, PredicateInstance, Problem};
+use crate::error::TaskError;
+use crate::predicates::predicate_holds;
 use bitvla_sim::{JointKind, World};
 use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
@@ -31,13 +32,13 @@ const FLAT_WIDTH: f64 = 0.09;
 #[derive(Debug, Clone)]
 pub(super) struct PlanStep {
     pub subgoal: Subgoal,
-    pub fact: Option<Fact>,
+    pub fact: Option<PredicateInstance>,
 }
 
-fn refuse(problem: &Problem, fact: &Fact, why: &str) -> TaskError {
+fn refuse(problem: &Problem, fact: &PredicateInstance, why: &str) -> TaskError {
     TaskError::from(bddl::BddlError {
         file: problem.file.clone(),
-        place: fact.place,
+        location: fact.location,
         message: format!("the scripted expert cannot do this: {why}"),
     })
 }
@@ -47,16 +48,16 @@ fn refuse(problem: &Problem, fact: &Fact, why: &str) -> TaskError {
 /// # Errors
 /// A goal that asks for something that no skill can do, with the location of the predicate.
 pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, TaskError> {
-    let mut facts: Vec<&Fact> = problem.goal.facts.iter().collect();
+    let mut facts: Vec<&PredicateInstance> = problem.goal.predicates.iter().collect();
     // Containers are opened first and closed last.
     facts.sort_by_key(|f| match f.predicate {
         Predicate::Open | Predicate::TurnOn => 0,
-        Predicate::On | Predicate::In => 1,
         Predicate::Close | Predicate::TurnOff => 2,
+        _ => 1,
     });
     let mut steps = Vec::new();
     for fact in facts {
-        if fact_holds(world, problem, fact)? {
+        if predicate_holds(world, problem, fact)? {
             continue;
         }
         let mut subgoals = subgoals(world, problem, fact)?.into_iter().peekable();
@@ -70,7 +71,11 @@ pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, Ta
 }
 
 /// The subgoals that make one predicate hold.
-fn subgoals(world: &World, problem: &Problem, fact: &Fact) -> Result<Vec<Subgoal>, TaskError> {
+fn subgoals(
+    world: &World,
+    problem: &Problem,
+    fact: &PredicateInstance,
+) -> Result<Vec<Subgoal>, TaskError> {
     if fact.predicate.arity() == 1 {
         return articulate(world, problem, fact).map(|s| vec![s]);
     }
@@ -160,13 +165,13 @@ fn front_of_drawer(
 fn site_target(
     world: &World,
     problem: &Problem,
-    fact: &Fact,
+    fact: &PredicateInstance,
     (object, instance): (usize, usize),
     site: &str,
 ) -> PlaceTarget {
-    let sharing: Vec<&Fact> = problem
+    let sharing: Vec<&PredicateInstance> = problem
         .goal
-        .facts
+        .predicates
         .iter()
         .filter(|f| f.args.get(1) == fact.args.get(1) && f.predicate == fact.predicate)
         .collect();
@@ -232,7 +237,7 @@ fn lying(now: &Rotation3<f64>, normal: Vector3<f64>) -> Rotation3<f64> {
 fn on_support(
     world: &World,
     problem: &Problem,
-    fact: &Fact,
+    fact: &PredicateInstance,
     object: usize,
     ranges: &[[f64; 4]],
 ) -> Result<Subgoal, TaskError> {
@@ -252,7 +257,11 @@ fn on_support(
 }
 
 /// Open, Close, TurnOn and TurnOff.
-fn articulate(world: &World, problem: &Problem, fact: &Fact) -> Result<Subgoal, TaskError> {
+fn articulate(
+    world: &World,
+    problem: &Problem,
+    fact: &PredicateInstance,
+) -> Result<Subgoal, TaskError> {
     let first = fact.args.first().map(String::as_str).unwrap_or_default();
     let region = problem.region(first);
     let owner = region.map_or(first, |r| r.target.as_str());

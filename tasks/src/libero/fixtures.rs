@@ -1,8 +1,8 @@
-//! Where the fixtures stand. LIBERO's initial states do not say: its evaluation resets the world before each episode
-//! and keeps what that reset drew (fact sheet section 8). [`super::resets`] draws the same again.
+//! Fixture poses. LIBERO's initial states do not contain them: its evaluation resets the world before each episode
+//! and keeps what that reset drew (`docs/reference/libero.md`, section 8). [`super::resets`] draws the same again.
 //!
 //! Poses may come from a file instead. It is JSON, by folder of the suite, number of the task and number of the
-//! initial state; other fields are ignored, so the reference data of the fact sheet (`init_states.json`) is such a file:
+//! initial state; other fields are ignored, so the reference recording `init_states.json` is such a file:
 //!
 //! ```json
 //! {"suites": {"libero_goal": {"0": {"states": [
@@ -12,14 +12,20 @@
 //!
 //! A pose is x, y, z of the root body in the world, m, and its orientation as a quaternion w, x, y, z.
 
-use super::resets::{Poses, fixture_poses};
-use super::suites::LiberoSuite;
-use crate::{Assets, InitState, Task, TaskError};
+use super::catalog::LiberoSuite;
+use super::resets::{PosesByName, draw_fixture_poses};
+use crate::assets::Assets;
+use crate::error::TaskError;
+use crate::init_state::InitState;
+use crate::suite::Task;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where fixture poses come from.
+/// Largest deviation of the squared norm of a quaternion from 1.
+const UNIT_TOLERANCE: f64 = 1e-3;
+
+/// Source of fixture poses.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum FixturePoses {
     /// As LIBERO's evaluation draws them.
@@ -37,7 +43,7 @@ pub struct PoseFile {
 }
 
 #[derive(Deserialize)]
-struct Root {
+struct PoseFileJson {
     suites: BTreeMap<String, BTreeMap<String, TaskPoses>>,
 }
 
@@ -48,14 +54,14 @@ struct TaskPoses {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct StatePoses {
-    fixtures: Poses,
+    fixtures: PosesByName,
 }
 
 impl PoseFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read or is not of the form above.
+    /// Fails if it cannot be read or is not of the form above.
     pub fn read(path: &Path) -> Result<PoseFile, TaskError> {
         let text = std::fs::read_to_string(path).map_err(|source| TaskError::Read {
             path: path.to_owned(),
@@ -67,23 +73,19 @@ impl PoseFile {
     /// Reads a text; `path` names it in errors.
     ///
     /// # Errors
-    /// When it is not of the form above.
+    /// Fails if it is not of the form above.
     pub fn parse(path: &Path, text: &str) -> Result<PoseFile, TaskError> {
-        let root: Root = serde_json::from_str(text).map_err(|error| TaskError::Malformed {
-            path: path.to_owned(),
-            line: error.line(),
-            found: error.to_string(),
-            expected: "fixture poses by suite, task and state".into(),
-        })?;
+        let json: PoseFileJson =
+            serde_json::from_str(text).map_err(|error| TaskError::Malformed {
+                path: path.to_owned(),
+                line: error.line(),
+                found: error.to_string(),
+                expected: "fixture poses by suite, task and state".into(),
+            })?;
         Ok(PoseFile {
             path: path.to_owned(),
-            suites: root.suites,
+            suites: json.suites,
         })
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     fn poses(&self, suite: &LiberoSuite, task: usize) -> Option<&[StatePoses]> {
@@ -96,8 +98,8 @@ impl FixturePoses {
     /// Gives the fixtures of a task their poses in all its states.
     ///
     /// # Errors
-    /// When a pose is missing or is not one.
-    pub fn place(
+    /// Fails if a pose is missing or is not one.
+    pub fn apply(
         &self,
         assets: &Assets,
         suite: &LiberoSuite,
@@ -108,9 +110,9 @@ impl FixturePoses {
             return Ok(());
         }
         match self {
-            FixturePoses::File(file) => place_from(file, suite, task, states),
+            FixturePoses::File(file) => apply_file(file, suite, task, states),
             FixturePoses::Drawn => {
-                let drawn = fixture_poses(assets, &task.problem, states.len())?;
+                let drawn = draw_fixture_poses(assets, &task.problem, states.len())?;
                 for (state, poses) in states.iter_mut().zip(drawn) {
                     state.fixtures = poses;
                 }
@@ -120,7 +122,7 @@ impl FixturePoses {
     }
 }
 
-fn place_from(
+fn apply_file(
     file: &PoseFile,
     suite: &LiberoSuite,
     task: &Task,
@@ -131,12 +133,12 @@ fn place_from(
         .model_fixtures()
         .map(|f| f.name.as_str())
         .collect();
-    let place = format!("{} task {}", suite.folder, task.id);
+    let task_name = format!("{} task {}", suite.folder, task.id);
     let fail = |row: usize, found: String| TaskError::Row {
         path: file.path.clone(),
         row,
         found,
-        expected: format!("poses of {} in {place}", wanted.join(", ")),
+        expected: format!("poses of {} in {task_name}", wanted.join(", ")),
     };
     let known = file.poses(suite, task.id);
     let known = known.ok_or_else(|| fail(0, "no such task".into()))?;
@@ -148,7 +150,7 @@ fn place_from(
             let pose = known.fixtures.get(*name);
             let pose = pose.ok_or_else(|| fail(row, format!("no pose of `{name}`")))?;
             let norm: f64 = pose[3..].iter().map(|q| q * q).sum();
-            if !pose.iter().all(|v| v.is_finite()) || (norm - 1.0).abs() > 1e-3 {
+            if !pose.iter().all(|v| v.is_finite()) || (norm - 1.0).abs() > UNIT_TOLERANCE {
                 return Err(fail(row, format!("{pose:?} as the pose of `{name}`")));
             }
             state.fixtures.insert((*name).to_owned(), *pose);

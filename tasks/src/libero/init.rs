@@ -1,37 +1,41 @@
-//! `.pruned_init` files: a ZIP archive with a pickle of one array, a row per stored initial state (fact sheet
+//! `.pruned_init` files: a ZIP archive with a pickle of one array, a row per stored initial state (`docs/reference/libero.md`,
 //! section 10).
 //!
 //! A row is `[time, qpos, qvel]`. The order of `qpos` is the robot's (seven arm joints, two fingers), then every
 //! movable object in order of `:objects` (x, y, z, quaternion w, x, y, z), then the joints of every fixture in order
-//! of `:fixtures`. Where the fixtures stand is not in these files ([`super::fixtures`]).
+//! of `:fixtures`. The poses of fixtures are not in these files ([`super::FixturePoses`]).
 
-use super::pickle::{self, Array};
+use super::pickle::{self, NumpyArray};
+use crate::assets::Assets;
 use crate::bddl::Problem;
-use crate::{Assets, InitState, TaskError};
+use crate::error::TaskError;
+use crate::init_state::InitState;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read, bytes; LIBERO's have at most 60 thousand.
-pub const MAX_FILE: u64 = 32 << 20;
+const MAX_FILE: u64 = 32 << 20;
 /// Most entries of the archive; LIBERO's have two.
 const MAX_ENTRIES: usize = 64;
+/// Largest deviation of the squared norm of a quaternion from 1.
+const UNIT_TOLERANCE: f64 = 1e-3;
 /// Numbers of the robot in `qpos` and in `qvel`.
-const ROBOT: usize = 9;
+const ROBOT_DOFS: usize = 9;
 
 /// The rows of a file, not yet split into objects and joints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InitFile {
     path: PathBuf,
-    array: Array,
+    array: NumpyArray,
 }
 
 impl InitFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is no archive, or its pickle is anything but one array of numbers.
+    /// Fails if it cannot be read, is no archive, or its pickle is anything but one array of numbers.
     pub fn read(path: &Path) -> Result<InitFile, TaskError> {
         let read = |source| TaskError::Read {
             path: path.to_owned(),
@@ -68,7 +72,7 @@ impl InitFile {
         })?;
         let array =
             pickle::array(&pickle).map_err(|e| fail(start + e.byte as u64, e.found, e.expected))?;
-        let smallest = 1 + 2 * ROBOT;
+        let smallest = 1 + 2 * ROBOT_DOFS;
         if array.shape[1] < smallest {
             return Err(fail(
                 start,
@@ -82,78 +86,52 @@ impl InitFile {
         })
     }
 
-    /// Number of stored states.
-    pub fn len(&self) -> usize {
-        self.array.shape[0]
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Numbers per row: one, `qpos` and `qvel`.
-    pub fn columns(&self) -> usize {
+    fn columns(&self) -> usize {
         self.array.shape[1]
     }
 
-    /// A row `[time, qpos, qvel]`.
-    pub fn row(&self, index: usize) -> Option<&[f64]> {
-        self.array.numbers.chunks_exact(self.columns()).nth(index)
-    }
-
-    /// All states of a problem, fixtures without a pose. Joints are those of the models in `assets`, in their order.
+    /// Converts the rows into states of a problem, fixtures without a pose. Joints are those of the models in `assets`,
+    /// in their order.
     ///
     /// # Errors
-    /// When a category has no model, or the rows do not have the length or the content that the problem asks for.
+    /// Fails if a category has no model, or the rows do not have the length or the content that the problem asks for.
     pub fn states(&self, assets: &Assets, problem: &Problem) -> Result<Vec<InitState>, TaskError> {
-        self.states_with(problem, &mut |category| {
-            let (model, _) = assets.model(category)?;
-            let joints = model.bodies.iter().filter_map(|b| b.joint.as_ref());
-            Ok(joints.map(|j| j.name.clone()).collect())
-        })
-    }
-
-    /// As [`InitFile::states`], with the joint names of a category from `joints_of`.
-    ///
-    /// # Errors
-    /// As [`InitFile::states`].
-    pub fn states_with(
-        &self,
-        problem: &Problem,
-        joints_of: &mut dyn FnMut(&str) -> Result<Vec<String>, TaskError>,
-    ) -> Result<Vec<InitState>, TaskError> {
         let mut joints: Vec<(&str, Vec<String>)> = Vec::new();
         for fixture in problem.model_fixtures() {
-            joints.push((&fixture.name, joints_of(&fixture.category)?));
+            let (model, _) = assets.model(&fixture.category)?;
+            let names = model.bodies.iter().filter_map(|b| b.joint.as_ref());
+            let names = names.map(|j| j.name.clone()).collect();
+            joints.push((&fixture.name, names));
         }
-        let hinged: usize = joints.iter().map(|(_, names)| names.len()).sum();
+        let fixture_joints: usize = joints.iter().map(|(_, names)| names.len()).sum();
         let objects = problem.objects.len();
-        let qpos = ROBOT + 7 * objects + hinged;
-        let wanted = 1 + qpos + ROBOT + 6 * objects + hinged;
+        let qpos = ROBOT_DOFS + 7 * objects + fixture_joints;
+        let wanted = 1 + qpos + ROBOT_DOFS + 6 * objects + fixture_joints;
         if self.columns() != wanted {
             return Err(self.fail(
                 0,
                 format!("{} numbers", self.columns()),
                 format!(
-                    "{wanted} (time, robot, {objects} objects and {hinged} fixture joints of {})",
+                    "{wanted} (time, robot, {objects} objects and {fixture_joints} fixture joints of {})",
                     problem.file
                 ),
             ));
         }
-        (0..self.len())
-            .map(|row| self.state(row, problem, &joints, qpos))
+        // Rows have at least the time and a robot, which `parse` checked.
+        (self.array.values.chunks_exact(self.columns()).enumerate())
+            .map(|(row, numbers)| self.state(row, numbers, problem, &joints, qpos))
             .collect()
     }
 
     fn state(
         &self,
         row: usize,
+        numbers: &[f64],
         problem: &Problem,
         joints: &[(&str, Vec<String>)],
         qpos: usize,
     ) -> Result<InitState, TaskError> {
-        let numbers = self.row(row).unwrap_or_default();
         if let Some(at) = numbers.iter().position(|n| !n.is_finite()) {
             let found = format!("{} at number {at}", numbers[at]);
             return Err(self.fail(row, found, "finite numbers".into()));
@@ -168,25 +146,25 @@ impl InitFile {
             let expected = "a state at rest: worlds here start without velocities".into();
             return Err(self.fail(row, found, expected));
         }
-        let mut rest = numbers.iter().copied().skip(1);
+        let mut values = numbers.iter().copied().skip(1);
         let mut state = InitState::default();
-        for (slot, value) in state.robot_qpos.iter_mut().zip(&mut rest) {
+        for (slot, value) in state.robot_qpos.iter_mut().zip(&mut values) {
             *slot = value;
         }
         for object in &problem.objects {
             let mut pose = [0.0; 7];
-            for (slot, value) in pose.iter_mut().zip(&mut rest) {
+            for (slot, value) in pose.iter_mut().zip(&mut values) {
                 *slot = value;
             }
             let norm = pose[3..].iter().map(|q| q * q).sum::<f64>();
-            if (norm - 1.0).abs() > 1e-3 {
+            if (norm - 1.0).abs() > UNIT_TOLERANCE {
                 let found = format!("{:?} as the orientation of `{}`", &pose[3..], object.name);
                 return Err(self.fail(row, found, "a unit quaternion w, x, y, z".into()));
             }
             state.objects.insert(object.name.clone(), pose);
         }
         for (fixture, names) in joints {
-            let named: BTreeMap<String, f64> = names.iter().cloned().zip(&mut rest).collect();
+            let named: BTreeMap<String, f64> = names.iter().cloned().zip(&mut values).collect();
             if !named.is_empty() {
                 state.joints.insert((*fixture).to_owned(), named);
             }
@@ -204,7 +182,7 @@ impl InitFile {
     }
 }
 
-/// Position and bytes of the entry `NAME/data.pkl`; else where the archive fails, and how.
+/// Position (bytes) and contents of the entry `NAME/data.pkl`; else the position at which the archive fails, and how.
 fn pickle_of(bytes: &[u8]) -> Result<(u64, Vec<u8>), (u64, String)> {
     let end = bytes.len() as u64;
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))
@@ -216,17 +194,18 @@ fn pickle_of(bytes: &[u8]) -> Result<(u64, Vec<u8>), (u64, String)> {
         let root = name.as_ref().ok().and_then(|n| n.strip_suffix("/data.pkl"));
         root.is_some_and(|root| !root.contains('/'))
     };
-    let mut places = archive
+    let mut entries = archive
         .file_names()
         .enumerate()
         .filter(|(_, name)| is_pickle(name));
-    let (Some((place, _)), None) = (places.next(), places.next()) else {
+    let (Some((index, _)), None) = (entries.next(), entries.next()) else {
         return Err((end, "no or several entries NAME/data.pkl".into()));
     };
-    drop(places);
+    drop(entries);
     let mut entry = archive
-        .by_index(place)
+        .by_index(index)
         .map_err(|error| (end, format!("an entry that cannot be read ({error})")))?;
+    // Only errors name the start of the entry.
     let start = entry.data_start().unwrap_or(0);
     let mut pickle = Vec::new();
     // A stored entry is no longer than the file, whatever the archive says.

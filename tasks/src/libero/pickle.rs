@@ -1,14 +1,14 @@
 //! The pickle of one numpy array, recognised rather than run.
 //!
-//! `.pruned_init` files hold a pickle of protocol 2 that is always the same program with another array in it (fact
-//! sheet section 10). A pickle is code, so this reader executes nothing and builds no values: it checks that the
+//! `.pruned_init` files hold a pickle of protocol 2 that is always the same program with another array in it (`docs/reference/libero.md`,
+//! section 10). A pickle is code, so this reader executes nothing and builds no values: it checks that the
 //! program is that one, token by token, and takes the numbers out. A global outside [`GLOBALS`] is refused by name.
 //! Memory is bounded: nothing but the numbers is allocated, and they are fewer than the bytes of the pickle.
 
 use std::fmt;
 
 /// The only names that such a pickle may mention.
-pub const GLOBALS: [&str; 4] = [
+const GLOBALS: [&str; 4] = [
     "numpy.core.multiarray _reconstruct",
     "numpy ndarray",
     "_codecs encode",
@@ -18,24 +18,24 @@ pub const GLOBALS: [&str; 4] = [
 /// Most elements of an array; LIBERO's have 50 rows of at most 123.
 const MAX_ELEMENTS: usize = 1 << 20;
 
-/// Why a pickle is not one of ours.
+/// A mismatch between a pickle and the expected program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct PickleMismatch {
     /// Position in the pickle, bytes from 0.
     pub byte: usize,
-    /// What is there.
+    /// Token found.
     pub found: String,
-    /// What should be there.
+    /// Token expected.
     pub expected: String,
 }
 
 /// A table of numbers, row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Array {
+pub struct NumpyArray {
     /// Rows and columns.
     pub shape: [usize; 2],
     /// `rows * columns` numbers.
-    pub numbers: Vec<f64>,
+    pub values: Vec<f64>,
 }
 
 /// One instruction, without the bookkeeping of the memo.
@@ -90,8 +90,8 @@ fn short(text: &str) -> String {
 ///
 /// # Errors
 /// Names the byte, what is there and what should be.
-pub fn array(bytes: &[u8]) -> Result<Array, Refused> {
-    let mut r = Reader {
+pub fn array(bytes: &[u8]) -> Result<NumpyArray, PickleMismatch> {
+    let mut r = TokenReader {
         bytes,
         at: 0,
         from: 0,
@@ -117,7 +117,7 @@ pub fn array(bytes: &[u8]) -> Result<Array, Refused> {
     let (shape_at, rows, columns) = (r.at, r.size()?, r.size()?);
     r.expect(Token::TupleOf(2))?;
     let count = rows.checked_mul(columns).filter(|&n| n <= MAX_ELEMENTS);
-    let count = count.ok_or_else(|| Refused {
+    let count = count.ok_or_else(|| PickleMismatch {
         byte: shape_at,
         found: format!("an array of {rows} by {columns}"),
         expected: format!("at most {MAX_ELEMENTS} elements"),
@@ -133,32 +133,32 @@ pub fn array(bytes: &[u8]) -> Result<Array, Refused> {
     // ... the order of its axes (not Fortran's), and its bytes as the characters of a text.
     r.expect(Token::Bool(false))?;
     r.global(encode)?;
-    let numbers = match r.next()? {
+    let values = match r.next()? {
         Token::Text(text) => numbers(text, r.from, count)?,
-        other => return Err(refused(r.from, &other, "the elements as a text")),
+        other => return Err(mismatch(r.from, &other, "the elements as a text")),
     };
     r.expect(Token::Text("latin1"))?;
     r.all(&[Token::TupleOf(2), Token::Reduce, Token::Tuple])?;
     r.all(&[Token::Build, Token::Stop])?;
     if r.at != bytes.len() {
-        return Err(Refused {
+        return Err(PickleMismatch {
             byte: r.at,
             found: format!("{} more bytes", bytes.len() - r.at),
             expected: "nothing after the end of the pickle".into(),
         });
     }
-    Ok(Array {
+    Ok(NumpyArray {
         shape: [rows, columns],
-        numbers,
+        values,
     })
 }
 
 /// The characters of a text as bytes (latin-1), eight of them per little endian number.
-fn numbers(text: &str, at: usize, count: usize) -> Result<Vec<f64>, Refused> {
+fn numbers(text: &str, at: usize, count: usize) -> Result<Vec<f64>, PickleMismatch> {
     let mut numbers = Vec::with_capacity(count.min(text.len() / 8));
     let (mut number, mut filled) = ([0u8; 8], 0);
     for (i, c) in text.char_indices() {
-        number[filled] = u8::try_from(u32::from(c)).map_err(|_| Refused {
+        number[filled] = u8::try_from(u32::from(c)).map_err(|_| PickleMismatch {
             // Behind the opcode and its length.
             byte: at + 5 + i,
             found: format!("the character U+{:04X}", u32::from(c)),
@@ -171,7 +171,7 @@ fn numbers(text: &str, at: usize, count: usize) -> Result<Vec<f64>, Refused> {
         }
     }
     if numbers.len() != count || filled != 0 {
-        return Err(Refused {
+        return Err(PickleMismatch {
             byte: at,
             found: format!("{} bytes", numbers.len() * 8 + filled),
             expected: format!("{count} elements of eight bytes"),
@@ -180,18 +180,18 @@ fn numbers(text: &str, at: usize, count: usize) -> Result<Vec<f64>, Refused> {
     Ok(numbers)
 }
 
-fn refused(byte: usize, found: &Token<'_>, expected: &str) -> Refused {
-    Refused {
+fn mismatch(byte: usize, found: &Token<'_>, expected: &str) -> PickleMismatch {
+    PickleMismatch {
         byte,
         found: found.to_string(),
         expected: expected.into(),
     }
 }
 
-struct Reader<'a> {
+struct TokenReader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the last token started.
+    /// Start of the last token, bytes.
     from: usize,
     /// The last token if it is a name or a text: what a memo instruction remembers. Composed values are never
     /// referred to, so nothing is kept of them.
@@ -199,38 +199,39 @@ struct Reader<'a> {
     memo: Vec<(u32, Option<Token<'a>>)>,
 }
 
-impl<'a> Reader<'a> {
-    fn all(&mut self, tokens: &[Token<'_>]) -> Result<(), Refused> {
+impl<'a> TokenReader<'a> {
+    fn all(&mut self, tokens: &[Token<'_>]) -> Result<(), PickleMismatch> {
         tokens.iter().try_for_each(|&token| self.expect(token))
     }
 
-    fn expect(&mut self, wanted: Token<'_>) -> Result<(), Refused> {
+    fn expect(&mut self, wanted: Token<'_>) -> Result<(), PickleMismatch> {
         match self.next()? {
             found if found == wanted => Ok(()),
-            found => Err(refused(self.from, &found, &wanted.to_string())),
+            found => Err(mismatch(self.from, &found, &wanted.to_string())),
         }
     }
 
-    fn global(&mut self, wanted: &str) -> Result<(), Refused> {
+    fn global(&mut self, wanted: &str) -> Result<(), PickleMismatch> {
+        // All of `GLOBALS` have a module and a name.
         let (module, name) = wanted.split_once(' ').unwrap_or((wanted, ""));
         self.expect(Token::Global(module, name))
     }
 
-    fn size(&mut self) -> Result<usize, Refused> {
+    fn size(&mut self) -> Result<usize, PickleMismatch> {
         match self.next()? {
             Token::Int(value) if value >= 0 => Ok(value as usize),
-            other => Err(refused(self.from, &other, "a size")),
+            other => Err(mismatch(self.from, &other, "a size")),
         }
     }
 
     /// The next instruction; memo instructions are followed on the way.
-    fn next(&mut self) -> Result<Token<'a>, Refused> {
+    fn next(&mut self) -> Result<Token<'a>, PickleMismatch> {
         loop {
             let at = self.at;
             let [code] = self.take()?;
             let token = match code {
                 0x80 => Token::Proto(self.take::<1>()?[0]),
-                b'c' => self.named(at)?,
+                b'c' => self.global_name(at)?,
                 b'K' => Token::Int(self.take::<1>()?[0].into()),
                 b'M' => Token::Int(u16::from_le_bytes(self.take()?).into()),
                 b'J' => Token::Int(i32::from_le_bytes(self.take()?).into()),
@@ -244,21 +245,23 @@ impl<'a> Reader<'a> {
                 b'b' => Token::Build,
                 b'.' => Token::Stop,
                 b'q' | b'r' => {
-                    let place = self.place(code)?;
-                    self.remember(at, place)?;
+                    let index = self.memo_index(code)?;
+                    self.remember(at, index)?;
                     continue;
                 }
                 b'h' | b'j' => {
-                    let place = self.place(code)?;
-                    let known = self.memo.iter().rev().find(|(known, _)| *known == place);
-                    known.and_then(|(_, token)| *token).ok_or_else(|| Refused {
-                        byte: at,
-                        found: format!("a reference to value {place}"),
-                        expected: "one to a name or a text before it".into(),
-                    })?
+                    let index = self.memo_index(code)?;
+                    let known = self.memo.iter().rev().find(|(known, _)| *known == index);
+                    known
+                        .and_then(|(_, token)| *token)
+                        .ok_or_else(|| PickleMismatch {
+                            byte: at,
+                            found: format!("a reference to value {index}"),
+                            expected: "one to a name or a text before it".into(),
+                        })?
                 }
                 other => {
-                    return Err(Refused {
+                    return Err(PickleMismatch {
                         byte: at,
                         found: format!("opcode 0x{other:02x}"),
                         expected: "one of those that numpy writes an array with".into(),
@@ -271,35 +274,36 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn place(&mut self, code: u8) -> Result<u32, Refused> {
+    fn memo_index(&mut self, code: u8) -> Result<u32, PickleMismatch> {
         match code {
             b'q' | b'h' => Ok(self.take::<1>()?[0].into()),
             _ => Ok(u32::from_le_bytes(self.take()?)),
         }
     }
 
-    fn remember(&mut self, at: usize, place: u32) -> Result<(), Refused> {
+    fn remember(&mut self, at: usize, index: u32) -> Result<(), PickleMismatch> {
         if self.memo.len() >= 64 {
-            return Err(Refused {
+            return Err(PickleMismatch {
                 byte: at,
                 found: "more than 64 remembered values".into(),
                 expected: "the array".into(),
             });
         }
-        self.memo.push((place, self.last));
+        self.memo.push((index, self.last));
         Ok(())
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], PickleMismatch> {
         let part = self.slice(N)?;
         let mut out = [0; N];
         out.copy_from_slice(part);
         Ok(out)
     }
 
-    fn slice(&mut self, length: usize) -> Result<&'a [u8], Refused> {
+    fn slice(&mut self, length: usize) -> Result<&'a [u8], PickleMismatch> {
+        // `at` never passes the end.
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let part = rest.get(..length).ok_or_else(|| Refused {
+        let part = rest.get(..length).ok_or_else(|| PickleMismatch {
             byte: self.at,
             found: format!("{} bytes to the end of the file", rest.len()),
             expected: format!("{length} bytes"),
@@ -308,14 +312,14 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
-    fn text(&mut self, at: usize) -> Result<&'a str, Refused> {
+    fn text(&mut self, at: usize) -> Result<&'a str, PickleMismatch> {
         let length = u32::from_le_bytes(self.take()?);
         let bytes = self.slice(length as usize)?;
         utf8(bytes, at + 5)
     }
 
     /// A global, refused unless it is one of [`GLOBALS`].
-    fn named(&mut self, at: usize) -> Result<Token<'a>, Refused> {
+    fn global_name(&mut self, at: usize) -> Result<Token<'a>, PickleMismatch> {
         let (module, name) = (self.line()?, self.line()?);
         if GLOBALS
             .iter()
@@ -323,18 +327,19 @@ impl<'a> Reader<'a> {
         {
             return Ok(Token::Global(module, name));
         }
-        Err(refused(
+        Err(mismatch(
             at,
             &Token::Global(module, name),
             &format!("no other than {}", GLOBALS.join(", ")),
         ))
     }
 
-    fn line(&mut self) -> Result<&'a str, Refused> {
+    fn line(&mut self) -> Result<&'a str, PickleMismatch> {
         let at = self.at;
+        // `at` never passes the end.
         let rest = self.bytes.get(at..).unwrap_or_default();
         let length = rest.iter().take(256).position(|&b| b == b'\n');
-        let length = length.ok_or_else(|| Refused {
+        let length = length.ok_or_else(|| PickleMismatch {
             byte: at,
             found: "no line break in 256 bytes".into(),
             expected: "a name and a line break".into(),
@@ -345,8 +350,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn utf8(bytes: &[u8], at: usize) -> Result<&str, Refused> {
-    std::str::from_utf8(bytes).map_err(|error| Refused {
+fn utf8(bytes: &[u8], at: usize) -> Result<&str, PickleMismatch> {
+    std::str::from_utf8(bytes).map_err(|error| PickleMismatch {
         byte: at + error.valid_up_to(),
         found: "bytes that are not UTF-8".into(),
         expected: "text".into(),

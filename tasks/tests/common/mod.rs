@@ -31,7 +31,7 @@ pub fn extent(model: &ModelDesc, root: Isometry3<f64>) -> ([f64; 3], [f64; 3]) {
     (lo, hi)
 }
 
-/// How far a shape reaches against and along a unit direction from its own centre, m.
+/// Extent of a shape against and along a unit direction from its own centre, m.
 fn reach(shape: &ShapeDesc, d: Vector3<f64>) -> (f64, f64) {
     let sideways = (d.x * d.x + d.y * d.y).sqrt();
     let far = match shape {

@@ -11,6 +11,7 @@ use crate::warnings::warn_once;
 use bitvla_eval::{EvalError, LoadedSuite, SETTLE_ACTION};
 use bitvla_sim::{BodyPoint, PointSpring, Snapshot, World};
 use bitvla_tasks::Task;
+use bitvla_tasks::predicates::CompiledGoal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -129,7 +130,7 @@ fn play(
         instruction: task.instruction.clone(),
         predicates: task
             .goal()
-            .facts
+            .predicates
             .iter()
             .map(|f| format!("{:?}({})", f.predicate, f.args.join(", ")))
             .collect(),
@@ -140,6 +141,7 @@ fn play(
     let mut worker = EpisodeWorker {
         opened: &opened,
         task,
+        goal: task.compile_goal(&world)?,
         init: request.init,
         horizon: opened.suite.horizon,
         action_source,
@@ -165,6 +167,7 @@ fn play(
 struct EpisodeWorker<'a> {
     opened: &'a LoadedSuite,
     task: &'a Task,
+    goal: CompiledGoal,
     init: usize,
     /// Control steps after which the episode ends.
     horizon: usize,
@@ -421,7 +424,7 @@ impl EpisodeWorker<'_> {
             torque: self.world.last_torque(),
             action,
             contacts: self.world.contacts(),
-            predicates: self.task.goal().truth(&self.world, self.task)?,
+            predicates: self.goal.truth(&self.world),
             hash: self.world.state_hash(),
             intervened: self.intervention_step.is_some(),
         })

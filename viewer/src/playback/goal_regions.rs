@@ -33,7 +33,7 @@ pub fn goal_regions(problem: &Problem, world: &World) -> Vec<GoalRegion> {
             .position(|b| b.owner == owner && b.body == body)
     };
     let mut regions = Vec::new();
-    for (predicate, stated) in problem.goal.facts.iter().enumerate() {
+    for (predicate, stated) in problem.goal.predicates.iter().enumerate() {
         for (place, name) in stated.args.iter().enumerate() {
             let Some(region) = problem.region(name) else {
                 let target = scene.instance(name).filter(|_| place == 1);

@@ -1,14 +1,14 @@
 //! The asset folder: one TOML file per arena, robot, object and fixture, read into the description
-//! types of `bitvla-sim` and checked ([`crate::validate`]) before anybody builds a world from them.
+//! types of `bitvla-sim` and validated before a world is built from them.
 //!
 //! Layout: `arenas/NAME.toml`, `robots/panda.toml`, `objects/CATEGORY.toml` (free bodies) and
 //! `fixtures/CATEGORY.toml` (welded to the world). Adding a model is adding a file.
 
+use super::libero_dir::LiberoDir;
+use super::toml_file::parse_toml;
+use super::validation::{validate_arena, validate_model};
 use crate::error::TaskError;
-use crate::libero::LiberoDir;
-use crate::validate::{self, Source};
 use bitvla_sim::{ArenaDesc, ModelDesc};
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Assets {
     dir: PathBuf,
     libero: Option<LiberoDir>,
-    models: Mutex<BTreeMap<PathBuf, Arc<ModelDesc>>>,
-    arenas: Mutex<BTreeMap<PathBuf, Arc<ArenaDesc>>>,
+    models: Cache<ModelDesc>,
+    arenas: Cache<ArenaDesc>,
 }
 
 impl Assets {
@@ -37,7 +37,7 @@ impl Assets {
         })
     }
 
-    /// Answers from a LIBERO checkout; the robot's physics, and its looks unless the checkout came with a
+    /// Reads from a LIBERO checkout; the robot's physics, and its drawn meshes unless the checkout came with a
     /// robosuite, are those of the asset folder `dir`.
     pub fn libero(dir: &Path, libero: LiberoDir) -> Result<Assets, TaskError> {
         let mut assets = Assets::open(dir)?;
@@ -45,17 +45,12 @@ impl Assets {
         Ok(assets)
     }
 
-    /// The LIBERO checkout behind these assets, if there is one.
-    pub fn libero_dir(&self) -> Option<&LiberoDir> {
-        self.libero.as_ref()
-    }
-
-    /// What was missing and replaced while reading, one sentence per file.
+    /// Missing files and what was done without them, one sentence per file.
     pub fn notices(&self) -> Vec<String> {
         self.libero.as_ref().map_or(Vec::new(), LiberoDir::notices)
     }
 
-    /// Where the assets are: `$BITVLA_ASSETS`, else `./assets`, else the folder this was built from.
+    /// Default folder: `$BITVLA_ASSETS`, else `./assets`, else `assets` of the sources this was built from.
     pub fn default_dir() -> PathBuf {
         if let Some(dir) = std::env::var_os("BITVLA_ASSETS") {
             return PathBuf::from(dir);
@@ -78,16 +73,16 @@ impl Assets {
     /// The arena of a name, for example `table`.
     pub fn arena(&self, name: &str) -> Result<Arc<ArenaDesc>, TaskError> {
         if let Some(libero) = &self.libero {
-            return kept(&self.arenas, &format!("arena/{name}"), || {
+            return cached(&self.arenas, &format!("arena/{name}"), || {
                 libero.arena(name)
             });
         }
         let Some(path) = self.find("arenas", name) else {
             return Err(self.unknown("arena", name, &["arenas"]));
         };
-        cached(&self.arenas, path, |source, text| {
-            let arena: ArenaDesc = parse(source, text)?;
-            validate::arena(source, text, &arena)?;
+        cached_file(&self.arenas, path, |path, text| {
+            let arena: ArenaDesc = parse_toml(path, text)?;
+            validate_arena(path, text, &arena)?;
             Ok(arena)
         })
     }
@@ -103,24 +98,24 @@ impl Assets {
     /// The robot as it stands in the arena of a name: without its pedestal where that has none (on the
     /// floor and on low tables).
     pub fn robot_in(&self, arena: &str) -> Result<Arc<ModelDesc>, TaskError> {
-        let ours = self.robot()?;
+        let own = self.robot()?;
         if let Some(libero) = &self.libero {
-            return kept(&self.models, &format!("robot/{arena}"), || {
-                libero.robot(&ours, arena)
+            return cached(&self.models, &format!("robot/{arena}"), || {
+                libero.robot(&own, arena)
             });
         }
         Ok(if self.arena(arena)?.robot_mount {
-            ours
+            own
         } else {
-            Arc::new(ours.without_subtree("mount"))
+            Arc::new(own.without_subtree("mount"))
         })
     }
 
-    /// The model of a category, and whether it is a fixture (welded to the world).
+    /// The model of a category; true if it is a fixture (welded to the world).
     pub fn model(&self, category: &str) -> Result<(Arc<ModelDesc>, bool), TaskError> {
         if let Some(libero) = &self.libero {
             let fixed = libero.is_fixture(category)?;
-            let model = kept(&self.models, &format!("model/{category}"), || {
+            let model = cached(&self.models, &format!("model/{category}"), || {
                 libero.model(category).map(|(model, _)| model)
             })?;
             return Ok((model, fixed));
@@ -143,9 +138,9 @@ impl Assets {
     }
 
     fn read_model(&self, path: PathBuf) -> Result<Arc<ModelDesc>, TaskError> {
-        cached(&self.models, path, |source, text| {
-            let model: ModelDesc = parse(source, text)?;
-            validate::model(source, text, &model)?;
+        cached_file(&self.models, path, |path, text| {
+            let model: ModelDesc = parse_toml(path, text)?;
+            validate_model(path, text, &model)?;
             Ok(model)
         })
     }
@@ -159,6 +154,7 @@ impl Assets {
         path.is_file().then_some(path)
     }
 
+    /// Names of the files in some folders, sorted. A folder may be missing: an asset folder of one's own need not have all.
     fn names(&self, folders: &[&str]) -> Vec<String> {
         let mut names: Vec<String> = folders
             .iter()
@@ -180,14 +176,17 @@ impl Assets {
     }
 }
 
-/// Makes a value once and keeps it under a name that no file has.
-fn kept<T>(
-    cache: &Mutex<BTreeMap<PathBuf, Arc<T>>>,
-    name: &str,
+/// Parsed files and imported models by path, or by a key that no file has.
+type Cache<T> = Mutex<BTreeMap<PathBuf, Arc<T>>>;
+
+/// Returns the value of a key, made once. Failures are not kept.
+fn cached<T>(
+    cache: &Cache<T>,
+    key: &str,
     make: impl FnOnce() -> Result<T, TaskError>,
 ) -> Result<Arc<T>, TaskError> {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = PathBuf::from(name);
+    let key = PathBuf::from(key);
     if let Some(known) = cache.get(&key) {
         return Ok(known.clone());
     }
@@ -196,10 +195,11 @@ fn kept<T>(
     Ok(value)
 }
 
-fn cached<T>(
-    cache: &Mutex<BTreeMap<PathBuf, Arc<T>>>,
+/// Returns what `parse` makes of a file, made once.
+fn cached_file<T>(
+    cache: &Cache<T>,
     path: PathBuf,
-    read: impl FnOnce(&Source, &str) -> Result<T, TaskError>,
+    parse: impl FnOnce(&Path, &str) -> Result<T, TaskError>,
 ) -> Result<Arc<T>, TaskError> {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = cache.get(&path) {
@@ -209,31 +209,7 @@ fn cached<T>(
         path: path.clone(),
         source,
     })?;
-    let value = Arc::new(read(&Source { path: path.clone() }, &text)?);
+    let value = Arc::new(parse(&path, &text)?);
     cache.insert(path, value.clone());
     Ok(value)
-}
-
-/// Reads TOML; a mistake is reported with its line.
-pub(crate) fn parse<T: DeserializeOwned>(source: &Source, text: &str) -> Result<T, TaskError> {
-    toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = &text.as_bytes()[..at];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let found = text.lines().nth(line - 1).unwrap_or("").trim();
-        TaskError::Malformed {
-            path: source.path.clone(),
-            line,
-            found: format!("`{}`", shortened(found)),
-            expected: format!("valid TOML of this kind of file ({})", error.message()),
-        }
-    })
-}
-
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push_str("...");
-    }
-    short
 }

@@ -1,30 +1,37 @@
-//! LIBERO's arenas: a scene file and what LIBERO sets in Python (fact sheet section 2): size and friction
-//! of the table, styles of floor and walls, cameras, where the robot stands, where regions count from.
+//! LIBERO's arenas: a scene file and what LIBERO sets in Python (`docs/reference/libero.md`, section 2): size and
+//! friction of the table, styles of floor and walls, cameras, robot base, origin of regions.
 
-use super::asset::Instead;
-use super::mjcf::{self, Wanted};
-use super::notice::Notices;
 use crate::error::TaskError;
+use crate::mjcf::{self, ImportOptions, Notices, TextureOverrides};
 use bitvla_sim::{ArenaDesc, CameraDesc, ModelDesc, ShapeDesc, VisualDesc};
 use std::path::Path;
 
-/// What LIBERO says of an arena outside its scene file.
-struct Arena {
+/// Properties of an arena that LIBERO sets outside its scene file.
+struct ArenaSpec {
     name: &'static str,
+    /// Scene file.
     scene: &'static str,
+    /// Texture files.
     floor: &'static str,
     wall: &'static str,
+    /// Origin of the ranges of regions, world frame, m.
     workspace: [f64; 3],
+    /// Height of fixtures above it, m.
     fixture_z: f64,
+    /// World z of the sites of regions, m.
     region_z: f64,
+    /// Ranges of movable objects shrink by their radius.
     shrink: bool,
+    /// Robot base, world frame, m.
     base: [f64; 3],
+    /// Camera `agentview`: position (m) and quaternion w, x, y, z, world frame.
     view_pos: [f64; 3],
     view_quat: [f64; 4],
     /// Friction of the table that is sized in Python; none where the scene file has the furniture.
     table_friction: Option<f64>,
 }
 
+/// Orientations of the camera over a table and over a low support, quaternion w, x, y, z.
 const HIGH: [f64; 4] = [
     0.6380177736282349,
     0.3048497438430786,
@@ -40,8 +47,8 @@ const LOW: [f64; 4] = [
 const PLASTER: &str = "light-gray-plaster.png";
 const TILES: &str = "light-gray-floor-tile.png";
 
-const ARENAS: [Arena; 6] = [
-    Arena {
+const ARENAS: [ArenaSpec; 6] = [
+    ArenaSpec {
         name: "coffee_table",
         scene: "libero_coffee_table_base_style.xml",
         floor: "seamless_wood_planks_floor.png",
@@ -55,7 +62,7 @@ const ARENAS: [Arena; 6] = [
         view_quat: [0.56, 0.43, 0.43, 0.56],
         table_friction: None,
     },
-    Arena {
+    ArenaSpec {
         name: "floor",
         scene: "libero_floor_base_style.xml",
         floor: TILES,
@@ -69,7 +76,7 @@ const ARENAS: [Arena; 6] = [
         view_quat: LOW,
         table_friction: None,
     },
-    Arena {
+    ArenaSpec {
         name: "kitchen",
         scene: "libero_kitchen_tabletop_base_style.xml",
         floor: "gray_ceramic_tile.png",
@@ -83,7 +90,7 @@ const ARENAS: [Arena; 6] = [
         view_quat: HIGH,
         table_friction: Some(1.0),
     },
-    Arena {
+    ArenaSpec {
         name: "living_room",
         scene: "libero_living_room_tabletop_base_style.xml",
         floor: "seamless_wood_planks_floor.png",
@@ -97,7 +104,7 @@ const ARENAS: [Arena; 6] = [
         view_quat: LOW,
         table_friction: None,
     },
-    Arena {
+    ArenaSpec {
         name: "study",
         scene: "libero_study_base_style.xml",
         floor: TILES,
@@ -111,7 +118,7 @@ const ARENAS: [Arena; 6] = [
         view_quat: HIGH,
         table_friction: None,
     },
-    Arena {
+    ArenaSpec {
         name: "table",
         scene: "libero_tabletop_base_style.xml",
         floor: TILES,
@@ -133,27 +140,17 @@ const TABLE_HALF: [f64; 3] = [0.5, 0.6, 0.025];
 const LEG_INSET: f64 = 0.1;
 const LEG_RADIUS: f64 = 0.025;
 
-/// Names of all arenas, sorted.
-pub(crate) fn names() -> Vec<String> {
-    ARENAS.iter().map(|a| a.name.to_owned()).collect()
-}
-
-/// Whether the robot stands on the ground or a low table instead of its pedestal.
+/// Returns true if the robot stands on the ground or a low table instead of its pedestal.
 pub(crate) fn without_pedestal(name: &str) -> bool {
     matches!(name, "coffee_table" | "floor" | "living_room")
 }
 
-/// Reads an arena; `None` for an unknown name.
-pub(crate) fn read(
-    assets: &Path,
-    name: &str,
-    notices: &Notices,
-) -> Option<Result<ArenaDesc, TaskError>> {
-    let arena = ARENAS.iter().find(|a| a.name == name)?;
+/// Reads an arena from the asset folder of a checkout.
+pub(crate) fn read(assets: &Path, name: &str, notices: &Notices) -> Result<ArenaDesc, TaskError> {
+    let arena = spec(name)?;
     let path = assets.join("scenes").join(arena.scene);
-    let textures = assets.join("textures");
-    let text = mjcf::read_text(&path);
-    Some(text.and_then(|text| parse_one(&path, &text, &textures, arena, notices)))
+    let text = mjcf::read_text(&path)?;
+    parse_with(&path, &text, &assets.join("textures"), arena, notices)
 }
 
 /// [`read`] of the text of a scene file; textures lie beside it.
@@ -162,28 +159,36 @@ pub(crate) fn parse(
     text: &str,
     name: &str,
     notices: &Notices,
-) -> Option<Result<ArenaDesc, TaskError>> {
-    let arena = ARENAS.iter().find(|a| a.name == name)?;
+) -> Result<ArenaDesc, TaskError> {
+    // A path without a parent is a root folder, whose text nobody could have read.
     let textures = path.parent().unwrap_or(Path::new("."));
-    Some(parse_one(path, text, textures, arena, notices))
+    parse_with(path, text, textures, spec(name)?, notices)
 }
 
-fn parse_one(
+fn spec(name: &str) -> Result<&'static ArenaSpec, TaskError> {
+    (ARENAS.iter().find(|arena| arena.name == name)).ok_or_else(|| TaskError::Unknown {
+        kind: "arena",
+        name: name.to_owned(),
+        known: ARENAS.iter().map(|arena| arena.name.to_owned()).collect(),
+    })
+}
+
+fn parse_with(
     path: &Path,
     text: &str,
     textures: &Path,
-    arena: &Arena,
+    arena: &ArenaSpec,
     notices: &Notices,
 ) -> Result<ArenaDesc, TaskError> {
-    let wanted = Wanted {
+    let options = ImportOptions {
         name: arena.name.to_owned(),
-        instead: Instead::from([
+        texture_overrides: TextureOverrides::from([
             ("texplane".to_owned(), textures.join(arena.floor)),
             ("tex-wall".to_owned(), textures.join(arena.wall)),
         ]),
         shown_sites: Vec::new(),
     };
-    let (model, lights) = mjcf::scene(path, text, &wanted, notices, |model| {
+    let (model, lights) = mjcf::parse_scene(path, text, &options, notices, |model| {
         match arena.table_friction {
             Some(friction) => size_table(model, arena.workspace, friction),
             None => Ok(()),
@@ -232,21 +237,23 @@ fn size_table(model: &mut ModelDesc, top: [f64; 3], friction: f64) -> Result<(),
     let collision = (table.collision.first_mut()).ok_or("no collision shape in body `table`")?;
     collision.shape = ShapeDesc::Box { half: TABLE_HALF };
     collision.friction = friction;
-    let drawn = &mut table.visual;
-    let slab = drawn.first_mut().ok_or("no drawn shape in body `table`")?;
-    stretch(slab, TABLE_HALF);
+    let visuals = &mut table.visual;
+    let slab = visuals
+        .first_mut()
+        .ok_or("no drawn shape in body `table`")?;
+    resize(slab, TABLE_HALF);
     let half_leg = 0.5 * (top[2] - hz);
     let corners = [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)];
-    for (leg, (x, y)) in drawn.iter_mut().skip(1).zip(corners) {
-        stretch(leg, [LEG_RADIUS, LEG_RADIUS, half_leg]);
+    for (leg, (x, y)) in visuals.iter_mut().skip(1).zip(corners) {
+        resize(leg, [LEG_RADIUS, LEG_RADIUS, half_leg]);
         leg.pos = [x * (hx - LEG_INSET), y * (hy - LEG_INSET), -half_leg];
     }
     Ok(())
 }
 
 /// Scales a drawn shape to half sizes; its texture coordinates belong to the unit object and stay.
-fn stretch(drawn: &mut VisualDesc, half: [f64; 3]) {
-    if let ShapeDesc::Mesh { vertices, .. } = &mut drawn.shape {
+fn resize(visual: &mut VisualDesc, half: [f64; 3]) {
+    if let ShapeDesc::Mesh { vertices, .. } = &mut visual.shape {
         let reach = vertices
             .iter()
             .fold([0.0f32; 3], |r, p| [0, 1, 2].map(|k| r[k].max(p[k].abs())));

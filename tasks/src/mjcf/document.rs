@@ -1,5 +1,5 @@
-//! XML text with places: elements and attributes of an MJCF file, read so that a mistake is reported with
-//! file, line, what was found and what was expected.
+//! XML of an MJCF file with its default classes: a mistake in an element or attribute is reported with file, line, what
+//! was found and what was expected.
 
 use crate::error::TaskError;
 use roxmltree::{Document, Node};
@@ -7,36 +7,36 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Attribute values that a default class gives to elements of a tag.
-type Class = BTreeMap<String, BTreeMap<String, String>>;
+type DefaultClass = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A parsed file.
-pub(crate) struct File<'a> {
-    /// Where it lies.
+pub(super) struct MjcfDocument<'a> {
+    /// Path of the file, for errors.
     pub path: PathBuf,
     doc: &'a Document<'a>,
     /// Classes by name, inherited values included; the unnamed one is `main`.
-    classes: BTreeMap<String, Class>,
+    classes: BTreeMap<String, DefaultClass>,
 }
 
 /// An element and the class that its ancestors give to their children.
 #[derive(Clone)]
-pub(crate) struct El<'f, 'a> {
-    file: &'f File<'a>,
+pub(super) struct MjcfElement<'f, 'a> {
+    file: &'f MjcfDocument<'a>,
     node: Node<'a, 'a>,
     childclass: Option<String>,
 }
 
 /// Name of the outermost default class.
 const MAIN: &str = "main";
-/// Bodies and classes may lie in each other this deep.
-pub(crate) const MAX_DEPTH: usize = 64;
-/// Largest number: products of a few of them still are numbers.
-const LARGEST: f64 = 1e9;
+/// Deepest accepted nesting of bodies and of classes.
+pub(super) const MAX_DEPTH: usize = 64;
+/// Largest absolute value of a number: products of a few of them stay finite.
+const MAX_NUMBER: f64 = 1e9;
 /// A file has at most this many default classes; each keeps what it inherits.
 const MAX_CLASSES: usize = 256;
 
 /// Parses a text. Document types are refused, so nothing is expanded.
-pub(crate) fn document<'a>(path: &Path, text: &'a str) -> Result<Document<'a>, TaskError> {
+pub(super) fn parse_xml<'a>(path: &Path, text: &'a str) -> Result<Document<'a>, TaskError> {
     Document::parse(text).map_err(|error| {
         let pos = error.pos();
         let line = pos.row as usize;
@@ -55,13 +55,13 @@ pub(crate) fn document<'a>(path: &Path, text: &'a str) -> Result<Document<'a>, T
     })
 }
 
-impl<'a> File<'a> {
+impl<'a> MjcfDocument<'a> {
     /// Reads the default classes of a document whose root is `mujoco`.
-    pub fn new(path: &Path, doc: &'a Document<'a>) -> Result<File<'a>, TaskError> {
-        let mut file = File {
+    pub fn new(path: &Path, doc: &'a Document<'a>) -> Result<MjcfDocument<'a>, TaskError> {
+        let mut file = MjcfDocument {
             path: path.to_owned(),
             doc,
-            classes: BTreeMap::from([(MAIN.to_owned(), Class::new())]),
+            classes: BTreeMap::from([(MAIN.to_owned(), DefaultClass::new())]),
         };
         let root = doc.root_element();
         if root.tag_name().name() != "mujoco" {
@@ -70,7 +70,7 @@ impl<'a> File<'a> {
         }
         let mut found = BTreeMap::new();
         for node in root.children().filter(|n| n.has_tag_name("default")) {
-            file.read_class(node, &Class::new(), true, 0, &mut found)?;
+            file.read_class(node, &DefaultClass::new(), true, 0, &mut found)?;
         }
         file.classes.extend(found);
         Ok(file)
@@ -79,10 +79,10 @@ impl<'a> File<'a> {
     fn read_class(
         &self,
         node: Node<'a, 'a>,
-        above: &Class,
+        parent: &DefaultClass,
         outermost: bool,
         depth: usize,
-        out: &mut BTreeMap<String, Class>,
+        out: &mut BTreeMap<String, DefaultClass>,
     ) -> Result<(), TaskError> {
         if depth > MAX_DEPTH {
             return Err(self.fail(
@@ -91,7 +91,7 @@ impl<'a> File<'a> {
                 "fewer default classes in each other",
             ));
         }
-        let mut class = above.clone();
+        let mut class = parent.clone();
         for child in node.children().filter(Node::is_element) {
             if !child.has_tag_name("default") {
                 let values = class.entry(child.tag_name().name().to_owned()).or_default();
@@ -117,8 +117,8 @@ impl<'a> File<'a> {
     }
 
     /// The root element.
-    pub fn root(&self) -> El<'_, 'a> {
-        El {
+    pub fn root(&self) -> MjcfElement<'_, 'a> {
+        MjcfElement {
             file: self,
             node: self.doc.root_element(),
             childclass: None,
@@ -135,7 +135,7 @@ impl<'a> File<'a> {
     }
 }
 
-impl<'f, 'a> El<'f, 'a> {
+impl<'f, 'a> MjcfElement<'f, 'a> {
     /// Tag.
     pub fn tag(&self) -> &'a str {
         self.node.tag_name().name()
@@ -143,16 +143,16 @@ impl<'f, 'a> El<'f, 'a> {
 
     /// An error at this element.
     pub fn fail(&self, found: impl Into<String>, expected: &str) -> TaskError {
-        let place = match self.node.attribute("name") {
+        let element = match self.node.attribute("name") {
             Some(name) => format!("<{}> `{name}`", self.tag()),
             None => format!("<{}>", self.tag()),
         };
-        let found = format!("{} in {place}", found.into());
+        let found = format!("{} in {element}", found.into());
         self.file.fail(self.node, found, expected)
     }
 
     /// Elements inside, in order.
-    pub fn children(&self) -> impl Iterator<Item = El<'f, 'a>> + use<'f, 'a> {
+    pub fn children(&self) -> impl Iterator<Item = MjcfElement<'f, 'a>> + use<'f, 'a> {
         let childclass = match self.node.attribute("childclass") {
             Some(class) => Some(class.to_owned()),
             None => self.childclass.clone(),
@@ -161,7 +161,7 @@ impl<'f, 'a> El<'f, 'a> {
         self.node
             .children()
             .filter(Node::is_element)
-            .map(move |node| El {
+            .map(move |node| MjcfElement {
                 file,
                 node,
                 childclass: childclass.clone(),
@@ -169,7 +169,10 @@ impl<'f, 'a> El<'f, 'a> {
     }
 
     /// Elements inside with a tag.
-    pub fn all<'t>(&self, tag: &'t str) -> impl Iterator<Item = El<'f, 'a>> + use<'f, 'a, 't> {
+    pub fn all<'t>(
+        &self,
+        tag: &'t str,
+    ) -> impl Iterator<Item = MjcfElement<'f, 'a>> + use<'f, 'a, 't> {
         self.children().filter(move |e| e.tag() == tag)
     }
 
@@ -202,7 +205,7 @@ impl<'f, 'a> El<'f, 'a> {
             .map(String::as_str))
     }
 
-    /// An attribute that must be there.
+    /// A required attribute, as written or given by the class.
     pub fn need(&self, name: &str) -> Result<&'f str, TaskError>
     where
         'a: 'f,
@@ -219,7 +222,7 @@ impl<'f, 'a> El<'f, 'a> {
         let mut out = Vec::new();
         for word in text.split_ascii_whitespace() {
             match word.parse::<f64>() {
-                Ok(x) if x.abs() <= LARGEST && out.len() < most => out.push(x),
+                Ok(x) if x.abs() <= MAX_NUMBER && out.len() < most => out.push(x),
                 _ => {
                     let short: String = text.chars().take(60).collect();
                     let expected = format!("at most {most} finite numbers up to 1e9");
@@ -245,14 +248,14 @@ impl<'f, 'a> El<'f, 'a> {
     }
 
     /// One number.
-    pub fn number(&self, name: &str, otherwise: f64) -> Result<f64, TaskError> {
-        Ok(self.vector::<1>(name)?.map_or(otherwise, |v| v[0]))
+    pub fn number(&self, name: &str, default: f64) -> Result<f64, TaskError> {
+        Ok(self.vector::<1>(name)?.map_or(default, |v| v[0]))
     }
 
     /// A whole number.
-    pub fn whole(&self, name: &str, otherwise: i64) -> Result<i64, TaskError> {
+    pub fn whole(&self, name: &str, default: i64) -> Result<i64, TaskError> {
         match self.get(name)? {
-            None => Ok(otherwise),
+            None => Ok(default),
             Some(text) => text
                 .trim()
                 .parse()

@@ -1,5 +1,5 @@
-//! Drops models onto the support of an arena, lets them settle and writes what both cameras see, to
-//! look at models: `shelf OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...`. Positions are relative to the
+//! Drops models onto the support of an arena, lets them settle and writes the images of both cameras, to
+//! look at models: `settle_models OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...`. Positions are relative to the
 //! workspace of the arena (Z above the usual drop); without one a model gets a place in a grid.
 //! Images are mirrored like those of the policies. Prints where everything came to rest.
 
@@ -15,7 +15,7 @@ const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
     let [_, out, arena, size, models @ ..] = args.as_slice() else {
-        return Err("usage: shelf OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...".into());
+        return Err("usage: settle_models OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...".into());
     };
     let size: usize = size.parse()?;
     let assets = Assets::open(&Assets::default_dir())?;

@@ -1,22 +1,22 @@
-//! Poses in MJCF: positions with any of the ways to write an orientation.
+//! Poses in MJCF: positions with any of its notations of an orientation.
 
-use super::xml::El;
+use super::document::MjcfElement;
 use crate::error::TaskError;
 use bitvla_sim::{InertiaDesc, isometry};
 use nalgebra::{Isometry3, Matrix3, Rotation3, UnitQuaternion, Vector3};
 
-/// Numbers of `<compiler>` that orientations need.
+/// Units and order of angles, from `<compiler>`.
 #[derive(Debug, Clone)]
-pub(crate) struct Angles {
-    /// Angles are degrees rather than radians.
+pub(super) struct AngleSettings {
+    /// AngleSettings are degrees rather than radians.
     pub degrees: bool,
     sequence: String,
 }
 
-impl Angles {
+impl AngleSettings {
     /// Reads the compiler settings of a model; radians unless it says otherwise, as under LIBERO.
-    pub fn read(root: &El) -> Result<Angles, TaskError> {
-        let mut angles = Angles {
+    pub fn read(root: &MjcfElement) -> Result<AngleSettings, TaskError> {
+        let mut angles = AngleSettings {
             degrees: false,
             sequence: "xyz".into(),
         };
@@ -41,19 +41,24 @@ impl Angles {
         Ok(angles)
     }
 
+    /// Factor from the file's unit of angles to radians.
+    pub fn radians_per_unit(&self) -> f64 {
+        if self.degrees {
+            std::f64::consts::PI / 180.0
+        } else {
+            1.0
+        }
+    }
+
     /// Pose of an element in its parent.
-    pub fn pose(&self, el: &El) -> Result<Isometry3<f64>, TaskError> {
+    pub fn pose(&self, el: &MjcfElement) -> Result<Isometry3<f64>, TaskError> {
         let pos = el.vector::<3>("pos")?.unwrap_or_default();
         let turn = self.orientation(el)?;
         Ok(Isometry3::from_parts(Vector3::from(pos).into(), turn))
     }
 
-    fn orientation(&self, el: &El) -> Result<UnitQuaternion<f64>, TaskError> {
-        let unit = if self.degrees {
-            std::f64::consts::PI / 180.0
-        } else {
-            1.0
-        };
+    fn orientation(&self, el: &MjcfElement) -> Result<UnitQuaternion<f64>, TaskError> {
+        let unit = self.radians_per_unit();
         let direction = |v: [f64; 3], what: &str| -> Result<Vector3<f64>, TaskError> {
             let v = Vector3::from(v);
             if v.norm() < 1e-10 {
@@ -100,26 +105,26 @@ impl Angles {
             ));
         }
         if let Some(z) = el.vector::<3>("zaxis")? {
-            return Ok(from_z(direction(z, "z axis")?));
+            return Ok(rotation_from_z(direction(z, "z axis")?));
         }
         Ok(UnitQuaternion::identity())
     }
 }
 
-/// Position and quaternion `[w, x, y, z]`.
-pub(crate) fn numbers(pose: &Isometry3<f64>) -> ([f64; 3], [f64; 4]) {
+/// Position (m) and quaternion `[w, x, y, z]` of a pose.
+pub(super) fn pose_to_desc(pose: &Isometry3<f64>) -> ([f64; 3], [f64; 4]) {
     let q = pose.rotation;
     (pose.translation.vector.into(), [q.w, q.i, q.j, q.k])
 }
 
-/// The least turn that takes z to a direction.
-pub(crate) fn from_z(z: Vector3<f64>) -> UnitQuaternion<f64> {
+/// Smallest rotation that takes z to a unit vector; half a turn about x for -z.
+pub(super) fn rotation_from_z(z: Vector3<f64>) -> UnitQuaternion<f64> {
     UnitQuaternion::rotation_between(&Vector3::z(), &z)
         .unwrap_or_else(|| UnitQuaternion::from_scaled_axis(Vector3::x() * std::f64::consts::PI))
 }
 
-/// An inertia about the centre of mass in its principal axes.
-pub(crate) fn explicit(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> InertiaDesc {
+/// Describes an inertia about the centre of mass (kg m^2, axes of the parent) in its principal axes.
+pub(super) fn inertia_desc(mass: f64, com: Vector3<f64>, inertia: Matrix3<f64>) -> InertiaDesc {
     // Scaled, because the decomposition squares its numbers.
     let largest = inertia.amax().max(f64::MIN_POSITIVE);
     let eigen = (inertia / largest).symmetric_eigen();

@@ -1,40 +1,39 @@
-//! Objects and fixtures of LIBERO by category: where their files lie, and what LIBERO's classes add to
-//! them in Python (fact sheet sections 6 and 7, OBJECTS.md): joint thresholds, the orientation of a
-//! freshly placed object, and which of them are welded to the world.
+//! Objects and fixtures of LIBERO by category: their files, and what LIBERO's classes add to them in Python
+//! (`docs/reference/libero.md`, sections 6 and 7; `docs/reference/libero-objects.md`): joint thresholds, the orientation
+//! of a freshly placed object, and which of them are welded to the world.
 
-use super::mjcf::{self, Wanted};
-use super::notice::Notices;
 use crate::error::TaskError;
+use crate::mjcf::{self, ImportOptions, Notices, ShownSite};
 use bitvla_sim::{ArticulationDesc, ModelDesc};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 use std::path::{Path, PathBuf};
 
-/// Folders of the asset folder, and whether a model there has a folder of its own.
+/// Folders of the asset folder; true if a model there has a folder of its own.
 const FOLDERS: [(&str, bool); 4] = [
     ("articulated_objects", false),
     ("stable_hope_objects", true),
     ("stable_scanned_objects", true),
     ("turbosquid_objects", true),
 ];
-/// Categories that stand for furniture although they have no joints.
+/// Categories that are welded to the world although they have no joints.
 const WELDED: [&str; 4] = [
     "desk_caddy",
     "wine_rack",
     "wooden_shelf",
     "wooden_two_layer_shelf",
 ];
-/// Open ends of threshold intervals.
+/// Open end of a threshold interval, rad or m.
 const FAR: f64 = 1000.0;
 
-/// Turns of a freshly placed object: lowest and highest angle about each axis in turn, rad.
-pub type Turns = Vec<(char, [f64; 2])>;
+/// Rotations of a freshly placed object in order: axis (`x`, `y` or `z`) with lowest and highest angle, rad.
+pub(super) type RotationRanges = Vec<(char, [f64; 2])>;
 
-/// File of a category and whether it is a fixture.
-pub(crate) fn find(assets: &Path, category: &str) -> Option<(PathBuf, bool)> {
+/// Finds the file of a category; true if it is a fixture.
+pub(super) fn find_file(assets: &Path, category: &str) -> Option<(PathBuf, bool)> {
     if category.is_empty() || category.contains(['/', '\\', '.']) {
         return None;
     }
-    let file = file_of(category);
+    let file = class_file(category);
     for (folder, nested) in FOLDERS {
         let mut path = assets.join(folder);
         if nested {
@@ -49,7 +48,7 @@ pub(crate) fn find(assets: &Path, category: &str) -> Option<(PathBuf, bool)> {
     None
 }
 
-fn file_of(category: &str) -> &str {
+fn class_file(category: &str) -> &str {
     match category {
         // The class name of this one has no underscore before the number.
         "chefmate8_frypan" => "chefmate_8_frypan",
@@ -57,24 +56,24 @@ fn file_of(category: &str) -> &str {
     }
 }
 
-/// Where the file of a category may lie, in words.
-pub(crate) fn places(category: &str) -> String {
-    let file = file_of(category);
-    let place = |(folder, nested): (&str, bool)| match nested {
+/// Candidate files of a category, in words.
+pub(super) fn candidate_files(category: &str) -> String {
+    let file = class_file(category);
+    let candidate = |(folder, nested): (&str, bool)| match nested {
         false => format!("{folder}/{file}.xml"),
         true => format!("{folder}/{file}/{file}.xml"),
     };
-    FOLDERS.map(place).join(" or ")
+    FOLDERS.map(candidate).join(" or ")
 }
 
-/// Names of all categories that have a file, sorted.
-pub(crate) fn categories(assets: &Path) -> Vec<String> {
+/// Names of all categories that have a file, sorted. Partial copies of LIBERO lack some folders.
+pub(super) fn categories(assets: &Path) -> Vec<String> {
     let mut names: Vec<String> = FOLDERS
         .iter()
         .filter_map(|(folder, _)| std::fs::read_dir(assets.join(folder)).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .filter(|name| find(assets, name).is_some())
+        .filter(|name| find_file(assets, name).is_some())
         .collect();
     names.sort();
     names.dedup();
@@ -82,7 +81,7 @@ pub(crate) fn categories(assets: &Path) -> Vec<String> {
 }
 
 /// Reads a category.
-pub(crate) fn read(
+pub(super) fn read(
     path: &Path,
     category: &str,
     fixed: bool,
@@ -100,21 +99,26 @@ pub(crate) fn parse(
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
     let shown_sites = match category {
-        "flat_stove" => vec![("burner", "button", 0.5)],
+        // LIBERO shows the burner while the knob is turned to on.
+        "flat_stove" => vec![ShownSite {
+            site: "burner",
+            joint: "button",
+            at_least: 0.5,
+        }],
         _ => Vec::new(),
     };
-    let wanted = Wanted {
+    let options = ImportOptions {
         name: category.to_owned(),
         shown_sites,
-        ..Wanted::default()
+        ..ImportOptions::default()
     };
-    let mut model = mjcf::object(path, text, &wanted, notices)?;
+    let mut model = mjcf::parse_object(path, text, &options, notices)?;
     model.articulation = articulation(category);
     if !fixed {
-        let turns: Vec<(char, f64)> = (turns(category, path).into_iter())
+        let rotations: Vec<(char, f64)> = (rotation_ranges(category, path).into_iter())
             .map(|(axis, [low, high])| (axis, 0.5 * (low + high)))
             .collect();
-        model.placement.quat_wxyz = placed(&turns);
+        model.placement.quat_wxyz = placed_orientation(&rotations);
     }
     Ok(model)
 }
@@ -161,8 +165,8 @@ fn articulation(category: &str) -> Option<ArticulationDesc> {
     }
 }
 
-/// Turns of a freshly placed object of a category (OBJECTS.md, last column).
-pub(crate) fn turns(category: &str, path: &Path) -> Turns {
+/// Rotations of a freshly placed object of a category (`docs/reference/libero-objects.md`, last column).
+fn rotation_ranges(category: &str, path: &Path) -> RotationRanges {
     let right = [FRAC_PI_2; 2];
     let one = |axis: char, range: [f64; 2]| vec![(axis, range)];
     match category {
@@ -188,12 +192,12 @@ pub(crate) fn turns(category: &str, path: &Path) -> Turns {
     }
 }
 
-/// Orientation `[w, x, y, z]` that comes of turns. LIBERO multiplies quaternions written x, y, z, w and
-/// then reads the numbers as w, x, y, z (fact sheet section 7).
-pub(crate) fn placed(turns: &[(char, f64)]) -> [f64; 4] {
+/// Orientation `[w, x, y, z]` after rotations by given angles (rad). LIBERO multiplies quaternions written x, y, z, w
+/// and then reads the numbers as w, x, y, z (`docs/reference/libero.md`, section 7).
+fn placed_orientation(rotations: &[(char, f64)]) -> [f64; 4] {
     // x, y, z, w
     let mut q = [0.0, 0.0, 0.0, 1.0];
-    for (axis, angle) in turns {
+    for (axis, angle) in rotations {
         let (s, c) = (libm::sin(0.5 * angle), libm::cos(0.5 * angle));
         let mut p = [0.0, 0.0, 0.0, c];
         p[match axis {

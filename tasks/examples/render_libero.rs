@@ -1,11 +1,11 @@
 //! Draws LIBERO's tasks from LIBERO's own files as their cameras see the stored initial states:
-//! `libero_look DATA LIBERO OUT [ROBOSUITE] [SUITE...]`, where DATA holds suites.json and
-//! init_states.json of the fact sheet. Images are mirrored as policies see them.
+//! `render_libero DATA LIBERO OUT [ROBOSUITE] [SUITE...]`, where DATA holds suites.json and
+//! init_states.json of the LIBERO recordings. Images are mirrored as policies see them.
 
 use bitvla_sim::render::Renderer;
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::libero::LiberoDir;
-use bitvla_tasks::{Assets, InitState, placement};
+use bitvla_tasks::{Assets, InitState, scene};
 use serde_json::Value;
 use std::error::Error;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [data, dir, out] = [0, 1, 2].map(|k| args.get(k).map(Path::new));
     let (Some(data), Some(dir), Some(out)) = (data, dir, out) else {
-        return Err("usage: libero_look DATA LIBERO OUT [ROBOSUITE] [SUITE...]".into());
+        return Err("usage: render_libero DATA LIBERO OUT [ROBOSUITE] [SUITE...]".into());
     };
     let robosuite = args.get(3).map(Path::new).filter(|p| p.is_dir());
     let libero = LiberoDir::open(dir, robosuite)?;
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                         .insert(local, q);
                 }
             }
-            let world = placement::world(&assets, &problem, &init)?;
+            let world = scene::build_world(&assets, &problem, &init)?;
             let begin = std::time::Instant::now();
             let mut renderer = Renderer::new(world.scene())?;
             let made = begin.elapsed();

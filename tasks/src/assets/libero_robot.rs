@@ -1,31 +1,30 @@
 //! The Panda as LIBERO shows it: the physics of this project's model with the drawn meshes of robosuite.
 
-use super::mjcf;
-use super::notice::Notices;
 use crate::error::TaskError;
+use crate::mjcf::{self, Notices};
 use bitvla_sim::{ModelDesc, isometry};
 use std::path::{Path, PathBuf};
 
-/// Files of robosuite's asset folder, and the bodies of theirs that stand for bodies of ours.
+/// Files of robosuite's asset folder whose bodies have the names of ours; the mount belongs to `base`.
 const ARM: &str = "robots/panda/robot.xml";
 const GRIPPER: &str = "grippers/panda_gripper.xml";
 const MOUNT: &str = "mounts/rethink_mount.xml";
-/// Where robosuite puts the mount on the robot base, m: its top offset.
-const MOUNT_SHIFT: [f64; 3] = [0.0, 0.0, 0.01];
+/// Position of the mount in the frame of the robot base, m: its top offset in robosuite.
+const MOUNT_OFFSET: [f64; 3] = [0.0, 0.0, 0.01];
 
-/// The asset folder of a robosuite checkout or package.
-pub(super) fn find(dir: &Path) -> Result<PathBuf, TaskError> {
+/// Finds the asset folder of a robosuite checkout or package.
+pub(super) fn find_assets(dir: &Path) -> Result<PathBuf, TaskError> {
     let inside = ["robosuite/models/assets", "models/assets", "."];
     (inside.iter().map(|part| dir.join(part)))
         .find(|assets| assets.join(ARM).is_file())
         .ok_or_else(|| {
             let part = format!("robosuite/models/assets/{ARM}");
-            super::not_one(dir, &part, "a robosuite checkout or package")
+            TaskError::wrong_folder(dir, &part, "a robosuite checkout or package")
         })
 }
 
-/// Our robot, with or without its pedestal, in robosuite's looks if there are any.
-pub(super) fn dress(
+/// Our robot, with or without its pedestal, drawn with robosuite's meshes if there are any.
+pub(super) fn robot(
     ours: &ModelDesc,
     robosuite: Option<&Path>,
     pedestal: bool,
@@ -47,26 +46,26 @@ pub(super) fn dress(
         if file == MOUNT && !pedestal {
             continue;
         }
-        let pictures = mjcf::pictures(&assets.join(file), file, notices)?;
-        for (name, material) in &pictures.materials {
+        let visuals = mjcf::read_visuals(&assets.join(file), file, notices)?;
+        for (name, material) in &visuals.materials {
             model
                 .materials
                 .insert(format!("{part}{name}"), material.clone());
         }
-        for body in &pictures.bodies {
+        for body in &visuals.bodies {
             let target = if file == MOUNT { "base" } else { &body.name };
             let Some(into) = model.bodies.iter_mut().find(|b| b.name == target) else {
                 continue;
             };
-            for drawn in &body.visual {
-                let mut drawn = drawn.clone();
-                drawn.material = format!("{part}{}", drawn.material);
+            for visual in &body.visual {
+                let mut visual = visual.clone();
+                visual.material = format!("{part}{}", visual.material);
                 if file == MOUNT {
-                    let moved = isometry(MOUNT_SHIFT, [1.0, 0.0, 0.0, 0.0])
-                        * isometry(drawn.pos, drawn.quat_wxyz);
-                    drawn.pos = moved.translation.vector.into();
+                    let moved = isometry(MOUNT_OFFSET, [1.0, 0.0, 0.0, 0.0])
+                        * isometry(visual.pos, visual.quat_wxyz);
+                    visual.pos = moved.translation.vector.into();
                 }
-                into.visual.push(drawn);
+                into.visual.push(visual);
             }
         }
     }

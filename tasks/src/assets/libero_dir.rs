@@ -1,0 +1,90 @@
+//! A LIBERO checkout (`--libero DIR`): it answers from LIBERO's own files what [`super::Assets`] answers for the models
+//! of this project.
+
+use super::{libero_arenas, libero_models, libero_robot};
+use crate::error::TaskError;
+use crate::mjcf::Notices;
+use bitvla_sim::{ArenaDesc, ModelDesc};
+use std::path::{Path, PathBuf};
+
+/// Description of a checkout in errors.
+pub(crate) const CHECKOUT: &str = "a LIBERO checkout: the folder with libero/libero in it";
+
+/// A LIBERO checkout, and optionally a robosuite beside it whose meshes the robot is drawn with. A missing picture or
+/// drawn mesh is substituted and listed by [`LiberoDir::notices`]; a missing collision mesh is an error.
+#[derive(Debug)]
+pub struct LiberoDir {
+    root: PathBuf,
+    assets: PathBuf,
+    robosuite: Option<PathBuf>,
+    notices: Notices,
+}
+
+impl LiberoDir {
+    /// Opens a checkout: the folder that holds `libero/libero/assets`, or one of the two below it.
+    /// `robosuite` is a checkout or installed package with `models/assets/robots/panda`.
+    pub fn open(dir: &Path, robosuite: Option<&Path>) -> Result<LiberoDir, TaskError> {
+        let inside = ["libero/libero", "libero", "."].map(|part| dir.join(part));
+        let root = inside
+            .iter()
+            .find(|root| root.join("assets/scenes").is_dir())
+            .ok_or_else(|| TaskError::wrong_folder(dir, "libero/libero/assets/scenes", CHECKOUT))?;
+        let robosuite = robosuite.map(libero_robot::find_assets).transpose()?;
+        Ok(LiberoDir {
+            root: root.clone(),
+            assets: root.join("assets"),
+            robosuite,
+            notices: Notices::default(),
+        })
+    }
+
+    /// The folder with `assets`, `bddl_files` and `init_files`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Missing files and what was done without them, so far: one sentence per file, sorted.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        self.notices.list()
+    }
+
+    /// Names of the categories that have a model file, sorted.
+    pub(crate) fn categories(&self) -> Vec<String> {
+        libero_models::categories(&self.assets)
+    }
+
+    /// Reads an arena by name: `table`, `kitchen`, `living_room`, `study`, `floor` or `coffee_table`.
+    pub(crate) fn arena(&self, name: &str) -> Result<ArenaDesc, TaskError> {
+        libero_arenas::read(&self.assets, name, &self.notices)
+    }
+
+    /// Reads the model of a category; true if it is welded to the world.
+    pub(crate) fn model(&self, category: &str) -> Result<(ModelDesc, bool), TaskError> {
+        let (path, fixed) = self.file_of(category)?;
+        let model = libero_models::read(&path, category, fixed, &self.notices)?;
+        Ok((model, fixed))
+    }
+
+    /// The robot as it stands in an arena: physics of `ours`, drawn with robosuite's meshes if it was given.
+    pub(crate) fn robot(&self, ours: &ModelDesc, arena: &str) -> Result<ModelDesc, TaskError> {
+        libero_robot::robot(
+            ours,
+            self.robosuite.as_deref(),
+            !libero_arenas::without_pedestal(arena),
+            &self.notices,
+        )
+    }
+
+    /// Returns true if a category is welded to the world.
+    pub(crate) fn is_fixture(&self, category: &str) -> Result<bool, TaskError> {
+        Ok(self.file_of(category)?.1)
+    }
+
+    fn file_of(&self, category: &str) -> Result<(PathBuf, bool), TaskError> {
+        libero_models::find_file(&self.assets, category).ok_or_else(|| TaskError::Folder {
+            path: self.assets.clone(),
+            found: format!("no model of the object category `{category}`"),
+            expected: libero_models::candidate_files(category),
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! Checks of models and arenas beyond what their types say: names, parents, quaternions, ranges,
+//! sizes, finite numbers. A broken file is refused here with its line, not later by a solver.
+
+mod arena;
+mod checker;
+mod model;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub(super) use arena::validate_arena;
+pub(super) use model::validate_model;

@@ -1,0 +1,141 @@
+//! A parsed and checked BDDL problem.
+
+use super::error::{BddlError, SourceLocation};
+use super::predicate::Predicate;
+
+/// A predicate with its arguments: instance names or qualified region names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredicateInstance {
+    /// The relation.
+    pub predicate: Predicate,
+    /// Names in lower case, as many as [`Predicate::arity`] says.
+    pub args: Vec<String>,
+    /// Location in the file.
+    pub location: SourceLocation,
+}
+
+/// Conjunction of predicates that ends an episode with success.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// All must hold at the same instant.
+    pub predicates: Vec<PredicateInstance>,
+}
+
+/// An object or fixture of the scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectDecl {
+    /// Instance name, for example `akita_black_bowl_1`.
+    pub name: String,
+    /// Category, for example `akita_black_bowl`.
+    pub category: String,
+}
+
+/// An area on a support or a named box of an object or fixture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Region {
+    /// Qualified name: target, underscore, local name.
+    pub name: String,
+    /// Name within the target: the site name if the target is a model.
+    pub local: String,
+    /// Instance that carries it.
+    pub target: String,
+    /// `[xmin, ymin, xmax, ymax]` relative to the workspace origin, m; empty for sites.
+    pub ranges: Vec<[f64; 4]>,
+    /// Range of the yaw of a fixture placed here, rad.
+    pub yaw: [f64; 2],
+}
+
+/// A parsed and checked BDDL file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Name of the text it came from.
+    pub file: String,
+    /// Problem name in lower case; it decides the arena.
+    pub name: String,
+    /// The `:language` line.
+    pub language: String,
+    /// Movable objects in order.
+    pub objects: Vec<ObjectDecl>,
+    /// Fixtures in order, supports such as `main_table` included.
+    pub fixtures: Vec<ObjectDecl>,
+    /// Regions in order.
+    pub regions: Vec<Region>,
+    /// Regions whose target does not exist: LIBERO's own files have some. Using one is an error.
+    pub dangling_regions: Vec<String>,
+    /// Instances the instruction is about.
+    pub obj_of_interest: Vec<String>,
+    /// Predicates that hold at the start.
+    pub init: Vec<PredicateInstance>,
+    /// Condition of success.
+    pub goal: Goal,
+}
+
+/// Fixture categories that are part of an arena rather than models of their own.
+const SUPPORTS: [&str; 7] = [
+    "table",
+    "kitchen_table",
+    "living_room_table",
+    "study_table",
+    "coffee_table",
+    "desk",
+    "floor",
+];
+
+impl Problem {
+    /// Name of the arena file the problem plays in, from the problem name; `None` if unknown.
+    pub fn arena(&self) -> Option<&'static str> {
+        const ARENAS: [(&str, &str); 6] = [
+            ("libero_kitchen", "kitchen"),
+            ("libero_living_room", "living_room"),
+            ("libero_study", "study"),
+            ("libero_floor", "floor"),
+            ("libero_coffee_table", "coffee_table"),
+            ("libero_tabletop", "table"),
+        ];
+        ARENAS
+            .iter()
+            .find(|(prefix, _)| self.name.starts_with(prefix))
+            .map(|(_, a)| *a)
+    }
+
+    /// Fixtures that have a model of their own, in order.
+    pub fn model_fixtures(&self) -> impl Iterator<Item = &ObjectDecl> {
+        self.fixtures
+            .iter()
+            .filter(|t| !SUPPORTS.contains(&t.category.as_str()))
+    }
+
+    /// Returns true if the instance is a support that belongs to the arena.
+    pub fn is_support(&self, name: &str) -> bool {
+        self.fixtures
+            .iter()
+            .any(|t| t.name == name && SUPPORTS.contains(&t.category.as_str()))
+    }
+
+    /// The region of a qualified name.
+    pub fn region(&self, name: &str) -> Option<&Region> {
+        self.regions.iter().find(|r| r.name == name)
+    }
+
+    /// An error about the whole text.
+    pub(crate) fn error(&self, message: impl Into<String>) -> BddlError {
+        BddlError::new(&self.file, SourceLocation::START, message)
+    }
+
+    /// An error about one predicate of the text.
+    pub(crate) fn error_at(
+        &self,
+        instance: &PredicateInstance,
+        message: impl Into<String>,
+    ) -> BddlError {
+        BddlError::new(&self.file, instance.location, message)
+    }
+
+    /// Returns true if an object or fixture of this name is declared.
+    pub fn declares(&self, name: &str) -> bool {
+        self.objects
+            .iter()
+            .chain(&self.fixtures)
+            .any(|t| t.name == name)
+    }
+}

@@ -1,0 +1,107 @@
+//! Typed access to s-expressions with errors that name the location.
+
+use super::error::{BddlError, SourceLocation};
+use super::sexpr::Sexpr;
+
+/// Reads s-expressions of one file.
+pub(super) struct SexprReader<'a> {
+    /// Name of the text in errors.
+    pub file: &'a str,
+}
+
+impl SexprReader<'_> {
+    /// An error at a location.
+    pub fn fail(&self, location: SourceLocation, message: impl Into<String>) -> BddlError {
+        BddlError::new(self.file, location, message)
+    }
+
+    /// The items of a list and its location.
+    pub fn list<'s>(
+        &self,
+        s: &'s Sexpr,
+        expected: &str,
+    ) -> Result<(&'s [Sexpr], SourceLocation), BddlError> {
+        match s {
+            Sexpr::List(items, location) => Ok((items, *location)),
+            Sexpr::Atom(word, location) => {
+                Err(self.fail(*location, format!("expected {expected}, found `{word}`")))
+            }
+        }
+    }
+
+    /// A word and its location.
+    pub fn atom<'s>(
+        &self,
+        s: &'s Sexpr,
+        expected: &str,
+    ) -> Result<(&'s str, SourceLocation), BddlError> {
+        match s {
+            Sexpr::Atom(word, location) => Ok((word, *location)),
+            Sexpr::List(_, location) => {
+                Err(self.fail(*location, format!("expected {expected}, found `(`")))
+            }
+        }
+    }
+
+    /// Checks that a list begins with a word, whatever its case.
+    pub fn keyword(
+        &self,
+        items: &[Sexpr],
+        location: SourceLocation,
+        word: &str,
+    ) -> Result<(), BddlError> {
+        match items.first() {
+            Some(Sexpr::Atom(w, _)) if w.eq_ignore_ascii_case(word) => Ok(()),
+            Some(other) => Err(self.fail(other.location(), format!("expected `{word}`"))),
+            None => Err(self.fail(location, format!("expected `{word}`, found `()`"))),
+        }
+    }
+
+    /// The only word of a list's rest.
+    pub fn single<'s>(
+        &self,
+        s: &'s [Sexpr],
+        at: SourceLocation,
+        what: &str,
+    ) -> Result<&'s str, BddlError> {
+        match s {
+            [one] => Ok(self.atom(one, what)?.0),
+            _ => Err(self.fail(at, format!("expected {what} and nothing else"))),
+        }
+    }
+
+    /// `((a b ...) (a b ...) ...)` with `N` finite numbers each.
+    pub fn tuples<const N: usize>(
+        &self,
+        rest: &[Sexpr],
+        at: SourceLocation,
+    ) -> Result<Vec<[f64; N]>, BddlError> {
+        let [outer] = rest else {
+            return Err(self.fail(at, "expected one list of ranges"));
+        };
+        let (rows, _) = self.list(outer, "a list of ranges")?;
+        let mut out = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (cells, location) = self.list(row, "a range")?;
+            if cells.len() != N {
+                return Err(self.fail(
+                    location,
+                    format!("expected {N} numbers, found {}", cells.len()),
+                ));
+            }
+            let mut values = [0.0; N];
+            for (value, cell) in values.iter_mut().zip(cells) {
+                let (word, location) = self.atom(cell, "a number")?;
+                *value = word
+                    .parse()
+                    .ok()
+                    .filter(|v: &f64| v.is_finite())
+                    .ok_or_else(|| {
+                        self.fail(location, format!("expected a number, found `{word}`"))
+                    })?;
+            }
+            out.push(values);
+        }
+        Ok(out)
+    }
+}

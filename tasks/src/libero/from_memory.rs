@@ -1,0 +1,34 @@
+//! Readers of single LIBERO files that are in memory already: for tools that look at one file, and for tests of
+//! damaged ones.
+//!
+//! A path names the file in errors, and what the file names in turn is looked for beside it.
+
+use crate::assets::{libero_arenas, libero_models};
+use crate::error::TaskError;
+use crate::mjcf::{self, Notices};
+use bitvla_sim::{ArenaDesc, ModelDesc, ShapeDesc};
+use std::path::Path;
+
+/// Reads the text of the MJCF file of an object or fixture of a category.
+///
+/// # Errors
+/// Fails if it is not understood or a collision mesh is missing.
+pub fn model(path: &Path, text: &str, category: &str, fixed: bool) -> Result<ModelDesc, TaskError> {
+    libero_models::parse(path, text, category, fixed, &Notices::default())
+}
+
+/// Reads the text of the MJCF file of an arena, for example `table`.
+///
+/// # Errors
+/// Fails if there is no arena of that name, or the text is not understood.
+pub fn arena(path: &Path, text: &str, name: &str) -> Result<ArenaDesc, TaskError> {
+    libero_arenas::parse(path, text, name, &Notices::default())
+}
+
+/// Reads the bytes of a mesh file as it is drawn; the ending of the path tells the format: `stl`, `obj` or `msh`.
+///
+/// # Errors
+/// Fails if they are not of that format.
+pub fn mesh(path: &Path, bytes: &[u8]) -> Result<ShapeDesc, TaskError> {
+    mjcf::parse_mesh(path, bytes)
+}
