@@ -1,4 +1,4 @@
-//! Where suites and models come from: the asset folder, or a LIBERO checkout for suites named `libero:...`.
+//! Resolution of suites and models: the asset folder, or a LIBERO checkout for suites named `libero:...`.
 
 use crate::{EvalContext, EvalError, LiberoFiles};
 use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES};
@@ -6,7 +6,7 @@ use bitvla_tasks::suite::BUILTIN_SUITES;
 use bitvla_tasks::{Assets, Suite};
 use std::path::{Path, PathBuf};
 
-/// Options that say where suites and models are.
+/// Options that name the folders of suites and models.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct AssetArgs {
     /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
@@ -23,7 +23,7 @@ pub struct AssetArgs {
     pub fixtures: Option<PathBuf>,
 }
 
-/// What those options name, checked.
+/// Folders of suites and models, checked.
 #[derive(Debug, Clone)]
 pub struct AssetResolver {
     assets: PathBuf,
@@ -43,7 +43,7 @@ pub struct LoadedSuite {
 }
 
 impl LoadedSuite {
-    /// Where episodes of the suite take place.
+    /// Context of episodes of the suite.
     pub fn context(&self, seed: u64) -> EvalContext<'_> {
         EvalContext {
             assets: &self.assets,
@@ -57,24 +57,21 @@ impl LoadedSuite {
         file_name(&self.suite.name)
     }
 
-    /// Makes the scene of each task once, so that a missing model stops the program before it begins and a missing
-    /// picture is known; then says on standard error what was replaced. Our own suites need no such thing.
+    /// Builds the scene of each task once, so that a missing model stops the program before it begins, and returns a notice
+    /// for each missing texture or visual mesh that was replaced. Our own suites need no such thing.
     ///
     /// # Errors
     /// When a model is missing or malformed.
-    pub fn preload_scenes(&self, tasks: &[usize]) -> Result<(), EvalError> {
+    pub fn preload_scenes(&self, tasks: &[usize]) -> Result<Vec<String>, EvalError> {
         if self.files.is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         for task in tasks.iter().filter_map(|&task| self.suite.tasks.get(task)) {
             if let Some(init) = task.init_states.first() {
                 task.scene(&self.assets, init)?;
             }
         }
-        for notice in self.assets.notices() {
-            eprintln!("warning: {notice}");
-        }
-        Ok(())
+        Ok(self.assets.notices())
     }
 }
 
@@ -141,7 +138,7 @@ impl AssetResolver {
         Ok(self.libero.as_deref().map(LiberoSuites::open).transpose()?)
     }
 
-    /// The suites that a name stands for.
+    /// The suites of a name, several for `all`.
     ///
     /// # Errors
     /// When there is none of that name; the error lists what there is.

@@ -2,13 +2,16 @@
 //! and one line, anything else that stops the program with code 1.
 
 mod bench;
+mod jobs;
 mod parity;
 mod progress;
 mod subcommands;
 mod window;
 
-use crate::{AssetArgs, EvalError, Model, PolicyKind};
+use crate::agent::registry::{PolicyName, policy_help};
+use crate::{AssetArgs, BenchModel, EvalError};
 use bitvla_parity::Quantity;
+use bitvla_policies::{Engine, WeightFormat};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -34,9 +37,8 @@ struct RunArgs {
     /// Suite of tasks: spatial, object, goal, long, all four with `all`, or one of a LIBERO checkout
     #[arg(long, default_value = "spatial")]
     suite: String,
-    /// Who drives the robot
-    #[arg(long, value_enum, default_value = "ternary")]
-    policy: PolicyKind,
+    #[arg(long, default_value_t, value_name = "NAME[:ARGUMENT]", help = policy_help())]
+    policy: PolicyName,
     /// Tasks to run, for example 0,3 [default: all]
     #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
     tasks: Option<Vec<usize>>,
@@ -62,6 +64,12 @@ struct RunArgs {
     /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
     #[arg(long, value_name = "PATH")]
     checkpoint: Option<PathBuf>,
+    /// Library that computes the network: native, or candle for the policy `full`
+    #[arg(long, default_value = "native", value_parser = engine, value_name = "native|candle")]
+    engine: Engine,
+    /// Key of the checkpoint's statistics, also for a suite that it does not know [default: the key of the suite]
+    #[arg(long, value_name = "KEY")]
+    normaliser_key: Option<String>,
     /// Run the last episode first; never changes a result
     #[arg(long)]
     backwards: bool,
@@ -75,13 +83,20 @@ struct RunArgs {
 struct BenchArgs {
     /// Sizes of the network
     #[arg(long, value_enum, default_value = "bitvla-3b")]
-    model: Model,
+    model: BenchModel,
     /// `synthetic` (seeded), or a checkpoint folder or packed file
     #[arg(long, default_value = "synthetic", value_name = "synthetic|PATH")]
     weights: String,
-    /// Weight format
-    #[arg(long, value_enum, default_value = "ternary")]
-    policy: PolicyKind,
+    /// Checkpoint folder or packed file to measure; the same as `--weights PATH`
+    #[arg(long, value_name = "PATH", conflicts_with = "weights")]
+    checkpoint: Option<PathBuf>,
+    /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary
+    #[arg(long, default_value_t, value_name = "NAME")]
+    policy: PolicyName,
+    /// Libraries that compute the network, measured one after the other and printed side by side: native, candle (policy
+    /// `full` only)
+    #[arg(long, default_value = "native", value_parser = engine, value_delimiter = ',', value_name = "ENGINE,...")]
+    engine: Vec<Engine>,
     /// How synthetic weights that are not quantised are stored
     #[arg(long, value_parser = ["bf16", "f32"], default_value = "bf16")]
     dtype: String,
@@ -176,9 +191,9 @@ enum Subcommands {
         dir: PathBuf,
         /// The file to write
         out: PathBuf,
-        /// Weight format
-        #[arg(long, value_enum, default_value = "ternary")]
-        policy: PolicyKind,
+        /// Weight format: ternary, full, int8, int4, nf4, ptq-ternary
+        #[arg(long, default_value = "ternary", value_name = "NAME")]
+        policy: WeightFormat,
     },
     /// Measures latency and memory of one query at the size of a published model
     Bench(BenchArgs),
@@ -205,6 +220,11 @@ enum Subcommands {
 fn quantities() -> impl TypedValueParser<Value = Quantity> {
     let names = Quantity::ALL.map(|q| PossibleValue::new(q.name()).help(q.description()));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Quantity>())
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    let found = Engine::ALL.into_iter().find(|e| e.name() == text);
+    found.ok_or_else(|| format!("there are: {}", Engine::ALL.map(Engine::name).join(", ")))
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -1,35 +1,93 @@
-//! One episode: settle, then act until the goal holds or the horizon is reached (LIBERO fact sheet,
-//! section 9).
+//! One episode: settle, then act until the goal holds or the horizon is reached (`docs/reference/libero.md`, section 9).
 
-use crate::{ActError, ActionChunkExecutor, Agent, EvalError};
+use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
+use crate::{ActionChunkExecutor, EvalError};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task};
 
-/// Where episodes take place.
+/// Rule that [`run_episode`] decides success by, for the protocol.
+pub(crate) const SUCCESS_RULE: &str =
+    "first control step after settling at which every goal predicate holds";
+
+/// Suite, models and seed that the episodes of a run share.
 #[derive(Clone, Copy)]
 pub struct EvalContext<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
     /// The suite.
     pub suite: &'a Suite,
-    /// Seed of the run. Nothing here draws random numbers yet; it is part of every record.
+    /// Seed of the run: policies that draw random numbers draw them from it.
     pub seed: u64,
 }
 
-/// What came of an episode.
+/// Result of an episode.
 #[derive(Debug, Clone)]
 pub struct EpisodeOutcome {
     /// The deterministic row.
     pub record: EpisodeRecord,
-    /// Where the time of the queries went.
+    /// Times of the queries.
     pub queries: Vec<QueryRecord>,
-    /// What the robot was told.
+    /// Executed actions.
     pub actions: EpisodeActions,
 }
 
+impl EpisodeOutcome {
+    /// An episode of which nothing has happened yet.
+    pub(crate) fn new(
+        context: EvalContext<'_>,
+        (task, init): (usize, usize),
+        policy: &str,
+        arithmetic: &str,
+    ) -> EpisodeOutcome {
+        let known = context.suite.tasks.get(task);
+        EpisodeOutcome {
+            record: EpisodeRecord {
+                suite: context.suite.name.clone(),
+                task,
+                // A task that the suite lacks is the error of the record.
+                instruction: known.map_or_else(String::new, |task| task.instruction.clone()),
+                init,
+                seed: context.seed,
+                policy: policy.to_owned(),
+                arithmetic: arithmetic.to_owned(),
+                success: false,
+                steps: 0,
+                queries: 0,
+                state_hash: String::new(),
+                error: String::new(),
+            },
+            queries: Vec::new(),
+            actions: EpisodeActions {
+                task,
+                init,
+                state_hash: 0,
+                actions: Vec::new(),
+            },
+        }
+    }
+}
+
 impl<'a> EvalContext<'a> {
+    /// The beginning of an episode in its settled world.
+    ///
+    /// # Errors
+    /// When the suite has no such task.
+    pub fn start(
+        &self,
+        (task, init): (usize, usize),
+        world: &'a World,
+    ) -> Result<EpisodeStart<'a>, EvalError> {
+        Ok(EpisodeStart {
+            suite: &self.suite.name,
+            task: self.task(task)?,
+            init,
+            seed: self.seed,
+            world,
+        })
+    }
+
     /// A task of the suite.
     ///
     /// # Errors
@@ -74,47 +132,17 @@ impl<'a> EvalContext<'a> {
     }
 }
 
-/// Runs one episode. What stops it half-way (a policy that answers with something not finite, a refusal
-/// of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
+/// Runs one episode with an agent of `factory`. An error that stops it half-way (a policy that answers with something not
+/// finite, a refusal of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
 pub fn run_episode(
     context: EvalContext<'_>,
-    task: usize,
-    init: usize,
-    agent: &mut Agent,
+    (task, init): (usize, usize),
+    factory: &dyn AgentFactory,
+    agent: &mut dyn ErasedAgent,
 ) -> EpisodeOutcome {
-    let (policy, arithmetic) = match agent {
-        Agent::Expert => ("expert", "none"),
-        Agent::Model(policy) => (policy.name(), policy.arithmetic()),
-    };
-    let (policy, arithmetic) = (policy.to_owned(), arithmetic.to_owned());
-    let instruction = context
-        .task(task)
-        .map(|t| t.instruction.clone())
-        .unwrap_or_default();
-    let mut outcome = EpisodeOutcome {
-        record: EpisodeRecord {
-            suite: context.suite.name.clone(),
-            task,
-            instruction,
-            init,
-            seed: context.seed,
-            policy,
-            arithmetic,
-            success: false,
-            steps: 0,
-            queries: 0,
-            state_hash: String::new(),
-            error: String::new(),
-        },
-        queries: Vec::new(),
-        actions: EpisodeActions {
-            task,
-            init,
-            state_hash: 0,
-            actions: Vec::new(),
-        },
-    };
-    if let Err(error) = play(context, agent, &mut outcome) {
+    let (name, arithmetic) = (factory.name(), factory.arithmetic());
+    let mut outcome = EpisodeOutcome::new(context, (task, init), name, arithmetic);
+    if let Err(error) = execute(context, agent, &mut outcome) {
         outcome.record.success = false;
         outcome.record.error = error.to_string();
     }
@@ -123,33 +151,32 @@ pub fn run_episode(
     outcome
 }
 
-fn play(
+fn execute(
     context: EvalContext<'_>,
-    agent: &mut Agent,
+    agent: &mut dyn ErasedAgent,
     outcome: &mut EpisodeOutcome,
 ) -> Result<(), EvalError> {
-    let (id, init) = (outcome.record.task, outcome.record.init);
-    let mut world = context.settled_world(id, init)?;
-    let task = context.task(id)?;
+    let key = outcome.record.key();
+    let mut world = context.settled_world(key.0, key.1)?;
+    let task = context.task(key.0)?;
     let goal = task.compile_goal(&world)?;
-    let mut executor = ActionChunkExecutor::new(agent, &world, task)?;
+    let mut executor = ActionChunkExecutor::start(agent, &context.start(key, &world)?)?;
     let mut cameras = None;
     for step in 0..context.suite.horizon {
         let decision = executor.decide(agent, &mut cameras, &world, task);
         let decision = decision.map_err(|why| match why {
-            ActError::CameraRig(error) => error,
+            ActError::Eval(error) => error,
             ActError::Policy(error) => error.into(),
             ActError::Action(what) => EvalError::Action {
                 policy: outcome.record.policy.clone(),
-                task: id,
-                init,
+                task: key.0,
+                init: key.1,
                 step,
                 what,
             },
         })?;
         if let Some(query) = &decision.query {
-            let number = outcome.queries.len();
-            outcome.queries.push(query.record((id, init), number));
+            outcome.queries.push(query.record(key));
         }
         outcome.actions.actions.push(decision.action);
         world.step(&decision.action)?;

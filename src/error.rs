@@ -7,27 +7,24 @@ use bitvla_sim::SimError;
 use bitvla_tasks::{TaskError, WorkerPanic};
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between a command line and a run folder.
+/// Failures between a command line and a run folder.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
-    /// What was asked for does not exist or does not fit together; ends the program with code 2.
+    /// Input that does not exist or does not fit together; ends the program with code 2.
     #[error("{0}")]
     Input(String),
-    /// The operating system refused.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file of a run folder is not what it should be.
-    #[error("{path}: {what}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was found and what was expected.
-        what: String,
+    /// A checkpoint without statistics for a suite, or whose vocabulary lacks words of its instructions.
+    #[error(
+        "policy `{policy}` does not know suite `{suite}`: {source}; --normaliser-key KEY uses the statistics of another \
+         suite all the same"
+    )]
+    UnknownSuite {
+        /// Name of the policy.
+        policy: String,
+        /// Name of the suite.
+        suite: String,
+        /// What the checkpoint lacks.
+        source: PolicyError,
     },
     /// Results of another version of the world, which are not mixed or compared with those of this one.
     #[error(
@@ -71,7 +68,7 @@ pub enum EvalError {
     /// From the comparison with MuJoCo.
     #[error(transparent)]
     Parity(#[from] ParityError),
-    /// From the reports.
+    /// From the reports: a file that cannot be read or written, or is malformed.
     #[error(transparent)]
     Report(#[from] ReportError),
 }
@@ -79,10 +76,12 @@ pub enum EvalError {
 impl EvalError {
     /// Wraps an operating system error with the file it is about.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EvalError + '_ {
-        move |source| EvalError::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| ReportError::io(path)(source).into()
+    }
+
+    /// A file whose content is not what it should be.
+    pub(crate) fn format(path: &Path, what: impl std::fmt::Display) -> EvalError {
+        ReportError::format(path, what).into()
     }
 
     /// Exit code of the program: 2 for bad input (options, files, a full disk), 1 for everything else.

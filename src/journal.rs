@@ -1,9 +1,12 @@
 //! `journal.jsonl`: finished episodes, one line each, appended the moment they end, so that a run that
-//! was interrupted at any instant goes on where it stopped. The first line is the protocol; a folder
+//! was interrupted at any instant goes on where it stopped. The first line is the schema version and the protocol; a folder
 //! never mixes two. A last line that was cut short is dropped.
 
 use crate::{EpisodeOutcome, EvalError, check_world};
-use bitvla_reports::{EpisodeActions, EpisodeRecord, EvalProtocol, QueryRecord, from_hex, to_hex};
+use bitvla_reports::{
+    EpisodeActions, EpisodeRecord, EvalProtocol, QueryRecord, SCHEMA_VERSION, from_hex,
+    schema_version_of, to_hex,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -15,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub struct JournalEntry {
     /// The deterministic row.
     pub record: EpisodeRecord,
-    /// Where the time of the queries went.
+    /// Times of the queries.
     pub queries: Vec<QueryRecord>,
     /// Bytes of [`EpisodeActions`], hexadecimal.
     actions: String,
@@ -38,6 +41,14 @@ impl JournalEntry {
     }
 }
 
+/// First line of a journal.
+#[derive(Serialize)]
+struct JournalHeader<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    protocol: &'a EvalProtocol,
+}
+
 /// The open journal of a run folder.
 pub struct Journal {
     path: PathBuf,
@@ -50,7 +61,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`EvalError::World`] when the folder holds episodes of another world version, [`EvalError::Input`] when they are of
-    /// another protocol, with the differences.
+    /// another protocol, with the differences, or of another schema version.
     pub fn open(dir: &Path, protocol: &EvalProtocol) -> Result<Journal, EvalError> {
         fs::create_dir_all(dir).map_err(EvalError::io(dir))?;
         let path = dir.join("journal.jsonl");
@@ -63,14 +74,21 @@ impl Journal {
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let mut lines = text[..whole].lines();
         let mut entries = BTreeMap::new();
-        let format = |line: usize, e: serde_json::Error| EvalError::Format {
-            path: path.clone(),
-            what: format!("line {line}: {e}"),
+        let format = |line: usize, e: serde_json::Error| {
+            EvalError::format(&path, format!("line {line}: {e}"))
         };
         let header = lines.next();
         if let Some(header) = header {
+            let version = schema_version_of(header).map_err(|e| EvalError::format(&path, e))?;
             let theirs: EvalProtocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
             check_world(dir, &theirs)?;
+            if version < SCHEMA_VERSION {
+                return Err(EvalError::Input(format!(
+                    "{}: schema version {version}, this program goes on with version {SCHEMA_VERSION} only; choose another \
+                     --out or remove it",
+                    path.display()
+                )));
+            }
             let differences = theirs.differences(protocol);
             if !differences.is_empty() {
                 return Err(EvalError::Input(format!(
@@ -91,7 +109,11 @@ impl Journal {
             .map_err(EvalError::io(&path))?;
         file.set_len(whole as u64).map_err(EvalError::io(&path))?;
         if header.is_none() {
-            append(&mut file, &path, protocol)?;
+            let header = JournalHeader {
+                schema_version: SCHEMA_VERSION,
+                protocol,
+            };
+            append(&mut file, &path, &header)?;
         }
         Ok(Journal {
             path,
@@ -110,7 +132,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether an episode ran to its end before; harness errors are tried again.
+    /// Returns true if an episode ran to its end before; harness errors are tried again.
     pub fn has(&self, key: (usize, usize)) -> bool {
         self.entries
             .get(&key)
@@ -124,10 +146,7 @@ impl Journal {
 }
 
 fn append<T: Serialize>(file: &mut File, path: &Path, value: &T) -> Result<(), EvalError> {
-    let mut line = serde_json::to_vec(value).map_err(|e| EvalError::Format {
-        path: path.to_owned(),
-        what: e.to_string(),
-    })?;
+    let mut line = serde_json::to_vec(value).map_err(|e| EvalError::format(path, e))?;
     line.push(b'\n');
     file.write_all(&line).map_err(EvalError::io(path))
 }

@@ -4,7 +4,7 @@
 //! An episode is a function of (suite, task, initial state, seed, weights) alone. Everything measured
 //! with a clock is kept apart from it.
 
-mod agent;
+pub mod agent;
 mod asset_resolver;
 mod bench;
 pub mod cli;
@@ -22,19 +22,24 @@ mod video;
 
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
-pub use agent::{Agent, PolicyKind, PolicyLoader, PolicySpec, memory_of};
+pub use agent::registry::{PolicyName, PolicySpec};
+pub use agent::{
+    ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
+    ErasedAgent, QueryTrace, StepInput, memory_of, one_action_per_step,
+};
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
-pub use bench::{BenchPlan, BenchReport, Model, bench, bench_table};
+pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparison_table};
 pub use episode::{EpisodeOutcome, EvalContext, run_episode};
 pub use error::EvalError;
-pub use executor::{ActError, ActionChunkExecutor, Decision, PolicyQuery};
+pub use executor::{ActionChunkExecutor, Decision, PolicyQuery};
 pub use journal::{Journal, JournalEntry};
-pub use observation::{CameraImages, CameraRig, axis_angle, proprio};
-pub use protocol::{CHUNK_LENGTH, LiberoFiles, check_world, protocol};
+pub use observation::{CameraImages, CameraRig, proprio};
+pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
+pub(crate) use provenance::file_hashes;
 pub use provenance::{
     machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
 pub use replay_check::{ReplayResult, replay};
 pub use run_folder::RunFolder;
-pub use runner::{RunPlan, RunProgress, RunResult, run};
+pub use runner::{RunPlan, RunProgress, RunResult, evaluate, run};
 pub use video::record_video;

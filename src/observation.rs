@@ -1,33 +1,19 @@
-//! What a policy is shown of a world: two camera images and eight numbers (LIBERO fact sheet,
-//! sections 5 and 9).
+//! Observation of a world: two camera images and the proprioception (`docs/reference/libero.md`, sections 5 and 9).
 
 use crate::EvalError;
-use bitvla_policies::CAMERA_SIZE;
+use bitvla_policies::{CAMERA_SIZE, Flip, QuaternionRule};
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{RobotObservation, SceneDesc, VisualState, World};
 
-/// Axis-angle of a quaternion `[x, y, z, w]`: `xyz * 2 acos(w) / sqrt(1 - w²)`, angle in [0, 2 pi],
-/// the zero vector for no rotation. The sign of the quaternion is kept as it is.
-pub fn axis_angle(xyzw: [f64; 4]) -> [f64; 3] {
-    let [x, y, z, w] = xyzw;
-    let w = w.clamp(-1.0, 1.0);
-    let sine = libm::sqrt(1.0 - w * w);
-    if sine == 0.0 {
-        return [0.0; 3];
-    }
-    let scale = 2.0 * libm::acos(w) / sine;
-    [x * scale, y * scale, z * scale]
-}
-
-/// Proprioception: end-effector position (m, world), axis-angle (rad), finger positions (m).
-pub fn proprio(robot: &RobotObservation) -> [f64; 8] {
+/// Proprioception: end-effector position (m, world), orientation by a rule (rad), finger positions (m).
+pub fn proprio(robot: &RobotObservation, rule: QuaternionRule) -> [f64; 8] {
     let [x, y, z] = robot.eef_pos;
-    let [rx, ry, rz] = axis_angle(robot.eef_quat_xyzw);
+    let [rx, ry, rz] = rule.axis_angle(robot.eef_quat_xyzw);
     let [left, right] = robot.gripper_qpos;
     [x, y, z, rx, ry, rz, left, right]
 }
 
-/// Both camera images of a moment, upright.
+/// Both camera images of an instant.
 #[derive(Debug, Clone)]
 pub struct CameraImages {
     /// The camera that looks at the table.
@@ -37,11 +23,16 @@ pub struct CameraImages {
 }
 
 impl CameraImages {
-    /// Both images as policies see them, mirrored left to right.
-    pub fn for_policy(&self) -> CameraImages {
+    /// Both upright images in the orientation that a policy takes.
+    #[must_use]
+    pub fn for_policy(&self, flip: Flip) -> CameraImages {
+        let oriented = |frame: &CameraImage| match flip {
+            Flip::None => frame.clone(),
+            Flip::LeftRight => frame.flipped_lr(),
+        };
         CameraImages {
-            agentview: self.agentview.flipped_lr(),
-            wrist: self.wrist.flipped_lr(),
+            agentview: oriented(&self.agentview),
+            wrist: oriented(&self.wrist),
         }
     }
 }
@@ -51,6 +42,7 @@ pub struct CameraRig {
     renderer: Renderer,
     agentview: String,
     wrist: String,
+    size: usize,
 }
 
 impl CameraRig {
@@ -82,10 +74,16 @@ impl CameraRig {
             agentview: named(false)?,
             wrist: named(true)?,
             renderer: Renderer::new(scene)?,
+            size: CAMERA_SIZE,
         })
     }
 
-    /// Renders both cameras.
+    /// Sets the side of the square images, pixels; [`CAMERA_SIZE`] at first.
+    pub fn set_size(&mut self, pixels: usize) {
+        self.size = pixels;
+    }
+
+    /// Renders both cameras, upright.
     ///
     /// # Errors
     /// When the renderer refuses the state.
@@ -93,31 +91,15 @@ impl CameraRig {
         self.render_state(&world.visual_state())
     }
 
-    /// Renders what both cameras saw in a state that was kept.
+    /// Renders both cameras, upright, in a recorded state.
     ///
     /// # Errors
     /// When the renderer refuses the state.
     pub fn render_state(&mut self, state: &VisualState) -> Result<CameraImages, EvalError> {
-        let mut one = |camera: &str| {
-            self.renderer
-                .render(state, camera, CAMERA_SIZE, CAMERA_SIZE)
-        };
+        let mut one = |camera: &str| self.renderer.render(state, camera, self.size, self.size);
         Ok(CameraImages {
             agentview: one(&self.agentview)?,
             wrist: one(&self.wrist)?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::axis_angle;
-
-    #[test]
-    fn a_downward_hand_has_pi_about_x() {
-        let [x, y, z] = axis_angle([1.0, 0.0, 0.0, 0.0]);
-        assert!((x - std::f64::consts::PI).abs() < 1e-15 && y == 0.0 && z == 0.0);
-        assert_eq!(axis_angle([0.0, 0.0, 0.0, 1.0]), [0.0; 3]);
-        assert_eq!(axis_angle([0.0, 0.0, 0.0, -1.0]), [0.0; 3]);
     }
 }

@@ -1,14 +1,14 @@
-//! Fills in the protocol card.
+//! Protocol of a run. Every field is read from what runs: the policy's from its factory, the world's from a world of the
+//! suite, the rest from the suite, the seed and the files.
 
-use crate::{EvalError, PolicyKind, PolicySpec, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
-use bitvla_policies::CAMERA_SIZE;
+use crate::agent::AgentFactory;
+use crate::episode::SUCCESS_RULE;
+use crate::{EvalContext, EvalError, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
 use bitvla_reports::EvalProtocol;
+use bitvla_sim::{SimulationProtocol, World};
 use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Actions that a policy answers with and that are executed before it is asked again.
-pub const CHUNK_LENGTH: usize = 8;
 
 /// Files of LIBERO that a run depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl LiberoFiles {
             ("init".to_owned(), sha256_of_tree(&self.init, &all)?),
         ]);
         if let Some(dir) = &self.robosuite {
-            // A checkout holds much else; what is drawn are the models.
+            // A checkout holds much else; the models are what is drawn.
             let inside = ["robosuite/models/assets", "models/assets"].map(|part| dir.join(part));
             let models = inside.into_iter().find(|models| models.is_dir());
             let models = models.unwrap_or_else(|| dir.clone());
@@ -48,68 +48,119 @@ impl LiberoFiles {
     }
 }
 
-/// The protocol of a run of `policy` on `suite`, which is one of LIBERO's if its files are given.
+/// Simulation of the first of `tasks` that has a stored initial state, read from its world.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// When none has one, or the world cannot be built.
+pub fn simulation_protocol(
+    context: EvalContext<'_>,
+    tasks: &[usize],
+) -> Result<SimulationProtocol, EvalError> {
+    for &task in tasks {
+        let task = context.task(task)?;
+        if let Some(init) = task.init_states.first() {
+            let world: World = task.world(context.assets, init)?;
+            return Ok(world.protocol());
+        }
+    }
+    Err(EvalError::Input(format!(
+        "no task of suite `{}` that is to be run has a stored initial state",
+        context.suite.name
+    )))
+}
+
+/// Protocol of a run of a policy on a suite, in worlds with the protocol `simulation`; the suite is one of LIBERO's if its
+/// files are given.
+///
+/// # Errors
+/// When a file cannot be read or the policy cannot be loaded.
 pub fn protocol(
-    assets: &Assets,
-    suite: &Suite,
-    policy: &PolicySpec,
-    seed: u64,
+    context: EvalContext<'_>,
+    factory: &dyn AgentFactory,
+    simulation: &SimulationProtocol,
     libero: Option<&LiberoFiles>,
 ) -> Result<EvalProtocol, EvalError> {
-    let sees = policy.kind != PolicyKind::Expert;
-    let when = |words: &str| if sees { words } else { "none" }.to_owned();
-    let own_suite = Path::new("suites").join(&suite.name);
-    let skip = |name: &Path| {
-        name == Path::new("checkpoints")
-            || (name.parent() == Some(Path::new("suites")) && name != own_suite)
+    let EvalContext {
+        assets,
+        suite,
+        seed,
+    } = context;
+    let policy = factory.protocol()?;
+    let applied = |words: &str| match policy.cameras.is_empty() {
+        true => "none".to_owned(),
+        false => words.to_owned(),
     };
     let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     Ok(EvalProtocol {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         world_version: WORLD_VERSION,
         suite: suite.name.clone(),
-        policy: policy.kind.name().to_owned(),
+        policy: factory.name().to_owned(),
         seed,
         horizon: suite.horizon,
         settle_steps: suite.settle_steps,
         settle_action: SETTLE_ACTION,
-        chunk_length: if sees { CHUNK_LENGTH } else { 1 },
-        control_hz: 20.0,
-        cameras: if sees {
-            vec!["agentview".to_owned(), "eye_in_hand".to_owned()]
-        } else {
-            Vec::new()
+        control_hz: simulation.control_rate_hz,
+        camera_size: match policy.cameras.is_empty() {
+            true => 0,
+            false => policy.camera_size,
         },
-        camera_size: if sees { CAMERA_SIZE } else { 0 },
-        flip: when("left-right of the upright image"),
-        crop: when("none"),
-        quaternion_rule: when(
-            "axis-angle of the hand, sign of the quaternion as the kinematics give it",
-        ),
-        normaliser_key: when(&suite.name),
-        success_rule: "first control step after settling at which every goal predicate holds"
-            .to_owned(),
-        assets_sha256: sha256_of_tree(assets.dir(), &skip)?,
+        flip: applied(policy.flip.describe()),
+        quaternion_rule: applied(policy.quaternion_rule.describe()),
+        normaliser_key: match policy.normaliser_key.is_empty() {
+            true => "none".to_owned(),
+            false => policy.normaliser_key,
+        },
+        chunk_length: policy.chunk_length,
+        executed_steps: policy.executed_steps,
+        cameras: policy.cameras,
+        network_image_size: policy.network_image_size,
+        jpeg_round_trip: policy.jpeg_round_trip,
+        crop: policy.crop,
+        resize_filter: policy.resize_filter,
+        precision: policy.precision,
+        above_2_bits: policy.above_2_bits,
+        arithmetic: factory.arithmetic().to_owned(),
+        engine: factory.engine().to_owned(),
+        robot_model: simulation.robot_model.clone(),
+        simulation: settings_by_group(simulation)?,
+        success_rule: SUCCESS_RULE.to_owned(),
+        assets_sha256: assets_sha256(assets, suite)?,
         libero_sha256: match libero {
             Some(files) => files.hashes()?,
             None => BTreeMap::new(),
         },
-        weights_sha256: if sees {
-            weights(&policy.checkpoint)?
-        } else {
-            BTreeMap::new()
-        },
+        weights_sha256: factory.file_hashes()?,
         binary_sha256: sha256_of_file(&binary)?,
     })
 }
 
-/// Whether what `path` holds was made in the world of this program.
+/// Settings by group. They go through text, so that a number reads the same here and from `run.json`.
+fn settings_by_group(
+    simulation: &SimulationProtocol,
+) -> Result<BTreeMap<String, serde_json::Value>, EvalError> {
+    let text = serde_json::to_string(&simulation.settings);
+    text.and_then(|text| serde_json::from_str(&text))
+        .map_err(|error| EvalError::Input(format!("settings of a world: {error}")))
+}
+
+/// sha256 of the files of a suite and of everything else in the asset folder but checkpoints and other suites.
 ///
 /// # Errors
-/// [`EvalError::World`] when it was not.
+/// When a file cannot be read.
+pub fn assets_sha256(assets: &Assets, suite: &Suite) -> Result<String, EvalError> {
+    let own_suite = Path::new("suites").join(&suite.name);
+    let skip = |name: &Path| {
+        name == Path::new("checkpoints")
+            || (name.parent() == Some(Path::new("suites")) && name != own_suite)
+    };
+    sha256_of_tree(assets.dir(), &skip)
+}
+
+/// Refuses results of another world than this program's.
+///
+/// # Errors
+/// [`EvalError::World`] when `path` was made in a world of another version.
 pub fn check_world(path: &Path, theirs: &EvalProtocol) -> Result<(), EvalError> {
     if theirs.world_version == WORLD_VERSION {
         return Ok(());
@@ -119,19 +170,4 @@ pub fn check_world(path: &Path, theirs: &EvalProtocol) -> Result<(), EvalError> 
         theirs: theirs.world_version,
         ours: WORLD_VERSION,
     })
-}
-
-fn weights(dir: &Path) -> Result<BTreeMap<String, String>, EvalError> {
-    let mut hashes = BTreeMap::new();
-    if let (true, Some(name)) = (dir.is_file(), dir.file_name()) {
-        hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(dir)?);
-        return Ok(hashes);
-    }
-    for entry in std::fs::read_dir(dir).map_err(EvalError::io(dir))? {
-        let path = entry.map_err(EvalError::io(dir))?.path();
-        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(&path)?);
-        }
-    }
-    Ok(hashes)
 }

@@ -1,8 +1,9 @@
-//! What identifies the ingredients of a run: hashes of files, the processor, the memory it took.
+//! Provenance of a run: hashes of its files, the processor, the memory of the process.
 
 use crate::EvalError;
 use bitvla_reports::{MachineInfo, to_hex};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,25 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// sha256 of a file, or of every file directly in a folder, by file name.
+///
+/// # Errors
+/// When something cannot be read.
+pub(crate) fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
+    let mut hashes = BTreeMap::new();
+    if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+        hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(path)?);
+        return Ok(hashes);
+    }
+    for entry in fs::read_dir(path).map_err(EvalError::io(path))? {
+        let file = entry.map_err(EvalError::io(path))?.path();
+        if let Some(name) = file.file_name().filter(|_| file.is_file()) {
+            hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(&file)?);
+        }
+    }
+    Ok(hashes)
 }
 
 /// The machine this runs on.

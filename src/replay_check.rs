@@ -1,5 +1,5 @@
-//! Does the recorded past happen again? Runs the actions of a run folder without any policy and compares
-//! the final states bit for bit.
+//! Check that a recording is reproduced: steps the recorded actions of a run folder without any policy and compares the
+//! final states bit for bit.
 
 use crate::{EvalContext, EvalError};
 use bitvla_reports::EpisodeActions;
@@ -12,14 +12,14 @@ pub struct ReplayResult {
     pub task: usize,
     /// Index of the initial state.
     pub init: usize,
-    /// Fingerprint of the final state that was recorded.
+    /// Hash of the final state that was recorded.
     pub recorded: u64,
-    /// Fingerprint of the final state now.
+    /// Hash of the final state now.
     pub now: u64,
 }
 
 impl ReplayResult {
-    /// Whether every bit of the final state is the same.
+    /// Returns true if every bit of the final state is the same.
     pub fn identical(&self) -> bool {
         self.recorded == self.now
     }

@@ -7,10 +7,10 @@ use bitvla_reports::{
 };
 use std::path::Path;
 
-/// What a run left behind, each list in order of task and initial state.
+/// Contents of a run folder, each list in order of task and initial state.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
-    /// The protocol card.
+    /// Protocol, machine and memory.
     pub manifest: RunManifest,
     /// Rows, those of episodes that the harness could not finish included.
     pub episodes: Vec<EpisodeRecord>,
@@ -27,14 +27,14 @@ impl RunFolder {
     /// [`EvalError::Input`] when it is none, [`EvalError::World`] when it was made in a world of another version, else
     /// when one of its files is missing or malformed.
     pub fn open(dir: &Path) -> Result<RunFolder, EvalError> {
-        let card_path = dir.join("run.json");
-        if !card_path.is_file() {
+        let manifest_path = dir.join("run.json");
+        if !manifest_path.is_file() {
             return Err(EvalError::Input(format!(
                 "{} is missing: not the folder of a finished run",
-                card_path.display()
+                manifest_path.display()
             )));
         }
-        let manifest = read_manifest(&card_path)?;
+        let manifest = read_manifest(&manifest_path)?;
         check_world(dir, &manifest.protocol)?;
         Ok(RunFolder {
             manifest,

@@ -1,24 +1,23 @@
 //! Runs the episodes of a plan over worker threads, keeps each in the journal the moment it ends and
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
-use crate::{
-    Agent, EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, PolicyKind, PolicyLoader,
-    PolicySpec, run_episode,
-};
+use crate::agent::{AgentFactory, ErasedAgent};
+use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, run_episode};
 use crate::{machine, peak_resident_bytes, resident_bytes};
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, EvalProtocol, MemoryReport, QueryRecord, RunManifest,
-    latency_table, memory_table, read_manifest, success_table, summarise, summarise_latency,
-    write_actions, write_episodes, write_latency, write_manifest, write_plots, write_text,
+    SCHEMA_VERSION, latency_table, memory_table, read_manifest, success_table, summarise,
+    summarise_latency, write_actions, write_episodes, write_latency, write_manifest, write_plots,
+    write_text,
 };
 use bitvla_tasks::{in_parallel, panic_message};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What is to be run.
+/// Episodes of a run, and how they are run.
 #[derive(Debug, Clone)]
 pub struct RunPlan {
     /// Tasks, by index in the suite.
@@ -31,7 +30,7 @@ pub struct RunPlan {
     pub backwards: bool,
 }
 
-/// How far a run is, in episodes.
+/// Progress of a run, in episodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RunProgress {
     /// Finished, those taken over from an earlier call included.
@@ -74,16 +73,16 @@ pub struct RunResult {
 ///
 /// # Errors
 /// When the plan does not fit the suite, the folder holds another protocol, the policy cannot be loaded
-/// or a file cannot be written. What goes wrong inside an episode becomes part of its row instead.
+/// or a file cannot be written. An error inside an episode becomes part of its row instead.
 pub fn run(
     context: EvalContext<'_>,
-    policy: &PolicySpec,
+    factory: &dyn AgentFactory,
     plan: &RunPlan,
     protocol: &EvalProtocol,
     out: &Path,
     progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<RunResult, EvalError> {
-    let planned = keys(context, plan)?;
+    let planned = planned_episodes(context, plan)?;
     let start = Instant::now();
     let mut journal = Journal::open(out, protocol)?;
     let (held, mut todo): (Vec<_>, Vec<_>) = planned.into_iter().partition(|key| journal.has(*key));
@@ -103,44 +102,79 @@ pub fn run(
     progress(&state);
 
     let program = resident_bytes();
-    let memory: Mutex<Option<MemoryReport>> = Mutex::new(None);
-    if !todo.is_empty() {
-        let loader = PolicyLoader::new(policy);
-        let work = |agent: &mut Agent, key: &(usize, usize)| {
-            let outcome = guarded(context, *key, agent, &loader, policy.kind);
-            if let Ok(mut slot) = memory.lock() {
-                // After an episode, when the buffers have their sizes.
-                slot.get_or_insert_with(|| agent.memory());
-            }
-            outcome
-        };
-        in_parallel(
-            &todo,
-            plan.jobs,
-            || loader.agent(),
-            work,
-            |outcome: EpisodeOutcome| {
-                state.count(&outcome.record);
-                journal.push(JournalEntry::new(outcome))?;
-                progress(&state);
-                Ok(())
-            },
-        )?;
-    }
-    let memory = memory
-        .into_inner()
-        .unwrap_or_default()
-        .map(|memory| MemoryReport {
-            instances: plan.jobs.min(todo.len()) as u64,
-            program_bytes: program,
-            ..memory
-        });
+    let memory = run_episodes(context, factory, &todo, plan.jobs, |outcome| {
+        state.count(&outcome.record);
+        journal.push(JournalEntry::new(outcome))?;
+        progress(&state);
+        Ok(())
+    })?;
+    let memory = memory.map(|memory| MemoryReport {
+        instances: plan.jobs.min(todo.len()) as u64,
+        // A policy that has weights says what the process took before they were loaded.
+        program_bytes: match memory.program_bytes {
+            0 => program,
+            before_weights => before_weights,
+        },
+        ..memory
+    });
     let manifest = manifest(&journal, protocol, plan, memory, &state, start, out);
     write_folder(&journal, manifest, out)
 }
 
+/// Runs episodes (task, initial state) with the agents of a factory on `jobs` threads and returns their outcomes in order
+/// of task and initial state. No file is written.
+///
+/// # Errors
+/// When the policy cannot do the suite or cannot be loaded. An error inside an episode becomes part of its record.
+pub fn evaluate(
+    context: EvalContext<'_>,
+    factory: &dyn AgentFactory,
+    episodes: &[(usize, usize)],
+    jobs: usize,
+) -> Result<Vec<EpisodeOutcome>, EvalError> {
+    let tasks: BTreeSet<usize> = episodes.iter().map(|(task, _)| *task).collect();
+    for (task, init) in episodes {
+        context.init_state(*task, *init)?;
+    }
+    factory.check_suite(context.suite, &Vec::from_iter(tasks))?;
+    let mut outcomes = Vec::with_capacity(episodes.len());
+    run_episodes(context, factory, episodes, jobs, |outcome| {
+        outcomes.push(outcome);
+        Ok(())
+    })?;
+    outcomes.sort_by_key(|outcome| outcome.record.key());
+    Ok(outcomes)
+}
+
+/// Hands each outcome to `done` as it arrives; returns the memory of one agent after its first episode, when its buffers
+/// have their sizes.
+fn run_episodes(
+    context: EvalContext<'_>,
+    factory: &dyn AgentFactory,
+    episodes: &[(usize, usize)],
+    jobs: usize,
+    done: impl FnMut(EpisodeOutcome) -> Result<(), EvalError>,
+) -> Result<Option<MemoryReport>, EvalError> {
+    let memory: Mutex<Option<MemoryReport>> = Mutex::new(None);
+    if episodes.is_empty() {
+        return Ok(None);
+    }
+    let work = |agent: &mut Box<dyn ErasedAgent>, key: &(usize, usize)| {
+        let outcome = run_guarded(context, *key, factory, agent);
+        // A worker that panicked here has put nothing half into the slot.
+        let mut slot = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert_with(|| agent.memory_report());
+        outcome
+    };
+    in_parallel(episodes, jobs, || factory.make(), work, done)?;
+    Ok(memory.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Task and initial state of every planned episode, in order.
-fn keys(context: EvalContext<'_>, plan: &RunPlan) -> Result<Vec<(usize, usize)>, EvalError> {
+fn planned_episodes(
+    context: EvalContext<'_>,
+    plan: &RunPlan,
+) -> Result<Vec<(usize, usize)>, EvalError> {
     let tasks: BTreeSet<usize> = plan.tasks.iter().copied().collect();
     let mut keys = Vec::new();
     for task in tasks {
@@ -156,41 +190,21 @@ fn keys(context: EvalContext<'_>, plan: &RunPlan) -> Result<Vec<(usize, usize)>,
     Ok(keys)
 }
 
-/// An episode whose panic becomes a harness error; the policy is loaded afresh after one.
-fn guarded(
+/// An episode whose panic becomes a harness error; the agent is made afresh after one.
+fn run_guarded(
     context: EvalContext<'_>,
-    (task, init): (usize, usize),
-    agent: &mut Agent,
-    loader: &PolicyLoader<'_>,
-    kind: PolicyKind,
+    key: (usize, usize),
+    factory: &dyn AgentFactory,
+    agent: &mut Box<dyn ErasedAgent>,
 ) -> Result<EpisodeOutcome, EvalError> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| run_episode(context, task, init, agent)));
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        run_episode(context, key, factory, &mut **agent)
+    }));
     attempt.or_else(|panic| {
-        *agent = loader.agent()?;
-        let words = panic_message(&*panic);
-        Ok(EpisodeOutcome {
-            record: EpisodeRecord {
-                suite: context.suite.name.clone(),
-                task,
-                instruction: context.task(task)?.instruction.clone(),
-                init,
-                seed: context.seed,
-                policy: kind.name().to_owned(),
-                arithmetic: kind.arithmetic().to_owned(),
-                success: false,
-                steps: 0,
-                queries: 0,
-                state_hash: String::new(),
-                error: format!("panic: {words}"),
-            },
-            queries: Vec::new(),
-            actions: EpisodeActions {
-                task,
-                init,
-                state_hash: 0,
-                actions: Vec::new(),
-            },
-        })
+        *agent = factory.make()?;
+        let mut outcome = EpisodeOutcome::new(context, key, factory.name(), factory.arithmetic());
+        outcome.record.error = format!("panic: {}", panic_message(&*panic));
+        Ok(outcome)
     })
 }
 
@@ -203,7 +217,7 @@ fn manifest(
     start: Instant,
     out: &Path,
 ) -> RunManifest {
-    // An earlier call's card may know what this one did not measure.
+    // The manifest of an earlier call knows what this call does not measure again; one that cannot be read is replaced.
     let earlier = read_manifest(&out.join("run.json"))
         .ok()
         .filter(|earlier| earlier.protocol.world_version == protocol.world_version);
@@ -217,6 +231,7 @@ fn manifest(
     let tasks: BTreeSet<usize> = journal.entries().map(|e| e.record.task).collect();
     let most = journal.entries().map(|e| e.record.init + 1).max();
     RunManifest {
+        schema_version: SCHEMA_VERSION,
         protocol: protocol.clone(),
         tasks: tasks.into_iter().collect(),
         episodes: most.unwrap_or(0),
@@ -246,12 +261,12 @@ fn write_folder(
     for entry in journal.entries() {
         result.episodes.push(entry.record.clone());
         result.queries.extend(&entry.queries);
-        let actions = entry.actions().ok_or_else(|| EvalError::Format {
-            path: out.join("journal.jsonl"),
-            what: format!(
+        let actions = entry.actions().ok_or_else(|| {
+            let what = format!(
                 "the actions of task {}, initial state {} are malformed",
                 entry.record.task, entry.record.init
-            ),
+            );
+            EvalError::format(&out.join("journal.jsonl"), what)
         })?;
         if entry.record.completed() {
             result.actions.push(actions);

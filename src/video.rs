@@ -1,5 +1,5 @@
-//! Films of episodes: both cameras side by side as an animated GIF, made from the recorded actions after
-//! the run, so that filming changes neither an episode nor its timing.
+//! Videos of episodes: both cameras side by side as an animated GIF, rendered from the recorded actions after the run, so
+//! that recording changes neither an episode nor its timing.
 
 use crate::{CameraImages, CameraRig, EvalContext, EvalError};
 use bitvla_reports::EpisodeActions;
@@ -12,10 +12,10 @@ use std::path::Path;
 /// Control steps between two frames: ten frames per second of simulated time.
 const STEPS_PER_FRAME: usize = 2;
 const FRAME_MS: u32 = 100;
-/// How long the last frame stays, ms.
+/// Time that the last frame is shown, ms.
 const LAST_FRAME_MS: u32 = 1500;
 
-/// Films one recorded episode.
+/// Renders one recorded episode.
 ///
 /// # Errors
 /// When the episode cannot be repeated or the file not be written.
@@ -27,10 +27,7 @@ pub fn record_video(
     let mut world = context.settled_world(episode.task, episode.init)?;
     let mut cameras = CameraRig::new(world.scene())?;
     let file = File::create(path).map_err(EvalError::io(path))?;
-    let failed = |e: image::ImageError| EvalError::Format {
-        path: path.to_owned(),
-        what: e.to_string(),
-    };
+    let failed = |e: image::ImageError| EvalError::format(path, e);
     let mut gif = GifEncoder::new_with_speed(BufWriter::new(file), 10);
     gif.set_repeat(Repeat::Infinite).map_err(failed)?;
     for (step, action) in episode.actions.iter().enumerate() {

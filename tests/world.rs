@@ -9,6 +9,7 @@
 //! afresh: remove `hashes.txt` first.
 
 use bitvla_eval::{CameraRig, EvalContext, EvalError, WORLD_VERSION, in_parallel, proprio};
+use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_reports::{EpisodeActions, read_actions, to_hex, write_actions};
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, Suite};
@@ -188,8 +189,8 @@ fn act_again(stage: EvalContext<'_>, episode: &EpisodeActions) -> Result<String,
     let moments: Vec<usize> = (0..=PARTS).map(|i| i * last / PARTS).collect();
     let mut text = String::new();
     let mut look = |world: &World, step: usize| -> Result<(), EvalError> {
-        let view = eyes.render(world)?.for_policy();
-        let told = proprio(&world.observation()).map(f64::to_le_bytes);
+        let view = eyes.render(world)?.for_policy(Flip::default());
+        let told = proprio(&world.observation(), QuaternionRule::default()).map(f64::to_le_bytes);
         text += &format!(
             "{} task {} init {} step {step} state={:016x} proprio={} goal={} agentview={} wrist={}\n",
             stage.suite.name,

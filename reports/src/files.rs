@@ -1,7 +1,7 @@
 //! Text files of a run folder, read and written. A file appears under its name only when it is complete: it is written
 //! beside it and renamed.
 
-use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest};
+use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest, schema_version_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
@@ -158,7 +158,9 @@ pub fn write_manifest(path: &Path, manifest: &RunManifest) -> Result<(), ReportE
 /// Reads `run.json`.
 ///
 /// # Errors
-/// If the file cannot be read or is not a protocol card.
+/// If the file cannot be read, is no manifest, or is of a newer schema version.
 pub fn read_manifest(path: &Path) -> Result<RunManifest, ReportError> {
-    read_json(path)
+    let text = fs::read_to_string(path).map_err(ReportError::io(path))?;
+    schema_version_of(&text).map_err(|e| ReportError::format(path, e))?;
+    serde_json::from_str(&text).map_err(|e| ReportError::format(path, e))
 }

@@ -25,7 +25,10 @@ pub use files::{
     write_json, write_latency, write_manifest, write_text,
 };
 pub use format::{format_bytes, format_number, format_percent, format_value};
-pub use manifest::{EvalProtocol, MachineInfo, MemoryReport, RunManifest, WeightMemory};
+pub use manifest::{
+    EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION, WeightMemory,
+    schema_version_of,
+};
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
     Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_plots,

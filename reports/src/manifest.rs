@@ -1,10 +1,14 @@
-//! The protocol card: everything two results must agree on to be comparable, field by field, and
+//! Manifest of a run: its protocol (everything two results must agree on to be comparable, field by field) and
 //! everything measured once per run.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What the outcome of an episode depends on, besides task and initial state. A run folder holds
+/// Version of the layout of `run.json` and `journal.jsonl` that this program writes. Version 1 is that of files without
+/// one: it lacks the fields of [`EvalProtocol`] with a default, and is read; newer versions are refused.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// Inputs that the outcome of an episode depends on, besides task and initial state. A run folder holds
 /// episodes of exactly one protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalProtocol {
@@ -25,23 +29,53 @@ pub struct EvalProtocol {
     pub settle_steps: usize,
     /// The resting action.
     pub settle_action: [f64; 7],
-    /// Actions executed per query.
+    /// Actions that the policy answers a query with.
     pub chunk_length: usize,
+    /// Actions of an answer that are executed before the next query.
+    #[serde(default)]
+    pub executed_steps: usize,
     /// Control frequency, Hz.
     pub control_hz: f64,
     /// Cameras shown to the policy, in its order; empty for a policy that looks at none.
     pub cameras: Vec<String>,
     /// Side of the square camera images, pixels.
     pub camera_size: usize,
-    /// How images are oriented for the policy.
+    /// Side of the square image that the network sees, pixels; 0 without cameras.
+    #[serde(default)]
+    pub network_image_size: usize,
+    /// Orientation of the images for the policy.
     pub flip: String,
+    /// True if the policy's preprocessing encodes and decodes images as JPEG.
+    #[serde(default)]
+    pub jpeg_round_trip: bool,
     /// Crop applied by the policy's preprocessing.
     pub crop: String,
-    /// How the end-effector orientation becomes three numbers.
+    /// Filter of the resize from `camera_size` to `network_image_size`.
+    #[serde(default)]
+    pub resize_filter: String,
+    /// Rule that turns the end-effector orientation into three numbers.
     pub quaternion_rule: String,
     /// Key of the statistics that (un)normalise proprioception and actions.
     pub normaliser_key: String,
-    /// When success is decided.
+    /// Encoding of each class of tensors; empty for a policy without weights.
+    #[serde(default)]
+    pub precision: BTreeMap<String, String>,
+    /// Classes of tensors with weights of more than two bits.
+    #[serde(default)]
+    pub above_2_bits: Vec<String>,
+    /// Arithmetic of the weights: `native-packed`, `dequantised`, `simulated`, `dense` or `none`.
+    #[serde(default)]
+    pub arithmetic: String,
+    /// Library that computes the network: `native`, `candle` or `none`.
+    #[serde(default)]
+    pub engine: String,
+    /// Name of the robot model.
+    #[serde(default)]
+    pub robot_model: String,
+    /// Settings of the simulated world by group: step lengths, solver, controller, gripper, bodies, joints.
+    #[serde(default)]
+    pub simulation: BTreeMap<String, serde_json::Value>,
+    /// Rule that decides success.
     pub success_rule: String,
     /// sha256 of the files of the suite and of everything else under `assets/` but checkpoints.
     pub assets_sha256: String,
@@ -49,13 +83,13 @@ pub struct EvalProtocol {
     /// for a suite that is not LIBERO's. Without `fixtures` their poses are those that LIBERO's evaluation draws.
     #[serde(default)]
     pub libero_sha256: BTreeMap<String, String>,
-    /// sha256 of every file of the checkpoint, by file name; empty for the expert.
+    /// sha256 of every file that the policy reads (of a checkpoint, of a recording), by file name.
     pub weights_sha256: BTreeMap<String, String>,
     /// sha256 of the program.
     pub binary_sha256: String,
 }
 
-/// The world of cards that do not name theirs.
+/// World version of protocols that do not name theirs.
 fn first_world() -> u32 {
     1
 }
@@ -78,7 +112,7 @@ impl EvalProtocol {
     }
 }
 
-/// What the run was measured on.
+/// Machine that a run was measured on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineInfo {
     /// Name of the processor.
@@ -96,7 +130,7 @@ pub struct MachineInfo {
 pub struct WeightMemory {
     /// Class of tensors, for example `language linears`.
     pub class: String,
-    /// How they are stored, for example `ternary 2-bit`.
+    /// Encoding, for example `ternary 2-bit`.
     pub encoding: String,
     /// Size, bytes.
     pub bytes: u64,
@@ -145,10 +179,37 @@ impl MemoryReport {
     }
 }
 
+/// Schema version of files that do not name theirs.
+fn first_schema() -> u32 {
+    1
+}
+
+/// Returns the `schema_version` of a JSON object, 1 where it names none.
+///
+/// # Errors
+/// In words, when the version is newer than [`SCHEMA_VERSION`] or no number; the other fields are not looked at.
+pub fn schema_version_of(json: &str) -> Result<u32, String> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        #[serde(default = "first_schema")]
+        schema_version: u32,
+    }
+    let found: Versioned = serde_json::from_str(json).map_err(|e| e.to_string())?;
+    match found.schema_version {
+        version @ 1..=SCHEMA_VERSION => Ok(version),
+        other => Err(format!(
+            "schema version {other}, this program reads versions 1 to {SCHEMA_VERSION}"
+        )),
+    }
+}
+
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunManifest {
-    /// What the episodes depend on.
+    /// Version of the layout, see [`SCHEMA_VERSION`].
+    #[serde(default = "first_schema")]
+    pub schema_version: u32,
+    /// Inputs that the episodes depend on.
     pub protocol: EvalProtocol,
     /// Tasks that were run.
     pub tasks: Vec<usize>,
@@ -160,8 +221,8 @@ pub struct RunManifest {
     pub elapsed_secs: f64,
     /// Episodes that the last call took over from an earlier, interrupted one.
     pub resumed_episodes: usize,
-    /// What it ran on.
+    /// Machine.
     pub machine: MachineInfo,
-    /// What it took.
+    /// Memory.
     pub memory: MemoryReport,
 }

@@ -1,61 +1,109 @@
 //! `bitvla-eval bench`.
 
 use super::BenchArgs;
-use super::subcommands::all_cores;
+use super::jobs::all_cores;
 use crate::bench::prepare;
-use crate::{BenchPlan, BenchReport, EvalError, Model, bench, bench_table};
-use bitvla_policies::WeightFormat;
+use crate::{
+    AssetResolver, BenchModel, BenchPlan, BenchReport, EvalError, PolicySpec, bench, bench_table,
+    comparison_table,
+};
 use bitvla_policies::weights::WeightEncoding;
-use std::path::Path;
+use bitvla_policies::{Engine, WeightFormat};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-pub(super) fn measure(args: &BenchArgs) -> Result<ExitCode, EvalError> {
-    let Some(format) = args.policy.format() else {
-        return Err(EvalError::Input(
-            "the expert has no weights to measure".into(),
-        ));
+pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<ExitCode, EvalError> {
+    let Some(format) = args.policy.weights() else {
+        return Err(EvalError::Input(format!(
+            "`{}` has no weights to measure",
+            args.policy
+        )));
     };
-    let plan = BenchPlan {
+    let named = args.checkpoint.clone();
+    let weights = (args.weights != "synthetic").then(|| PathBuf::from(&args.weights));
+    let checkpoint = match named.or(weights) {
+        Some(path) => {
+            let assets = resolver.own()?;
+            Some(PolicySpec::new(
+                args.policy.clone(),
+                Some(&path),
+                assets.dir(),
+            ))
+        }
+        None => None,
+    };
+    std::fs::create_dir_all(&args.out).map_err(EvalError::io(&args.out))?;
+    let mut reports = Vec::new();
+    for &engine in &args.engine {
+        let plan = plan(args, format, engine, checkpoint.clone());
+        // A network that is small enough is measured from a packed file, in a process that has done nothing else.
+        let small = plan.model == BenchModel::BitVla3b && format != WeightFormat::Full;
+        if args.packed.is_none() && checkpoint.is_none() && small && engine == Engine::Native {
+            let path = packed_synthetic(args, &plan)?;
+            if let [_] = args.engine.as_slice() {
+                return run_in_new_process(args, &plan, &path);
+            }
+        }
+        let report = bench(&plan, args.packed.as_deref(), &mut |what| {
+            eprintln!("{what}");
+        })?;
+        print_report(args, &report)?;
+        reports.push(report);
+    }
+    if reports.len() > 1 {
+        println!("\n{}", comparison_table(&reports));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(
+    args: &BenchArgs,
+    format: WeightFormat,
+    engine: Engine,
+    checkpoint: Option<PolicySpec>,
+) -> BenchPlan {
+    let threads = args.threads.unwrap_or_else(all_cores);
+    BenchPlan {
         model: args.model,
         format,
         stored: match args.dtype.as_str() {
             "f32" => WeightEncoding::F32,
             _ => WeightEncoding::Bf16,
         },
-        checkpoint: (args.weights != "synthetic").then(|| args.weights.clone().into()),
-        threads: args.threads.unwrap_or_else(all_cores),
+        engine,
+        checkpoint: checkpoint.map(|spec| PolicySpec {
+            engine,
+            threads,
+            ..spec
+        }),
+        threads,
         queries: args.queries,
         seed: args.seed,
-    };
-    if let Some(packed) = &args.packed {
-        return report(
-            args,
-            &bench(&plan, Some(packed), &mut |what| eprintln!("{what}"))?,
-        );
     }
-    std::fs::create_dir_all(&args.out).map_err(EvalError::io(&args.out))?;
-    // What is small enough is measured from a packed file, in a process that has done nothing else.
-    let small = plan.model == Model::BitVla3b && format != WeightFormat::Full;
-    if plan.checkpoint.is_none() && small {
-        let name = format!(
-            "{}-{}-{}-{}.safetensors",
-            args.model.name(),
-            format.name(),
-            args.dtype,
-            args.seed
-        );
-        let path = args.out.join(name);
-        if !path.is_file() {
-            eprintln!("writing {}", path.display());
-            prepare(&plan, &path)?;
-        }
-        return again(args, &plan, &path);
+}
+
+/// Packed file of a synthetic network, written if it is not there.
+fn packed_synthetic(args: &BenchArgs, plan: &BenchPlan) -> Result<PathBuf, EvalError> {
+    let path = args.out.join(format!(
+        "{}-{}-{}-{}.safetensors",
+        args.model.name(),
+        plan.format.name(),
+        args.dtype,
+        args.seed
+    ));
+    if !path.is_file() {
+        eprintln!("writing {}", path.display());
+        prepare(plan, &path)?;
     }
-    report(args, &bench(&plan, None, &mut |what| eprintln!("{what}"))?)
+    Ok(path)
 }
 
 /// The same command in a new process, on a packed file.
-fn again(args: &BenchArgs, plan: &BenchPlan, packed: &Path) -> Result<ExitCode, EvalError> {
+fn run_in_new_process(
+    args: &BenchArgs,
+    plan: &BenchPlan,
+    packed: &Path,
+) -> Result<ExitCode, EvalError> {
     let program = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     let status = Command::new(&program)
         .args([
@@ -83,22 +131,26 @@ fn again(args: &BenchArgs, plan: &BenchPlan, packed: &Path) -> Result<ExitCode, 
         .arg(packed)
         .status()
         .map_err(EvalError::io(&program))?;
+    // A process that a signal ended has no code.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-fn report(args: &BenchArgs, report: &BenchReport) -> Result<ExitCode, EvalError> {
-    std::fs::create_dir_all(&args.out).map_err(EvalError::io(&args.out))?;
+fn print_report(args: &BenchArgs, report: &BenchReport) -> Result<(), EvalError> {
     let stem = Path::new(&report.model).file_stem().unwrap_or_default();
     let stem = stem.to_string_lossy();
+    let engine = match report.engine.as_str() {
+        "native" => String::new(),
+        other => format!("-{other}"),
+    };
     let name = format!(
-        "{stem}-{}-{}-{}t.json",
+        "{stem}-{}{engine}-{}-{}t.json",
         report.policy, report.stored, report.threads
     );
     let path = args.out.join(name);
-    let text = serde_json::to_string_pretty(report).map_err(|e| EvalError::Input(e.to_string()))?;
+    let text = serde_json::to_string_pretty(report).map_err(|e| EvalError::format(&path, e))?;
     std::fs::write(&path, text + "\n").map_err(EvalError::io(&path))?;
     print!("{}", bench_table(report));
     println!("\n{}", path.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

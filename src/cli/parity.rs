@@ -1,6 +1,6 @@
 //! `bitvla-eval parity`.
 
-use super::subcommands::all_cores;
+use super::jobs::all_cores;
 use super::{ModelsOf, ParityArgs};
 use crate::EvalError;
 use bitvla_parity::{ParityConfig, ParityProgress, Quantity, SUITES, run_parity};

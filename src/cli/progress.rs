@@ -4,32 +4,32 @@ use crate::RunProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
-pub(super) struct Bar {
+pub(super) struct EpisodeProgressBar {
     bar: Option<ProgressBar>,
     terminal: bool,
-    told: usize,
+    printed_tenths: usize,
 }
 
-impl Bar {
-    pub(super) fn new() -> Bar {
-        Bar {
+impl EpisodeProgressBar {
+    pub(super) fn new() -> EpisodeProgressBar {
+        EpisodeProgressBar {
             bar: None,
             terminal: std::io::stderr().is_terminal(),
-            told: 0,
+            printed_tenths: 0,
         }
     }
 
     pub(super) fn show(&mut self, p: &RunProgress) {
-        let words = match p.errors {
+        let message = match p.errors {
             0 => format!("{}/{} succeeded", p.successes, p.done),
             n => format!("{}/{} succeeded, {n} harness errors", p.successes, p.done),
         };
         if !self.terminal {
             // Every tenth of the way is enough for a log.
             let tenth = (10 * p.done).checked_div(p.total).unwrap_or(10);
-            if tenth > self.told {
-                self.told = tenth;
-                eprintln!("{} of {} episodes, {words}", p.done, p.total);
+            if tenth > self.printed_tenths {
+                self.printed_tenths = tenth;
+                eprintln!("{} of {} episodes, {message}", p.done, p.total);
             }
             return;
         }
@@ -44,7 +44,7 @@ impl Bar {
             bar
         });
         bar.set_position(p.done as u64);
-        bar.set_message(words);
+        bar.set_message(message);
     }
 
     pub(super) fn finish(&self) {

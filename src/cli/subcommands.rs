@@ -1,31 +1,33 @@
-//! What each command does.
+//! The subcommands, and the run without one.
 
-use super::progress::Bar;
+use super::jobs::all_cores;
+use super::progress::EpisodeProgressBar;
 use super::{Cli, RunArgs, Subcommands, window};
+use crate::agent::registry::{self, PolicyName, PolicySpec};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
-    CameraRig, EvalContext, EvalError, PolicyKind, PolicySpec, RunFolder, RunPlan, WORLD_VERSION,
-    protocol, record_video, replay, run,
+    AgentFactory, CameraRig, EvalContext, EvalError, RunFolder, RunPlan, WORLD_VERSION, protocol,
+    record_video, replay, run, simulation_protocol,
 };
+use bitvla_policies::WeightFormat;
 use bitvla_reports::{
     EpisodeActions, EpisodeRecord, format_bytes, suites_table, summarise, write_text,
 };
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::SUITES;
-use clap::ValueEnum;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    let sources = || AssetResolver::new(&cli.sources);
+    let resolver = || AssetResolver::new(&cli.sources);
     match &cli.command {
         None if cli.run.view => window::live(&cli.sources, &cli.run),
-        None => evaluate(&sources()?, &cli.run),
-        Some(Subcommands::Bench(args)) => super::bench::measure(args),
-        Some(Subcommands::Parity(args)) => super::parity::compare(sources()?.own()?, args),
+        None => evaluate(&resolver()?, &cli.run),
+        Some(Subcommands::Bench(args)) => super::bench::measure(&resolver()?, args),
+        Some(Subcommands::Parity(args)) => super::parity::compare(resolver()?.own()?, args),
         Some(Subcommands::Pack { dir, out, policy }) => pack(dir, out, *policy),
-        Some(Subcommands::List) => list(&sources()?),
+        Some(Subcommands::List) => list(&resolver()?),
         Some(Subcommands::Replay {
             run_dir,
             view: true,
@@ -36,43 +38,39 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             jobs,
             video,
             ..
-        }) => repeat(&sources()?, run_dir, *jobs, *video),
+        }) => repeat(&resolver()?, run_dir, *jobs, *video),
         Some(Subcommands::Render {
             suite,
             task,
             init,
             out,
-        }) => render(&sources()?, suite, (*task, *init), out),
+        }) => render(&resolver()?, suite, (*task, *init), out),
     }
 }
 
-fn pack(dir: &Path, out: &Path, policy: PolicyKind) -> Result<ExitCode, EvalError> {
-    let Some(format) = policy.format() else {
-        return Err(EvalError::Input("the expert has no weights to pack".into()));
-    };
+fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<ExitCode, EvalError> {
     bitvla_policies::packed::pack(dir, out, format)?;
     let size = std::fs::metadata(out).map_err(EvalError::io(out))?.len();
     println!("{}  {}", out.display(), format_bytes(size));
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn evaluate(sources: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    let suites = sources.open_all(&args.suite)?;
+fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
+    let suites = resolver.open_all(&args.suite)?;
     let whole = asset_resolver::file_name(&args.suite);
     let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
     let out = args.out.clone().unwrap_or_else(default_out);
     if let [suite] = suites.as_slice() {
-        run_suite(suite, args, &out)?;
+        let factory = checked_factory(suite, args)?;
+        run_suite(suite, &*factory, args, &out)?;
         return Ok(ExitCode::SUCCESS);
     }
+    check_all(&suites, args)?;
     let mut rows = Vec::new();
     let mut episodes = Vec::new();
     for suite in &suites {
-        let result = run_suite(suite, args, &out.join(suite.file_name()))?;
+        let factory = checked_factory(suite, args)?;
+        let result = run_suite(suite, &*factory, args, &out.join(suite.file_name()))?;
         rows.push((suite.suite.name.clone(), summarise(&result).1));
         episodes.extend(result);
     }
@@ -89,46 +87,94 @@ fn evaluate(sources: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalErr
     Ok(ExitCode::SUCCESS)
 }
 
+/// Tasks that the arguments ask for.
+fn planned_tasks(loaded: &LoadedSuite, args: &RunArgs) -> Vec<usize> {
+    match &args.tasks {
+        Some(tasks) => tasks.clone(),
+        None => (0..loaded.suite.tasks.len()).collect(),
+    }
+}
+
+/// Factory of the policy, which knows the suite.
+fn checked_factory(
+    loaded: &LoadedSuite,
+    args: &RunArgs,
+) -> Result<Box<dyn AgentFactory>, EvalError> {
+    let assets = loaded.assets.dir();
+    let mut spec = PolicySpec::new(args.policy.clone(), args.checkpoint.as_deref(), assets)
+        .for_suite(&loaded.suite);
+    spec.threads = args.threads;
+    spec.engine = args.engine;
+    spec.normaliser_key.clone_from(&args.normaliser_key);
+    let factory = spec.factory()?;
+    factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
+    Ok(factory)
+}
+
+/// Refuses a run of several suites before its first episode, with all suites that the policy does not know.
+fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
+    let mut refused = Vec::new();
+    for loaded in suites {
+        match checked_factory(loaded, args) {
+            Ok(_) => {}
+            Err(EvalError::UnknownSuite { suite, source, .. }) => refused.push((suite, source)),
+            Err(other) => return Err(other),
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let reasons: Vec<String> = refused
+        .iter()
+        .map(|(suite, reason)| format!("`{suite}`: {reason}"))
+        .collect();
+    Err(EvalError::Input(format!(
+        "policy `{}` does not know {} of {} suites: {}; --normaliser-key KEY uses the statistics of another suite all the same",
+        args.policy,
+        refused.len(),
+        suites.len(),
+        reasons.join("; ")
+    )))
+}
+
 /// Runs one suite into a folder of its own.
 fn run_suite(
     loaded: &LoadedSuite,
+    factory: &dyn AgentFactory,
     args: &RunArgs,
     out: &Path,
 ) -> Result<Vec<EpisodeRecord>, EvalError> {
-    let (assets, suite) = (&loaded.assets, &loaded.suite);
-    let mut policy = PolicySpec::new(args.policy, args.checkpoint.as_deref(), assets.dir());
-    policy.threads = args.threads;
-    policy.instructions = suite
-        .tasks
-        .iter()
-        .map(|task| task.instruction.clone())
-        .collect();
-    policy.check()?;
     let plan = RunPlan {
-        tasks: match &args.tasks {
-            Some(tasks) => tasks.clone(),
-            None => (0..suite.tasks.len()).collect(),
-        },
+        tasks: planned_tasks(loaded, args),
         episodes: args.episodes,
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
     };
-    loaded.preload_scenes(&plan.tasks)?;
+    preload_scenes(loaded, &plan.tasks)?;
     let context = loaded.context(args.seed);
-    let protocol = protocol(assets, suite, &policy, args.seed, loaded.files.as_ref())?;
-    let mut bar = Bar::new();
-    let result = run(context, &policy, &plan, &protocol, out, &mut |p| {
-        bar.show(p)
+    let simulation = simulation_protocol(context, &plan.tasks)?;
+    let protocol = protocol(context, factory, &simulation, loaded.files.as_ref())?;
+    let mut bar = EpisodeProgressBar::new();
+    let result = run(context, factory, &plan, &protocol, out, &mut |p| {
+        bar.show(p);
     })?;
     bar.finish();
     print!("\n{}", result.summary);
-    films(context, &result.actions, args.video, out)?;
+    record_videos(context, &result.actions, args.video, out)?;
     println!("\n{}", out.display());
     Ok(result.episodes)
 }
 
-/// Films the first `count` episodes into `out/video`.
-fn films(
+/// Builds the scenes of the tasks once and warns of what was replaced.
+fn preload_scenes(loaded: &LoadedSuite, tasks: &[usize]) -> Result<(), EvalError> {
+    for notice in loaded.preload_scenes(tasks)? {
+        eprintln!("warning: {notice}");
+    }
+    Ok(())
+}
+
+/// Records the first `count` episodes into `out/video`.
+fn record_videos(
     context: EvalContext<'_>,
     episodes: &[EpisodeActions],
     count: usize,
@@ -147,13 +193,13 @@ fn films(
     Ok(())
 }
 
-fn list(sources: &AssetResolver) -> Result<ExitCode, EvalError> {
-    let assets = sources.own()?;
+fn list(resolver: &AssetResolver) -> Result<ExitCode, EvalError> {
+    let assets = resolver.own()?;
     let mut text = format!("world version {WORLD_VERSION}\n");
     for name in Suite::names(&assets) {
         list_suite(&mut text, &Suite::load(&assets, &name)?);
     }
-    match sources.checkout()? {
+    match resolver.checkout()? {
         Some(checkout) => {
             for suite in &SUITES {
                 list_suite(&mut text, &checkout.outline(suite)?);
@@ -165,14 +211,24 @@ fn list(sources: &AssetResolver) -> Result<ExitCode, EvalError> {
         }
     }
     text.push_str("policies\n");
-    for kind in PolicyKind::value_variants() {
-        let policy = PolicySpec::new(*kind, None, assets.dir());
-        let state = match policy.check() {
-            Ok(()) if *kind == PolicyKind::Expert => "scripted".to_owned(),
-            Ok(()) => policy.checkpoint.display().to_string(),
-            Err(_) => format!("no checkpoint at {}", policy.checkpoint.display()),
+    for entry in registry::entries() {
+        let usage = entry.usage();
+        let state = match entry.weights {
+            None => entry.summary.to_owned(),
+            Some(format) => {
+                let spec = PolicySpec::new(PolicyName::of_weights(format), None, assets.dir());
+                let place = spec.checkpoint_path();
+                let place = place.display();
+                match spec.check() {
+                    Ok(()) => place.to_string(),
+                    Err(_) => format!("no checkpoint at {place}"),
+                }
+            }
         };
-        text.push_str(&format!("  {:11} {state}\n", kind.name()));
+        text.push_str(&format!(
+            "  {usage:14} {state}
+"
+        ));
     }
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
@@ -198,7 +254,7 @@ fn list_suite(text: &mut String, suite: &Suite) {
 }
 
 fn repeat(
-    sources: &AssetResolver,
+    resolver: &AssetResolver,
     run_dir: &Path,
     jobs: Option<usize>,
     video: usize,
@@ -208,8 +264,8 @@ fn repeat(
         actions: episodes,
         ..
     } = RunFolder::open(run_dir)?;
-    let loaded = sources.open(&manifest.protocol.suite)?;
-    loaded.preload_scenes(&manifest.tasks)?;
+    let loaded = resolver.open(&manifest.protocol.suite)?;
+    preload_scenes(&loaded, &manifest.tasks)?;
     let context = loaded.context(manifest.protocol.seed);
     let mut done = 0;
     let results = replay(
@@ -235,7 +291,7 @@ fn repeat(
         results.len() - differing.len(),
         results.len()
     );
-    films(context, &episodes, video, run_dir)?;
+    record_videos(context, &episodes, video, run_dir)?;
     Ok(if differing.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -244,14 +300,14 @@ fn repeat(
 }
 
 fn render(
-    sources: &AssetResolver,
+    resolver: &AssetResolver,
     suite: &str,
     (task, init): (usize, usize),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
-    let loaded = sources.open(suite)?;
+    let loaded = resolver.open(suite)?;
     let world = loaded.context(0).settled_world(task, init)?;
-    loaded.preload_scenes(&[task])?;
+    preload_scenes(&loaded, &[task])?;
     let view = CameraRig::new(world.scene())?.render(&world)?;
     std::fs::create_dir_all(out).map_err(EvalError::io(out))?;
     for (camera, frame) in [("agentview", &view.agentview), ("wrist", &view.wrist)] {

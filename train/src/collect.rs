@@ -14,9 +14,10 @@ use crate::dataset::{
 use crate::stage_progress::StageProgress;
 use anyhow::{Context, Result};
 use bitvla_eval::{
-    Agent, CameraImages, CameraRig, EvalError, PolicySpec, SETTLE_ACTION, in_parallel, proprio,
+    ActError, ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent,
+    EvalError, PolicySpec, SETTLE_ACTION, in_parallel, proprio,
 };
-use bitvla_policies::{Observation, Policy};
+use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_sim::World;
 use bitvla_tasks::predicates::CompiledGoal;
 use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, sample_init_state};
@@ -83,14 +84,15 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     // Episodes by number that wait for the rest of their shard.
     let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, EpisodeCounts)>> =
         BTreeMap::new();
+    let factory = match &config.source {
+        DataSource::Expert => None,
+        DataSource::Policy(spec) => Some(spec.factory()?),
+    };
     in_parallel(
         &todo,
         config.jobs,
         || {
-            let agent = match &config.source {
-                DataSource::Expert => Agent::Expert,
-                DataSource::Policy(spec) => spec.load()?,
-            };
+            let agent = factory.as_ref().map(|factory| factory.make()).transpose()?;
             Ok((Assets::open(config.assets.dir())?, agent))
         },
         |(assets, agent), &episode| {
@@ -98,10 +100,8 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
             let seed = FIRST_SEED * (1 + config.seed) + episode as u64;
             let mut collector = EpisodeCollector::new(assets, config.suite, task, seed)?;
             let of_episode = match agent {
-                Agent::Expert => collector.demonstrate()?,
-                Agent::Model(policy) => {
-                    collector.run_policy(policy.as_mut(), episode / EPISODES_PER_SHARD)?
-                }
+                None => collector.demonstrate()?,
+                Some(agent) => collector.run_policy(&mut **agent, episode, config.seed)?,
             };
             Ok((episode, collector.frames, of_episode))
         },
@@ -207,7 +207,10 @@ impl<'a> EpisodeCollector<'a> {
 
     /// Renders both cameras as policies get them.
     fn render(&mut self) -> Result<CameraImages, EvalError> {
-        Ok(self.cameras.render(&self.world)?.for_policy())
+        Ok(self
+            .cameras
+            .render(&self.world)?
+            .for_policy(Flip::default()))
     }
 
     /// Returns the present observation, labels still zero.
@@ -220,7 +223,7 @@ impl<'a> EpisodeCollector<'a> {
     fn frame_of(&self, images: &CameraImages) -> TrainingFrame {
         TrainingFrame {
             images: downscale_images(&images.agentview.rgb, &images.wrist.rgb),
-            proprio: proprio(&self.world.observation()),
+            proprio: proprio(&self.world.observation(), QuaternionRule::default()),
             actions: [[0.0; 7]; CHUNK],
             task: self.task.id as u8,
         }
@@ -343,40 +346,47 @@ impl<'a> EpisodeCollector<'a> {
         Ok(actions)
     }
 
-    /// A policy acts and is labelled; `shard` and task decide whether the expert takes over.
+    /// A policy acts and is labelled; the shard of the episode and the task decide whether the expert takes over.
     fn run_policy(
         &mut self,
-        policy: &mut dyn Policy,
-        shard: usize,
+        agent: &mut dyn ErasedAgent,
+        episode: usize,
+        seed: u64,
     ) -> Result<EpisodeCounts, EvalError> {
         let horizon = self.suite.horizon;
+        let shard = episode / EPISODES_PER_SHARD;
         let policy_only = (shard + self.task.id).is_multiple_of(3);
         let takeover_step = if policy_only {
             horizon
         } else {
             8 + self.uniform_below(horizon / 2)
         };
-        let mut chunk: VecDeque<[f64; 7]> = VecDeque::new();
+        let start = EpisodeStart {
+            suite: &self.suite.name,
+            task: self.task,
+            init: episode,
+            seed,
+            world: &self.world,
+        };
+        let mut executor = ActionChunkExecutor::start(agent, &start)?;
+        let mut cameras = None;
         let mut success = false;
         for step in 0..takeover_step {
-            if step % POLICY_STRIDE == 0 || chunk.is_empty() {
-                let images = self.render()?;
-                if chunk.is_empty() {
-                    let answer = policy.query(&Observation {
-                        agentview: &images.agentview.rgb,
-                        wrist: &images.wrist.rgb,
-                        proprio: proprio(&self.world.observation()),
-                        instruction: &self.task.instruction,
-                    })?;
-                    chunk.extend(answer.actions);
-                }
+            let decision = executor.decide(agent, &mut cameras, &self.world, self.task);
+            let Decision { action, query } = decision.map_err(|error| match error {
+                ActError::Eval(error) => error,
+                ActError::Policy(error) => error.into(),
+                ActError::Action(what) => EvalError::Input(what),
+            })?;
+            if step % POLICY_STRIDE == 0 || query.is_some() {
+                let images = match query {
+                    Some(query) => query.images,
+                    None => self.render()?,
+                };
                 let mut frame = self.frame_of(&images);
                 frame.actions = self.expert_labels()?;
                 self.frames.push(frame);
             }
-            let Some(action) = chunk.pop_front() else {
-                break;
-            };
             self.step(&action)?;
             if self.goal.holds(&self.world) {
                 success = true;

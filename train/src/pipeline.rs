@@ -15,7 +15,8 @@ use crate::optim::LearningRateSchedule;
 use crate::statistics::statistics;
 use crate::trainer::{self, TrainConfig, train};
 use anyhow::{Context, Result, ensure};
-use bitvla_eval::{PolicyKind, PolicySpec, WORLD_VERSION};
+use bitvla_eval::{PolicyName, PolicySpec, WORLD_VERSION};
+use bitvla_policies::WeightFormat;
 use bitvla_policies::normalise::Statistics;
 use bitvla_reports::write_atomically;
 use bitvla_tasks::{Assets, Suite};
@@ -259,13 +260,14 @@ impl PipelineConfig<'_> {
                 let ternary = stages
                     .iter()
                     .any(|s| matches!(s, PipelineStage::Train(t) if t.name == stage && t.ternary));
-                let kind = if ternary {
-                    PolicyKind::Ternary
+                let format = if ternary {
+                    WeightFormat::Ternary
                 } else {
-                    PolicyKind::Full
+                    WeightFormat::Full
                 };
                 let dir = self.checkpoint_dir(stage);
-                DataSource::Policy(PolicySpec::new(kind, Some(&dir), self.assets.dir()))
+                let name = PolicyName::of_weights(format);
+                DataSource::Policy(PolicySpec::new(name, Some(&dir), self.assets.dir()))
             }
         };
         let config = CollectConfig {

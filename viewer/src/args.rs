@@ -1,6 +1,6 @@
 //! The command line of `bitvla-view`.
 
-use bitvla_eval::{AssetArgs, PolicyKind};
+use bitvla_eval::{AssetArgs, PolicyName};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
@@ -24,11 +24,11 @@ pub struct Args {
     #[arg(long)]
     pub init: Option<usize>,
     /// Policy that controls the robot
-    #[arg(long, value_enum)]
-    pub policy: Option<PolicyKind>,
+    #[arg(long, value_name = "NAME[:ARGUMENT]")]
+    pub policy: Option<PolicyName>,
     /// Policy of a second episode from the same initial state, shown beside it
-    #[arg(long, value_enum, value_name = "POLICY")]
-    pub versus: Option<PolicyKind>,
+    #[arg(long, value_name = "POLICY")]
+    pub versus: Option<PolicyName>,
     /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
     #[arg(long, value_name = "PATH")]
     pub checkpoint: Option<PathBuf>,

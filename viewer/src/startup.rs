@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::session::{DEFAULT_SEED, EpisodeSelection, LoadedRun};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::{EvalError, PolicyKind, RunFolder};
+use bitvla_eval::{EvalError, RunFolder};
 use std::path::PathBuf;
 
 /// Opens the run folders of the command line.
@@ -83,7 +83,7 @@ pub fn first_episode(
             suite: protocol.suite.clone(),
             task: first.0,
             init: first.1,
-            policy: args.policy.unwrap_or(PolicyKind::Ternary),
+            policy: args.policy.clone().unwrap_or_default(),
             versus: None,
         };
         suite_cache.open(&selection.suite)?;
@@ -96,8 +96,8 @@ pub fn first_episode(
         suite: args.suite.clone().unwrap_or_else(|| "spatial".into()),
         task: args.task.unwrap_or(0),
         init: args.init.unwrap_or(0),
-        policy: args.policy.unwrap_or(PolicyKind::Ternary),
-        versus: args.versus,
+        policy: args.policy.clone().unwrap_or_default(),
+        versus: args.versus.clone(),
     };
     let opened = suite_cache.open(&selection.suite)?;
     opened

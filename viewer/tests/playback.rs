@@ -1,7 +1,7 @@
 //! Guarantees of playback: observing an episode does not change it, rewinding and continuing ends in the same state, the
 //! insets are pixel-identical to the policy's observation, and interventions are marked.
 
-use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, EvalContext, PolicyKind, run_episode};
+use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, PolicyName, run_episode};
 use bitvla_reports::QueryRecord;
 use bitvla_viewer::playback::{
     CameraImageRenderer, Command, ControlSource, EpisodeRequest, Event, MarkerKind, Pacing,
@@ -15,6 +15,11 @@ use std::time::Duration;
 const KEY: (usize, usize) = (3, 7);
 const EVENT_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A policy by its name.
+fn named(name: &str) -> PolicyName {
+    name.parse().expect("a policy")
+}
+
 fn sources() -> AssetResolver {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
     AssetResolver::new(&AssetArgs {
@@ -24,9 +29,9 @@ fn sources() -> AssetResolver {
     .expect("the assets of the repository")
 }
 
-fn policy(kind: PolicyKind) -> ControlSource {
+fn policy(name: PolicyName) -> ControlSource {
     ControlSource::Policy {
-        kind,
+        name,
         checkpoint: None,
         threads: 1,
     }
@@ -94,12 +99,12 @@ impl TestEpisode {
 }
 
 /// Steps and final state of the same episode in `bitvla-eval`.
-fn evaluated(kind: PolicyKind) -> (bool, Vec<[f64; 7]>, u64) {
+fn evaluated(name: PolicyName) -> (bool, Vec<[f64; 7]>, u64) {
     let opened = sources().open("spatial").expect("suite");
-    let spec = bitvla_eval::PolicySpec::new(kind, None, opened.assets.dir());
-    let mut driver = spec.load().expect("policy");
-    let stage: EvalContext<'_> = opened.context(7);
-    let outcome = run_episode(stage, KEY.0, KEY.1, &mut driver);
+    let spec = bitvla_eval::PolicySpec::new(name, None, opened.assets.dir());
+    let factory = spec.for_suite(&opened.suite).factory().expect("policy");
+    let mut agent = factory.make().expect("an agent");
+    let outcome = run_episode(opened.context(7), KEY, &*factory, &mut *agent);
     assert_eq!(outcome.record.error, "");
     (
         outcome.record.success,
@@ -110,8 +115,8 @@ fn evaluated(kind: PolicyKind) -> (bool, Vec<[f64; 7]>, u64) {
 
 #[test]
 fn the_window_never_changes_a_result() {
-    for kind in [PolicyKind::Ternary, PolicyKind::Expert] {
-        let (success, actions, hash) = evaluated(kind);
+    for kind in [named("ternary"), named("expert")] {
+        let (success, actions, hash) = evaluated(kind.clone());
         // Without waiting, in real time with the lookahead world, and step by step.
         for pacing in [Pacing::Unlimited, Pacing::RealTime(20.0), Pacing::Steps(3)] {
             let mut episode = TestEpisode::new(policy(kind), pacing);
@@ -137,7 +142,7 @@ fn the_window_never_changes_a_result() {
 
 #[test]
 fn going_back_and_on_again_leads_to_the_same_end() {
-    for kind in [PolicyKind::Ternary, PolicyKind::Expert] {
+    for kind in [named("ternary"), named("expert")] {
         let mut episode = TestEpisode::new(policy(kind), Pacing::Unlimited);
         episode.run_to_end();
         let end = episode.end();
@@ -154,7 +159,7 @@ fn going_back_and_on_again_leads_to_the_same_end() {
 
 #[test]
 fn a_recording_ends_in_the_recorded_state() {
-    let (_, actions, hash) = evaluated(PolicyKind::Ternary);
+    let (_, actions, hash) = evaluated(named("ternary"));
     let query = |number: usize| QueryRecord {
         task: KEY.0,
         init: KEY.1,
@@ -211,7 +216,7 @@ fn the_insets_are_what_the_policy_gets() {
         .settled_world(KEY.0, KEY.1)
         .expect("world");
     let mut rig = CameraRig::new(world.scene()).expect("eyes");
-    let mut episode = TestEpisode::new(policy(PolicyKind::Expert), Pacing::Steps(16));
+    let mut episode = TestEpisode::new(policy(named("expert")), Pacing::Steps(16));
     episode.until(|e| e.trajectory.last() == 16);
     let scene = Arc::new(world.scene().clone());
     let renderer = CameraImageRenderer::start().expect("a thread");
@@ -230,7 +235,7 @@ fn the_insets_are_what_the_policy_gets() {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let given = rig.render(&world).expect("a view").for_policy();
+        let given = rig.render(&world).expect("a view").for_policy(bitvla_policies::Flip::default());
         assert_eq!(rendered.step_state.step, step);
         assert_eq!(rendered.images.agentview, given.agentview);
         assert_eq!(rendered.images.wrist, given.wrist);
@@ -246,7 +251,7 @@ fn a_dragged_object_follows_and_the_episode_is_marked() {
         .expect("world");
     let bowl = world.scene().instance("akita_black_bowl_2").expect("bowl");
     let at: [f64; 3] = world.instance_pose(bowl).translation.vector.into();
-    let mut episode = TestEpisode::new(policy(PolicyKind::Ternary), Pacing::Paused);
+    let mut episode = TestEpisode::new(policy(named("ternary")), Pacing::Paused);
     episode.until(|e| !e.trajectory.is_empty());
     // Nothing is above the rim of the bowl.
     let origin = [at[0] + 0.05, at[1], at[2] + 0.5];
@@ -282,7 +287,7 @@ fn a_dragged_object_follows_and_the_episode_is_marked() {
 
 #[test]
 fn keys_drive_the_arm_through_the_same_seven_numbers() {
-    let mut episode = TestEpisode::new(policy(PolicyKind::Ternary), Pacing::Paused);
+    let mut episode = TestEpisode::new(policy(named("ternary")), Pacing::Paused);
     episode.until(|e| !e.trajectory.is_empty());
     let up = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0];
     episode.send(Command::Teleoperate(Some(up)));
@@ -302,7 +307,7 @@ fn keys_drive_the_arm_through_the_same_seven_numbers() {
 #[test]
 fn an_episode_that_cannot_be_played_reports_the_reason() {
     let source = ControlSource::Policy {
-        kind: PolicyKind::Ternary,
+        name: named("ternary"),
         checkpoint: Some(PathBuf::from("no/such/folder")),
         threads: 1,
     };

@@ -2,7 +2,8 @@
 //! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
-    AssetArgs, AssetResolver, PolicyKind, PolicySpec, RunFolder, RunPlan, protocol, run,
+    AssetArgs, AssetResolver, PolicyName, PolicySpec, RunFolder, RunPlan, protocol, run,
+    simulation_protocol,
 };
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
@@ -11,7 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn session(policy: PolicyKind, versus: Option<PolicyKind>, runs: Vec<LoadedRun>) -> Session {
+/// A policy by its name.
+fn named(name: &str) -> PolicyName {
+    name.parse().expect("a policy")
+}
+
+fn session(policy: PolicyName, versus: Option<PolicyName>, runs: Vec<LoadedRun>) -> Session {
     let args = AssetArgs {
         assets: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")),
         ..AssetArgs::default()
@@ -45,7 +51,7 @@ fn until(session: &mut Session, what: &str, enough: impl Fn(&Session) -> bool) {
 
 #[test]
 fn compared_policies_begin_alike_and_the_first_difference_is_named() {
-    let mut session = session(PolicyKind::Ternary, Some(PolicyKind::Full), Vec::new());
+    let mut session = session(named("ternary"), Some(named("full")), Vec::new());
     session.open();
     assert_eq!(session.mode, SessionMode::Compare);
     until(&mut session, "both ends", Session::finished);
@@ -64,7 +70,7 @@ fn compared_policies_begin_alike_and_the_first_difference_is_named() {
 
 #[test]
 fn a_policy_beside_itself_never_differs() {
-    let mut session = session(PolicyKind::Ternary, Some(PolicyKind::Ternary), Vec::new());
+    let mut session = session(named("ternary"), Some(named("ternary")), Vec::new());
     session.open();
     until(&mut session, "both ends", Session::finished);
     assert_eq!(
@@ -75,7 +81,7 @@ fn a_policy_beside_itself_never_differs() {
 
 #[test]
 fn pausing_stepping_and_seeking_change_nothing() {
-    let mut watched = session(PolicyKind::Ternary, None, Vec::new());
+    let mut watched = session(named("ternary"), None, Vec::new());
     watched.speed = 20.0;
     watched.open();
     until(&mut watched, "ten steps", |s| s.last() >= 10);
@@ -102,7 +108,7 @@ fn pausing_stepping_and_seeking_change_nothing() {
     until(&mut watched, "the end", Session::finished);
     assert!(!watched.intervened());
 
-    let mut plain = session(PolicyKind::Ternary, None, Vec::new());
+    let mut plain = session(named("ternary"), None, Vec::new());
     plain.speed = 20.0;
     plain.open();
     until(&mut plain, "the end", Session::finished);
@@ -119,17 +125,20 @@ fn pausing_stepping_and_seeking_change_nothing() {
 
 /// A run folder of one episode, made as `bitvla-eval` makes it.
 fn recorded(dir: &Path) -> LoadedRun {
-    let probe = session(PolicyKind::Ternary, None, Vec::new());
+    let probe = session(named("ternary"), None, Vec::new());
     let opened = probe.suite_cache.open("spatial").expect("suite");
-    let policy = PolicySpec::new(PolicyKind::Ternary, None, opened.assets.dir());
-    let card = protocol(&opened.assets, &opened.suite, &policy, 7, None).expect("a protocol");
+    let spec = PolicySpec::new(named("ternary"), None, opened.assets.dir());
+    let factory = spec.for_suite(&opened.suite).factory().expect("a policy");
+    let context = opened.context(7);
+    let simulation = simulation_protocol(context, &[3]).expect("a world");
+    let protocol = protocol(context, &*factory, &simulation, None).expect("a protocol");
     let plan = RunPlan {
         tasks: vec![3],
         episodes: 1,
         jobs: 1,
         backwards: false,
     };
-    run(opened.context(7), &policy, &plan, &card, dir, &mut |_| {}).expect("a run");
+    run(context, &*factory, &plan, &protocol, dir, &mut |_| {}).expect("a run");
     LoadedRun {
         folder: RunFolder::open(dir).expect("a run folder"),
         dir: dir.to_owned(),
@@ -141,7 +150,7 @@ fn a_recording_is_shown_whole_and_can_be_taken_over() {
     let dir: PathBuf = std::env::temp_dir().join(format!("bitvla-show-{}", std::process::id()));
     let run = recorded(&dir);
     let row = run.folder.episodes[0].clone();
-    let mut session = session(PolicyKind::Full, None, vec![run]);
+    let mut session = session(named("full"), None, vec![run]);
     session.playing = false;
     session.open_recorded((3, 0));
     assert_eq!(session.mode, SessionMode::Recorded);

@@ -3,7 +3,7 @@
 use super::messages::{ControlSource, Recording};
 use super::step_state::{PolicyQuery, Termination};
 use bitvla_eval::{
-    ActionChunkExecutor, Agent, CameraRig, Decision, EvalError, LoadedSuite, PolicySpec,
+    ActionChunkExecutor, CameraRig, Decision, ErasedAgent, EvalContext, EvalError, PolicySpec,
 };
 use bitvla_sim::World;
 use bitvla_tasks::Task;
@@ -18,7 +18,7 @@ pub(super) enum ActionSource {
 
 /// A policy or the expert, and its state within the episode.
 pub(super) struct AgentSource {
-    agent: Agent,
+    agent: Box<dyn ErasedAgent>,
     state: AgentState,
     /// Built at the first query.
     rig: Option<CameraRig>,
@@ -28,7 +28,6 @@ pub(super) struct AgentSource {
 #[derive(Clone)]
 pub(super) struct AgentState {
     executor: ActionChunkExecutor,
-    queries_made: usize,
 }
 
 /// Result of asking for the action of a control step.
@@ -49,25 +48,28 @@ impl ActionSource {
     /// If the checkpoint is missing or malformed, or the expert cannot do what the goal asks for.
     pub(super) fn new(
         control_source: &ControlSource,
-        opened: &LoadedSuite,
+        context: EvalContext<'_>,
+        key: (usize, usize),
         world: &World,
-        task: &Task,
     ) -> Result<ActionSource, EvalError> {
         Ok(match control_source {
             ControlSource::Policy {
-                kind,
+                name,
                 checkpoint,
                 threads,
             } => {
-                let mut spec = PolicySpec::new(*kind, checkpoint.as_deref(), opened.assets.dir());
+                let assets = context.assets.dir();
+                let mut spec = PolicySpec::new(name.clone(), checkpoint.as_deref(), assets)
+                    .for_suite(context.suite);
                 spec.threads = *threads;
-                spec.instructions = vec![task.instruction.clone()];
-                spec.check()?;
-                let agent = spec.load()?;
+                spec.instructions = vec![context.task(key.0)?.instruction.clone()];
+                let factory = spec.factory()?;
+                factory.check_suite(context.suite, &[key.0])?;
+                let mut agent = factory.make()?;
+                let start = context.start(key, world)?;
                 ActionSource::Agent(Box::new(AgentSource {
                     state: AgentState {
-                        executor: ActionChunkExecutor::new(&agent, world, task)?,
-                        queries_made: 0,
+                        executor: ActionChunkExecutor::start(&mut *agent, &start)?,
                     },
                     agent,
                     rig: None,
@@ -98,9 +100,15 @@ impl ActionSource {
     ///
     /// # Errors
     /// If the expert cannot do what the goal asks for.
-    pub(super) fn reset(&mut self, world: &World, task: &Task) -> Result<(), EvalError> {
+    pub(super) fn reset(
+        &mut self,
+        context: EvalContext<'_>,
+        key: (usize, usize),
+        world: &World,
+    ) -> Result<(), EvalError> {
         if let ActionSource::Agent(source) = self {
-            source.state.executor = ActionChunkExecutor::new(&source.agent, world, task)?;
+            let start = context.start(key, world)?;
+            source.state.executor = ActionChunkExecutor::start(&mut *source.agent, &start)?;
         }
         Ok(())
     }
@@ -123,16 +131,13 @@ impl ActionSource {
 impl AgentSource {
     fn next(&mut self, step: usize, world: &World, task: &Task, init: usize) -> NextAction {
         let AgentSource { agent, state, rig } = self;
-        match state.executor.decide(agent, rig, world, task) {
+        match state.executor.decide(&mut **agent, rig, world, task) {
             Ok(Decision { action, query }) => {
-                let query = query.map(|query| {
-                    state.queries_made += 1;
-                    PolicyQuery {
-                        step,
-                        times: query.record((task.id, init), state.queries_made - 1),
-                        path: Vec::new(),
-                        chunk: query.chunk,
-                    }
+                let query = query.map(|query| PolicyQuery {
+                    step,
+                    times: query.record((task.id, init)),
+                    path: Vec::new(),
+                    chunk: query.chunk,
                 });
                 NextAction::Action { action, query }
             }

@@ -3,6 +3,7 @@
 
 use super::step_state::StepState;
 use bitvla_eval::{CameraImages, CameraRig, EvalError};
+use bitvla_policies::Flip;
 use bitvla_sim::SceneDesc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -63,7 +64,9 @@ fn render_requests(
     while let Ok(first) = requests.recv() {
         let (scene, desc, step_state) = requests.try_iter().last().unwrap_or(first);
         let rendered = rig_of(&mut cached, scene, &desc).and_then(|rig| {
-            let images = rig.render_state(&step_state.visual)?.for_policy();
+            let images = rig
+                .render_state(&step_state.visual)?
+                .for_policy(Flip::default());
             Ok(RenderedImages {
                 step_state,
                 scene,

@@ -8,7 +8,7 @@ use super::goal_regions::goal_regions;
 use super::messages::{Command, ControlSource, EpisodeRequest, Event, Pacing};
 use super::step_state::{CONTROL_HZ, EpisodeInfo, StepState, Termination};
 use crate::warnings::warn_once;
-use bitvla_eval::{EvalError, LoadedSuite, SETTLE_ACTION};
+use bitvla_eval::{EvalContext, EvalError, SETTLE_ACTION};
 use bitvla_sim::{BodyPoint, PointSpring, Snapshot, World};
 use bitvla_tasks::Task;
 use bitvla_tasks::predicates::CompiledGoal;
@@ -137,9 +137,14 @@ fn play(
         horizon: opened.suite.horizon,
         recorded,
     })));
-    let action_source = ActionSource::new(&request.control_source, &opened, &world, task)?;
+    let action_source = ActionSource::new(
+        &request.control_source,
+        context,
+        (request.task, request.init),
+        &world,
+    )?;
     let mut worker = EpisodeWorker {
-        opened: &opened,
+        context,
         task,
         goal: task.compile_goal(&world)?,
         init: request.init,
@@ -165,7 +170,7 @@ fn play(
 }
 
 struct EpisodeWorker<'a> {
-    opened: &'a LoadedSuite,
+    context: EvalContext<'a>,
     task: &'a Task,
     goal: CompiledGoal,
     init: usize,
@@ -265,7 +270,11 @@ impl EpisodeWorker<'_> {
             Command::Teleoperate(action) => {
                 if self.teleop_action.is_some() && action.is_none() {
                     // The policy continues from the present state, not with the rest of an old chunk.
-                    self.action_source.reset(&self.world, self.task)?;
+                    self.action_source.reset(
+                        self.context,
+                        (self.task.id, self.init),
+                        &self.world,
+                    )?;
                 }
                 if action.is_some() {
                     self.mark_intervention();
@@ -274,8 +283,12 @@ impl EpisodeWorker<'_> {
             }
             Command::Rewind(step) => self.rewind(step)?,
             Command::SetControlSource(control_source) => {
-                self.action_source =
-                    ActionSource::new(&control_source, self.opened, &self.world, self.task)?;
+                self.action_source = ActionSource::new(
+                    &control_source,
+                    self.context,
+                    (self.task.id, self.init),
+                    &self.world,
+                )?;
                 self.agent_states.fill(None);
                 self.mark_intervention();
                 self.finished = false;
@@ -403,7 +416,8 @@ impl EpisodeWorker<'_> {
         match agent_state {
             Some(state) => self.action_source.restore(state),
             None => {
-                self.action_source.reset(&self.world, self.task)?;
+                self.action_source
+                    .reset(self.context, (self.task.id, self.init), &self.world)?;
                 if matches!(self.action_source, ActionSource::Agent(_)) {
                     self.mark_intervention();
                 }

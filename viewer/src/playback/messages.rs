@@ -2,7 +2,7 @@
 
 use super::step_state::{EpisodeInfo, PolicyQuery, StepState, Termination};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::PolicyKind;
+use bitvla_eval::PolicyName;
 use bitvla_reports::{EpisodeActions, QueryRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub enum ControlSource {
     /// A policy or the expert, queried while the episode runs.
     Policy {
         /// Policy.
-        kind: PolicyKind,
+        name: PolicyName,
         /// Its checkpoint; none for the one that ships with the assets.
         checkpoint: Option<PathBuf>,
         /// Threads of a query.
@@ -46,7 +46,7 @@ impl ControlSource {
     /// Display name.
     pub fn name(&self) -> String {
         match self {
-            ControlSource::Policy { kind, .. } => kind.name().to_owned(),
+            ControlSource::Policy { name, .. } => name.to_string(),
             ControlSource::Recorded(recording) => recording.name.clone(),
         }
     }

@@ -14,7 +14,7 @@ pub use runs::{LoadedRun, paired_records};
 use crate::playback::{CONTROL_HZ, Command, ControlSource, EpisodeRequest, Pacing};
 use crate::suite_cache::SuiteCache;
 use bevy::prelude::Resource;
-use bitvla_eval::PolicyKind;
+use bitvla_eval::PolicyName;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ pub struct EpisodeSelection {
     /// Index of the initial state.
     pub init: usize,
     /// Policy.
-    pub policy: PolicyKind,
+    pub policy: PolicyName,
     /// Policy of the second episode, where two are compared.
-    pub versus: Option<PolicyKind>,
+    pub versus: Option<PolicyName>,
 }
 
 /// Kind of the displayed episodes.
@@ -126,16 +126,16 @@ impl Session {
 
     /// Starts the selected episode live; two of them if another policy is to be compared.
     pub fn open(&mut self) {
-        let mut kinds = vec![self.selection.policy];
-        kinds.extend(self.selection.versus);
-        self.mode = if kinds.len() == 1 {
+        let mut names = vec![self.selection.policy.clone()];
+        names.extend(self.selection.versus.clone());
+        self.mode = if names.len() == 1 {
             SessionMode::Live
         } else {
             SessionMode::Compare
         };
-        let sources = kinds
+        let sources = names
             .into_iter()
-            .map(|kind| self.control_source(kind))
+            .map(|name| self.control_source(name))
             .collect();
         let selection = self.selection.clone();
         self.start_episodes(
@@ -181,9 +181,9 @@ impl Session {
         }
     }
 
-    fn control_source(&self, kind: PolicyKind) -> ControlSource {
+    fn control_source(&self, name: PolicyName) -> ControlSource {
         ControlSource::Policy {
-            kind,
+            name,
             checkpoint: self.checkpoint.clone(),
             threads: self.threads,
         }
@@ -349,7 +349,7 @@ impl Session {
         let step = self.playhead.floor() as usize;
         self.send_all(Command::Rewind(step));
         if self.mode == SessionMode::Recorded {
-            let source = self.control_source(self.selection.policy);
+            let source = self.control_source(self.selection.policy.clone());
             self.send_all(Command::SetControlSource(source));
             self.mode = SessionMode::Live;
         }

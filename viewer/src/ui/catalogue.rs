@@ -3,8 +3,8 @@
 
 use crate::suite_cache::SuiteCache;
 use bevy::platform::cell::SyncCell;
-use bitvla_eval::{PolicyKind, PolicySpec};
-use clap::ValueEnum;
+use bitvla_eval::agent::registry;
+use bitvla_eval::{PolicyName, PolicySpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -25,7 +25,7 @@ pub struct Catalogue {
     /// Names of suites, or the error message.
     pub suites: Result<Vec<String>, String>,
     /// Policies, each with the message of what is missing for it.
-    pub policies: Vec<(PolicyKind, Option<String>)>,
+    pub policies: Vec<(PolicyName, Option<String>)>,
     suite_cache: SuiteCache,
     /// Task lists by suite; none while one is being read.
     tasks: BTreeMap<String, Option<TaskList>>,
@@ -38,17 +38,24 @@ impl Catalogue {
     pub fn new(suite_cache: &SuiteCache, checkpoint: Option<&Path>) -> Catalogue {
         let (results_tx, results_rx) = channel();
         let assets = suite_cache.sources.own();
-        let missing = |kind: PolicyKind| match &assets {
-            Ok(assets) => PolicySpec::new(kind, checkpoint, assets.dir())
+        let missing = |name: &PolicyName| match &assets {
+            Ok(assets) => PolicySpec::new(name.clone(), checkpoint, assets.dir())
                 .check()
                 .err(),
             Err(_) => None,
         };
         Catalogue {
             suites: suite_cache.sources.names().map_err(|e| e.to_string()),
-            policies: PolicyKind::value_variants()
+            // A policy that needs an argument is none to choose from a list.
+            policies: registry::entries()
                 .iter()
-                .map(|kind| (*kind, missing(*kind).map(|e| e.to_string())))
+                .filter_map(|entry| entry.name.parse().ok())
+                .map(|name| {
+                    (
+                        PolicyName::clone(&name),
+                        missing(&name).map(|e| e.to_string()),
+                    )
+                })
                 .collect(),
             suite_cache: suite_cache.clone(),
             tasks: BTreeMap::new(),

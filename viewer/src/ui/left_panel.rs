@@ -74,7 +74,7 @@ fn takeover_row(ui: &mut Ui, session: &mut Session, ui_state: &mut UiState) {
         );
         ui.label(RichText::new("with").color(WEAK));
         let policies = &ui_state.selection_panel.catalogue(session).policies;
-        let mut chosen = session.selection.policy;
+        let mut chosen = session.selection.policy.clone();
         policy_combo(ui, "take over", policies, &mut chosen);
         session.selection.policy = chosen;
         if go.clicked() {

@@ -8,7 +8,7 @@ use bevy_egui::egui::{
     Align, Button, Color32, ComboBox, CornerRadius, DragValue, Layout, RichText, ScrollArea, Sense,
     TextWrapMode, Ui, vec2,
 };
-use bitvla_eval::PolicyKind;
+use bitvla_eval::PolicyName;
 
 /// Draft of a selection; it becomes the displayed episode on Start.
 #[derive(Default)]
@@ -218,15 +218,15 @@ fn initial_state(ui: &mut Ui, draft: &mut EpisodeSelection, catalogue: &mut Cata
 pub fn policy_combo(
     ui: &mut Ui,
     id: &str,
-    policies: &[(PolicyKind, Option<String>)],
-    chosen: &mut PolicyKind,
+    policies: &[(PolicyName, Option<String>)],
+    chosen: &mut PolicyName,
 ) {
     ComboBox::from_id_salt(id)
         .width(ui.available_width())
         .selected_text(chosen.name())
         .show_ui(ui, |ui| {
-            for (kind, missing) in policies {
-                policy_entry(ui, *kind, missing.as_deref(), *chosen == *kind, |k| {
+            for (name, missing) in policies {
+                policy_entry(ui, name, missing.as_deref(), chosen == name, |k| {
                     *chosen = k;
                 });
             }
@@ -235,37 +235,43 @@ pub fn policy_combo(
 
 fn versus_combo(
     ui: &mut Ui,
-    policies: &[(PolicyKind, Option<String>)],
-    chosen: &mut Option<PolicyKind>,
+    policies: &[(PolicyName, Option<String>)],
+    chosen: &mut Option<PolicyName>,
 ) {
     ComboBox::from_id_salt("versus")
         .width(ui.available_width())
-        .selected_text(chosen.map_or("nobody", PolicyKind::name))
+        .selected_text(chosen.as_ref().map_or("nobody", PolicyName::name))
         .show_ui(ui, |ui| {
             ui.selectable_value(chosen, None, "nobody");
-            for (kind, missing) in policies {
-                policy_entry(ui, *kind, missing.as_deref(), *chosen == Some(*kind), |k| {
-                    *chosen = Some(k);
-                });
+            for (name, missing) in policies {
+                policy_entry(
+                    ui,
+                    name,
+                    missing.as_deref(),
+                    chosen.as_ref() == Some(name),
+                    |k| {
+                        *chosen = Some(k);
+                    },
+                );
             }
         });
 }
 
 fn policy_entry(
     ui: &mut Ui,
-    kind: PolicyKind,
+    name: &PolicyName,
     missing: Option<&str>,
     chosen: bool,
-    choose: impl FnOnce(PolicyKind),
+    choose: impl FnOnce(PolicyName),
 ) {
-    let entry = Button::selectable(chosen, kind.name());
+    let entry = Button::selectable(chosen, name.name());
     let response = ui.add_enabled(missing.is_none(), entry);
     let response = match missing {
         Some(reason) => response.on_disabled_hover_text(reason),
         None => response,
     };
     if response.clicked() {
-        choose(kind);
+        choose(name.clone());
     }
 }
 

@@ -1,0 +1,194 @@
+//! Checkpoints of the BitVLA network, in any weight format and on any engine.
+
+use super::registry::PolicySpec;
+use super::{
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
+};
+use crate::{EvalError, file_hashes, resident_bytes};
+use bitvla_policies::{
+    MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
+    VlaOptions, VlaPolicy, WeightFormat,
+};
+use bitvla_reports::{MemoryReport, WeightMemory};
+use bitvla_tasks::Suite;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Makes agents of a checkpoint; the weights are loaded once, when they are first needed.
+pub(super) struct CheckpointFactory {
+    spec: PolicySpec,
+    format: WeightFormat,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+struct Loaded {
+    policy: VlaPolicy,
+    /// Resident set of the process before the weights were loaded, bytes.
+    program_bytes: u64,
+}
+
+struct CheckpointAgent {
+    policy: VlaPolicy,
+    protocol: PolicyProtocol,
+    program_bytes: u64,
+}
+
+/// Opens the checkpoint that a spec names. The statistics are those of the spec's key, or else of its suite, or else the
+/// ones that the checkpoint records.
+///
+/// # Errors
+/// When files are missing, or the checkpoint does not know the suite.
+pub(crate) fn open_checkpoint(
+    spec: &PolicySpec,
+    format: WeightFormat,
+) -> Result<VlaPolicy, EvalError> {
+    spec.check()?;
+    let normaliser = match (&spec.normaliser_key, &spec.suite) {
+        (Some(key), _) => NormaliserChoice::Key(key.clone()),
+        (None, Some(suite)) => NormaliserChoice::Suite(suite.clone()),
+        (None, None) => NormaliserChoice::Recorded,
+    };
+    let options = VlaOptions {
+        format,
+        engine: spec.engine,
+        normaliser,
+    };
+    Ok(VlaPolicy::open(&spec.checkpoint_path(), options)?)
+}
+
+impl CheckpointFactory {
+    pub(super) fn new(spec: &PolicySpec, format: WeightFormat) -> CheckpointFactory {
+        CheckpointFactory {
+            spec: spec.clone(),
+            format,
+            loaded: Mutex::new(None),
+        }
+    }
+
+    fn with_loaded<T>(
+        &self,
+        use_it: impl FnOnce(&Loaded) -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        // A worker that panicked while it loaded has left nothing half done: the slot is filled in one move.
+        let mut slot = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = match &mut *slot {
+            Some(loaded) => loaded,
+            none => {
+                let program_bytes = resident_bytes();
+                let policy = open_checkpoint(&self.spec, self.format)?;
+                policy.prepare(&self.spec.instructions)?;
+                none.insert(Loaded {
+                    policy,
+                    program_bytes,
+                })
+            }
+        };
+        use_it(loaded)
+    }
+}
+
+impl AgentFactory for CheckpointFactory {
+    fn name(&self) -> &str {
+        self.format.name()
+    }
+
+    fn arithmetic(&self) -> &str {
+        self.format.arithmetic()
+    }
+
+    fn engine(&self) -> &str {
+        self.spec.engine.name()
+    }
+
+    fn protocol(&self) -> Result<PolicyProtocol, EvalError> {
+        self.with_loaded(|loaded| Ok(loaded.policy.protocol()))
+    }
+
+    fn file_hashes(&self) -> Result<BTreeMap<String, String>, EvalError> {
+        file_hashes(&self.spec.checkpoint_path())
+    }
+
+    fn check_suite(&self, suite: &Suite, tasks: &[usize]) -> Result<(), EvalError> {
+        let named = self.spec.normaliser_key.is_some();
+        let checked = self.with_loaded(|loaded| {
+            // Whoever names the statistics has decided to try the checkpoint outside its suites.
+            if named {
+                return Ok(());
+            }
+            let tasks = tasks.iter().filter_map(|&task| suite.tasks.get(task));
+            let instructions: Vec<String> = tasks.map(|task| task.instruction.clone()).collect();
+            Ok(loaded.policy.check_instructions(&instructions)?)
+        });
+        checked.map_err(|error| match error {
+            EvalError::Policy(
+                source @ (PolicyError::Normaliser { .. } | PolicyError::Vocabulary { .. }),
+            ) => EvalError::UnknownSuite {
+                policy: self.format.name().to_owned(),
+                suite: suite.name.clone(),
+                source,
+            },
+            other => other,
+        })
+    }
+
+    fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError> {
+        let threads = Threads::new(self.spec.threads)?;
+        self.with_loaded(|loaded| {
+            Ok(Box::new(CheckpointAgent {
+                policy: loaded.policy.another(threads),
+                protocol: loaded.policy.protocol(),
+                program_bytes: loaded.program_bytes,
+            }) as Box<dyn ErasedAgent>)
+        })
+    }
+}
+
+impl Agent for CheckpointAgent {
+    type State = ();
+
+    fn start(&mut self, _: &EpisodeStart<'_>) -> Result<(), EvalError> {
+        Ok(())
+    }
+
+    fn act(&mut self, (): &mut (), input: &mut StepInput<'_>) -> Result<AgentOutput, ActError> {
+        let observed = input.observe(&self.protocol)?;
+        let answer = self.policy.query(&Observation {
+            agentview: &observed.images.agentview.rgb,
+            wrist: &observed.images.wrist.rgb,
+            proprio: observed.proprio,
+            instruction: &input.task.instruction,
+        })?;
+        Ok(AgentOutput {
+            actions: answer.actions,
+            executed: self.protocol.executed_steps,
+            query: Some(QueryTrace {
+                images: observed.images,
+                render: observed.render,
+                times: answer.times,
+            }),
+        })
+    }
+
+    fn memory(&self) -> MemoryReport {
+        MemoryReport {
+            program_bytes: self.program_bytes,
+            ..memory_of(self.policy.memory())
+        }
+    }
+}
+
+/// A ledger as it is reported; the memory of the process is filled in by the caller.
+pub fn memory_of(ledger: MemoryLedger) -> MemoryReport {
+    let entry = |e: bitvla_policies::MemoryEntry| WeightMemory {
+        class: e.class,
+        encoding: e.encoding,
+        bytes: e.bytes,
+        mapped: e.mapped,
+        resident: e.resident,
+    };
+    MemoryReport {
+        weights: ledger.weights.into_iter().map(entry).collect(),
+        activation_bytes: ledger.activations,
+        ..MemoryReport::default()
+    }
+}

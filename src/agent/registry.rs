@@ -1,0 +1,301 @@
+//! The policies of the command line by name: `--policy NAME` or `NAME:ARGUMENT`. A new policy is one line of [`entries`].
+
+use super::AgentFactory;
+use super::checkpoint::CheckpointFactory;
+use super::expert::ExpertFactory;
+use super::random::RandomFactory;
+use super::replay::ReplayFactory;
+use super::zero::ZeroFactory;
+use crate::EvalError;
+use bitvla_policies::{Engine, WeightFormat};
+use bitvla_tasks::Suite;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Makes the factory of a policy.
+type Build = Box<dyn Fn(&PolicySpec) -> Result<Box<dyn AgentFactory>, EvalError>>;
+
+/// A policy that can be named.
+pub struct RegistryEntry {
+    /// Word of the command line.
+    pub name: &'static str,
+    /// Name of the argument behind the colon, if the policy takes one.
+    pub argument: Option<&'static str>,
+    /// One line for `--help` and `list`.
+    pub summary: &'static str,
+    /// Weights, for a policy that has a checkpoint.
+    pub weights: Option<WeightFormat>,
+    build: Build,
+}
+
+/// All policies: the weight formats of a checkpoint, then those without weights.
+pub fn entries() -> Vec<RegistryEntry> {
+    let entry = |name, argument, summary, build| RegistryEntry {
+        name,
+        argument,
+        summary,
+        weights: None,
+        build,
+    };
+    let formats = WeightFormat::ALL.map(|format| RegistryEntry {
+        weights: Some(format),
+        ..entry(
+            format.name(),
+            None,
+            format.description(),
+            Box::new(move |spec| Ok(Box::new(CheckpointFactory::new(spec, format)))),
+        )
+    });
+    let others = [
+        entry(
+            "expert",
+            None,
+            "Scripted expert, which reads the true state of the world instead of images",
+            Box::new(|_| Ok(Box::new(ExpertFactory))),
+        ),
+        entry(
+            "zero",
+            None,
+            "Holds still, gripper open (sanity: 0 % expected)",
+            Box::new(|_| Ok(Box::new(ZeroFactory))),
+        ),
+        entry(
+            "random",
+            None,
+            "Uniform random actions, seeded (sanity: 0 % expected)",
+            Box::new(|_| Ok(Box::new(RandomFactory))),
+        ),
+        entry(
+            "replay",
+            Some("RUN_DIR"),
+            "Recorded actions of a run folder",
+            Box::new(|spec| {
+                let dir = Path::new(spec.policy.argument().unwrap_or_default());
+                Ok(Box::new(ReplayFactory::open(dir, &spec.assets)?))
+            }),
+        ),
+    ];
+    formats.into_iter().chain(others).collect()
+}
+
+/// Help of `--policy`, with all names.
+pub fn policy_help() -> String {
+    let mut text = "Policy that drives the robot:\n".to_owned();
+    for entry in entries() {
+        text.push_str(&format!("- {}: {}\n", entry.usage(), entry.summary));
+    }
+    text.trim_end().to_owned()
+}
+
+impl RegistryEntry {
+    /// The word with its argument, as it is typed.
+    pub fn usage(&self) -> String {
+        match self.argument {
+            Some(argument) => format!("{}:{argument}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+}
+
+/// Name of a policy of the registry, with its argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyName {
+    name: &'static str,
+    argument: Option<String>,
+}
+
+impl PolicyName {
+    /// The policy of a weight format.
+    pub fn of_weights(format: WeightFormat) -> PolicyName {
+        PolicyName {
+            name: format.name(),
+            argument: None,
+        }
+    }
+
+    /// Name as in every file, without the argument.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Text behind the colon.
+    pub fn argument(&self) -> Option<&str> {
+        self.argument.as_deref()
+    }
+
+    /// Weights of the policy; none for one without a checkpoint.
+    pub fn weights(&self) -> Option<WeightFormat> {
+        WeightFormat::named(self.name)
+    }
+}
+
+impl Default for PolicyName {
+    /// The policy that is evaluated where none is named: `ternary`.
+    fn default() -> PolicyName {
+        PolicyName::of_weights(WeightFormat::Ternary)
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.argument {
+            Some(argument) => write!(f, "{}:{argument}", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PolicyName, String> {
+        let (word, argument) = match text.split_once(':') {
+            Some((word, argument)) => (word, Some(argument.to_owned())),
+            None => (text, None),
+        };
+        let all = entries();
+        let Some(entry) = all.iter().find(|entry| entry.name == word) else {
+            let names: Vec<String> = all.iter().map(RegistryEntry::usage).collect();
+            return Err(format!(
+                "there is no policy `{word}`, there are: {}",
+                names.join(", ")
+            ));
+        };
+        let given = argument
+            .as_ref()
+            .is_some_and(|argument| !argument.is_empty());
+        match entry.argument {
+            Some(wanted) if !given => Err(format!("`{word}` needs {wanted}: `{}`", entry.usage())),
+            None if argument.is_some() => Err(format!("`{word}` takes no argument")),
+            _ => Ok(PolicyName {
+                name: entry.name,
+                argument,
+            }),
+        }
+    }
+}
+
+/// A policy and how it is loaded.
+#[derive(Debug, Clone)]
+pub struct PolicySpec {
+    /// Name.
+    pub policy: PolicyName,
+    /// Folder of a checkpoint or a packed file, if not the one that ships; only for policies with weights.
+    pub checkpoint: Option<PathBuf>,
+    /// Folder of suites, models and checkpoints.
+    pub assets: PathBuf,
+    /// Threads of one query.
+    pub threads: usize,
+    /// Library that computes the network.
+    pub engine: Engine,
+    /// Key of the statistics, if not the one of the suite.
+    pub normaliser_key: Option<String>,
+    /// Name of the suite whose statistics are used; those that the checkpoint records without one.
+    pub suite: Option<String>,
+    /// Instructions that will be asked, tokenised once.
+    pub instructions: Vec<String>,
+}
+
+impl PolicySpec {
+    /// One thread, the native engine, no suite.
+    pub fn new(policy: PolicyName, checkpoint: Option<&Path>, assets: &Path) -> PolicySpec {
+        PolicySpec {
+            policy,
+            checkpoint: checkpoint.map(Path::to_path_buf),
+            assets: assets.to_owned(),
+            threads: 1,
+            engine: Engine::Native,
+            normaliser_key: None,
+            suite: None,
+            instructions: Vec::new(),
+        }
+    }
+
+    /// For the tasks of a suite: its statistics and its instructions.
+    #[must_use]
+    pub fn for_suite(mut self, suite: &Suite) -> PolicySpec {
+        self.suite = Some(suite.name.clone());
+        self.instructions = suite
+            .tasks
+            .iter()
+            .map(|task| task.instruction.clone())
+            .collect();
+        self
+    }
+
+    /// Folder or packed file of the weights: the one that was named, or the one that ships under `checkpoints/`.
+    pub fn checkpoint_path(&self) -> PathBuf {
+        // What is not trained is a rounding of the teacher's weights.
+        let trained = self.policy.weights().filter(|format| format.is_trained());
+        let shipped = trained.unwrap_or(WeightFormat::Full);
+        let shipped = || self.assets.join("checkpoints").join(shipped.name());
+        self.checkpoint.clone().unwrap_or_else(shipped)
+    }
+
+    /// Checks that the files of the policy are there, without loading them.
+    ///
+    /// # Errors
+    /// [`EvalError::Input`] with the name of the missing file.
+    pub fn check(&self) -> Result<(), EvalError> {
+        if self.policy.weights().is_none() {
+            return match self.engine {
+                Engine::Native => Ok(()),
+                engine => Err(EvalError::Input(format!(
+                    "--engine {}: `{}` has no network",
+                    engine.name(),
+                    self.policy
+                ))),
+            };
+        }
+        let path = self.checkpoint_path();
+        let config = path.join("config.json");
+        if path.is_file() || config.is_file() {
+            return Ok(());
+        }
+        Err(EvalError::Input(format!(
+            "{} is missing: `--policy {}` needs a checkpoint, which bitvla-train makes \
+             (`cargo run --release -p bitvla-train`), or name one with --checkpoint DIR",
+            config.display(),
+            self.policy
+        )))
+    }
+
+    /// Factory of the policy's agents.
+    ///
+    /// # Errors
+    /// When files of the policy are missing.
+    pub fn factory(&self) -> Result<Box<dyn AgentFactory>, EvalError> {
+        self.check()?;
+        let all = entries();
+        let entry = all.iter().find(|entry| entry.name == self.policy.name());
+        let entry = entry.ok_or_else(|| {
+            EvalError::Input(format!("there is no policy `{}`", self.policy.name()))
+        })?;
+        (entry.build)(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: every policy is found by its name, and a word that is none is refused with all names.
+    use super::*;
+
+    #[test]
+    fn every_policy_is_found_by_its_name() {
+        for entry in entries() {
+            let name: PolicyName = entry.usage().parse().expect("a policy");
+            assert_eq!((name.name(), name.argument()), (entry.name, entry.argument));
+            assert_eq!(name.to_string(), entry.usage());
+            assert_eq!(name.weights(), entry.weights);
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        let error = |text: &str| text.parse::<PolicyName>().expect_err("no policy");
+        assert!(error("lunar").contains("ternary") && error("lunar").contains("replay:RUN_DIR"));
+        assert!(error("replay").contains("RUN_DIR") && error("replay:").contains("RUN_DIR"));
+        assert!(error("expert:now").contains("no argument"));
+    }
+}
