@@ -135,7 +135,7 @@ impl AgentFactory for CheckpointFactory {
         let threads = Threads::new(self.spec.threads)?;
         self.with_loaded(|loaded| {
             Ok(Box::new(CheckpointAgent {
-                policy: loaded.policy.another(threads),
+                policy: loaded.policy.for_worker(threads),
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
             }) as Box<dyn ErasedAgent>)

@@ -177,7 +177,7 @@ impl StepInput<'_> {
     /// # Errors
     /// When the scene lacks a camera or cannot be drawn.
     pub fn observe(&mut self, protocol: &PolicyProtocol) -> Result<AgentObservation, EvalError> {
-        let cameras = match self.cameras {
+        let cameras = match &mut *self.cameras {
             Some(cameras) => cameras,
             none => none.insert(CameraRig::new(self.world.scene())?),
         };

@@ -235,7 +235,10 @@ fn the_insets_are_what_the_policy_gets() {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let given = rig.render(&world).expect("a view").for_policy(bitvla_policies::Flip::default());
+        let given = rig
+            .render(&world)
+            .expect("a view")
+            .for_policy(bitvla_policies::Flip::default());
         assert_eq!(rendered.step_state.step, step);
         assert_eq!(rendered.images.agentview, given.agentview);
         assert_eq!(rendered.images.wrist, given.wrist);
