@@ -8,35 +8,17 @@ use bitvla_policies::checkpoint::{StoredValues, TensorFile};
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::torch_checkpoint::FloatType;
 use bitvla_policies::{Checkpoint, TensorSpecs};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
 use std::path::Path;
+use support::safetensors_file::{Raw, read, write};
 use support::{Tensor, archive, records, state_dict, torch_file};
 use tempfile::TempDir;
-
-/// Type, shape and bytes of a tensor.
-type Raw = (Dtype, Vec<usize>, Vec<u8>);
 
 fn tiny() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_checkpoint(dir.path()).unwrap();
     dir
-}
-
-fn read(path: &Path) -> BTreeMap<String, Raw> {
-    let bytes = std::fs::read(path).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
-    tensors
-        .into_iter()
-        .map(|(name, t)| (name, (t.dtype(), t.shape().to_vec(), t.data().to_vec())))
-        .collect()
-}
-
-fn write(path: &Path, tensors: &BTreeMap<String, Raw>) {
-    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
-        (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-    });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
 /// Every value of a checkpoint by name.

@@ -1,6 +1,6 @@
 //! Guarantee: the text side of a checkpoint is read as published: both vocabularies, the three model types, the chat
-//! template out of any of its files, statistics out of either of theirs. Golden prompts need `shared/golden/bitvla` beside
-//! the repository or `BITVLA_GOLDEN`; the test that uses them says so loudly and passes where there is none.
+//! template out of any of its files, statistics out of either of theirs. Golden prompts are in
+//! `../shared/golden/bitvla` or `BITVLA_GOLDEN`.
 
 use bitvla_policies::checkpoint_files::CheckpointDir;
 use bitvla_policies::normalise::Statistics;
@@ -48,8 +48,9 @@ fn published_config() -> Config {
 }
 
 #[test]
+#[ignore = "needs ../shared/golden/bitvla: the tokenizer of the published checkpoints"]
 fn chat_templates_give_the_golden_prompts() {
-    for case in cases::cases("prompt") {
+    for case in cases::shared("prompt") {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::copy(case.join("tokenizer.json"), at("tokenizer.json")).unwrap();
@@ -92,7 +93,7 @@ fn chat_templates_give_the_golden_prompts() {
     }
 }
 
-/// What a template in a file becomes, as the prompt's ids, with the word-level tokenizer of a tiny checkpoint.
+/// Ids of the prompt that a template in a file gives, with the word-level tokenizer of a tiny checkpoint.
 fn with_template(file: &str, content: &Value) -> Result<Vec<u32>, String> {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_checkpoint(dir.path()).unwrap();

@@ -10,15 +10,13 @@ use bitvla_policies::prompt::PUBLISHED_TEMPLATE;
 use bitvla_policies::testing::{small_config, write_random_checkpoint};
 use bitvla_policies::torch_checkpoint::FloatType;
 use bitvla_policies::{Observation, VlaPolicy, WeightFormat};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::Dtype;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use support::safetensors_file::{Raw, read, write};
 use support::{Tensor, torch_file};
 use tempfile::TempDir;
-
-/// Type, shape and bytes of a tensor.
-type Raw = (Dtype, Vec<usize>, Vec<u8>);
 
 const SHARDS: [&str; 2] = [
     "model-00001-of-00002.safetensors",
@@ -30,22 +28,6 @@ const CHAT: &str = "{% if messages[0]['role'] != 'system' %}System: A chat betwe
 intelligence assistant. The assistant gives helpful, detailed, and polite answers to the human's questions.<|eot_id|>{% endif %}\
 {% for message in messages %}{{ message['role'].capitalize() + ': ' + message['content'] + '<|eot_id|>' }}{% endfor %}\
 {% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
-
-fn read(path: &Path) -> BTreeMap<String, Raw> {
-    let bytes = std::fs::read(path).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
-    tensors
-        .into_iter()
-        .map(|(name, t)| (name, (t.dtype(), t.shape().to_vec(), t.data().to_vec())))
-        .collect()
-}
-
-fn write(path: &Path, tensors: &BTreeMap<String, Raw>) {
-    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
-        (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
-    });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
-}
 
 fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()

@@ -1,6 +1,9 @@
 //! Writes torch files byte by byte, as `torch.save` of a state dict does: protocol 2 with every value remembered, the
 //! `_metadata` of a module, stored entries with padded data, sizes behind the data and 64-bit records at the end.
 
+#[allow(dead_code)]
+pub mod safetensors_file;
+
 use bitvla_policies::torch_checkpoint::FloatType;
 
 /// A tensor to write.
@@ -19,7 +22,7 @@ pub struct Tensor {
 /// Opcodes of a pickle.
 #[derive(Default)]
 pub struct Pickle {
-    /// What was written.
+    /// Bytes written so far.
     pub bytes: Vec<u8>,
     memo: u32,
 }
