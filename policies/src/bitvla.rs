@@ -158,7 +158,7 @@ impl BitVla {
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
-        self.check(prompt)?;
+        crate::network::check(prompt, &self.architecture, self.proprio.is_some())?;
         let a = &self.architecture;
         let width = a.language.hidden_size;
         let start = Instant::now();
@@ -249,66 +249,6 @@ impl BitVla {
             .forward(threads, inputs, x, between, features);
     }
 
-    fn check(&self, prompt: NetworkInput<'_>) -> Result<(), PolicyError> {
-        let a = &self.architecture;
-        let count = |token: u32| prompt.tokens.iter().filter(|&&t| t == token).count();
-        let patches = prompt.images.len() * self.towers[0].shape().patches();
-        let pixels = 3 * a.image_size() * a.image_size();
-        let tokens = prompt.tokens.len() + a.placeholders() + 1;
-        if prompt.tokens.is_empty() {
-            return fail("empty prompt".into());
-        }
-        if count(a.image_token) != patches {
-            return fail(format!(
-                "{} image tokens for {patches} image features",
-                count(a.image_token)
-            ));
-        }
-        let (places, size) = match prompt.proprio.is_empty() {
-            true => (0, 0),
-            false => (1, a.proprio_dim),
-        };
-        if count(a.proprio_token) != places {
-            return fail(format!(
-                "{} proprioception tokens, expected {places}",
-                count(a.proprio_token)
-            ));
-        }
-        if places == 1 && self.proprio.is_none() {
-            return fail("a base checkpoint: it has no proprioception projector".into());
-        }
-        if let Some(image) = prompt.images.iter().find(|image| image.len() != pixels) {
-            return fail(format!(
-                "image of {} values, expected {pixels}",
-                image.len()
-            ));
-        }
-        if prompt.proprio.len() != size {
-            return fail(format!(
-                "state of {} values, expected {size}",
-                prompt.proprio.len()
-            ));
-        }
-        if tokens > self.language.max_positions() {
-            return fail(format!(
-                "{tokens} tokens, at most {}",
-                self.language.max_positions()
-            ));
-        }
-        let vocabulary = a.language.vocab_size;
-        match prompt
-            .tokens
-            .iter()
-            .chain([&a.stop_token])
-            .find(|&&t| t as usize >= vocabulary)
-        {
-            Some(token) => fail(format!(
-                "token {token} outside the vocabulary of {vocabulary}"
-            )),
-            None => Ok(()),
-        }
-    }
-
     /// All parameters of the network, each with its class of tensors.
     pub fn parameters(&self) -> Parameters<'_> {
         let mut list = Vec::new();
@@ -363,7 +303,7 @@ impl BitVla {
                 },
             }
         }
-        ledger.add_owned("rotary tables", "f32", self.language.tables());
+        ledger.add_owned(crate::policy::ROTARY_TABLES, "f32", self.language.tables());
         ledger
     }
 }

@@ -7,6 +7,8 @@ mod activation_buffer;
 pub mod architecture;
 pub mod attention;
 pub mod bitvla;
+#[cfg(feature = "candle")]
+pub mod candle_engine;
 pub mod checkpoint;
 pub mod checkpoint_files;
 pub mod config;

@@ -27,7 +27,7 @@ pub struct LinearShape {
 pub trait VlaNetwork: Send + Sync {
     /// Sizes.
     fn architecture(&self) -> &Architecture;
-    /// What is multiplied, see [`crate::WeightFormat::arithmetic`].
+    /// Arithmetic of the products, see [`crate::WeightFormat::arithmetic`].
     fn arithmetic(&self) -> String;
     /// All linear layers.
     fn linears(&self) -> Vec<LinearShape>;
@@ -35,7 +35,7 @@ pub trait VlaNetwork: Send + Sync {
     /// intermediate values go to `trace`.
     ///
     /// # Errors
-    /// When the numbers of image tokens, images or state values do not fit, or there is no head.
+    /// Fails if the numbers of image tokens, images or state values do not fit, or there is no head.
     fn forward(
         &self,
         scratch: &mut ScratchBuffers,
@@ -82,5 +82,67 @@ impl VlaNetwork for BitVla {
 
     fn ledger(&self, scratch: &ScratchBuffers) -> MemoryLedger {
         BitVla::ledger(self, scratch)
+    }
+}
+
+/// Checks that a prompt fits a network with or without a proprioception projector.
+///
+/// # Errors
+/// Fails if the numbers of image tokens, images, pixels or state values do not fit, a token is outside the vocabulary, or the
+/// sequence is too long.
+pub(crate) fn check(
+    prompt: NetworkInput<'_>,
+    a: &Architecture,
+    has_projector: bool,
+) -> Result<(), PolicyError> {
+    let fail = |what: String| {
+        Err(PolicyError::Query {
+            policy: "bitvla".into(),
+            what,
+        })
+    };
+    let count = |token: u32| prompt.tokens.iter().filter(|&&t| t == token).count();
+    let patches = prompt.images.len() * a.towers.first().map_or(0, |tower| tower.patches());
+    let pixels = 3 * a.image_size() * a.image_size();
+    let tokens = prompt.tokens.len() + a.placeholders() + 1;
+    if prompt.tokens.is_empty() {
+        return fail("empty prompt".into());
+    }
+    let images = count(a.image_token);
+    if images != patches {
+        return fail(format!(
+            "{images} image tokens for {patches} image features"
+        ));
+    }
+    let (places, size) = match prompt.proprio.is_empty() {
+        true => (0, 0),
+        false => (1, a.proprio_dim),
+    };
+    let states = count(a.proprio_token);
+    if states != places {
+        return fail(format!("{states} proprioception tokens, expected {places}"));
+    }
+    if places == 1 && !has_projector {
+        return fail("a base checkpoint: it has no proprioception projector".into());
+    }
+    if let Some(image) = prompt.images.iter().find(|image| image.len() != pixels) {
+        let what = format!("image of {} values, expected {pixels}", image.len());
+        return fail(what);
+    }
+    if prompt.proprio.len() != size {
+        let what = format!("state of {} values, expected {size}", prompt.proprio.len());
+        return fail(what);
+    }
+    let most = a.language.max_positions;
+    if tokens > most {
+        return fail(format!("{tokens} tokens, at most {most}"));
+    }
+    let mut ids = prompt.tokens.iter().chain([&a.stop_token]);
+    let vocabulary = a.language.vocab_size;
+    match ids.find(|&&t| t as usize >= vocabulary) {
+        Some(token) => fail(format!(
+            "token {token} outside the vocabulary of {vocabulary}"
+        )),
+        None => Ok(()),
     }
 }

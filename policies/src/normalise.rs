@@ -1,4 +1,5 @@
-//! Normalisation of state and actions by the 1st and 99th percentile, and the gripper rule (fact sheet of BitVLA, section 4).
+//! Normalisation of state and actions by the 1st and 99th percentile, and the gripper rule (`docs/reference/bitvla.md`,
+//! section 4).
 
 use serde::{Deserialize, Serialize};
 

@@ -151,7 +151,7 @@ impl StatisticsTable {
     /// Statistics under a key.
     ///
     /// # Errors
-    /// When there is no such entry, or its vectors have other lengths than 7 (action) and 8 (proprioception).
+    /// Fails if there is no such entry, or its vectors have other lengths than 7 (action) and 8 (proprioception).
     pub fn get(&self, key: &str) -> Result<Statistics, PolicyError> {
         let found = self
             .entries

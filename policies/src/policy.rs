@@ -1,4 +1,4 @@
-//! What every policy is to the runner: observation in, action chunk out.
+//! The policy trait: observation in, action chunk out.
 
 use crate::weights::WeightBytes;
 use crate::{PolicyError, PolicyProtocol};
@@ -10,10 +10,10 @@ pub const CAMERA_SIZE: usize = 256;
 /// Names of the cameras of an observation, in the order in which policies take them.
 pub const CAMERAS: [&str; 2] = ["agentview", "eye_in_hand"];
 
-/// What a policy may look at: fact sheet of LIBERO, section 5 and 9.
+/// One control step as a policy sees it (`docs/reference/libero.md`, sections 5 and 9).
 #[derive(Debug, Clone)]
 pub struct Observation<'a> {
-    /// Agentview, 256 x 256 x 3 RGB, row-major, both axes of the raw buffer flipped (as policies see it).
+    /// Agentview, `camera_size` x `camera_size` x 3 RGB, row-major, in the orientation that the policy's protocol names.
     pub agentview: &'a [u8],
     /// Eye-in-hand camera, same layout.
     pub wrist: &'a [u8],
@@ -55,31 +55,34 @@ impl PhaseTimes {
 pub struct ActionChunk {
     /// Actions in order of execution.
     pub actions: Vec<[f64; 7]>,
-    /// Where the time went.
+    /// Time of the phases of the query.
     pub times: PhaseTimes,
 }
 
-/// One line of a memory ledger.
+/// Class of the ledger for what is computed from positions, which is no part of a checkpoint.
+pub(crate) const ROTARY_TABLES: &str = "rotary tables";
+
+/// Memory of one class of tensors in one encoding.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MemoryEntry {
     /// Class of tensors, for example `language linears`.
     pub class: String,
-    /// How they are kept, for example `ternary 2-bit`.
+    /// Encoding in memory, for example `ternary 2-bit`.
     pub encoding: String,
-    /// All of them, bytes.
+    /// Size, bytes.
     pub bytes: u64,
-    /// Of these, bytes in a mapped file.
+    /// Part of it in a mapped file, bytes.
     pub mapped: u64,
-    /// Bytes that are in memory once a query has been answered.
+    /// Part of it that is in memory once a query has been answered, bytes.
     pub resident: u64,
 }
 
-/// Memory of a policy by what it is spent on, bytes.
+/// Memory of a policy: weights by class and encoding, and activations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MemoryLedger {
     /// Weights by class and encoding.
     pub weights: Vec<MemoryEntry>,
-    /// Activation buffers.
+    /// Activation buffers, bytes.
     pub activations: u64,
 }
 
@@ -133,20 +136,60 @@ impl MemoryLedger {
     }
 }
 
-/// A policy that turns observations into action chunks. Implementations are pure: the same observation
-/// gives the same bytes whatever was asked before, so that one instance per worker is as good as one for all.
+/// A policy that turns observations into action chunks. Implementations are pure: the same observation gives the same
+/// bytes whatever was asked before, so that one instance per worker is as good as one for all.
+///
+/// ```
+/// use bitvla_policies::{
+///     ActionChunk, MemoryLedger, Observation, PhaseTimes, Policy, PolicyError, PolicyProtocol,
+/// };
+///
+/// /// Moves nothing and keeps the gripper open.
+/// struct HoldStill;
+///
+/// impl Policy for HoldStill {
+///     fn name(&self) -> &str {
+///         "hold-still"
+///     }
+///     fn arithmetic(&self) -> &str {
+///         "none"
+///     }
+///     fn query(&mut self, _: &Observation<'_>) -> Result<ActionChunk, PolicyError> {
+///         let still = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+///         Ok(ActionChunk {
+///             actions: vec![still; self.protocol().chunk_length],
+///             times: PhaseTimes::default(),
+///         })
+///     }
+///     fn memory(&self) -> MemoryLedger {
+///         MemoryLedger::default()
+///     }
+///     fn protocol(&self) -> PolicyProtocol {
+///         PolicyProtocol {
+///             chunk_length: 1,
+///             executed_steps: 1,
+///             ..PolicyProtocol::default()
+///         }
+///     }
+/// }
+///
+/// let observation = Observation { agentview: &[], wrist: &[], proprio: [0.0; 8], instruction: "wait" };
+/// let chunk = HoldStill.query(&observation)?;
+/// assert_eq!(chunk.actions, [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]]);
+/// # Ok::<(), PolicyError>(())
+/// ```
 pub trait Policy: Send {
     /// Short name for tables, for example `ternary`.
     fn name(&self) -> &str;
-    /// How its weights are multiplied, see [`crate::WeightFormat::arithmetic`].
+    /// Arithmetic of its products, see [`crate::WeightFormat::arithmetic`].
     fn arithmetic(&self) -> &str;
     /// Answers one query.
     ///
     /// # Errors
-    /// When the observation does not fit the policy or an action is not finite.
+    /// Fails if the observation does not fit the policy or an action is not finite.
     fn query(&mut self, observation: &Observation<'_>) -> Result<ActionChunk, PolicyError>;
-    /// What the weights and activations take.
+    /// Memory of weights and activations.
     fn memory(&self) -> MemoryLedger;
-    /// How it wants to be asked and what of its answers is executed, computed from what runs.
+    /// Inputs that it takes and outputs that are executed, computed from what runs.
     fn protocol(&self) -> PolicyProtocol;
 }

@@ -1,4 +1,4 @@
-//! From an instruction to token ids (fact sheet of BitVLA, section 2). The template is the checkpoint's own: the
+//! From an instruction to token ids (`docs/reference/bitvla.md`, section 2). The template is the checkpoint's own: the
 //! `prompt_template` of `processor_config.json` or else its chat template; without either it is the published one.
 
 use crate::checkpoint::file_error;
@@ -21,13 +21,14 @@ pub const PUBLISHED_TEMPLATE: &str = "System: A chat between a curious human and
 The assistant gives helpful, detailed, and polite answers to the human's questions.<|eot_id|>User: {images}{proprio}\
 What action should the robot take to {instruction}?<|eot_id|>Assistant: ";
 
-/// What a checkpoint says about its inputs; fields that the published file does not have.
+/// `processor_config.json`: inputs and outputs of a checkpoint. The published file has none of these fields, and their
+/// defaults are the published behaviour.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessorConfig {
     /// Text with `{images}`, `{proprio}` and `{instruction}`, each once and in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_template: Option<String>,
-    /// How camera images become network inputs: `area`, or `published`, also where absent.
+    /// Pipeline from camera frame to network input: `area`, or `published`, also where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pipeline: Option<String>,
     /// Entry of `dataset_statistics.json` that normalises where no suite says which, see [`crate::normaliser`].
@@ -48,16 +49,16 @@ pub struct ProcessorConfig {
 }
 
 impl ProcessorConfig {
-    /// Of a checkpoint folder; the defaults where it has no such file.
+    /// Reads the file of a checkpoint; the defaults where there is none.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// Fails if the file is there and cannot be read.
     pub fn read(files: &dyn CheckpointFiles) -> Result<ProcessorConfig, PolicyError> {
         Ok(parse_json(files, PROCESSOR_FILE)?.unwrap_or_default())
     }
 }
 
-/// Parts of a template of our own.
+/// Segments of a `prompt_template`; nothing where a part is missing.
 fn parse_template(template: &str) -> Option<PromptSegments> {
     let (before, rest) = template.split_once("{images}")?;
     let (between, rest) = rest.split_once("{proprio}")?;
@@ -72,12 +73,13 @@ pub struct PromptBuilder {
     tokenizer: TokenizerSource,
     segments: PromptSegments,
     bos: Option<u32>,
+    images: usize,
     image: (u32, usize),
     proprio: u32,
     cache: Mutex<BTreeMap<String, Vec<u32>>>,
 }
 
-/// Where the tokenizer is read from.
+/// Storage of the text of a tokenizer.
 enum TokenizerSource {
     InMemory(Vec<u8>),
     OnDisk(LazyFile),
@@ -113,10 +115,10 @@ fn on_own_thread<T: Send>(
 }
 
 impl PromptBuilder {
-    /// From the small files of a checkpoint.
+    /// Builds it from the small files of a checkpoint.
     ///
     /// # Errors
-    /// When the tokenizer cannot be read or the template lacks a part.
+    /// Fails if the tokenizer cannot be read or the template lacks a part.
     pub fn load(
         files: &dyn CheckpointFiles,
         config: &Config,
@@ -134,6 +136,7 @@ impl PromptBuilder {
             })?,
             None => match template::prompt_segments(files, config.num_images)? {
                 Some(segments) => segments,
+                // The constant above has all three parts.
                 None => parse_template(PUBLISHED_TEMPLATE).unwrap_or_default(),
             },
         };
@@ -145,6 +148,7 @@ impl PromptBuilder {
             path,
             segments,
             bos: config.text_config.bos_token_id,
+            images: config.num_images,
             image: (
                 config.image_token_index,
                 config.num_images * config.vision_config.patches(),
@@ -191,10 +195,19 @@ impl PromptBuilder {
         Ok(())
     }
 
+    /// Text of the prompt for an instruction, with `image` in the place of every image and `state` in that of the state;
+    /// without the first token.
+    pub fn text(&self, instruction: &str, image: &str, state: &str) -> String {
+        let [before, between, question, after] = &self.segments;
+        let images = image.repeat(self.images);
+        let words = instruction.to_lowercase();
+        format!("{before}{images}{between}{state}{question}{words}{after}")
+    }
+
     /// Token ids for an instruction, which is lower-cased.
     ///
     /// # Errors
-    /// When the tokenizer cannot be read any more or refuses the text.
+    /// Fails if the tokenizer cannot be read any more or refuses the text.
     pub fn ids(&self, instruction: &str) -> Result<Vec<u32>, PolicyError> {
         let find = || {
             let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +217,7 @@ impl PromptBuilder {
             return Ok(ids);
         }
         self.prepare(&[instruction.to_string()])?;
-        Ok(find().unwrap_or_default())
+        find().ok_or_else(|| file_error(&self.path, format!("no ids for `{instruction}`")))
     }
 
     /// Words of an instruction (lower-cased) that the tokenizer turns into its unknown token, in order; none where it has

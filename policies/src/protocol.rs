@@ -3,6 +3,7 @@
 //! by field.
 
 use crate::MemoryLedger;
+use crate::policy::ROTARY_TABLES;
 use crate::weights::WeightEncoding;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ impl QuaternionRule {
     }
 }
 
-/// How a policy is asked and how many of its actions are executed.
+/// Inputs that a policy takes, precision of its weights, and the part of its answers that is executed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PolicyProtocol {
     /// Names of the cameras in the order in which the policy takes them, see [`crate::CAMERAS`].
@@ -114,7 +115,8 @@ impl PolicyProtocol {
     pub fn with_precision(mut self, ledger: &MemoryLedger) -> PolicyProtocol {
         self.precision.clear();
         self.above_2_bits.clear();
-        for entry in &ledger.weights {
+        let stored = |class: &str| class != ROTARY_TABLES;
+        for entry in ledger.weights.iter().filter(|e| stored(&e.class)) {
             let encodings = self.precision.entry(entry.class.clone()).or_default();
             if !encodings.is_empty() {
                 encodings.push_str(" + ");

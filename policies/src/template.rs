@@ -9,7 +9,7 @@ use minijinja::{Environment, context};
 use serde_json::{Value, json as value};
 use std::path::Path;
 
-/// In place of one image in a prompt (fact sheet of BitVLA, section 2).
+/// In place of one image in a prompt (`docs/reference/bitvla.md`, section 2).
 const IMAGE: &str = "<|image_pad|>";
 /// In place of the state.
 const PROPRIO: &str = "<proprio_pad>";
@@ -17,11 +17,11 @@ const PROPRIO: &str = "<proprio_pad>";
 const INSTRUCTION: &str = "qqinstructionqq";
 /// The first token, which is put before every prompt anyway.
 const BOS: &str = "<|begin_of_text|>";
-/// What the system says.
+/// Message of the system.
 const SYSTEM: &str = "A chat between a curious human and an artificial intelligence assistant. \
 The assistant gives helpful, detailed, and polite answers to the human's questions.";
 
-/// What is before the images, between images and state, between state and instruction, and behind it.
+/// Text before the images, between images and state, between state and instruction, and after it.
 pub type PromptSegments = [String; 4];
 
 /// The parts of the checkpoint's own template, or nothing where it has none.

@@ -2,11 +2,14 @@
 
 use crate::PolicyError;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::sync::OnceLock;
 
 /// One thread, or a pool of some.
 #[derive(Debug, Default)]
 pub struct Threads {
     pool: Option<rayon::ThreadPool>,
+    /// Pool of one thread for [`Threads::install`], made when it is first needed.
+    single: OnceLock<rayon::ThreadPool>,
 }
 
 impl Threads {
@@ -20,15 +23,29 @@ impl Threads {
     /// # Errors
     /// If the system gives no threads.
     pub fn new(count: usize) -> Result<Threads, PolicyError> {
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(count).build();
-        let pool = match count {
-            0 | 1 => None,
-            _ => Some(build().map_err(|e| PolicyError::Query {
-                policy: "threads".into(),
-                what: format!("no pool of {count} threads: {e}"),
-            })?),
+        Ok(Threads {
+            pool: match count {
+                0 | 1 => None,
+                _ => Some(build(count)?),
+            },
+            single: OnceLock::new(),
+        })
+    }
+
+    /// Does `work` inside a rayon pool of these threads, so that what it calls of rayon takes no others. Unlike
+    /// [`Threads::for_each`], a single thread is another one than the caller's.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, PolicyError> {
+        let pool = match (&self.pool, self.single.get()) {
+            (Some(pool), _) | (None, Some(pool)) => pool,
+            (None, None) => {
+                let pool = build(1)?;
+                self.single.get_or_init(|| pool)
+            }
         };
-        Ok(Threads { pool })
+        Ok(pool.install(work))
     }
 
     /// Number of threads.
@@ -52,4 +69,12 @@ impl Threads {
             }
         }
     }
+}
+
+fn build(count: usize) -> Result<rayon::ThreadPool, PolicyError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map_err(|e| PolicyError::Query {
+        policy: "threads".into(),
+        what: format!("no pool of {count} threads: {e}"),
+    })
 }

@@ -36,7 +36,7 @@ impl Engine {
     }
 }
 
-/// How a checkpoint is opened.
+/// Options of opening a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VlaOptions {
     /// Weights of the quantisable layers.
@@ -59,6 +59,25 @@ impl From<WeightFormat> for VlaOptions {
 }
 
 /// A checkpoint that acts.
+///
+/// ```
+/// use bitvla_policies::{Observation, Policy, VlaPolicy, WeightFormat};
+///
+/// # fn main() -> Result<(), bitvla_policies::PolicyError> {
+/// let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/checkpoints/ternary");
+/// let mut policy = VlaPolicy::open(shipped.as_ref(), WeightFormat::Ternary)?;
+/// let grey = vec![128u8; 256 * 256 * 3];
+/// let chunk = policy.query(&Observation {
+///     agentview: &grey,
+///     wrist: &grey,
+///     proprio: [-0.1, 0.0, 1.0, 3.1, 0.0, 0.0, 0.02, -0.02],
+///     instruction: "pick up the black bowl next to the plate and place it on the plate",
+/// })?;
+/// assert_eq!(chunk.actions.len(), policy.protocol().chunk_length);
+/// assert!(chunk.actions.iter().flatten().all(|number| number.is_finite()));
+/// # Ok(())
+/// # }
+/// ```
 pub struct VlaPolicy {
     model: Arc<SharedModel>,
     tokens: usize,
@@ -105,6 +124,32 @@ impl VlaPolicy {
         VlaPolicy::assemble(Box::new(network), config, &CheckpointDir(path), &options)
     }
 
+    #[cfg(feature = "candle")]
+    fn open_candle(path: &Path, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
+        use crate::candle_engine::CandleVla;
+        if options.format != WeightFormat::Full {
+            let what = format!(
+                "engine `candle` computes with the stored weights only: policy `full`, not `{}`",
+                options.format.name()
+            );
+            return Err(file_error(path, what));
+        }
+        if path.is_file() {
+            let what = "engine `candle` reads a checkpoint files, not a packed file";
+            return Err(file_error(path, what));
+        }
+        let checkpoint = Checkpoint::load(path)?;
+        checkpoint.require_action()?;
+        let network = CandleVla::new(&checkpoint)?;
+        VlaPolicy::assemble(
+            Box::new(network),
+            checkpoint.config(),
+            &CheckpointDir(path),
+            options,
+        )
+    }
+
+    #[cfg(not(feature = "candle"))]
     fn open_candle(path: &Path, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
         let what = format!("engine `{}` is not built in", options.engine.name());
         Err(file_error(path, what))
@@ -151,7 +196,7 @@ impl VlaPolicy {
     /// Turns instructions that will be asked into token ids now.
     ///
     /// # Errors
-    /// When the tokenizer cannot be read.
+    /// Fails if the tokenizer cannot be read.
     pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
         self.model.processor.prompts.prepare(instructions)
     }
@@ -160,7 +205,7 @@ impl VlaPolicy {
     /// meaningless.
     ///
     /// # Errors
-    /// When the tokenizer cannot be read.
+    /// Fails if the tokenizer cannot be read.
     pub fn unknown_words(&self, instruction: &str) -> Result<Vec<String>, PolicyError> {
         self.model.processor.prompts.unknown_words(instruction)
     }

@@ -1,234 +1,218 @@
-//! Guarantee: the full-precision network equals the same network written plainly with candle's tensors, to 1e-4
-//! of normalised actions: an implementation that shares no kernel and no layer with ours.
+//! Guarantee: the candle engine computes what ours computes, to 1e-4 of every traced value, normalised actions and hidden
+//! states among them: on the shipped checkpoint, on the golden full-precision network (both engines against the
+//! reference) and on bf16 checkpoints, bidirectional and causal. Behind a policy it gives the same actions to 1e-4, says
+//! what it takes, and refuses rounded weights.
 
+use bitvla_policies::candle_engine::CandleVla;
 use bitvla_policies::testing::{WORDS, small_config, write_random_checkpoint};
 use bitvla_policies::{
-    BitVla, Checkpoint, Config, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat,
+    AttentionMask, BitVla, Checkpoint, Engine, NetworkInput, Observation, PhaseTimes, Policy,
+    ScratchBuffers, Threads, VlaNetwork, VlaOptions, VlaPolicy, WeightFormat,
 };
-use candle_core::{D, Device, Result, Tensor, safetensors};
-use std::collections::HashMap;
+use safetensors::SafeTensors;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-/// Tensors of the three files of a checkpoint by name.
-struct Weights(HashMap<String, Tensor>);
+const TOLERANCE: f32 = 1e-4;
 
-impl Weights {
-    fn get(&self, name: &str) -> &Tensor {
-        self.0
-            .get(name)
-            .unwrap_or_else(|| panic!("no tensor {name}"))
-    }
-
-    /// `x W^T`, plus the bias where there is one.
-    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.get(&format!("{name}.weight")).t()?)?;
-        match self.0.get(&format!("{name}.bias")) {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        }
-    }
-
-    fn layer_norm(&self, name: &str, x: &Tensor, eps: f64) -> Result<Tensor> {
-        let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-        let deviation = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
-        x.broadcast_div(&deviation)?
-            .broadcast_mul(self.get(&format!("{name}.weight")))?
-            .broadcast_add(self.get(&format!("{name}.bias")))
-    }
-
-    fn rms_norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        let root = (x.sqr()?.mean_keepdim(D::Minus1)? + 1e-5)?.sqrt()?;
-        x.broadcast_div(&root)?
-            .broadcast_mul(self.get(&format!("{name}.weight")))
-    }
-}
-
-/// Rows of `heads * dim` to (heads, tokens, dim).
-fn split(x: &Tensor, heads: usize) -> Result<Tensor> {
-    let (tokens, width) = x.dims2()?;
-    x.reshape((tokens, heads, width / heads))?
-        .transpose(0, 1)?
-        .contiguous()
-}
-
-/// Bidirectional softmax attention over (heads, tokens, dim), heads joined again.
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let (heads, tokens, dim) = q.dims3()?;
-    let scores = (q.matmul(&k.t()?)? / (dim as f64).sqrt())?;
-    let scores = scores
-        .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
-        .exp()?;
-    let weights = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
-    weights
-        .matmul(v)?
-        .transpose(0, 1)?
-        .contiguous()?
-        .reshape((tokens, heads * dim))
-}
-
-/// Rotary embedding, pairs (i, i + dim / 2).
-fn rotate(x: &Tensor, theta: f64) -> Result<Tensor> {
-    let (_, tokens, dim) = x.dims3()?;
-    let angles: Vec<f32> = (0..tokens)
-        .flat_map(|t| {
-            (0..dim).map(move |i| {
-                let frequency = theta.powf(-2.0 * (i % (dim / 2)) as f64 / dim as f64);
-                (t as f64 * frequency) as f32
-            })
-        })
-        .collect();
-    let angles = Tensor::from_vec(angles, (tokens, dim), x.device())?;
-    let (low, high) = (x.narrow(2, 0, dim / 2)?, x.narrow(2, dim / 2, dim / 2)?);
-    let turned = Tensor::cat(&[&high.neg()?, &low], 2)?;
-    x.broadcast_mul(&angles.cos()?)? + turned.broadcast_mul(&angles.sin()?)?
-}
-
-/// One image (3, side, side) to rows of features.
-fn vision(w: &Weights, c: &Config, image: &Tensor) -> Result<Tensor> {
-    let (v, root) = (&c.vision_config, "vision_tower.vision_model");
-    let eps = f64::from(v.layer_norm_eps);
-    let kernel = w.get(&format!("{root}.embeddings.patch_embedding.weight"));
-    let bias = w.get(&format!("{root}.embeddings.patch_embedding.bias"));
-    let patches = image.unsqueeze(0)?.conv2d(kernel, 0, v.patch_size, 1, 1)?;
-    let patches = patches.flatten_from(2)?.squeeze(0)?.t()?.contiguous()?;
-    let position = w.get(&format!("{root}.embeddings.position_embedding.weight"));
-    let mut x = (patches.broadcast_add(bias)? + position)?;
-    for i in 0..v.num_hidden_layers {
-        let p = format!("{root}.encoder.layers.{i}");
-        let normed = w.layer_norm(&format!("{p}.layer_norm1"), &x, eps)?;
-        let head = |name: &str| {
-            let y = w.linear(&format!("{p}.self_attn.{name}_proj"), &normed)?;
-            split(&y, v.num_attention_heads)
-        };
-        let mixed = attend(&head("q")?, &head("k")?, &head("v")?)?;
-        x = (x + w.linear(&format!("{p}.self_attn.out_proj"), &mixed)?)?;
-        let normed = w.layer_norm(&format!("{p}.layer_norm2"), &x, eps)?;
-        let wide = w.linear(&format!("{p}.mlp.fc1"), &normed)?.gelu()?;
-        x = (x + w.linear(&format!("{p}.mlp.fc2"), &wide)?)?;
-    }
-    let hidden = w.linear("multi_modal_projector.linear_1", &x)?.gelu_erf()?;
-    w.linear("multi_modal_projector.linear_2", &hidden)
-}
-
-/// Embeddings to final hidden states.
-fn language(w: &Weights, c: &Config, mut x: Tensor) -> Result<Tensor> {
-    let t = &c.text_config;
-    let group = t.num_attention_heads / t.num_key_value_heads;
-    for i in 0..t.num_hidden_layers {
-        let p = format!("language_model.model.layers.{i}");
-        let normed = w.rms_norm(&format!("{p}.input_layernorm"), &x)?;
-        let head = |name: &str, heads| {
-            let y = w.linear(&format!("{p}.self_attn.{name}_proj"), &normed)?;
-            split(&y, heads)
-        };
-        let repeat = |x: Tensor| -> Result<Tensor> {
-            let (heads, tokens, dim) = x.dims3()?;
-            x.unsqueeze(1)?
-                .broadcast_as((heads, group, tokens, dim))?
-                .contiguous()?
-                .reshape((heads * group, tokens, dim))
-        };
-        let theta = f64::from(t.rope_theta);
-        let q = rotate(&head("q", t.num_attention_heads)?, theta)?;
-        let k = repeat(rotate(&head("k", t.num_key_value_heads)?, theta)?)?;
-        let v = repeat(head("v", t.num_key_value_heads)?)?;
-        let mixed = w.rms_norm(
-            &format!("{p}.self_attn.attn_sub_norm"),
-            &attend(&q, &k, &v)?,
-        )?;
-        x = (x + w.linear(&format!("{p}.self_attn.o_proj"), &mixed)?)?;
-        let normed = w.rms_norm(&format!("{p}.post_attention_layernorm"), &x)?;
-        let gate = w
-            .linear(&format!("{p}.mlp.gate_proj"), &normed)?
-            .relu()?
-            .sqr()?;
-        let glu = (gate * w.linear(&format!("{p}.mlp.up_proj"), &normed)?)?;
-        let glu = w.rms_norm(&format!("{p}.mlp.ffn_sub_norm"), &glu)?;
-        x = (x + w.linear(&format!("{p}.mlp.down_proj"), &glu)?)?;
-    }
-    w.rms_norm("language_model.model.norm", &x)
-}
-
-fn head(w: &Weights, x: &Tensor) -> Result<Tensor> {
-    let eps = 1e-5;
-    let x = w.layer_norm("model.layer_norm1", x, eps)?;
-    let mut x = w.linear("model.fc1", &x)?.relu()?;
-    for i in 0..2 {
-        let p = format!("model.mlp_resnet_blocks.{i}.ffn");
-        let y = w.layer_norm(&format!("{p}.0"), &x, eps)?;
-        x = (&x + w.linear(&format!("{p}.1"), &y)?.relu()?)?;
-    }
-    w.linear("model.fc2", &w.layer_norm("model.layer_norm2", &x, eps)?)
-}
-
-#[test]
-fn the_full_precision_network_equals_a_plain_candle_one() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let c = small_config(48, 64, 3, WORDS.len() + 5);
-    write_random_checkpoint(dir.path(), &c, 11).expect("a checkpoint");
-    let mut all = HashMap::new();
-    for name in ["model", "action_head", "proprio_projector"] {
-        let path = dir.path().join(format!("{name}.safetensors"));
-        let tensors = safetensors::load(&path, &Device::Cpu).expect("tensors");
-        all.extend(tensors.into_iter().map(|(name, t)| {
-            let t = t.to_dtype(candle_core::DType::F32).expect("f32");
-            (name, t)
-        }));
-    }
-    let w = Weights(all);
-
-    let pixels = 3 * 48 * 48;
-    let wave = |n: usize, k: f32| (0..n).map(|i| (i as f32 * k).sin()).collect::<Vec<f32>>();
-    let images = [wave(pixels, 0.31), wave(pixels, 0.17)];
-    let state = wave(8, 1.3);
-    let words = [7u32, 9, 12, 6];
-    let mut prompt = vec![1u32];
-    prompt.extend([3; 18]);
-    prompt.push(4);
-    prompt.extend(words);
-
-    let plain = || -> Result<Vec<f32>> {
-        let device = &Device::Cpu;
-        let embed = w.get("language_model.model.embed_tokens.weight");
-        let word = |ids: &[u32]| embed.index_select(&Tensor::new(ids, device)?, 0);
-        let mut rows = vec![word(&[1])?];
-        for image in &images {
-            rows.push(vision(
-                &w,
-                &c,
-                &Tensor::from_slice(image, (3, 48, 48), device)?,
-            )?);
-        }
-        let state = Tensor::from_slice(&state, (1, 8), device)?;
-        rows.push(w.linear("fc2", &w.linear("fc1", &state)?.gelu_erf()?)?);
-        rows.push(word(&words)?);
-        rows.push(Tensor::zeros((56, 64), candle_core::DType::F32, device)?);
-        rows.push(word(&[2])?);
-        let states = language(&w, &c, Tensor::cat(&rows, 0)?)?;
-        let actions = states.narrow(0, prompt.len() - 1, 56)?.contiguous()?;
-        head(&w, &actions.reshape((8, 7 * 64))?)?
-            .flatten_all()?
-            .to_vec1()
-    };
-    let plain = plain().expect("candle");
-
-    let checkpoint = Checkpoint::load(dir.path()).expect("checkpoint");
-    let ours = BitVla::new(&checkpoint, WeightFormat::Full).expect("network");
+/// Every traced value of a query by name.
+fn traced(network: &dyn VlaNetwork, prompt: NetworkInput<'_>) -> BTreeMap<String, Vec<f32>> {
+    let mut seen = BTreeMap::new();
+    let mut trace = |name: &str, values: &[f32]| _ = seen.insert(name.to_owned(), values.to_vec());
     let mut times = PhaseTimes::default();
-    let asked = NetworkInput {
-        tokens: &prompt,
+    let mut scratch = ScratchBuffers::new(Threads::new(2).unwrap());
+    network
+        .forward(&mut scratch, prompt, &mut times, &mut trace)
+        .unwrap();
+    assert!(times.vision > std::time::Duration::ZERO && times.language > times.head);
+    seen
+}
+
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+/// Asks both engines and compares all that they trace.
+fn compare(dir: &Path) {
+    let checkpoint = Checkpoint::load(dir).unwrap();
+    let config = checkpoint.config();
+    let side = config.vision_config.image_size;
+    let wave = |n: usize, k: f32| (0..n).map(|i| (i as f32 * k).sin()).collect::<Vec<f32>>();
+    let images = [wave(3 * side * side, 0.31), wave(3 * side * side, 0.17)];
+    let state = wave(8, 1.3);
+    let mut tokens = vec![1u32];
+    tokens.extend(std::iter::repeat_n(3, 2 * config.vision_config.patches()));
+    tokens.extend([4, 7, 9, 12, 6]);
+    let prompt = NetworkInput {
+        tokens: &tokens,
         images: &images,
         proprio: &state,
     };
-    let ours = ours
-        .forward(
-            &mut ScratchBuffers::default(),
-            asked,
-            &mut times,
-            &mut |_, _| {},
-        )
-        .expect("forward");
-    let apart = ours.iter().zip(&plain).map(|(a, b)| (a - b).abs());
-    let most = apart.fold(0.0, f32::max);
-    assert_eq!((ours.len(), plain.len()), (56, 56));
-    assert!(most < 1e-4, "actions differ by up to {most}");
+    let ours = traced(
+        &BitVla::new(&checkpoint, WeightFormat::Full).unwrap(),
+        prompt,
+    );
+    let theirs = traced(&CandleVla::new(&checkpoint).unwrap(), prompt);
+    assert_eq!(
+        ours.keys().collect::<Vec<_>>(),
+        theirs.keys().collect::<Vec<_>>()
+    );
+    assert!(ours.contains_key("action.normalized") && ours.contains_key("action.hidden_states"));
+    for (name, values) in &ours {
+        let most = farthest(values, &theirs[name]);
+        eprintln!("{}: {name} within {most:.1e}", dir.display());
+        assert!(most < TOLERANCE, "{name} differs by up to {most}");
+    }
+}
+
+fn shipped() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/checkpoints/full")
+}
+
+#[test]
+fn the_shipped_checkpoint_is_the_same_network() {
+    compare(&shipped());
+}
+
+#[test]
+fn bf16_checkpoints_are_the_same_network() {
+    for (attention, width, layers) in [
+        (AttentionMask::Bidirectional, 256, 4),
+        (AttentionMask::Causal, 64, 3),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = small_config(48, width, layers, WORDS.len() + 5);
+        config.attention = attention;
+        write_random_checkpoint(dir.path(), &config, 11).unwrap();
+        compare(dir.path());
+    }
+}
+
+#[test]
+fn the_golden_full_precision_network_is_reproduced() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/bitvla/c_full_precision");
+    let read = |name: &str| {
+        let bytes = std::fs::read(dir.join(name)).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let floats = |t: &safetensors::tensor::TensorView<'_>| -> Vec<f32> {
+            let bytes = t.data();
+            match t.dtype() {
+                safetensors::Dtype::I64 => {
+                    let whole = bytes.as_chunks().0.iter();
+                    whole.map(|b| i64::from_le_bytes(*b) as f32).collect()
+                }
+                safetensors::Dtype::F32 => {
+                    let whole = bytes.as_chunks().0.iter();
+                    whole.map(|b| f32::from_le_bytes(*b)).collect()
+                }
+                _ => Vec::new(),
+            }
+        };
+        file.tensors()
+            .iter()
+            .map(|(name, t)| (name.clone(), floats(t)))
+            .collect::<BTreeMap<String, Vec<f32>>>()
+    };
+    let (inputs, outputs) = (read("inputs.safetensors"), read("outputs.safetensors"));
+    let checkpoint = Checkpoint::load(&dir).unwrap();
+    let side = checkpoint.config().vision_config.image_size;
+    let images: Vec<Vec<f32>> = inputs["pixel_values"]
+        .chunks(3 * side * side)
+        .map(<[f32]>::to_vec)
+        .collect();
+    let tokens: Vec<u32> = inputs["prompt_input_ids"]
+        .iter()
+        .map(|v| *v as u32)
+        .collect();
+    let prompt = NetworkInput {
+        tokens: &tokens,
+        images: &images,
+        proprio: &inputs["proprio"],
+    };
+    let seen = traced(&CandleVla::new(&checkpoint).unwrap(), prompt);
+    for name in [
+        "vision.hidden.0",
+        "vision.hidden.2",
+        "vision.projected",
+        "lm.inputs_embeds",
+        "lm.layer_out.0",
+        "action.hidden_states",
+        "action.normalized",
+    ] {
+        let most = farthest(&seen[name], &outputs[name]);
+        eprintln!("{name} within {most:.1e}");
+        assert!(most < TOLERANCE, "{name} differs by up to {most}");
+    }
+}
+
+fn options(format: WeightFormat) -> VlaOptions {
+    VlaOptions {
+        engine: Engine::Candle,
+        ..format.into()
+    }
+}
+
+#[test]
+fn a_candle_policy_acts_as_a_native_one() {
+    let frame: Vec<u8> = (0..256 * 256 * 3).map(|i| (i * i / 97) as u8).collect();
+    let observation = Observation {
+        agentview: &frame,
+        wrist: &frame,
+        proprio: [0.0, 0.0, 1.0, 3.0, 0.0, 0.0, 0.02, -0.02],
+        instruction: "pick up the black bowl next to the plate and place it on the plate",
+    };
+    let mut native = VlaPolicy::open(&shipped(), WeightFormat::Full).unwrap();
+    let mut candle = VlaPolicy::open(&shipped(), options(WeightFormat::Full)).unwrap();
+    let ours = native.query(&observation).unwrap();
+    let theirs = candle.query(&observation).unwrap();
+    for (a, b) in ours.actions.iter().zip(&theirs.actions) {
+        assert!(
+            a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4),
+            "{a:?} {b:?}"
+        );
+    }
+    assert_eq!((candle.name(), candle.engine().name()), ("full", "candle"));
+    assert_eq!(candle.arithmetic(), "dense");
+    assert_eq!(candle.tokens(), native.tokens());
+    assert_eq!(candle.protocol(), native.protocol());
+    // The same weights by class; rotary tables are made anew for every query.
+    let weights = |policy: &VlaPolicy| {
+        let entries = policy.memory().weights.into_iter();
+        let rows = entries.map(|e| ((e.class, e.encoding), e.bytes));
+        rows.filter(|((class, _), _)| class != "rotary tables")
+            .collect::<BTreeMap<_, _>>()
+    };
+    let padded: u64 = 16 * 4 * 1024;
+    for (class, bytes) in weights(&native) {
+        assert!(
+            bytes.abs_diff(weights(&candle)[&class]) < padded,
+            "{class:?}"
+        );
+    }
+    assert!(candle.memory().activations > 0);
+    // Instances share weights, and one thread answers as two do.
+    let mut other = candle.for_worker(Threads::single());
+    assert_eq!(other.query(&observation).unwrap().actions, theirs.actions);
+}
+
+#[test]
+fn rounded_weights_are_refused() {
+    for format in WeightFormat::ALL
+        .into_iter()
+        .filter(|f| *f != WeightFormat::Full)
+    {
+        let text = VlaPolicy::open(&shipped(), options(format))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            text.contains("candle") && text.contains(format.name()),
+            "{text}"
+        );
+        assert!(text.contains("full"), "{text}");
+    }
 }

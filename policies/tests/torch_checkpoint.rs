@@ -464,7 +464,7 @@ fn changed(bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
-/// What is read lies in the file, whatever else the file says.
+/// Tensors that are read lie in the file, whatever else the file says.
 fn inside(bytes: &[u8]) -> Result<(), TestCaseError> {
     for place in read(bytes).into_iter().flat_map(BTreeMap::into_values) {
         let count: usize = place.shape.iter().product();

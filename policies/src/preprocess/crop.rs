@@ -6,7 +6,7 @@ use crate::kernels::multiversion;
 /// Share of the area that training crops leave and evaluation shows.
 pub(super) const AREA: f32 = 0.9;
 
-/// Where a target pixel samples: the source pixels before and after, and how far it is from the first.
+/// Sampling position of a target pixel: the source pixels before and after, and the distance from the first.
 struct Sample {
     low: usize,
     high: usize,

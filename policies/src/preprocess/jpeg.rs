@@ -44,7 +44,7 @@ const fn fix(x: f64) -> i32 {
 }
 const HALF: i32 = 1 << 15;
 
-/// What is left of a square RGB frame of an even side after JPEG.
+/// A square RGB frame of an even side after JPEG encoding and decoding.
 pub fn jpeg_round_trip(frame: &[u8], side: usize) -> Vec<u8> {
     assert!(
         side >= 6 && side.is_multiple_of(2),

@@ -1,6 +1,7 @@
 //! From camera frames to network inputs. The small checkpoints see the whole frame, area-averaged in integers. The
 //! published checkpoint sees what its evaluation code shows it: a JPEG round trip, a Lanczos resize and the resampled
-//! centre, each rounded to bytes (fact sheet of BitVLA, section 3; the functions named there are TensorFlow 2.15's).
+//! centre, each rounded to bytes (`docs/reference/bitvla.md`, section 3; the functions named there are TensorFlow
+//! 2.15's).
 
 mod area;
 mod crop;

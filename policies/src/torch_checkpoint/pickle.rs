@@ -256,7 +256,7 @@ impl<'a> Unpickler<'a> {
         let rest = &self.bytes[self.at..];
         let taken = rest.get(..length).ok_or_else(|| {
             format!(
-                "{length} bytes wanted and {} left: cut sanitised",
+                "{length} bytes wanted and {} left: cut short",
                 rest.len()
             )
         })?;

@@ -62,7 +62,7 @@ pub fn entries(bytes: &[u8]) -> Result<Vec<ZipEntry<'_>>, String> {
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, String> {
     let part = bytes.get(at..).and_then(|rest| rest.get(..N));
     let part =
-        part.ok_or_else(|| format!("cut sanitised: {N} bytes wanted at {at} of {}", bytes.len()))?;
+        part.ok_or_else(|| format!("cut short: {N} bytes wanted at {at} of {}", bytes.len()))?;
     Ok(part.iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b)))
 }
 
@@ -91,7 +91,7 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
         };
         (first..=last).rev().find(ends)
     });
-    let end = end.ok_or("no end of a zip archive: not a torch file, or cut sanitised")?;
+    let end = end.ok_or("no end of a zip archive: not a torch file, or cut short")?;
     let (disks, on_disk) = (field::<4>(bytes, end + 4)?, field::<2>(bytes, end + 8)?);
     let mut found = [
         field::<2>(bytes, end + 10)?,
@@ -130,7 +130,7 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
     match start.checked_add(length) {
         Some(stop) if stop <= limit as u64 => Ok((size(count)?, size(start)?..size(stop)?)),
         _ => Err(format!(
-            "a directory of {length} bytes at {start} does not fit: cut sanitised"
+            "a directory of {length} bytes at {start} does not fit: cut short"
         )),
     }
 }
@@ -149,7 +149,7 @@ fn entry<'a>(
     let name_end = at + 46 + name_length as usize;
     let extra_end = name_end + extra_length as usize;
     let next = extra_end + comment_length as usize;
-    let cut = || format!("directory record at byte {at} is cut sanitised");
+    let cut = || format!("directory record at byte {at} is cut short");
     let raw_name = records.get(at + 46..name_end).ok_or_else(cut)?;
     let extra = records.get(name_end..extra_end).ok_or_else(cut)?;
     if next > records.len() {
@@ -177,7 +177,7 @@ fn entry<'a>(
     }
     let outside = || {
         fail(format!(
-            "{length} bytes at {start} do not fit in the file: cut sanitised"
+            "{length} bytes at {start} do not fit in the file: cut short"
         ))
     };
     let start = usize::try_from(start).map_err(|_| outside())?;
@@ -209,7 +209,7 @@ fn apply_zip64_extra(numbers: &mut [u64; 3], extra: &[u8]) -> Result<(), String>
         let (id, length) = (field::<2>(extra, at)?, field::<2>(extra, at + 2)? as usize);
         let body = extra
             .get(at + 4..at + 4 + length)
-            .ok_or("an extra field is cut sanitised")?;
+            .ok_or("an extra field is cut short")?;
         if id == 1 {
             let mut place = 0;
             for number in numbers.iter_mut().filter(|number| **number == 0xffff_ffff) {
