@@ -69,7 +69,11 @@ mod tests {
             let network = BitVla::new(&checkpoint, format).unwrap();
             let classes = network.tensor_classes();
             let ledger = network.memory();
-            for entry in ledger.weights.iter().filter(|e| e.class != crate::policy::ROTARY_TABLES) {
+            for entry in ledger
+                .weights
+                .iter()
+                .filter(|e| e.class != crate::policy::ROTARY_TABLES)
+            {
                 let class = classes
                     .iter()
                     .find(|c| c.class == entry.class && entry.encoding.starts_with(c.encoding))

@@ -254,12 +254,9 @@ impl<'a> Unpickler<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
         let rest = &self.bytes[self.at..];
-        let taken = rest.get(..length).ok_or_else(|| {
-            format!(
-                "{length} bytes wanted and {} left: cut short",
-                rest.len()
-            )
-        })?;
+        let taken = rest
+            .get(..length)
+            .ok_or_else(|| format!("{length} bytes wanted and {} left: cut short", rest.len()))?;
         self.at += length;
         Ok(taken)
     }
