@@ -61,7 +61,7 @@ impl LoadedSuite {
     /// for each missing texture or visual mesh that was replaced. Our own suites need no such thing.
     ///
     /// # Errors
-    /// When a model is missing or malformed.
+    /// If a model is missing or malformed.
     pub fn preload_scenes(&self, tasks: &[usize]) -> Result<Vec<String>, EvalError> {
         if self.files.is_none() {
             return Ok(Vec::new());
@@ -84,7 +84,7 @@ impl AssetResolver {
     /// Checks the options.
     ///
     /// # Errors
-    /// When the asset folder is none, or an option asks for another that is not there.
+    /// If the asset folder is none, or an option asks for another that is not there.
     pub fn new(args: &AssetArgs) -> Result<AssetResolver, EvalError> {
         let assets = args.assets.clone().unwrap_or_else(Assets::default_dir);
         if !assets.join("suites").is_dir() {
@@ -114,7 +114,7 @@ impl AssetResolver {
     /// Names of all suites that can be loaded.
     ///
     /// # Errors
-    /// When the asset folder cannot be read.
+    /// If the asset folder cannot be read.
     pub fn names(&self) -> Result<Vec<String>, EvalError> {
         Ok(match self.libero {
             None => Suite::names(&self.own()?),
@@ -125,7 +125,7 @@ impl AssetResolver {
     /// The asset folder with our own models.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn own(&self) -> Result<Assets, EvalError> {
         Ok(Assets::open(&self.assets)?)
     }
@@ -133,7 +133,7 @@ impl AssetResolver {
     /// The checkout, if one was named.
     ///
     /// # Errors
-    /// When it is none.
+    /// If it is none.
     pub fn checkout(&self) -> Result<Option<LiberoSuites>, EvalError> {
         Ok(self.libero.as_deref().map(LiberoSuites::open).transpose()?)
     }
@@ -141,7 +141,7 @@ impl AssetResolver {
     /// The suites of a name, several for `all`.
     ///
     /// # Errors
-    /// When there is none of that name; the error lists what there is.
+    /// If there is none of that name; the error lists what there is.
     pub fn open_all(&self, name: &str) -> Result<Vec<LoadedSuite>, EvalError> {
         match name {
             "all" => BUILTIN_SUITES.iter().map(|own| self.open(own)).collect(),

@@ -97,7 +97,7 @@ struct BenchArgs {
     /// `full` only)
     #[arg(long, default_value = "native", value_parser = engine, value_delimiter = ',', value_name = "ENGINE,...")]
     engine: Vec<Engine>,
-    /// How synthetic weights that are not quantised are stored
+    /// Encoding of synthetic weights that are not quantised
     #[arg(long, value_parser = ["bf16", "f32"], default_value = "bf16")]
     dtype: String,
     /// Threads of a query [default: all cores]

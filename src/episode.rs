@@ -73,7 +73,7 @@ impl<'a> EvalContext<'a> {
     /// The beginning of an episode in its settled world.
     ///
     /// # Errors
-    /// When the suite has no such task.
+    /// If the suite has no such task.
     pub fn start(
         &self,
         (task, init): (usize, usize),
@@ -105,7 +105,7 @@ impl<'a> EvalContext<'a> {
     /// A stored initial state of a task.
     ///
     /// # Errors
-    /// When there is no such task or state.
+    /// If there is no such task or state.
     pub fn init_state(&self, task: usize, init: usize) -> Result<&'a InitState, EvalError> {
         let task = self.task(task)?;
         task.init_states.get(init).ok_or_else(|| {
@@ -121,7 +121,7 @@ impl<'a> EvalContext<'a> {
     /// The world of a task in a stored initial state, settled.
     ///
     /// # Errors
-    /// When there is no such task or state, or the world cannot be built.
+    /// If there is no such task or state, or the world cannot be built.
     pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
         let (task, state) = (self.task(task)?, self.init_state(task, init)?);
         let mut world = task.world(self.assets, state)?;

@@ -23,7 +23,7 @@ pub enum EvalError {
         policy: String,
         /// Name of the suite.
         suite: String,
-        /// What the checkpoint lacks.
+        /// Missing statistics or words.
         source: PolicyError,
     },
     /// Results of another version of the world, which are not mixed or compared with those of this one.
@@ -50,7 +50,7 @@ pub enum EvalError {
         init: usize,
         /// Control step after settling.
         step: usize,
-        /// What was found and what was expected.
+        /// Found and expected content.
         what: String,
     },
     /// A worker stopped unexpectedly.

@@ -64,7 +64,7 @@ impl ActionChunkExecutor {
     /// Begins an episode in a settled world.
     ///
     /// # Errors
-    /// When the agent cannot do the task.
+    /// If the agent cannot do the task.
     pub fn start(
         agent: &mut dyn ErasedAgent,
         start: &EpisodeStart<'_>,
@@ -79,7 +79,7 @@ impl ActionChunkExecutor {
     /// The action of the next control step. `cameras` are prepared when they are first needed.
     ///
     /// # Errors
-    /// When the agent refuses or answers with something that cannot be executed.
+    /// If the agent refuses or answers with something that cannot be executed.
     pub fn decide(
         &mut self,
         agent: &mut dyn ErasedAgent,

@@ -125,7 +125,7 @@ impl Journal {
     /// Adds a finished episode; it is on disk when this returns.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn push(&mut self, entry: JournalEntry) -> Result<(), EvalError> {
         append(&mut self.file, &self.path, &entry)?;
         self.entries.insert(entry.record.key(), entry);

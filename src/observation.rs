@@ -49,7 +49,7 @@ impl CameraRig {
     /// Prepares the renderer; the first world camera and the first camera on the robot are used.
     ///
     /// # Errors
-    /// When the scene lacks one of the cameras or cannot be drawn.
+    /// If the scene lacks one of the cameras or cannot be drawn.
     pub fn new(scene: &SceneDesc) -> Result<CameraRig, EvalError> {
         let named = |on_robot: bool| {
             scene
@@ -86,7 +86,7 @@ impl CameraRig {
     /// Renders both cameras, upright.
     ///
     /// # Errors
-    /// When the renderer refuses the state.
+    /// If the renderer refuses the state.
     pub fn render(&mut self, world: &World) -> Result<CameraImages, EvalError> {
         self.render_state(&world.visual_state())
     }
@@ -94,7 +94,7 @@ impl CameraRig {
     /// Renders both cameras, upright, in a recorded state.
     ///
     /// # Errors
-    /// When the renderer refuses the state.
+    /// If the renderer refuses the state.
     pub fn render_state(&mut self, state: &VisualState) -> Result<CameraImages, EvalError> {
         let mut one = |camera: &str| self.renderer.render(state, camera, self.size, self.size);
         Ok(CameraImages {

@@ -51,7 +51,7 @@ impl LiberoFiles {
 /// Simulation of the first of `tasks` that has a stored initial state, read from its world.
 ///
 /// # Errors
-/// When none has one, or the world cannot be built.
+/// If none has one, or the world cannot be built.
 pub fn simulation_protocol(
     context: EvalContext<'_>,
     tasks: &[usize],
@@ -73,7 +73,7 @@ pub fn simulation_protocol(
 /// files are given.
 ///
 /// # Errors
-/// When a file cannot be read or the policy cannot be loaded.
+/// If a file cannot be read or the policy cannot be loaded.
 pub fn protocol(
     context: EvalContext<'_>,
     factory: &dyn AgentFactory,
@@ -147,7 +147,7 @@ fn settings_by_group(
 /// sha256 of the files of a suite and of everything else in the asset folder but checkpoints and other suites.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub fn assets_sha256(assets: &Assets, suite: &Suite) -> Result<String, EvalError> {
     let own_suite = Path::new("suites").join(&suite.name);
     let skip = |name: &Path| {

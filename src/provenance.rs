@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// sha256 of a file, hexadecimal.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String, EvalError> {
     let mut file = fs::File::open(path).map_err(EvalError::io(path))?;
     let mut hash = Sha256::new();
@@ -22,7 +22,7 @@ pub fn sha256_of_file(path: &Path) -> Result<String, EvalError> {
 /// without those that `skip` turns down by relative path.
 ///
 /// # Errors
-/// When something cannot be read.
+/// If something cannot be read.
 pub fn sha256_of_tree(root: &Path, skip: &dyn Fn(&Path) -> bool) -> Result<String, EvalError> {
     let mut files = Vec::new();
     collect(root, Path::new(""), skip, &mut files)?;
@@ -65,7 +65,7 @@ fn collect(
 /// sha256 of a file, or of every file directly in a folder, by file name.
 ///
 /// # Errors
-/// When something cannot be read.
+/// If something cannot be read.
 pub(crate) fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
     let mut hashes = BTreeMap::new();
     if let (true, Some(name)) = (path.is_file(), path.file_name()) {

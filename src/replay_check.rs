@@ -28,7 +28,7 @@ impl ReplayResult {
 /// Replays episodes over `jobs` threads; results in order of task and initial state.
 ///
 /// # Errors
-/// When a world cannot be built or refuses an action.
+/// If a world cannot be built or refuses an action.
 pub fn replay(
     context: EvalContext<'_>,
     episodes: &[EpisodeActions],

@@ -62,7 +62,7 @@ pub struct RunResult {
     pub queries: Vec<QueryRecord>,
     /// Executed actions in the same order.
     pub actions: Vec<EpisodeActions>,
-    /// The protocol card.
+    /// Manifest of the run.
     pub manifest: RunManifest,
     /// The tables as text.
     pub summary: String,
@@ -72,7 +72,7 @@ pub struct RunResult {
 /// over everything it holds. `progress` is called at the start and after each episode.
 ///
 /// # Errors
-/// When the plan does not fit the suite, the folder holds another protocol, the policy cannot be loaded
+/// If the plan does not fit the suite, the folder holds another protocol, the policy cannot be loaded
 /// or a file cannot be written. An error inside an episode becomes part of its row instead.
 pub fn run(
     context: EvalContext<'_>,
@@ -125,7 +125,7 @@ pub fn run(
 /// of task and initial state. No file is written.
 ///
 /// # Errors
-/// When the policy cannot do the suite or cannot be loaded. An error inside an episode becomes part of its record.
+/// If the policy cannot do the suite or cannot be loaded. An error inside an episode becomes part of its record.
 pub fn evaluate(
     context: EvalContext<'_>,
     factory: &dyn AgentFactory,

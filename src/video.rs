@@ -18,7 +18,7 @@ const LAST_FRAME_MS: u32 = 1500;
 /// Renders one recorded episode.
 ///
 /// # Errors
-/// When the episode cannot be repeated or the file not be written.
+/// If the episode cannot be repeated or the file not be written.
 pub fn record_video(
     context: EvalContext<'_>,
     episode: &EpisodeActions,

@@ -1,13 +1,16 @@
 //! Guarantee: a protocol card names the version of the world; a card from before it did is of world version 1, and cards
-//! of two worlds differ in that field, with both versions.
+//! of two worlds differ in that field, with both versions. A manifest without a schema version is one of version 1 and is
+//! read; a newer one is refused by its version.
 
 use bitvla_reports::{
-    EvalProtocol, MachineInfo, MemoryReport, RunManifest, read_manifest, write_manifest,
+    EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION, read_manifest,
+    write_manifest,
 };
 use std::collections::BTreeMap;
 
 fn card(world_version: u32) -> RunManifest {
     RunManifest {
+        schema_version: SCHEMA_VERSION,
         protocol: EvalProtocol {
             version: "0.1.0".into(),
             world_version,
@@ -18,13 +21,23 @@ fn card(world_version: u32) -> RunManifest {
             settle_steps: 10,
             settle_action: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
             chunk_length: 1,
+            executed_steps: 1,
             control_hz: 20.0,
             cameras: Vec::new(),
             camera_size: 0,
+            network_image_size: 0,
             flip: "none".into(),
+            jpeg_round_trip: false,
             crop: "none".into(),
+            resize_filter: "none".into(),
             quaternion_rule: "none".into(),
             normaliser_key: "none".into(),
+            precision: BTreeMap::new(),
+            above_2_bits: Vec::new(),
+            arithmetic: "none".into(),
+            engine: "none".into(),
+            robot_model: "panda".into(),
+            simulation: BTreeMap::new(),
             success_rule: "the goal holds".into(),
             assets_sha256: "aa".into(),
             libero_sha256: BTreeMap::new(),
@@ -66,4 +79,40 @@ fn cards_of_two_worlds_differ_in_that_field() {
     assert_eq!(one.differences(&five), ["world_version: 1 against 5"]);
     assert_eq!(five.differences(&one), ["world_version: 5 against 1"]);
     assert!(five.differences(&five).is_empty());
+}
+
+#[test]
+fn a_manifest_of_schema_version_1_is_read_and_a_newer_one_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("run.json");
+    write_manifest(&path, &card(5)).expect("written");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    json["schema_version"] = (SCHEMA_VERSION + 1).into();
+    std::fs::write(&path, json.to_string()).expect("written");
+    let error = read_manifest(&path).expect_err("refused").to_string();
+    let words = format!("run.json: schema version {}", SCHEMA_VERSION + 1);
+    assert!(error.contains(&words), "{error}");
+
+    // As a program left it that had neither the version nor the fields that came with version 2.
+    json.as_object_mut()
+        .expect("an object")
+        .remove("schema_version");
+    let protocol = json["protocol"].as_object_mut().expect("an object");
+    for field in [
+        "executed_steps",
+        "network_image_size",
+        "jpeg_round_trip",
+        "resize_filter",
+        "precision",
+        "above_2_bits",
+        "arithmetic",
+        "engine",
+        "robot_model",
+        "simulation",
+    ] {
+        assert!(protocol.remove(field).is_some(), "{field}");
+    }
+    std::fs::write(&path, json.to_string()).expect("written");
+    assert_eq!(read_manifest(&path).expect("read").schema_version, 1);
 }

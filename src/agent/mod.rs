@@ -3,7 +3,7 @@
 //! chunks of actions. Runner, trainer, viewer and `bench` know nothing else. [`registry`] resolves the words of
 //! `--policy`.
 //!
-//! To add a policy: one file here, one line in `registry.rs`.
+//! To add a policy: one file in `registry/` and one line of `registry/mod.rs`.
 //!
 //! ```
 //! use bitvla_eval::*;
@@ -39,17 +39,12 @@
 //! # Ok::<(), EvalError>(())
 //! ```
 
-mod checkpoint;
 mod erased;
-mod expert;
-mod random;
 pub mod registry;
-mod replay;
-mod zero;
 
-pub use checkpoint::memory_of;
-pub(crate) use checkpoint::open_checkpoint;
 pub use erased::{AgentState, ErasedAgent};
+pub use registry::memory_of;
+pub(crate) use registry::open_checkpoint;
 
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, proprio};
@@ -78,7 +73,7 @@ pub trait AgentFactory: Send + Sync {
     /// Everything about how the policy is asked that changes its answers, read from what runs.
     ///
     /// # Errors
-    /// When the weights cannot be loaded.
+    /// If the weights cannot be loaded.
     fn protocol(&self) -> Result<PolicyProtocol, EvalError> {
         Ok(one_action_per_step())
     }
@@ -86,7 +81,7 @@ pub trait AgentFactory: Send + Sync {
     /// sha256 of every file that the policy reads, by file name.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// If a file cannot be read.
     fn file_hashes(&self) -> Result<BTreeMap<String, String>, EvalError> {
         Ok(BTreeMap::new())
     }
@@ -102,7 +97,7 @@ pub trait AgentFactory: Send + Sync {
     /// Makes an agent with buffers and threads of its own.
     ///
     /// # Errors
-    /// When something it needs cannot be loaded.
+    /// If something it needs cannot be loaded.
     fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError>;
 }
 
@@ -116,13 +111,13 @@ pub trait Agent: Send {
     /// Begins an episode in a settled world.
     ///
     /// # Errors
-    /// When the policy cannot do the task.
+    /// If the policy cannot do the task.
     fn start(&mut self, start: &EpisodeStart<'_>) -> Result<Self::State, EvalError>;
 
     /// Answers an observation. Called again when all actions of the previous answer have been executed.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// If there is no answer.
     fn act(
         &mut self,
         state: &mut Self::State,
@@ -175,7 +170,7 @@ impl StepInput<'_> {
     /// Renders and reads what a protocol asks for: size, flip, quaternion rule.
     ///
     /// # Errors
-    /// When the scene lacks a camera or cannot be drawn.
+    /// If the scene lacks a camera or cannot be drawn.
     pub fn observe(&mut self, protocol: &PolicyProtocol) -> Result<AgentObservation, EvalError> {
         let cameras = match &mut *self.cameras {
             Some(cameras) => cameras,

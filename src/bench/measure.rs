@@ -19,7 +19,7 @@ fn ms(time: Duration) -> f64 {
 /// is being done.
 ///
 /// # Errors
-/// When the weights cannot be had or do not fit the memory.
+/// If the weights cannot be had or do not fit the memory.
 pub fn bench(
     plan: &BenchPlan,
     packed: Option<&Path>,

@@ -47,7 +47,7 @@ pub(super) enum BenchTarget {
 /// Writes the packed file of a synthetic model.
 ///
 /// # Errors
-/// When it does not fit the memory or the disk.
+/// If it does not fit the memory or the disk.
 pub fn prepare(plan: &BenchPlan, path: &Path) -> Result<(), EvalError> {
     let source = plan.source();
     let config = Config::bitvla_3b()?;

@@ -1,7 +1,9 @@
 //! The scripted expert, which reads the true state of the world instead of images.
 
-use super::{ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput};
 use crate::EvalError;
+use crate::agent::{
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
+};
 use bitvla_tasks::Expert;
 
 /// Makes scripted experts.

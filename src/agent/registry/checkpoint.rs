@@ -1,7 +1,7 @@
 //! Checkpoints of the BitVLA network, in any weight format and on any engine.
 
-use super::registry::PolicySpec;
-use super::{
+use super::PolicySpec;
+use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
 };
 use crate::{EvalError, file_hashes, resident_bytes};
@@ -37,7 +37,7 @@ struct CheckpointAgent {
 /// ones that the checkpoint records.
 ///
 /// # Errors
-/// When files are missing, or the checkpoint does not know the suite.
+/// If files are missing, or the checkpoint does not know the suite.
 pub(crate) fn open_checkpoint(
     spec: &PolicySpec,
     format: WeightFormat,

@@ -1,7 +1,9 @@
 //! Holds still: zero motion, gripper open. A sanity figure: it is expected to succeed in 0 % of the episodes, since no goal
 //! holds in an initial state; anything else means that a goal is true from the start or that the world moves by itself.
 
-use super::{ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput};
+use crate::agent::{
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
+};
 use crate::{EvalError, SETTLE_ACTION};
 
 /// Makes agents that hold still.

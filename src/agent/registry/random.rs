@@ -2,8 +2,10 @@
 //! The draws depend on the seed of the run, the suite, the task and the initial state alone. A sanity figure: it is expected
 //! to succeed in 0 % of the episodes.
 
-use super::{ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput};
 use crate::EvalError;
+use crate::agent::{
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
+};
 use sha2::{Digest, Sha256};
 
 /// Makes agents that act at random.

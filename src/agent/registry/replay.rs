@@ -1,6 +1,8 @@
 //! The recorded actions of a run folder, executed again as a policy.
 
-use super::{ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput};
+use crate::agent::{
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
+};
 use crate::{EvalError, RunFolder, assets_sha256, sha256_of_file};
 use bitvla_tasks::{Assets, Suite};
 use std::collections::BTreeMap;

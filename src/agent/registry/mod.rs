@@ -1,17 +1,28 @@
-//! The policies of the command line by name: `--policy NAME` or `NAME:ARGUMENT`. A new policy is one line of [`entries`].
+//! The policies of the command line by name: `--policy NAME` or `NAME:ARGUMENT`. A new policy is a
+//! file of this folder and one line of [`entries`].
 
-use super::AgentFactory;
-use super::checkpoint::CheckpointFactory;
-use super::expert::ExpertFactory;
-use super::random::RandomFactory;
-use super::replay::ReplayFactory;
-use super::zero::ZeroFactory;
+mod checkpoint;
+mod expert;
+mod random;
+mod replay;
+mod zero;
+
+pub use checkpoint::memory_of;
+pub(crate) use checkpoint::open_checkpoint;
+
 use crate::EvalError;
+use crate::agent::AgentFactory;
 use bitvla_policies::{Engine, WeightFormat};
 use bitvla_tasks::Suite;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use checkpoint::CheckpointFactory;
+use expert::ExpertFactory;
+use random::RandomFactory;
+use replay::ReplayFactory;
+use zero::ZeroFactory;
 
 /// Makes the factory of a policy.
 type Build = Box<dyn Fn(&PolicySpec) -> Result<Box<dyn AgentFactory>, EvalError>>;
@@ -264,7 +275,7 @@ impl PolicySpec {
     /// Factory of the policy's agents.
     ///
     /// # Errors
-    /// When files of the policy are missing.
+    /// If files of the policy are missing.
     pub fn factory(&self) -> Result<Box<dyn AgentFactory>, EvalError> {
         self.check()?;
         let all = entries();
