@@ -64,7 +64,7 @@ struct ActiveLimit {
 /// # Errors
 /// [`SimError::SingularMatrix`] when the inertia, with or without the constraints, is not positive definite.
 #[allow(clippy::too_many_arguments)]
-pub fn acceleration(
+pub(crate) fn acceleration(
     settings: &JointConstraintSettings,
     panda: &Panda,
     mass: &JointMatrix,

@@ -9,7 +9,7 @@
 
 pub mod description;
 pub mod error;
-pub mod joint_constraints;
+mod joint_constraints;
 pub mod links;
 pub mod osc;
 pub mod panda;

@@ -129,7 +129,7 @@ where
     (m.lu().try_inverse()).ok_or(SimError::SingularMatrix { quantity })
 }
 
-/// Motor torques before [`clip_torques`]: a spring and damper on the pose of the grip site, decoupled by its
+/// Motor torques before they are clipped to the limits of the motors: a spring and damper on the pose of the grip site, decoupled by its
 /// inertia, the bias forces, and a posture spring in the null space.
 ///
 /// # Errors
@@ -190,14 +190,14 @@ pub fn arm_torques(
 }
 
 /// Clips torques to the limits of the motors.
-pub fn clip_torques(settings: &OscSettings, torques: ArmTorques) -> ArmTorques {
+pub(crate) fn clip_torques(settings: &OscSettings, torques: ArmTorques) -> ArmTorques {
     let limits = &settings.torque_limits;
     ArmTorques::from_fn(|i, _| torques[i].clamp(-limits[i], limits[i]))
 }
 
 /// Command of the gripper: it integrates the sign of the action every physics step.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct GripperCommand {
+pub(crate) struct GripperCommand {
     command: [f64; 2],
 }
 
@@ -235,7 +235,7 @@ impl GripperCommand {
 }
 
 /// Joins arm torques (N m) and finger forces (N).
-pub fn joint_forces(arm: &ArmTorques, fingers: [f64; 2]) -> JointVector {
+pub(crate) fn joint_forces(arm: &ArmTorques, fingers: [f64; 2]) -> JointVector {
     let mut out = JointVector::zeros();
     out.fixed_rows_mut::<ARM_DOFS>(0).copy_from(arm);
     out[ARM_DOFS] = fingers[0];

@@ -98,15 +98,15 @@ pub struct Panda {
     /// Gravity and air; the default unless it is set.
     pub environment: EnvironmentSettings,
     /// Rotor inertia per joint, kg m^2 or kg.
-    pub armature: JointVector,
+    armature: JointVector,
     /// Viscous damping per joint, N m s/rad or N s/m.
-    pub damping: JointVector,
+    pub(crate) damping: JointVector,
     /// Dry friction per joint, N m or N.
-    pub friction_loss: JointVector,
+    pub(crate) friction_loss: JointVector,
     /// Lowest and highest position per joint, rad or m.
-    pub range: [[f64; 2]; DOFS],
+    pub(crate) range: [[f64; 2]; DOFS],
     /// Diagonal of the inverse joint-space inertia at joint positions zero; scales the soft constraints.
-    pub inv_weight: JointVector,
+    pub(crate) inv_weight: JointVector,
 }
 
 /// World-frame quantities of one configuration.

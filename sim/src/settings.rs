@@ -5,9 +5,9 @@
 //! [`World::protocol`](crate::World::protocol) reads back from a running world.
 
 use crate::error::SimError;
-use crate::joint_constraints::JointConstraintSettings;
-use crate::osc::{GripperSettings, OscSettings};
-use crate::panda::EnvironmentSettings;
+pub use crate::joint_constraints::JointConstraintSettings;
+pub use crate::osc::{GripperSettings, OscSettings};
+pub use crate::panda::EnvironmentSettings;
 use rapier3d::prelude::{FrictionModel, IntegrationParameters, SpringCoefficients};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,35 @@ pub struct SimulationSettings {
     pub gripper: GripperSettings,
     /// Dry friction and limits of the robot's joints.
     pub joint_constraints: JointConstraintSettings,
+}
+
+impl SimulationSettings {
+    /// Refuses settings that cannot be stepped or sampled.
+    pub(crate) fn validate(&self) -> Result<(), SimError> {
+        self.timing.validate()?;
+        let constraints = &self.joint_constraints;
+        for (name, value, most) in [
+            (
+                "time_constant_secs",
+                constraints.time_constant_secs,
+                f64::INFINITY,
+            ),
+            ("impedance_min", constraints.impedance_min, 1.0),
+            ("impedance_max", constraints.impedance_max, 1.0),
+            (
+                "impedance_width",
+                constraints.impedance_width,
+                f64::INFINITY,
+            ),
+        ] {
+            if !(0.0 < value && value < most) {
+                return Err(SimError::InvalidSettings(format!(
+                    "{name} is {value}, expected a number between 0 and {most}"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Step lengths, and the physics steps of a control step at which sensors are sampled.
@@ -62,8 +91,7 @@ impl TimingSettings {
         1.0 / (self.physics_step_secs * self.substeps_per_control_step as f64)
     }
 
-    /// Refuses what cannot be stepped or sampled.
-    pub(crate) fn validate(&self) -> Result<(), SimError> {
+    fn validate(&self) -> Result<(), SimError> {
         let substeps = 1..=self.substeps_per_control_step;
         let invalid = |reason: String| Err(SimError::InvalidSettings(reason));
         if !(self.physics_step_secs > 0.0 && self.physics_step_secs.is_finite()) {

@@ -256,7 +256,7 @@ impl SceneBuilder<'_> {
     }
 
     /// Sets armature, damping, dry friction and start positions, once the multibody has its final shape. Those
-    /// of the robot's joints but the armature are computed in [`crate::joint_constraints`].
+    /// of the robot's joints but the armature are computed in `joint_constraints`.
     fn set_joint_parameters(
         &mut self,
         placement: &Placement<'_>,

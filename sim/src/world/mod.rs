@@ -2,7 +2,7 @@
 //! (`docs/reference/libero.md`, sections 1 to 5). Everything is held by friction; nothing is ever attached.
 //!
 //! One control step is 25 physics steps of 2 ms. In each of them the arm's free motion is computed in double
-//! precision ([`crate::panda`], [`crate::osc`], [`crate::joint_constraints`]) and handed to the engine as joint
+//! precision ([`crate::panda`], [`crate::osc`], `joint_constraints`) and handed to the engine as joint
 //! velocities; the engine adds Coriolis terms, contacts and everything else that moves, and integrates.
 
 mod build;
@@ -102,7 +102,7 @@ impl World {
         scene: &SceneDesc,
         settings: &SimulationSettings,
     ) -> Result<World, SimError> {
-        settings.timing.validate()?;
+        settings.validate()?;
         let base = isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]);
         let mut panda = Panda::new(&scene.robot, base)?;
         panda.environment = settings.environment.clone();
