@@ -38,11 +38,11 @@ impl Expert {
     ) -> Result<Expert, TaskError> {
         let mut remaining = VecDeque::from(plan(world, &task.problem)?);
         let Some(step) = remaining.pop_front() else {
-            let fact = task.problem.goal.predicates.first();
+            let first = task.problem.goal.predicates.first();
             return Err(TaskError::from(BddlError {
                 file: task.problem.file.clone(),
-                // A goal without predicates has no place of its own.
-                location: fact.map(|f| f.location).unwrap_or_default(),
+                // A goal without predicates has no location of its own.
+                location: first.map(|p| p.location).unwrap_or_default(),
                 message: "the goal holds already: there is nothing to do".to_owned(),
             }));
         };
@@ -83,8 +83,8 @@ impl Expert {
     fn next(&mut self, world: &World) {
         // The planner has evaluated every predicate of the goal, so that none can fail to evaluate here; one
         // that did would count as not achieved.
-        let holds = |fact| predicate_holds(world, &self.problem, fact).unwrap_or(false);
-        if !self.step.fact.as_ref().is_none_or(holds) {
+        let holds = |wanted| predicate_holds(world, &self.problem, wanted).unwrap_or(false);
+        if !self.step.predicate.as_ref().is_none_or(holds) {
             return;
         }
         // What has been undone meanwhile is done again in the end. A goal that could be planned at the start

@@ -32,13 +32,13 @@ const FLAT_WIDTH: f64 = 0.09;
 #[derive(Debug, Clone)]
 pub(super) struct PlanStep {
     pub subgoal: Subgoal,
-    pub fact: Option<PredicateInstance>,
+    pub predicate: Option<PredicateInstance>,
 }
 
-fn refuse(problem: &Problem, fact: &PredicateInstance, why: &str) -> TaskError {
+fn refuse(problem: &Problem, wanted: &PredicateInstance, why: &str) -> TaskError {
     TaskError::from(bddl::BddlError {
         file: problem.file.clone(),
-        location: fact.location,
+        location: wanted.location,
         message: format!("the scripted expert cannot do this: {why}"),
     })
 }
@@ -48,23 +48,23 @@ fn refuse(problem: &Problem, fact: &PredicateInstance, why: &str) -> TaskError {
 /// # Errors
 /// A goal that asks for something that no skill can do, with the location of the predicate.
 pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, TaskError> {
-    let mut facts: Vec<&PredicateInstance> = problem.goal.predicates.iter().collect();
+    let mut predicates: Vec<&PredicateInstance> = problem.goal.predicates.iter().collect();
     // Containers are opened first and closed last.
-    facts.sort_by_key(|f| match f.predicate {
+    predicates.sort_by_key(|f| match f.predicate {
         Predicate::Open | Predicate::TurnOn => 0,
         Predicate::Close | Predicate::TurnOff => 2,
         _ => 1,
     });
     let mut steps = Vec::new();
-    for fact in facts {
-        if predicate_holds(world, problem, fact)? {
+    for wanted in predicates {
+        if predicate_holds(world, problem, wanted)? {
             continue;
         }
-        let mut subgoals = subgoals(world, problem, fact)?.into_iter().peekable();
+        let mut subgoals = subgoals(world, problem, wanted)?.into_iter().peekable();
         while let Some(subgoal) = subgoals.next() {
             // All but the last only prepare.
-            let fact = subgoals.peek().is_none().then(|| fact.clone());
-            steps.push(PlanStep { subgoal, fact });
+            let predicate = subgoals.peek().is_none().then(|| wanted.clone());
+            steps.push(PlanStep { subgoal, predicate });
         }
     }
     Ok(steps)
@@ -74,19 +74,19 @@ pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, Ta
 fn subgoals(
     world: &World,
     problem: &Problem,
-    fact: &PredicateInstance,
+    wanted: &PredicateInstance,
 ) -> Result<Vec<Subgoal>, TaskError> {
-    if fact.predicate.arity() == 1 {
-        return articulate(world, problem, fact).map(|s| vec![s]);
+    if wanted.predicate.arity() == 1 {
+        return articulate(world, problem, wanted).map(|s| vec![s]);
     }
     let instance = |i: usize| {
-        let name = fact.args.get(i).map(String::as_str).unwrap_or_default();
+        let name = wanted.args.get(i).map(String::as_str).unwrap_or_default();
         world.scene().instance(name)
     };
-    let object = instance(0).ok_or_else(|| refuse(problem, fact, "there is no such object"))?;
-    let region = fact.args.get(1).and_then(|name| problem.region(name));
+    let object = instance(0).ok_or_else(|| refuse(problem, wanted, "there is no such object"))?;
+    let region = wanted.args.get(1).and_then(|name| problem.region(name));
     let Some(region) = region else {
-        let base = instance(1).ok_or_else(|| refuse(problem, fact, "there is no such object"))?;
+        let base = instance(1).ok_or_else(|| refuse(problem, wanted, "there is no such object"))?;
         let target = if Rim::fits(&world.scene().instances[object].model) {
             PlaceTarget::StackOn(base)
         } else {
@@ -95,21 +95,21 @@ fn subgoals(
         return Ok(vec![Subgoal::PickPlace { object, target }]);
     };
     if problem.is_support(&region.target) {
-        return on_support(world, problem, fact, object, &region.ranges).map(|s| vec![s]);
+        return on_support(world, problem, wanted, object, &region.ranges).map(|s| vec![s]);
     }
     let container = world
         .scene()
         .instance(&region.target)
-        .ok_or_else(|| refuse(problem, fact, "nothing carries the region"))?;
+        .ok_or_else(|| refuse(problem, wanted, "nothing carries the region"))?;
     let bodies = &world.scene().instances[container].model.bodies;
     let body = bodies
         .iter()
         .position(|b| b.site.iter().any(|s| s.name == region.local))
-        .ok_or_else(|| refuse(problem, fact, "the model has no such site"))?;
+        .ok_or_else(|| refuse(problem, wanted, "the model has no such site"))?;
     let hinged = bodies
         .iter()
         .any(|b| b.joint.as_ref().is_some_and(|j| j.kind == JointKind::Hinge));
-    if fact.predicate == Predicate::In && hinged {
+    if wanted.predicate == Predicate::In && hinged {
         return Ok(vec![Subgoal::Insert {
             object,
             container,
@@ -123,14 +123,14 @@ fn subgoals(
     };
     let outward = drawer
         .opening_direction(world)
-        .filter(|_| fact.predicate == Predicate::In);
+        .filter(|_| wanted.predicate == Predicate::In);
     if outward.is_some() && drawer.position(world).abs() < OPEN_ENOUGH {
         out.push(Subgoal::OpenDrawer {
             drawer,
             distance: OPEN_TO_PLACE,
         });
     }
-    let mut target = site_target(world, problem, fact, (object, container), &region.local);
+    let mut target = site_target(world, problem, wanted, (object, container), &region.local);
     if let (PlaceTarget::Site { offset, .. }, Some(outward)) = (&mut target, outward) {
         *offset += front_of_drawer(world, object, container, &region.local, outward);
     }
@@ -165,7 +165,7 @@ fn front_of_drawer(
 fn site_target(
     world: &World,
     problem: &Problem,
-    fact: &PredicateInstance,
+    wanted: &PredicateInstance,
     (object, instance): (usize, usize),
     site: &str,
 ) -> PlaceTarget {
@@ -173,7 +173,7 @@ fn site_target(
         .goal
         .predicates
         .iter()
-        .filter(|f| f.args.get(1) == fact.args.get(1) && f.predicate == fact.predicate)
+        .filter(|f| f.args.get(1) == wanted.args.get(1) && f.predicate == wanted.predicate)
         .collect();
     // The caller has found the site in the model, so there is a pose.
     let (pose, half) = world
@@ -182,7 +182,7 @@ fn site_target(
     // Half sizes along the axes of the world.
     let extent = (pose.rotation.to_rotation_matrix().matrix().abs()) * Vector3::from(half);
     let mut offset = Vector3::zeros();
-    if let (2, Some(k)) = (sharing.len(), sharing.iter().position(|f| *f == fact)) {
+    if let (2, Some(k)) = (sharing.len(), sharing.iter().position(|f| *f == wanted)) {
         // The farther place first.
         let by = (extent.x - 0.029).min(0.05);
         offset.x = if k == 0 { by } else { -by };
@@ -193,11 +193,11 @@ fn site_target(
     let normal = pose.rotation * Vector3::z();
     let mut orientation = None;
     let mut centred = false;
-    if fact.predicate == Predicate::On && normal.z.abs() < 0.9 && aspect > BOTTLE_ASPECT {
+    if wanted.predicate == Predicate::On && normal.z.abs() < 0.9 && aspect > BOTTLE_ASPECT {
         // A bottle for a sloping shelf: it lies up the slope, beside the middle post.
         orientation = Some(lying(&now.to_rotation_matrix(), normal));
         offset.x -= 0.05;
-    } else if fact.predicate == Predicate::In && extent.x.min(extent.y) < SLOT_HALF_WIDTH {
+    } else if wanted.predicate == Predicate::In && extent.x.min(extent.y) < SLOT_HALF_WIDTH {
         // A slot: along its narrow side, by the centre of the object.
         let axis = if extent.x < extent.y {
             Vector3::x()
@@ -237,12 +237,12 @@ fn lying(now: &Rotation3<f64>, normal: Vector3<f64>) -> Rotation3<f64> {
 fn on_support(
     world: &World,
     problem: &Problem,
-    fact: &PredicateInstance,
+    wanted: &PredicateInstance,
     object: usize,
     ranges: &[[f64; 4]],
 ) -> Result<Subgoal, TaskError> {
     let Some([x0, y0, x1, y1]) = ranges.first() else {
-        return Err(refuse(problem, fact, "the region has no range"));
+        return Err(refuse(problem, wanted, "the region has no range"));
     };
     let w = world.scene().arena.workspace_offset;
     let (low, high) = Obstacles::only(world, object).bounding_box();
@@ -260,25 +260,25 @@ fn on_support(
 fn articulate(
     world: &World,
     problem: &Problem,
-    fact: &PredicateInstance,
+    wanted: &PredicateInstance,
 ) -> Result<Subgoal, TaskError> {
-    let first = fact.args.first().map(String::as_str).unwrap_or_default();
+    let first = wanted.args.first().map(String::as_str).unwrap_or_default();
     let region = problem.region(first);
     let owner = region.map_or(first, |r| r.target.as_str());
     let instance = world
         .scene()
         .instance(owner)
-        .ok_or_else(|| refuse(problem, fact, "there is no such fixture"))?;
+        .ok_or_else(|| refuse(problem, wanted, "there is no such fixture"))?;
     let bodies = &world.scene().instances[instance].model.bodies;
     let body = bodies
         .iter()
         .position(|b| {
             b.joint.is_some() && region.is_none_or(|r| b.site.iter().any(|s| s.name == r.local))
         })
-        .ok_or_else(|| refuse(problem, fact, "there is no joint to move"))?;
+        .ok_or_else(|| refuse(problem, wanted, "there is no joint to move"))?;
     let kind = bodies[body].joint.as_ref().map(|j| j.kind);
     let joint = Articulation { instance, body };
-    match (fact.predicate, kind) {
+    match (wanted.predicate, kind) {
         (Predicate::Open, Some(JointKind::Slide)) => Ok(Subgoal::OpenDrawer {
             drawer: joint,
             distance: OPEN_DISTANCE,
@@ -286,9 +286,9 @@ fn articulate(
         (Predicate::Close, Some(JointKind::Slide)) => Ok(Subgoal::CloseDrawer { drawer: joint }),
         (Predicate::TurnOn | Predicate::TurnOff, Some(JointKind::Hinge)) => Ok(Subgoal::TurnKnob {
             knob: joint,
-            on: fact.predicate == Predicate::TurnOn,
+            on: wanted.predicate == Predicate::TurnOn,
         }),
         (Predicate::Close, Some(JointKind::Hinge)) => Ok(Subgoal::CloseDoor { door: joint }),
-        _ => Err(refuse(problem, fact, "it has no way to move this joint")),
+        _ => Err(refuse(problem, wanted, "it has no way to move this joint")),
     }
 }
