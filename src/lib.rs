@@ -22,10 +22,10 @@ mod video;
 
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
-pub use agent::registry::{PolicyName, PolicySpec};
+pub use agent::registry::{PolicyName, PolicySpec, memory_of};
 pub use agent::{
     ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
-    ErasedAgent, QueryTrace, StepInput, memory_of, one_action_per_step,
+    ErasedAgent, QueryTrace, StepInput, one_action_per_step,
 };
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
 pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparison_table};

@@ -43,8 +43,6 @@ mod erased;
 pub mod registry;
 
 pub use erased::{AgentState, ErasedAgent};
-pub use registry::memory_of;
-pub(crate) use registry::open_checkpoint;
 
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, proprio};

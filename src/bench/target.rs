@@ -1,14 +1,15 @@
 //! Networks that can be measured, and their inputs.
 
 use super::{BenchModel, BenchPlan};
-use crate::agent::open_checkpoint;
+use crate::agent::registry::open_checkpoint;
 use crate::{EvalError, memory_of};
+use bitvla_policies::candle_engine::CandleVla;
 use bitvla_policies::packed::{self, PackedFile};
 use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::SplitMix64;
 use bitvla_policies::{
     Architecture, BitVla, CAMERA_SIZE, Config, Engine, NetworkInput, Observation, PhaseTimes,
-    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy,
+    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat,
 };
 use bitvla_reports::MemoryReport;
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ fn available_bytes() -> Option<u64> {
 /// The network that is measured.
 pub(super) enum BenchTarget {
     Synthetic {
-        network: Box<BitVla>,
+        network: Box<dyn VlaNetwork>,
         work: Box<ScratchBuffers>,
     },
     Policy(Box<VlaPolicy>),
@@ -67,42 +68,50 @@ pub(super) fn open_target(
         policy.set_threads(threads);
         return Ok(BenchTarget::Policy(Box::new(policy)));
     }
-    if plan.engine != Engine::Native {
-        return Err(EvalError::Input(format!(
-            "--engine {} measures a checkpoint: name one with --checkpoint PATH",
-            plan.engine.name()
-        )));
-    }
-    let network = match (packed, plan.model) {
-        (Some(path), _) => BitVla::from_packed(&PackedFile::open(path)?)?.0,
-        (None, model) => {
-            let required = required_bytes(plan);
-            if let Some(there) = available_bytes().filter(|there| *there < required) {
-                return Err(EvalError::Input(format!(
-                    "{} {} needs {:.1} GB of memory, {:.1} GB are free",
-                    model.name(),
-                    plan.format.name(),
-                    required as f64 / 1e9,
-                    there as f64 / 1e9
-                )));
-            }
-            let source = plan.source();
-            match model {
-                BenchModel::BitVla3b => {
-                    let config = Config::bitvla_3b()?;
-                    BitVla::from_config(&config, &source, plan.format, (true, true))?
-                }
-                BenchModel::OpenVlaOft7b => {
-                    let formats = (plan.format.language(), plan.format.language());
-                    let architecture = Architecture::openvla_oft_7b();
-                    BitVla::build(architecture, &source, formats, (true, true))?
-                }
-            }
-        }
+    let network: Box<dyn VlaNetwork> = match packed {
+        Some(path) => Box::new(BitVla::from_packed(&PackedFile::open(path)?)?.0),
+        None => synthetic_network(plan)?,
     };
     Ok(BenchTarget::Synthetic {
-        network: Box::new(network),
+        network,
         work: Box::new(ScratchBuffers::new(threads)),
+    })
+}
+
+/// Network of seeded weights in memory.
+fn synthetic_network(plan: &BenchPlan) -> Result<Box<dyn VlaNetwork>, EvalError> {
+    let model = plan.model;
+    let required = required_bytes(plan);
+    if let Some(there) = available_bytes().filter(|there| *there < required) {
+        return Err(EvalError::Input(format!(
+            "{} {} needs {:.1} GB of memory, {:.1} GB are free",
+            model.name(),
+            plan.format.name(),
+            required as f64 / 1e9,
+            there as f64 / 1e9
+        )));
+    }
+    let source = plan.source();
+    let parts = (true, true);
+    Ok(match (model, plan.engine) {
+        (BenchModel::BitVla3b, Engine::Native) => {
+            let config = Config::bitvla_3b()?;
+            Box::new(BitVla::from_config(&config, &source, plan.format, parts)?)
+        }
+        (BenchModel::BitVla3b, Engine::Candle) if plan.format == WeightFormat::Full => {
+            let config = Config::bitvla_3b()?;
+            Box::new(CandleVla::from_config(&config, &source, parts)?)
+        }
+        (BenchModel::OpenVlaOft7b, Engine::Native) => {
+            let formats = (plan.format.language(), plan.format.language());
+            let architecture = Architecture::openvla_oft_7b();
+            Box::new(BitVla::build(architecture, &source, formats, parts)?)
+        }
+        (_, Engine::Candle) => {
+            return Err(EvalError::Input(
+                "--engine candle measures the policy `full` of a checkpoint or of the model bitvla-3b".into(),
+            ));
+        }
     })
 }
 
