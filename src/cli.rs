@@ -1,5 +1,7 @@
 //! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`, `parity`. Bad input ends with code 2
 //! and one line, anything else that stops the program with code 1.
+// The only module of the library that prints: it is the program.
+#![allow(clippy::print_stdout)]
 
 mod bench;
 mod jobs;

@@ -83,6 +83,7 @@ pub(crate) fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalE
 
 /// The machine this runs on.
 pub fn machine() -> MachineInfo {
+    // Where the system has no such file the processor is `unknown` and no feature is named.
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
         info.lines()
@@ -122,6 +123,7 @@ pub fn resident_bytes() -> u64 {
 }
 
 fn status(name: &str) -> u64 {
+    // 0 says that the system does not tell, see the callers.
     fs::read_to_string("/proc/self/status")
         .unwrap_or_default()
         .lines()

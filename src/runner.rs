@@ -224,6 +224,7 @@ fn manifest(
     let ran = state.done > state.resumed;
     let mut memory = memory
         .or_else(|| earlier.as_ref().map(|earlier| earlier.memory.clone()))
+        // Nothing was run, now or earlier: there is no agent whose memory could be reported.
         .unwrap_or_default();
     if ran || memory.peak_resident_bytes == 0 {
         memory.peak_resident_bytes = peak_resident_bytes();
@@ -234,6 +235,7 @@ fn manifest(
         schema_version: SCHEMA_VERSION,
         protocol: protocol.clone(),
         tasks: tasks.into_iter().collect(),
+        // No episode was run.
         episodes: most.unwrap_or(0),
         jobs: plan.jobs,
         elapsed_secs: match earlier {

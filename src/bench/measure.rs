@@ -51,7 +51,7 @@ pub fn bench(
         f32_gflops: 0.5 * (peaks[i].f32_gflops + peaks[i + 1].f32_gflops),
     };
     let middle = |of: &dyn Fn(usize) -> f64| {
-        // There is no median of no query only; the command line asks for at least one.
+        // Without a query there is no median.
         median(&(0..plan.queries).map(of).collect::<Vec<f64>>()).unwrap_or(f64::NAN)
     };
     let peak = PeakThroughput {

@@ -82,7 +82,9 @@ pub fn entries() -> Vec<RegistryEntry> {
             Some("RUN_DIR"),
             "Recorded actions of a run folder",
             Box::new(|spec| {
-                let dir = Path::new(spec.policy.argument().unwrap_or_default());
+                let dir = spec.policy.argument().map(Path::new).ok_or_else(|| {
+                    EvalError::Input("`replay` needs RUN_DIR: `replay:RUN_DIR`".into())
+                })?;
                 Ok(Box::new(ReplayFactory::open(dir, &spec.assets)?))
             }),
         ),
