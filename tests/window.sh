@@ -198,7 +198,7 @@ open_mode() { # mode regions(space-separated) options...
 # Starts playing a paused mode and takes a picture on the way.
 play() { # mode
     press space
-    await playing=1 "step>=4"
+    await playing=1 "step>=20"
     shot "$1-playing"
     changed "$1-start" "$1-playing" "$CANVAS" 10 "$1: play moves the robot"
 }
@@ -237,8 +237,8 @@ hold_key() {
     await "keys>=$keys"
 }
 
-point() { # x y
-    xdotool mousemove "$1" "$2"
+point() { # x y; by a detour of a pixel, because a pointer that is there already sends no event
+    xdotool mousemove $(($1 + 1)) "$2" mousemove "$1" "$2"
     await "pointer=$1,$2"
 }
 
