@@ -24,7 +24,7 @@ pub enum EvalError {
         /// Name of the suite.
         suite: String,
         /// Missing statistics or words.
-        source: PolicyError,
+        source: Box<PolicyError>,
     },
     /// Results of another version of the world, which are not mixed or compared with those of this one.
     #[error(

@@ -44,7 +44,7 @@ fn the_exported_checkpoint_gives_the_outputs_of_the_trained_network() -> Result<
             &suite,
             &config,
             &params,
-            &statistics(&[frame.clone()])?,
+            &statistics(std::slice::from_ref(&frame))?,
             ternary,
         )?;
         let inference = BitVla::new(&Checkpoint::load(&folder)?, format)?;

@@ -119,7 +119,7 @@ fn the_window_never_changes_a_result() {
         let (success, actions, hash) = evaluated(kind.clone());
         // Without waiting, in real time with the lookahead world, and step by step.
         for pacing in [Pacing::Unlimited, Pacing::RealTime(20.0), Pacing::Steps(3)] {
-            let mut episode = TestEpisode::new(policy(kind), pacing);
+            let mut episode = TestEpisode::new(policy(kind.clone()), pacing);
             if pacing == Pacing::Steps(3) {
                 episode.until(|e| e.trajectory.last() == 3);
                 episode.send(Command::SetPacing(Pacing::Steps(1)));
@@ -143,7 +143,7 @@ fn the_window_never_changes_a_result() {
 #[test]
 fn going_back_and_on_again_leads_to_the_same_end() {
     for kind in [named("ternary"), named("expert")] {
-        let mut episode = TestEpisode::new(policy(kind), Pacing::Unlimited);
+        let mut episode = TestEpisode::new(policy(kind.clone()), Pacing::Unlimited);
         episode.run_to_end();
         let end = episode.end();
         // Between snapshots, in the middle of a chunk, and at the very start.

@@ -125,7 +125,7 @@ impl AgentFactory for CheckpointFactory {
             ) => EvalError::UnknownSuite {
                 policy: self.format.name().to_owned(),
                 suite: suite.name.clone(),
-                source,
+                source: Box::new(source),
             },
             other => other,
         })
