@@ -117,7 +117,7 @@ impl AssetResolver {
     /// If the asset folder cannot be read.
     pub fn names(&self) -> Result<Vec<String>, EvalError> {
         Ok(match self.libero {
-            None => Suite::names(&self.own()?),
+            None => Suite::names(&self.builtin_assets()?),
             Some(_) => SUITES.iter().map(|suite| suite.name.to_owned()).collect(),
         })
     }
@@ -126,7 +126,7 @@ impl AssetResolver {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn own(&self) -> Result<Assets, EvalError> {
+    pub fn builtin_assets(&self) -> Result<Assets, EvalError> {
         Ok(Assets::open(&self.assets)?)
     }
 
@@ -157,7 +157,7 @@ impl AssetResolver {
         if let Some(suite) = LiberoSuite::named(name) {
             return self.open_libero(suite);
         }
-        let assets = self.own()?;
+        let assets = self.builtin_assets()?;
         let known = Suite::names(&assets);
         if !known.iter().any(|own| own == name) {
             let libero = SUITES.map(|suite| suite.name).join(", ");

@@ -23,7 +23,7 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
     let weights = (args.weights != "synthetic").then(|| PathBuf::from(&args.weights));
     let checkpoint = match named.or(weights) {
         Some(path) => {
-            let assets = resolver.own()?;
+            let assets = resolver.builtin_assets()?;
             Some(PolicySpec::new(
                 args.policy.clone(),
                 Some(&path),

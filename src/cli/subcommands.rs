@@ -25,7 +25,9 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         None if cli.run.view => window::live(&cli.sources, &cli.run),
         None => evaluate(&resolver()?, &cli.run),
         Some(Subcommands::Bench(args)) => super::bench::measure(&resolver()?, args),
-        Some(Subcommands::Parity(args)) => super::parity::compare(resolver()?.own()?, args),
+        Some(Subcommands::Parity(args)) => {
+            super::parity::compare(resolver()?.builtin_assets()?, args)
+        }
         Some(Subcommands::Pack { dir, out, policy }) => pack(dir, out, *policy),
         Some(Subcommands::List) => list(&resolver()?),
         Some(Subcommands::Replay {
@@ -194,7 +196,7 @@ fn record_videos(
 }
 
 fn list(resolver: &AssetResolver) -> Result<ExitCode, EvalError> {
-    let assets = resolver.own()?;
+    let assets = resolver.builtin_assets()?;
     let mut text = format!("world version {WORLD_VERSION}\n");
     for name in Suite::names(&assets) {
         list_suite(&mut text, &Suite::load(&assets, &name)?);

@@ -37,7 +37,7 @@ impl Catalogue {
     /// Lists suites and policies and checks for checkpoints.
     pub fn new(suite_cache: &SuiteCache, checkpoint: Option<&Path>) -> Catalogue {
         let (results_tx, results_rx) = channel();
-        let assets = suite_cache.sources.own();
+        let assets = suite_cache.sources.builtin_assets();
         let missing = |name: &PolicyName| match &assets {
             Ok(assets) => PolicySpec::new(name.clone(), checkpoint, assets.dir())
                 .check()
