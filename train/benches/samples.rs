@@ -3,6 +3,7 @@
 //! as much; the losses of a training run print the rate of the whole loop.
 
 use bitvla_policies::kernels::Isa;
+use bitvla_policies::testing::SplitMix64;
 use bitvla_train::net::gemm_f32::{Dims, Mode, product};
 use bitvla_train::net::{Net, NetActivations, NetConfig, QuantConfig, TrainingSample};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -11,23 +12,19 @@ use std::hint::black_box;
 /// Number of samples of a microbatch.
 const SAMPLES: usize = 4;
 
-fn noise(n: usize, seed: u32) -> Vec<f32> {
-    let mut s = seed.wrapping_mul(2_654_435_761) | 1;
-    (0..n)
-        .map(|_| {
-            s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (s >> 8) as f32 / 8_388_608.0 - 1.0
-        })
-        .collect()
+/// Returns `n` numbers, uniform in [-1, 1).
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut random = SplitMix64::new(seed);
+    (0..n).map(|_| 2.0 * random.uniform() - 1.0).collect()
 }
 
 fn samples(c: &NetConfig) -> Vec<TrainingSample> {
-    (0..SAMPLES as u32)
+    (0..SAMPLES as u64)
         .map(|i| {
             let mut prompt = vec![c.bos_token];
             prompt.extend(vec![c.image_token; c.images * c.patches()]);
             prompt.push(c.proprio_token);
-            prompt.extend(5..5 + 14 + i % 2);
+            prompt.extend(5..5 + 14 + (i % 2) as u32);
             TrainingSample {
                 images: noise(c.images * 3 * c.image_size * c.image_size, i + 1),
                 prompt,

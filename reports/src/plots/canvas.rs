@@ -44,6 +44,22 @@ pub(super) enum Align {
     Right,
 }
 
+/// Size, alignment and colour of a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TextFormat {
+    /// Height, page units.
+    size: f64,
+    align: Align,
+    color: RGBColor,
+}
+
+impl TextFormat {
+    /// Builds a format.
+    pub const fn new(size: f64, align: Align, color: RGBColor) -> TextFormat {
+        TextFormat { size, align, color }
+    }
+}
+
 /// Position in page units from the top left.
 pub(super) type Point = (f64, f64);
 
@@ -58,14 +74,7 @@ pub(super) trait Canvas {
     /// Fills a circle.
     fn fill_circle(&mut self, at: Point, radius: f64, color: RGBColor) -> DrawResult;
     /// Draws one line of text, vertically centred on the point.
-    fn text(
-        &mut self,
-        at: Point,
-        size: f64,
-        align: Align,
-        color: RGBColor,
-        text: &str,
-    ) -> DrawResult;
+    fn text(&mut self, at: Point, format: TextFormat, text: &str) -> DrawResult;
 }
 
 /// Result of a drawing operation, with the message of the backend.
@@ -123,21 +132,14 @@ impl<DB: DrawingBackend> Canvas for PlottersCanvas<DB> {
             .map_err(draw_error)
     }
 
-    fn text(
-        &mut self,
-        at: Point,
-        size: f64,
-        align: Align,
-        color: RGBColor,
-        text: &str,
-    ) -> DrawResult {
-        let horizontal = match align {
+    fn text(&mut self, at: Point, format: TextFormat, text: &str) -> DrawResult {
+        let horizontal = match format.align {
             Align::Left => HPos::Left,
             Align::Middle => HPos::Center,
             Align::Right => HPos::Right,
         };
-        let style = TextStyle::from((FONT, size * self.scale).into_font())
-            .color(&color)
+        let style = TextStyle::from((FONT, format.size * self.scale).into_font())
+            .color(&format.color)
             .pos(Pos::new(horizontal, VPos::Center));
         self.area
             .draw(&Text::new(
@@ -249,8 +251,16 @@ fn downsample(large: &[u8], width: usize, height: usize) -> Vec<u8> {
 
 /// Draws title and subtitle of a plot.
 pub(super) fn heading(c: &mut dyn Canvas, title: &str, subtitle: &str) -> DrawResult {
-    c.text((24.0, 30.0), 20.0, Align::Left, TEXT_COLOR, title)?;
-    c.text((24.0, 56.0), 13.0, Align::Left, AXIS_COLOR, subtitle)
+    c.text(
+        (24.0, 30.0),
+        TextFormat::new(20.0, Align::Left, TEXT_COLOR),
+        title,
+    )?;
+    c.text(
+        (24.0, 56.0),
+        TextFormat::new(13.0, Align::Left, AXIS_COLOR),
+        subtitle,
+    )
 }
 
 /// Returns at most `length` characters of a text; an ellipsis replaces the rest.

@@ -2,8 +2,8 @@
 //! where there is one.
 
 use super::canvas::{
-    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading,
-    tick_step, truncate,
+    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, TextFormat,
+    heading, tick_step, truncate,
 };
 use crate::format::format_trimmed;
 use plotters::style::RGBColor;
@@ -124,7 +124,11 @@ fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)
         seen.push(label);
         let color = palette_color(color);
         c.fill_rect((at, 76.0), (at + 12.0, 88.0), color)?;
-        c.text((at + 18.0, 82.0), 12.0, Align::Left, TEXT_COLOR, label)?;
+        c.text(
+            (at + 18.0, 82.0),
+            TextFormat::new(12.0, Align::Left, TEXT_COLOR),
+            label,
+        )?;
         at += 34.0 + 6.9 * label.chars().count() as f64;
     }
     Ok(())
@@ -152,9 +156,7 @@ fn draw_lines(
         c.line((LEFT, py(v)), (RIGHT, py(v)), 1.0, GRID_COLOR)?;
         c.text(
             (LEFT - 8.0, py(v)),
-            12.0,
-            Align::Right,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Right, AXIS_COLOR),
             &format_trimmed(v, 4),
         )?;
     }
@@ -163,21 +165,21 @@ fn draw_lines(
         let v = step * i as f64;
         c.text(
             (px(v), BOTTOM + 15.0),
-            12.0,
-            Align::Middle,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
             &format_trimmed(v, 4),
         )?;
     }
     c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
     c.text(
         (RIGHT, BOTTOM + 36.0),
-        12.0,
-        Align::Right,
-        AXIS_COLOR,
+        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
         x_name,
     )?;
-    c.text((LEFT, BOTTOM + 36.0), 12.0, Align::Left, AXIS_COLOR, y_name)?;
+    c.text(
+        (LEFT, BOTTOM + 36.0),
+        TextFormat::new(12.0, Align::Left, AXIS_COLOR),
+        y_name,
+    )?;
     for line in lines {
         let path: Vec<(f64, f64)> = line.points.iter().map(|p| (px(p[0]), py(p[1]))).collect();
         if path.len() > 1 {
@@ -189,9 +191,7 @@ fn draw_lines(
         let words = format!("target {}", format_trimmed(target, 4));
         c.text(
             (RIGHT, py(target) - 9.0),
-            12.0,
-            Align::Right,
-            TEXT_COLOR,
+            TextFormat::new(12.0, Align::Right, TEXT_COLOR),
             &words,
         )?;
     }
@@ -226,9 +226,7 @@ fn cumulative(
         let shift = if percent == 95 { 4.0 } else { 0.0 };
         c.text(
             (LEFT - 8.0, y + shift),
-            12.0,
-            Align::Right,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Right, AXIS_COLOR),
             &words,
         )?;
     }
@@ -240,14 +238,16 @@ fn cumulative(
         } else {
             format!("1e{power}")
         };
-        c.text((x, BOTTOM + 15.0), 12.0, Align::Middle, AXIS_COLOR, &words)?;
+        c.text(
+            (x, BOTTOM + 15.0),
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
+            &words,
+        )?;
     }
     c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
     c.text(
         (RIGHT, BOTTOM + 36.0),
-        12.0,
-        Align::Right,
-        AXIS_COLOR,
+        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
         x_name,
     )?;
     for (i, (_, values)) in groups.iter().enumerate() {
@@ -263,18 +263,22 @@ fn cumulative(
         path.push((RIGHT, py(1.0)));
         c.path(&path, 1.8, palette_color(i))?;
     }
-    if let Some(target) = target {
-        c.line((px(target), TOP), (px(target), BOTTOM), 1.5, TEXT_COLOR)?;
-        let words = format!("target {}", format_trimmed(target, 4));
-        c.text(
-            (px(target), TOP - 8.0),
-            12.0,
-            Align::Middle,
-            TEXT_COLOR,
-            &words,
-        )?;
-    }
-    Ok(())
+    vertical_target(c, target.map(|t| (t, px(t))), (TOP, BOTTOM))
+}
+
+/// Draws the mark of a target, given with its horizontal position, from top to bottom.
+fn vertical_target(
+    c: &mut dyn Canvas,
+    target: Option<(f64, f64)>,
+    (top, bottom): (f64, f64),
+) -> DrawResult {
+    let Some((target, x)) = target else {
+        return Ok(());
+    };
+    c.line((x, top), (x, bottom), 1.5, TEXT_COLOR)?;
+    let text = format!("target {}", format_trimmed(target, 4));
+    let format = TextFormat::new(12.0, Align::Middle, TEXT_COLOR);
+    c.text((x, top - 8.0), format, &text)
 }
 
 /// Draws the label of a row of bars; returns the vertical middle of the row.
@@ -282,9 +286,7 @@ fn row_label(c: &mut dyn Canvas, row: usize, label: &str) -> Result<f64, String>
     let y = TOP + ROW * (row as f64 + 0.5);
     c.text(
         (BAR_LEFT - 12.0, y),
-        12.0,
-        Align::Right,
-        TEXT_COLOR,
+        TextFormat::new(12.0, Align::Right, TEXT_COLOR),
         &truncate(label, 46),
     )?;
     Ok(y)
@@ -313,9 +315,7 @@ fn bars(
         let words = format!("{} {unit}", format_trimmed(v, 4));
         c.text(
             (px(v), bottom + 15.0),
-            12.0,
-            Align::Middle,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
             &words,
         )?;
     }
@@ -328,25 +328,13 @@ fn bars(
             color,
         )?;
         let words = format!("{} {unit}", crate::format_value(Some(*value), unit));
-        c.text((950.0, y), 12.0, Align::Right, TEXT_COLOR, &words)?;
-    }
-    if let Some(target) = target {
-        c.line(
-            (px(target), TOP - 8.0),
-            (px(target), bottom),
-            1.5,
-            TEXT_COLOR,
-        )?;
-        let words = format!("target {}", format_trimmed(target, 4));
         c.text(
-            (px(target), TOP - 16.0),
-            12.0,
-            Align::Middle,
-            TEXT_COLOR,
+            (950.0, y),
+            TextFormat::new(12.0, Align::Right, TEXT_COLOR),
             &words,
         )?;
     }
-    Ok(())
+    vertical_target(c, target.map(|t| (t, px(t))), (TOP - 8.0, bottom))
 }
 
 fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) -> DrawResult {
@@ -362,7 +350,11 @@ fn stacked(c: &mut dyn Canvas, kinds: &[String], rows: &[(String, Vec<usize>)]) 
             left = right;
         }
         let words = format!("{}/{all}", counts.first().copied().unwrap_or(0));
-        c.text((950.0, y), 12.0, Align::Right, TEXT_COLOR, &words)?;
+        c.text(
+            (950.0, y),
+            TextFormat::new(12.0, Align::Right, TEXT_COLOR),
+            &words,
+        )?;
     }
     Ok(())
 }

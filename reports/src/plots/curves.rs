@@ -1,7 +1,7 @@
 //! Plot of the losses of a training run: its stages one behind the other, training as a line, validation as dots.
 
 use super::canvas::{
-    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, heading, tick_step,
+    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TextFormat, heading, tick_step,
 };
 use crate::format::format_trimmed;
 
@@ -59,9 +59,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> Dra
         let label = format_trimmed(loss, 3);
         c.text(
             (LEFT - 8.0, y(loss)),
-            12.0,
-            Align::Right,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Right, AXIS_COLOR),
             &label,
         )?;
     }
@@ -71,18 +69,14 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> Dra
         let label = format!("{tick} k");
         c.text(
             (x(tick * 1000.0), BOTTOM + 15.0),
-            12.0,
-            Align::Middle,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
             &label,
         )?;
         tick += thousands;
     }
     c.text(
         (RIGHT, BOTTOM + 34.0),
-        12.0,
-        Align::Right,
-        AXIS_COLOR,
+        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
         "samples",
     )?;
 
@@ -92,9 +86,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> Dra
         c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, AXIS_COLOR)?;
         c.text(
             (x(start) + 6.0, TOP - 18.0),
-            12.0,
-            Align::Left,
-            color,
+            TextFormat::new(12.0, Align::Left, color),
             &stage.name,
         )?;
         let group = stage.points.len().div_ceil(POINTS).max(1);

@@ -1,7 +1,8 @@
 //! Plot of the latency of a policy query: distribution above, median of its phases below.
 
 use super::canvas::{
-    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading, tick_step,
+    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, TextFormat, heading,
+    tick_step,
 };
 use crate::format::format_trimmed;
 use crate::{QueryRecord, format_percent, quantile, summarise_latency};
@@ -44,9 +45,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
         let label = format!("{} ms", format_trimmed(ms, 3));
         c.text(
             (x(ms), BOTTOM + 15.0),
-            12.0,
-            Align::Middle,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
             &label,
         )?;
     }
@@ -76,9 +75,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
         };
         c.text(
             (x(ms) + shift, TOP - 5.0 + down),
-            13.0,
-            align,
-            color,
+            TextFormat::new(13.0, align, color),
             &label,
         )?;
     }
@@ -90,9 +87,7 @@ fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> DrawResult {
     let (y, height) = (408.0, 30.0);
     c.text(
         (LEFT, y - 16.0),
-        13.0,
-        Align::Left,
-        TEXT_COLOR,
+        TextFormat::new(13.0, Align::Left, TEXT_COLOR),
         "Median by phase",
     )?;
     let sum: f64 = summary.phases.iter().map(|p| p.median_ms).sum();
@@ -107,17 +102,13 @@ fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> DrawResult {
         let words = format!("{} {:.2} ms", phase.phase, phase.median_ms);
         c.text(
             (legend + 19.0, y + 58.5),
-            13.0,
-            Align::Left,
-            TEXT_COLOR,
+            TextFormat::new(13.0, Align::Left, TEXT_COLOR),
             &words,
         )?;
         let share = format!("{} %, p95 {:.2} ms", format_percent(share, 0), phase.p95_ms);
         c.text(
             (legend + 19.0, y + 78.0),
-            12.0,
-            Align::Left,
-            AXIS_COLOR,
+            TextFormat::new(12.0, Align::Left, AXIS_COLOR),
             &share,
         )?;
         legend += (RIGHT - LEFT) / 4.0;

@@ -1,8 +1,8 @@
 //! Plot of the memory of the weights: one bar per class of tensors, coloured by how they are encoded.
 
 use super::canvas::{
-    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading,
-    tick_step, truncate,
+    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, TextFormat,
+    heading, tick_step, truncate,
 };
 use crate::{MemoryReport, format_bytes};
 use plotters::style::RGBColor;
@@ -57,7 +57,11 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Dr
     for (name, bytes) in &encodings {
         let words = format!("{name}: {}", format_bytes(*bytes));
         c.fill_rect((left, 78.0), (left + 12.0, 90.0), color(name))?;
-        c.text((left + 18.0, 84.5), 13.0, Align::Left, TEXT_COLOR, &words)?;
+        c.text(
+            (left + 18.0, 84.5),
+            TextFormat::new(13.0, Align::Left, TEXT_COLOR),
+            &words,
+        )?;
         left += 18.0 + 7.6 * words.chars().count() as f64 + 26.0;
     }
 
@@ -84,7 +88,11 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Dr
         let at = LEFT + (RIGHT - LEFT) * step * i as f64 / top;
         c.line((at, TOP), (at, bottom), 1.0, GRID_COLOR)?;
         let label = format_bytes((step * i as f64 * unit).round() as u64);
-        c.text((at, bottom + 16.0), 12.0, Align::Middle, AXIS_COLOR, &label)?;
+        c.text(
+            (at, bottom + 16.0),
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
+            &label,
+        )?;
     }
     let entries = memory
         .weights
@@ -95,14 +103,16 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, memory: &MemoryReport) -> Dr
         let y = TOP + ROW * (i as f64 + 0.5);
         c.text(
             (LEFT - 14.0, y),
-            13.0,
-            Align::Right,
-            TEXT_COLOR,
+            TextFormat::new(13.0, Align::Right, TEXT_COLOR),
             &truncate(name, 32),
         )?;
         c.fill_rect((LEFT, y - 9.0), (x(bytes).max(LEFT + 1.0), y + 9.0), color)?;
         let words = format_bytes(bytes);
-        c.text((RIGHT + 90.0, y), 13.0, Align::Right, TEXT_COLOR, &words)?;
+        c.text(
+            (RIGHT + 90.0, y),
+            TextFormat::new(13.0, Align::Right, TEXT_COLOR),
+            &words,
+        )?;
     }
     Ok(())
 }

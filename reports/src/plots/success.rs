@@ -1,8 +1,8 @@
 //! Plot of the success per task: a bar to the rate, the Wilson interval across its end, the counts at the right.
 
 use super::canvas::{
-    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, heading,
-    truncate,
+    AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, TextFormat,
+    heading, truncate,
 };
 use crate::{Score, TaskSummary, format_percent};
 use plotters::style::RGBColor;
@@ -39,22 +39,28 @@ pub(super) fn draw(
         let at = x(f64::from(percent) / 100.0);
         c.line((at, TOP - 4.0), (at, bottom), 1.0, GRID_COLOR)?;
         let label = format!("{percent} %");
-        c.text((at, bottom + 16.0), 12.0, Align::Middle, AXIS_COLOR, &label)?;
+        c.text(
+            (at, bottom + 16.0),
+            TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
+            &label,
+        )?;
     }
     let captions = "episodes that reached the goal";
     let middle = (LEFT + RIGHT) / 2.0;
     c.text(
         (middle, bottom + 40.0),
-        12.0,
-        Align::Middle,
-        AXIS_COLOR,
+        TextFormat::new(12.0, Align::Middle, AXIS_COLOR),
         captions,
     )?;
 
     for (i, task) in tasks.iter().enumerate() {
         let y = TOP + ROW * (i as f64 + 0.5);
         let name = format!("{}   {}", truncate(&task.short_name, 42), task.task);
-        c.text((LEFT - 14.0, y), 13.0, Align::Right, TEXT_COLOR, &name)?;
+        c.text(
+            (LEFT - 14.0, y),
+            TextFormat::new(13.0, Align::Right, TEXT_COLOR),
+            &name,
+        )?;
         row(c, y, &task.score, LIGHT, PALETTE[0])?;
     }
     let y = TOP + ROW * (tasks.len() as f64 + 0.7);
@@ -62,9 +68,7 @@ pub(super) fn draw(
     c.line((24.0, line), (956.0, line), 1.0, GRID_COLOR)?;
     c.text(
         (LEFT - 14.0, y),
-        14.0,
-        Align::Right,
-        TEXT_COLOR,
+        TextFormat::new(14.0, Align::Right, TEXT_COLOR),
         "all tasks",
     )?;
     row(c, y, all, LIGHT_ALL, PALETTE[1])
@@ -84,6 +88,14 @@ fn row(c: &mut dyn Canvas, y: f64, score: &Score, light: RGBColor, dark: RGBColo
     }
     let rate = format!("{} %", format_percent(score.rate(), 0));
     let counts = format!("{}/{}", score.successes, score.completed);
-    c.text((RIGHT + 66.0, y), 13.0, Align::Right, TEXT_COLOR, &rate)?;
-    c.text((RIGHT + 150.0, y), 13.0, Align::Right, AXIS_COLOR, &counts)
+    c.text(
+        (RIGHT + 66.0, y),
+        TextFormat::new(13.0, Align::Right, TEXT_COLOR),
+        &rate,
+    )?;
+    c.text(
+        (RIGHT + 150.0, y),
+        TextFormat::new(13.0, Align::Right, AXIS_COLOR),
+        &counts,
+    )
 }
