@@ -49,11 +49,13 @@ fn reduced(value: &Value) -> Option<Value> {
 }
 
 /// Settings that the short motion of this scene may not reach.
-const NOT_REACHED: [&str; 5] = [
+const NOT_REACHED: [&str; 7] = [
     "/bodies/sleep_angular_speed",
     "/joint_constraints/impedance_width",
     "/solver/allowed_linear_error",
     "/solver/contact_clustering",
+    "/solver/contact_distance",
+    "/solver/max_corrective_velocity",
     "/solver/prediction_distance",
 ];
 
