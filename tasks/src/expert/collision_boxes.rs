@@ -30,7 +30,9 @@ impl OrientedBox {
         self.centre().z + r.matrix().abs().row(2).transpose().dot(&self.half)
     }
 
-    /// Signed distance of a point, m; negative inside.
+    /// Signed distance of a point, m; negative inside. Inlined: most of the time of planning a grasp goes
+    /// into it, and as a call it takes twice as long.
+    #[inline(always)]
     pub(super) fn distance(&self, p: Point3<f64>) -> f64 {
         let q = self.pose.inverse_transform_point(&p).coords.abs() - self.half;
         let outside = q.map(|v| v.max(0.0)).norm();
