@@ -116,7 +116,7 @@ fn every_setting_is_declared_and_has_an_effect() {
             assert!(differing.contains(&"/control_rate_hz".to_string()));
             differing.retain(|p| p != "/control_rate_hz");
         }
-        assert_eq!(differing, [path.clone()], "fields that changed");
+        assert_eq!(differing, std::slice::from_ref(path), "fields that changed");
         assert_eq!(declared.pointer(path), Some(&leaf), "{path}");
         let has_effect = |settings: &SimulationSettings| motion(settings) != usual_motion;
         if !has_effect(&settings) && !reduced(value).is_some_and(|v| has_effect(&with(path, &v))) {

@@ -119,7 +119,7 @@ fn episode(
     while outcome.steps < suite.horizon && !outcome.success {
         let action = expert.act(&world);
         outcome.steps += 1;
-        if phase != expert.phase() || outcome.steps % options.log_every == 0 {
+        if phase != expert.phase() || outcome.steps.is_multiple_of(options.log_every) {
             outcome.log += &log_line(&world, &expert, outcome.steps);
             phase = expert.phase();
         }
@@ -172,12 +172,11 @@ fn main() -> Result<(), TaskError> {
     Ok(())
 }
 
+/// Result of the episode of a task and initial state.
+type EpisodeResult = ((usize, usize), Result<Outcome, TaskError>);
+
 /// Prints the episodes of a task. Returns the number of successes.
-fn report(
-    options: &Options,
-    task: usize,
-    outcomes: &[((usize, usize), Result<Outcome, TaskError>)],
-) -> usize {
+fn report(options: &Options, task: usize, outcomes: &[EpisodeResult]) -> usize {
     let mut steps = Vec::new();
     let mut failed = Vec::new();
     let mut retried = 0;

@@ -8,6 +8,9 @@ use bitvla_sim::World;
 use bitvla_tasks::in_parallel;
 use std::path::{Path, PathBuf};
 
+/// Index, name and recorded poses (xyz, q wxyz; per control step) of an object.
+pub(crate) type RecordedObject<'e> = (usize, &'e str, &'e [[f64; 7]]);
+
 /// Inputs of a measurement.
 pub(crate) struct MeasureContext<'a> {
     pub config: &'a ParityConfig,
@@ -56,7 +59,7 @@ impl MeasureContext<'_> {
         &self,
         world: &World,
         episode: &'e GraspEpisode,
-    ) -> Result<Vec<(usize, &'e str, &'e [[f64; 7]])>, ParityError> {
+    ) -> Result<Vec<RecordedObject<'e>>, ParityError> {
         let objects = episode.obj.iter().map(|(name, poses)| {
             let i = world.scene().instance(name).ok_or_else(|| {
                 let text = format!("the scene of an episode has no object `{name}`");

@@ -149,7 +149,7 @@ fn without_excluded(scene: &SceneDesc, exclude: &[String]) -> (SceneDesc, Vec<St
 
 /// Compares an image with the recorded one; `bare` is ours without the masked objects.
 fn compare(
-    path: &PathBuf,
+    path: &Path,
     theirs: &image::RgbImage,
     ours: &CameraImage,
     bare: &CameraImage,

@@ -128,11 +128,14 @@ fn summary_table(all: &[ResponseErrors]) -> TextTable {
     table
 }
 
+/// Selects one error over the control steps of a sequence.
+type ErrorSeries = fn(&ResponseErrors) -> &Vec<f64>;
+
 /// Errors over control steps, one line per sequence, another colour from the first contact on.
 fn chart(
     (name, title): (&'static str, &'static str),
     (y, target): (&str, f64),
-    (all, errors): (&[ResponseErrors], fn(&ResponseErrors) -> &Vec<f64>),
+    (all, errors): (&[ResponseErrors], ErrorSeries),
 ) -> NamedChart {
     let mut lines = Vec::new();
     for e in all {

@@ -9,6 +9,9 @@ use bitvla_reports::{Chart, TextTable, format_number, largest};
 /// Largest relative error of the torque, %.
 const TARGET_PERCENT: f64 = 1.0;
 
+/// Selects one error of a state.
+type ErrorOfState = fn(&TorqueErrors) -> f64;
+
 pub(crate) fn section(measured: Measured<TorqueErrors>) -> Section {
     let states = &measured.rows;
     let worst = |part: fn(&TorqueErrors) -> f64, scale: f64| {
@@ -22,7 +25,7 @@ pub(crate) fn section(measured: Measured<TorqueErrors>) -> Section {
         TARGET_PERCENT,
         &over,
     );
-    let relative: [(&str, fn(&TorqueErrors) -> f64); 3] = [
+    let relative: [(&str, ErrorOfState); 3] = [
         ("inertia matrix, relative, worst", |e| e.inertia_matrix),
         ("Jacobian, relative, worst", |e| e.jacobian),
         ("bias, relative, worst", |e| e.bias),
