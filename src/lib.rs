@@ -4,6 +4,9 @@
 //! An episode is a function of (suite, task, initial state, seed, weights) alone. Everything measured
 //! with a clock is kept apart from it.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 pub mod agent;
 mod asset_resolver;
 mod bench;

@@ -249,7 +249,7 @@ fn folder_hash(dir: &Path) -> String {
     to_hex(&all.finalize())
 }
 
-/// What a file says, apart from comments and layout.
+/// Content of a file without comments and layout.
 fn content(name: &str, bytes: Vec<u8>) -> Vec<u8> {
     let ending = name.rsplit('.').next().unwrap_or_default();
     if !matches!(ending, "toml" | "json" | "bddl") {
@@ -288,7 +288,7 @@ fn parts(line: &str) -> (String, Vec<(&str, &str)>) {
     (name.join(" "), values)
 }
 
-/// What differs between two files of hashes apart from the version; of an episode, the first moment.
+/// Differences between two files of hashes apart from the version; of an episode, the first differing instant.
 fn differences(recorded: &str, now: &str) -> Vec<String> {
     let lines = |text: &str| -> Vec<String> { text.lines().skip(1).map(str::to_owned).collect() };
     let (recorded, now) = (lines(recorded), lines(now));
@@ -321,7 +321,7 @@ fn differences(recorded: &str, now: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with a world of version `version` that leads to `now` where `recorded` is committed.
+/// Describes the fault of a world of version `version` that leads to `now` where `recorded` is committed.
 fn verdict(recorded: &str, now: &str, version: u32) -> Result<(), String> {
     let theirs = version_of(recorded);
     if theirs != version {
@@ -341,7 +341,7 @@ fn verdict(recorded: &str, now: &str, version: u32) -> Result<(), String> {
     ))
 }
 
-/// Whether there is something to record: `recorded` is committed, if anything is, and its actions now lead to `now`.
+/// Returns true if there is something to record: `recorded` is committed, if anything is, and its actions now lead to `now`.
 fn may_record(recorded: Option<(&str, &str)>, version: u32, log: &str) -> Result<bool, String> {
     let Some((recorded, now)) = recorded else {
         return Ok(true);

@@ -6,6 +6,9 @@
 //! `parity.txt`, a CSV file per table and every plot as SVG and PNG. The same inputs give the same bytes for any number of
 //! threads. The recorded files are described in `docs/reference/libero.md`, sections 5, 8 and 12.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 mod config;
 mod error;
 mod geometry;

@@ -1,5 +1,5 @@
-//! Discretised actions, the output of the autoregressive policy and the labels of fine-tuning (fact sheet
-//! of BitVLA, section 2): the range [-1, 1] is divided by `bins` evenly spaced edges; the last ids of the vocabulary
+//! Discretised actions, the output of the autoregressive policy and the labels of fine-tuning (`docs/reference/bitvla.md`,
+//! section 2): the range [-1, 1] is divided by `bins` evenly spaced edges; the last ids of the vocabulary
 //! are the bins, counted backwards.
 
 /// Mapping between actions and token ids.

@@ -2,6 +2,9 @@
 //! preprocessing. Compiles without physics, so that this crate alone runs BitVLA on a robot: [`VlaPolicy::load`] and
 //! [`Policy::query`].
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 pub mod action_tokens;
 mod activation_buffer;
 pub mod architecture;

@@ -36,7 +36,7 @@ impl Threads {
     /// [`Threads::for_each`], a single thread is another one than the caller's.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// Fails if the system provides no threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, PolicyError> {
         let pool = match (&self.pool, self.single.get()) {
             (Some(pool), _) | (None, Some(pool)) => pool,

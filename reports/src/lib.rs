@@ -5,6 +5,9 @@
 //! and `plots/`. This crate depends on no other crate of the workspace: it gets numbers and text, and it writes the same
 //! bytes for the same numbers and text.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 mod actions;
 mod error;
 mod files;

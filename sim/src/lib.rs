@@ -7,6 +7,9 @@
 //! it runs with ([`World::protocol`]). [`render::Renderer`] draws a [`VisualState`] of the same scene: the same bytes
 //! on any machine. The crate knows bodies, joints, contacts and pixels; it knows neither tasks nor policies.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 pub mod description;
 pub mod error;
 mod joint_constraints;

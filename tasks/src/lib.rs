@@ -1,6 +1,9 @@
 //! Tasks in the simulated world: object models and arenas read from `assets/` or from a LIBERO checkout, BDDL problems,
 //! scenes, initial states, predicates, suites and the scripted expert.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 mod assets;
 pub mod bddl;
 mod error;

@@ -4,6 +4,9 @@
 //! [`pipeline`] runs the stages in their order, [`collect`] drives the robot and writes a [`dataset`], [`trainer`]
 //! turns frames into weights with the hand-written network of [`net`], [`checkpoint`] writes what inference reads.
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 pub mod checkpoint;
 pub mod collect;
 pub mod dataset;

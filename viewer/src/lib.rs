@@ -4,6 +4,9 @@
 //! displayed and the playhead they share. [`viewport`] draws them in 3D; [`ui`] draws panels and the timeline and handles
 //! keys and files. [`app`] builds the Bevy application from the command line ([`args`]).
 
+// Tests may unwrap and print; library code returns errors and leaves printing to the program.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
+
 pub mod app;
 pub mod args;
 pub mod frame_pacing;

@@ -10,7 +10,7 @@ use crate::{ParityError, Quantity, SUITES};
 use bitvla_reports::ReportError;
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{SceneDesc, VisualState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Half width of the window of the similarity index, pixels.
