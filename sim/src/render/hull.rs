@@ -1,12 +1,12 @@
 //! Convex hull of a few points by incremental insertion, for drawing `ShapeDesc::Hull`.
 
-type Point = [f64; 3];
+type Point3 = [f64; 3];
 
-fn sub(a: Point, b: Point) -> Point {
+fn sub(a: Point3, b: Point3) -> Point3 {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
-fn cross(a: Point, b: Point) -> Point {
+fn cross(a: Point3, b: Point3) -> Point3 {
     [
         a[1] * b[2] - a[2] * b[1],
         a[2] * b[0] - a[0] * b[2],
@@ -14,26 +14,26 @@ fn cross(a: Point, b: Point) -> Point {
     ]
 }
 
-fn dot(a: Point, b: Point) -> f64 {
+fn dot(a: Point3, b: Point3) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 /// Signed distance of `d` from the plane of triangle `f`, m, positive outside.
-fn plane_distance(points: &[Point], f: [usize; 3], d: Point) -> f64 {
+fn plane_distance(points: &[Point3], f: [usize; 3], d: Point3) -> f64 {
     let (a, b, c) = (points[f[0]], points[f[1]], points[f[2]]);
     let n = cross(sub(b, a), sub(c, a));
     dot(n, sub(d, a)) / dot(n, n).sqrt().max(1e-300)
 }
 
 /// Triangles of the hull, counter-clockwise from outside; `None` for flat or too few points.
-pub(crate) fn convex_hull(points: &[Point]) -> Option<Vec<[usize; 3]>> {
+pub(crate) fn convex_hull(points: &[Point3]) -> Option<Vec<[usize; 3]>> {
     let size = points
         .iter()
         .flatten()
         .fold(0.0f64, |m, c| m.max(c.abs()))
         .max(1e-12);
     let eps = size * 1e-9;
-    let farthest = |score: &dyn Fn(Point) -> f64| {
+    let farthest = |score: &dyn Fn(Point3) -> f64| {
         (0..points.len()).fold((0, -1.0), |b, i| {
             let s = score(points[i]);
             if s > b.1 { (i, s) } else { b }

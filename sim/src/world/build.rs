@@ -1,7 +1,7 @@
 //! Building the Rapier sets from a scene description: rigid bodies with merged inertias, colliders,
 //! reduced-coordinate joints and the collision groups that keep the pair list short.
 
-use super::engine::{Engine, HandleMap, JointRef};
+use super::engine::{HandleMap, JointRef, RapierState};
 use crate::description::{
     CollisionDesc, JointKind, ModelDesc, Owner, SceneDesc, ShapeDesc, isometry,
 };
@@ -90,20 +90,20 @@ pub(super) fn owner_of(tag: u128) -> Owner {
 pub(super) fn build(
     scene: &SceneDesc,
     settings: &BodySettings,
-) -> Result<(Engine, HandleMap), SimError> {
+) -> Result<(RapierState, HandleMap), SimError> {
     let mut builder = SceneBuilder {
-        engine: Engine::new(),
+        engine: RapierState::new(),
         handle_map: HandleMap::default(),
         settings,
     };
-    builder.add_model(&Placement {
+    builder.add_model(&PosedModel {
         owner: Owner::Arena,
         model: &scene.arena.model,
         pose: Isometry3::identity(),
         fixed: true,
         joint_positions: &BTreeMap::new(),
     })?;
-    builder.add_model(&Placement {
+    builder.add_model(&PosedModel {
         owner: Owner::Robot,
         model: &scene.robot,
         pose: isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]),
@@ -111,7 +111,7 @@ pub(super) fn build(
         joint_positions: &BTreeMap::new(),
     })?;
     for (i, instance) in scene.instances.iter().enumerate() {
-        builder.add_model(&Placement {
+        builder.add_model(&PosedModel {
             owner: Owner::Instance(i),
             model: &instance.model,
             pose: instance.pose,
@@ -123,7 +123,7 @@ pub(super) fn build(
 }
 
 /// A model and its pose in the world.
-struct Placement<'a> {
+struct PosedModel<'a> {
     owner: Owner,
     model: &'a ModelDesc,
     /// World pose of the root body.
@@ -134,7 +134,7 @@ struct Placement<'a> {
     joint_positions: &'a BTreeMap<String, f64>,
 }
 
-impl Placement<'_> {
+impl PosedModel<'_> {
     fn is_robot(&self) -> bool {
         self.owner == Owner::Robot
     }
@@ -148,13 +148,13 @@ impl Placement<'_> {
 }
 
 struct SceneBuilder<'a> {
-    engine: Engine,
+    engine: RapierState,
     handle_map: HandleMap,
     settings: &'a BodySettings,
 }
 
 impl SceneBuilder<'_> {
-    fn add_model(&mut self, placement: &Placement<'_>) -> Result<(), SimError> {
+    fn add_model(&mut self, placement: &PosedModel<'_>) -> Result<(), SimError> {
         let tree = LinkTree::new(placement.model)?;
         let handles = self.add_rigid_bodies(placement, &tree);
         let joints = self.add_joints(placement, &tree, &handles)?;
@@ -173,7 +173,7 @@ impl SceneBuilder<'_> {
     /// Adds a rigid body for each link.
     fn add_rigid_bodies(
         &mut self,
-        placement: &Placement<'_>,
+        placement: &PosedModel<'_>,
         tree: &LinkTree,
     ) -> Vec<RigidBodyHandle> {
         let robot = placement.is_robot();
@@ -218,7 +218,7 @@ impl SceneBuilder<'_> {
     /// Adds the joint of each link that has one.
     fn add_joints(
         &mut self,
-        placement: &Placement<'_>,
+        placement: &PosedModel<'_>,
         tree: &LinkTree,
         handles: &[RigidBodyHandle],
     ) -> Result<Vec<Option<JointRef>>, SimError> {
@@ -259,7 +259,7 @@ impl SceneBuilder<'_> {
     /// of the robot's joints but the armature are computed in `joint_constraints`.
     fn set_joint_parameters(
         &mut self,
-        placement: &Placement<'_>,
+        placement: &PosedModel<'_>,
         tree: &LinkTree,
         joints: &[Option<JointRef>],
     ) {
@@ -291,7 +291,7 @@ impl SceneBuilder<'_> {
     /// Adds the collision shapes of each body and its row of the body table.
     fn add_colliders(
         &mut self,
-        placement: &Placement<'_>,
+        placement: &PosedModel<'_>,
         tree: &LinkTree,
         handles: &[RigidBodyHandle],
         joints: &[Option<JointRef>],

@@ -8,7 +8,7 @@ use rapier3d::prelude::*;
 
 /// Clonable state of the engine. Nothing is ever removed from its sets, so a handle of the same scene is valid.
 #[derive(Clone)]
-pub(crate) struct Engine {
+pub(crate) struct RapierState {
     pub(super) bodies: RigidBodySet,
     pub(super) colliders: ColliderSet,
     pub(super) islands: IslandManager,
@@ -20,9 +20,9 @@ pub(crate) struct Engine {
     pub(super) ccd: CCDSolver,
 }
 
-impl Engine {
-    pub(super) fn new() -> Engine {
-        Engine {
+impl RapierState {
+    pub(super) fn new() -> RapierState {
+        RapierState {
             bodies: RigidBodySet::new(),
             colliders: ColliderSet::new(),
             islands: IslandManager::new(),
@@ -36,12 +36,12 @@ impl Engine {
     }
 
     /// Position (rad or m) and velocity (rad/s or m/s) of a joint, and its row in the multibody's vectors.
-    pub(super) fn joint_state(&self, joint: &JointRef) -> JointState {
+    pub(super) fn joint_state(&self, joint: &JointRef) -> JointReading {
         let (multibody, link) = (self.multibodies.get(joint.handle))
             .and_then(|(multibody, id)| Some((multibody, multibody.link(id)?)))
             .expect(HANDLE_IS_VALID);
         let row = link.assembly_id();
-        JointState {
+        JointReading {
             position: link.joint().coords()[joint.coord],
             velocity: multibody.generalized_velocity()[row],
             row,
@@ -58,7 +58,7 @@ impl Engine {
         (multibody, row)
     }
 
-    /// As [`Engine::multibody_mut`], with the pose of the multibody's root read from its rigid body first.
+    /// As [`RapierState::multibody_mut`], with the pose of the multibody's root read from its rigid body first.
     pub(super) fn multibody_mut_with_kinematics(
         &mut self,
         joint: &JointRef,
@@ -102,7 +102,7 @@ pub(crate) struct JointRef {
 }
 
 /// State of one joint.
-pub(super) struct JointState {
+pub(super) struct JointReading {
     /// rad or m.
     pub position: f32,
     /// rad/s or m/s.

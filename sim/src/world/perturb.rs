@@ -2,7 +2,7 @@
 //! body, and a spring pulls that point to a target. A world without a spring moves as if this module were
 //! not there.
 
-use super::engine::Engine;
+use super::engine::RapierState;
 use super::{World, build};
 use crate::description::Owner;
 use rapier3d::math::Vector;
@@ -84,7 +84,7 @@ impl World {
 impl PointSpring {
     /// Sets the forces of the next physics step on the anchored body, under gravity in m/s^2. An anchor that was picked in another
     /// world may name no body of this one; then there is nothing to pull.
-    pub(super) fn apply(&self, engine: &mut Engine, gravity: f32) {
+    pub(super) fn apply(&self, engine: &mut RapierState, gravity: f32) {
         let Some(body) = engine.bodies.get_mut(self.anchor.body) else {
             return;
         };

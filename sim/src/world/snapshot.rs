@@ -1,7 +1,7 @@
 //! Saving, restoring and hashing the moving state of a world.
 
 use super::World;
-use super::engine::Engine;
+use super::engine::RapierState;
 use super::sensors::SensorSamples;
 use crate::osc::{ArmTorques, GripperCommand, OscGoal};
 use rapier3d::pipeline::PhysicsPipeline;
@@ -9,7 +9,7 @@ use rapier3d::pipeline::PhysicsPipeline;
 /// Complete copy of the moving state of a [`World`].
 #[derive(Clone)]
 pub struct Snapshot {
-    pub(super) engine: Engine,
+    pub(super) engine: RapierState,
     pub(super) goal: OscGoal,
     pub(super) gripper: GripperCommand,
     /// No action has been taken since the robot was placed.
@@ -29,7 +29,7 @@ impl World {
     /// # Panics
     /// For a snapshot of another scene: one with other numbers of bodies or colliders.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        let counts = |e: &Engine| (e.bodies.len(), e.colliders.len());
+        let counts = |e: &RapierState| (e.bodies.len(), e.colliders.len());
         assert_eq!(
             counts(&snapshot.engine),
             counts(&self.state.engine),
