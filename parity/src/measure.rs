@@ -12,7 +12,7 @@ mod ssim;
 pub(crate) mod torques;
 
 pub(crate) use context::MeasureContext;
-pub(crate) use replay_phase::Phase;
+pub(crate) use replay_phase::ReplayPhase;
 
 /// Rows of a quantity.
 pub(crate) struct Measured<T> {

@@ -5,7 +5,7 @@
 //! The recording ends in the step in which the goal holds. A world that is one step later has not failed, so
 //! [`EXTRA_STEPS`] waiting steps are appended; successes in them are told apart.
 
-use super::replay_phase::{MOVED, Phase, moved_by, phases};
+use super::replay_phase::{MOVED, ReplayPhase, moved_by, phases};
 use super::{MeasureContext, Measured};
 use crate::geometry::{distance_mm, pose};
 use crate::reference::{GraspEpisode, GraspFile};
@@ -37,7 +37,7 @@ pub(crate) struct ReplayRow {
     /// Distance of the end effector from the recorded one after each recorded step, mm.
     pub drift_mm: Vec<f64>,
     /// Step, phase and name of the object that was lost first.
-    pub lost: Option<(usize, Phase, String)>,
+    pub lost: Option<(usize, ReplayPhase, String)>,
     /// Truth of the predicates of the goal at the end.
     pub truth: Vec<bool>,
     /// Step of the robot's first contact and the name of the other side.
@@ -91,16 +91,16 @@ fn replay(
             _ => false,
         },
     );
-    let phases: Vec<Vec<Phase>> = moved
+    let phases: Vec<Vec<ReplayPhase>> = moved
         .iter()
         .map(|(_, _, poses)| phases(episode, poses))
         .collect();
     let phase_at = |k: usize, step: usize| {
-        let of_object: Option<&Vec<Phase>> = phases.get(k);
+        let of_object: Option<&Vec<ReplayPhase>> = phases.get(k);
         of_object
             .and_then(|p| p.get(step))
             .copied()
-            .unwrap_or(Phase::Release)
+            .unwrap_or(ReplayPhase::Release)
     };
     // Per object: since when it has been away from where it should be.
     let mut away: Vec<Option<usize>> = vec![None; moved.len()];

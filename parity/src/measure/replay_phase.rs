@@ -10,9 +10,9 @@ pub(super) const MOVED: f64 = 0.02;
 /// Steps after the gripper opens that count as release where another grasp follows.
 const RELEASE_STEPS: usize = 15;
 
-/// Phase of a pick-and-place episode, by the recording.
+/// ReplayPhase of a pick-and-place episode, by the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ReplayPhase {
     Approach,
     Grasp,
     Lift,
@@ -20,30 +20,33 @@ pub(crate) enum Phase {
     Release,
 }
 
-impl Phase {
+impl ReplayPhase {
     /// All phases in order.
-    pub const ALL: [Phase; 5] = [
-        Phase::Approach,
-        Phase::Grasp,
-        Phase::Lift,
-        Phase::Carry,
-        Phase::Release,
+    pub const ALL: [ReplayPhase; 5] = [
+        ReplayPhase::Approach,
+        ReplayPhase::Grasp,
+        ReplayPhase::Lift,
+        ReplayPhase::Carry,
+        ReplayPhase::Release,
     ];
 
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Phase::Approach => "before grasp",
-            Phase::Grasp => "grasp",
-            Phase::Lift => "lift",
-            Phase::Carry => "carry",
-            Phase::Release => "release",
+            ReplayPhase::Approach => "before grasp",
+            ReplayPhase::Grasp => "grasp",
+            ReplayPhase::Lift => "lift",
+            ReplayPhase::Carry => "carry",
+            ReplayPhase::Release => "release",
         }
     }
 
     /// Returns true while the gripper holds the object.
     pub fn is_held(self) -> bool {
-        matches!(self, Phase::Grasp | Phase::Lift | Phase::Carry)
+        matches!(
+            self,
+            ReplayPhase::Grasp | ReplayPhase::Lift | ReplayPhase::Carry
+        )
     }
 }
 
@@ -54,9 +57,9 @@ pub(super) fn moved_by(a: &[f64; 7], b: &[f64; 7]) -> f64 {
 
 /// Returns the phase of each recorded step for one object. A cycle is closing and opening of the gripper; cycles that do
 /// not move the object are approach.
-pub(super) fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
+pub(super) fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<ReplayPhase> {
     let steps = episode.action.len();
-    let mut out = vec![Phase::Approach; steps];
+    let mut out = vec![ReplayPhase::Approach; steps];
     let closed = |t: usize| episode.action[t][6] > 0.0;
     let mut t = 0;
     while t < steps {
@@ -74,14 +77,14 @@ pub(super) fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
         if moved_by(from, to) < MOVED {
             continue;
         }
-        let mut phase = Phase::Grasp;
+        let mut phase = ReplayPhase::Grasp;
         for (s, slot) in out.iter_mut().enumerate().take(t).skip(close) {
             let p = &poses[s.min(poses.len() - 1)];
-            if phase == Phase::Grasp && p[2] > from[2] + RISEN {
-                phase = Phase::Lift;
+            if phase == ReplayPhase::Grasp && p[2] > from[2] + RISEN {
+                phase = ReplayPhase::Lift;
             }
-            if phase == Phase::Lift && libm::hypot(p[0] - from[0], p[1] - from[1]) > MOVED {
-                phase = Phase::Carry;
+            if phase == ReplayPhase::Lift && libm::hypot(p[0] - from[0], p[1] - from[1]) > MOVED {
+                phase = ReplayPhase::Carry;
             }
             *slot = phase;
         }
@@ -91,7 +94,7 @@ pub(super) fn phases(episode: &GraspEpisode, poses: &[[f64; 7]]) -> Vec<Phase> {
         } else {
             steps
         };
-        out[t..end].fill(Phase::Release);
+        out[t..end].fill(ReplayPhase::Release);
     }
     out
 }

@@ -3,14 +3,14 @@
 use super::{MetricList, NamedChart, Section};
 use crate::Quantity;
 use crate::measure::replay::{EpisodeKey, ReplayRow};
-use crate::measure::{Measured, Phase};
+use crate::measure::{Measured, ReplayPhase};
 use bitvla_reports::{Chart, ChartLine, TextTable, largest, quantile};
 use std::collections::BTreeMap;
 
 /// Share of episodes that is to succeed, %.
 const TARGET_PERCENT: f64 = 80.0;
 /// Number of outcomes: success, lost in one of five phases, failed with no object lost.
-const OUTCOMES: usize = Phase::ALL.len() + 2;
+const OUTCOMES: usize = ReplayPhase::ALL.len() + 2;
 
 /// Counts by outcome per suite and task.
 type TaskOutcomes = BTreeMap<(String, usize), [usize; OUTCOMES]>;
@@ -38,7 +38,7 @@ pub(crate) fn section(measured: Measured<ReplayRow>) -> Section {
     m.at_least(name, (share(count(0)), "%"), TARGET_PERCENT, &over);
     let name = "of them within the recorded steps";
     m.report(name, (share(in_time), "%"), &over);
-    for phase in Phase::ALL {
+    for phase in ReplayPhase::ALL {
         let name = format!("failed, object lost: {}", phase.name());
         let lost = count(1 + phase as usize) as f64;
         m.report(&name, (Some(lost), ""), &over);
@@ -53,7 +53,7 @@ pub(crate) fn section(measured: Measured<ReplayRow>) -> Section {
     }
 
     let outcomes: Vec<String> = std::iter::once("succeeds".to_owned())
-        .chain(Phase::ALL.map(|p| format!("lost: {}", p.name())))
+        .chain(ReplayPhase::ALL.map(|p| format!("lost: {}", p.name())))
         .chain(["not lost".to_owned()])
         .collect();
     let mut tasks = TaskOutcomes::new();

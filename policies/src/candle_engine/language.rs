@@ -31,7 +31,7 @@ struct CandleDecoderLayer {
 }
 
 /// Tables that all layers of one query share.
-struct AttentionInputs {
+struct AttentionTensors {
     /// Cosines and sines of the rotary embedding (tokens x head width).
     cos: Tensor,
     sin: Tensor,
@@ -72,7 +72,7 @@ impl CandleDecoderLayer {
         s: &LanguageArchitecture,
         x: &Tensor,
         rows: Range<usize>,
-        sequence: &AttentionInputs,
+        sequence: &AttentionTensors,
     ) -> CandleResult<Tensor> {
         let cut = |x: &Tensor| x.narrow(0, rows.start, rows.len());
         let normed = self.input_norm.forward(x)?;
@@ -140,7 +140,7 @@ impl CandleLanguageModel {
         trace: &mut Trace<'_>,
     ) -> Result<Tensor, PolicyError> {
         let tokens = candle(x.dim(0))?;
-        let sequence = candle(AttentionInputs::new(&self.shape, tokens, mask))?;
+        let sequence = candle(AttentionTensors::new(&self.shape, tokens, mask))?;
         for (i, layer) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();
             let rows = if last { wanted.clone() } else { 0..tokens };
@@ -155,12 +155,12 @@ impl CandleLanguageModel {
     }
 }
 
-impl AttentionInputs {
+impl AttentionTensors {
     fn new(
         s: &LanguageArchitecture,
         tokens: usize,
         mask: AttentionMask,
-    ) -> CandleResult<AttentionInputs> {
+    ) -> CandleResult<AttentionTensors> {
         let dim = s.hidden_size / s.heads;
         let angle = |token: usize, i: usize| {
             // In f32, as the reference.
@@ -181,7 +181,7 @@ impl AttentionInputs {
                 Some(Tensor::from_vec(values, (tokens, tokens), &Device::Cpu)?)
             }
         };
-        Ok(AttentionInputs {
+        Ok(AttentionTensors {
             cos: angles.cos()?,
             sin: angles.sin()?,
             mask,

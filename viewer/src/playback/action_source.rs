@@ -1,7 +1,7 @@
 //! Source of an episode's actions at work: a policy with its executor, or a recording.
 
 use super::messages::{ControlSource, Recording};
-use super::step_state::{PolicyQuery, Termination};
+use super::step_state::{Termination, TracedQuery};
 use bitvla_eval::{
     ActionChunkExecutor, CameraRig, Decision, ErasedAgent, EvalContext, EvalError, PolicySpec,
 };
@@ -19,14 +19,14 @@ pub(super) enum ActionSource {
 /// A policy or the expert, and its state within the episode.
 pub(super) struct AgentSource {
     agent: Box<dyn ErasedAgent>,
-    state: AgentState,
+    state: ExecutorState,
     /// Built at the first query.
     rig: Option<CameraRig>,
 }
 
 /// State of an agent before a control step; restoring it repeats the same actions.
 #[derive(Clone)]
-pub(super) struct AgentState {
+pub(super) struct ExecutorState {
     executor: ActionChunkExecutor,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum NextAction {
     /// The action, with the policy query behind it if one was made in this step.
     Action {
         action: [f64; 7],
-        query: Option<PolicyQuery>,
+        query: Option<TracedQuery>,
     },
     /// There is no further action.
     End(Termination),
@@ -68,7 +68,7 @@ impl ActionSource {
                 let mut agent = factory.make()?;
                 let start = context.start(key, world)?;
                 ActionSource::Agent(Box::new(AgentSource {
-                    state: AgentState {
+                    state: ExecutorState {
                         executor: ActionChunkExecutor::start(&mut *agent, &start)?,
                     },
                     agent,
@@ -82,7 +82,7 @@ impl ActionSource {
     }
 
     /// State of the agent before the next action; none for a recording, which has no state.
-    pub(super) fn state(&self) -> Option<AgentState> {
+    pub(super) fn state(&self) -> Option<ExecutorState> {
         match self {
             ActionSource::Agent(source) => Some(source.state.clone()),
             ActionSource::Recording(_) => None,
@@ -90,7 +90,7 @@ impl ActionSource {
     }
 
     /// Restores a state of the agent.
-    pub(super) fn restore(&mut self, state: AgentState) {
+    pub(super) fn restore(&mut self, state: ExecutorState) {
         if let ActionSource::Agent(source) = self {
             source.state = state;
         }
@@ -133,7 +133,7 @@ impl AgentSource {
         let AgentSource { agent, state, rig } = self;
         match state.executor.decide(&mut **agent, rig, world, task) {
             Ok(Decision { action, query }) => {
-                let query = query.map(|query| PolicyQuery {
+                let query = query.map(|query| TracedQuery {
                     step,
                     times: query.record((task.id, init)),
                     path: Vec::new(),
@@ -156,7 +156,7 @@ fn recorded_action(recording: &Recording, step: usize) -> NextAction {
         .is_multiple_of(length)
         .then(|| recording.queries.get(step / length))
         .flatten();
-    let query = times.map(|times| PolicyQuery {
+    let query = times.map(|times| TracedQuery {
         step,
         times: *times,
         chunk: actions[step..(step + length).min(actions.len())].to_vec(),

@@ -3,7 +3,7 @@
 //!
 //! Without intervention an episode goes through the same calls as [`bitvla_eval::run_episode`].
 
-use super::action_source::{ActionSource, AgentState, NextAction};
+use super::action_source::{ActionSource, ExecutorState, NextAction};
 use super::goal_regions::goal_regions;
 use super::messages::{Command, ControlSource, EpisodeRequest, Event, Pacing};
 use super::step_state::{CONTROL_HZ, EpisodeInfo, StepState, Termination};
@@ -184,7 +184,7 @@ struct EpisodeWorker<'a> {
     /// Executed actions.
     actions: Vec<[f64; 7]>,
     /// State of the agent before each step; none for teleoperated and recorded steps.
-    agent_states: Vec<Option<AgentState>>,
+    agent_states: Vec<Option<ExecutorState>>,
     grab: Option<BodyPoint>,
     teleop_action: Option<[f64; 7]>,
     /// First step that was influenced by a person.

@@ -1,6 +1,6 @@
 //! Messages between the window and an episode worker: the request that starts it, commands to it, events from it.
 
-use super::step_state::{EpisodeInfo, PolicyQuery, StepState, Termination};
+use super::step_state::{EpisodeInfo, StepState, Termination, TracedQuery};
 use crate::suite_cache::SuiteCache;
 use bitvla_eval::PolicyName;
 use bitvla_reports::{EpisodeActions, QueryRecord};
@@ -112,7 +112,7 @@ pub enum Event {
     /// A control step was executed.
     Step(Arc<StepState>),
     /// The policy was queried.
-    Query(Arc<PolicyQuery>),
+    Query(Arc<TracedQuery>),
     /// The episode has ended.
     Ended(Termination),
     /// All steps after this one were discarded.

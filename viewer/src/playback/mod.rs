@@ -14,5 +14,5 @@ pub use camera_renderer::{CameraImageRenderer, RenderedImages};
 pub use episode_worker::WorkerHandle;
 pub use goal_regions::{GoalRegion, goal_regions};
 pub use messages::{Command, ControlSource, EpisodeRequest, Event, Pacing, Recording};
-pub use step_state::{CONTROL_HZ, EpisodeInfo, PolicyQuery, StepState, Termination};
+pub use step_state::{CONTROL_HZ, EpisodeInfo, StepState, Termination, TracedQuery};
 pub use trajectory::{Marker, MarkerKind, Trajectory};

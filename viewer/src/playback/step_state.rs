@@ -63,7 +63,7 @@ pub struct StepState {
 
 /// A policy query and its answer.
 #[derive(Debug, Clone)]
-pub struct PolicyQuery {
+pub struct TracedQuery {
     /// Control step whose images the policy received.
     pub step: usize,
     /// Latencies by phase.

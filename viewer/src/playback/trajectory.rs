@@ -1,6 +1,6 @@
 //! Trajectory of an episode: states, queries and timeline markers by control step.
 
-use super::step_state::{PolicyQuery, StepState, Termination};
+use super::step_state::{StepState, Termination, TracedQuery};
 use bitvla_sim::Owner;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub enum MarkerKind {
 #[derive(Debug, Default, Clone)]
 pub struct Trajectory {
     steps: Vec<Arc<StepState>>,
-    queries: Vec<Arc<PolicyQuery>>,
+    queries: Vec<Arc<TracedQuery>>,
     markers: Vec<Marker>,
     termination: Option<Termination>,
 }
@@ -49,7 +49,7 @@ impl Trajectory {
     }
 
     /// Appends a query.
-    pub fn push_query(&mut self, query: Arc<PolicyQuery>) {
+    pub fn push_query(&mut self, query: Arc<TracedQuery>) {
         self.add_marker(query.step, MarkerKind::Query);
         self.queries.push(query);
     }
@@ -94,13 +94,13 @@ impl Trajectory {
     }
 
     /// Query whose chunk is executed at a step: the last one at or before it.
-    pub fn query_at(&self, step: usize) -> Option<&Arc<PolicyQuery>> {
+    pub fn query_at(&self, step: usize) -> Option<&Arc<TracedQuery>> {
         let after = self.queries.partition_point(|q| q.step <= step);
         self.queries.get(after.checked_sub(1)?)
     }
 
     /// All queries, in order.
-    pub fn queries(&self) -> &[Arc<PolicyQuery>] {
+    pub fn queries(&self) -> &[Arc<TracedQuery>] {
         &self.queries
     }
 

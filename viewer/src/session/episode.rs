@@ -1,7 +1,7 @@
 //! One displayed episode: the connection to its worker, and everything the worker has reported.
 
 use crate::playback::{
-    Command, EpisodeInfo, EpisodeRequest, Event, PolicyQuery, StepState, Trajectory, WorkerHandle,
+    Command, EpisodeInfo, EpisodeRequest, Event, StepState, TracedQuery, Trajectory, WorkerHandle,
 };
 use bitvla_sim::SceneDesc;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl EpisodePlayback {
 
     /// Query whose chunk is executed at a position, and its path (world frame, m, one point per action): as predicted
     /// by the worker, else as executed.
-    pub fn chunk_at(&self, at: f64) -> Option<(&Arc<PolicyQuery>, Vec<[f64; 3]>)> {
+    pub fn chunk_at(&self, at: f64) -> Option<(&Arc<TracedQuery>, Vec<[f64; 3]>)> {
         let step = self.state_at(at)?.step;
         let query = self.trajectory.query_at(step)?;
         if !query.path.is_empty() {

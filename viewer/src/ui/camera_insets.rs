@@ -27,11 +27,11 @@ struct InsetSlot {
     requested: Option<(u64, Arc<StepState>)>,
     /// Episode id and state that the textures show.
     shown: Option<(u64, Arc<StepState>)>,
-    textures: [Option<Texture>; 2],
+    textures: [Option<InsetTexture>; 2],
     failed: Option<String>,
 }
 
-struct Texture {
+struct InsetTexture {
     image: Handle<Image>,
     id: TextureId,
     size: UVec2,
@@ -132,7 +132,7 @@ impl InsetSlot {
             }
             let image = images.add(image_of(frame));
             let handle = EguiTextureHandle::Strong(image.clone());
-            *texture = Some(Texture {
+            *texture = Some(InsetTexture {
                 id: textures.add_image(handle),
                 image,
                 size,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A task of a suite.
-pub struct TaskEntry {
+pub struct CatalogueEntry {
     /// Instruction given to the policy.
     pub instruction: String,
     /// Number of stored initial states.
@@ -18,7 +18,7 @@ pub struct TaskEntry {
 }
 
 /// Tasks of a suite, or the error message.
-type TaskList = Result<Vec<TaskEntry>, String>;
+type TaskList = Result<Vec<CatalogueEntry>, String>;
 
 /// Suites, tasks and policies that can be chosen.
 pub struct Catalogue {
@@ -96,7 +96,7 @@ impl Catalogue {
 
 fn tasks_of(suite_cache: &SuiteCache, suite: &str) -> TaskList {
     let opened = suite_cache.open(suite).map_err(|e| e.to_string())?;
-    let entry = |task: &bitvla_tasks::Task| TaskEntry {
+    let entry = |task: &bitvla_tasks::Task| CatalogueEntry {
         instruction: task.instruction.clone(),
         inits: task.init_states.len(),
     };

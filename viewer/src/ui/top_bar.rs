@@ -2,7 +2,7 @@
 
 use super::labels::status_label;
 use super::theme::{self, BAD, CARE, Line, STRONG, TEXT, WEAK};
-use crate::playback::PolicyQuery;
+use crate::playback::TracedQuery;
 use crate::session::{EpisodePlayback, Session, SessionMode};
 use bevy_egui::egui::{Align, Label, Layout, Panel, RichText, Ui};
 use bitvla_reports::QueryRecord;
@@ -157,7 +157,7 @@ fn latency(ui: &mut Ui, session: &Session, index: usize) {
     label.on_hover_ui(|ui| explain(ui, t, query));
 }
 
-fn explain(ui: &mut Ui, t: &QueryRecord, query: &PolicyQuery) {
+fn explain(ui: &mut Ui, t: &QueryRecord, query: &TracedQuery) {
     ui.label(format!(
         "Query {} at step {}, wall clock:",
         t.query, query.step
@@ -191,7 +191,7 @@ fn ms(value: f64) -> String {
 }
 
 /// Median total latency of the queries up to and including `until`, ms.
-fn median(episode: &EpisodePlayback, until: &PolicyQuery) -> f64 {
+fn median(episode: &EpisodePlayback, until: &TracedQuery) -> f64 {
     let queries = episode.trajectory.queries().iter();
     let so_far = queries.take_while(|q| q.step <= until.step);
     let mut totals: Vec<f64> = so_far.map(|q| q.times.total_ms()).collect();
