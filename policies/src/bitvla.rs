@@ -175,21 +175,8 @@ impl BitVla {
         let count = prompt.tokens.len() + a.placeholders() + 1;
         let x = buffers.residual.get(count * width);
         let features = buffers.scratch.view(patches * width);
-        let mut features = features.chunks_exact(width);
-        for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
-            if *token == a.image_token {
-                // `check` has counted as many image tokens as there are features.
-                row.copy_from_slice(features.next().unwrap_or_default());
-            } else if *token == a.proprio_token {
-                row.copy_from_slice(&state);
-            } else {
-                self.language.embed(*token, row)?;
-            }
-        }
-        let (placeholders, stop) =
-            x[prompt.tokens.len() * width..].split_at_mut(a.placeholders() * width);
-        placeholders.fill(0.0);
-        self.language.embed(a.stop_token, stop)?;
+        let embed = |token, row: &mut [f32]| self.language.embed(token, row);
+        crate::network::assemble_inputs(prompt, a, features, &state, x, embed)?;
         trace("lm.inputs_embeds", x);
         // The mask is shifted by one: the last prompt token stands for the first placeholder.
         let wanted = prompt.tokens.len() - 1..prompt.tokens.len() - 1 + a.placeholders();

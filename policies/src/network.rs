@@ -85,6 +85,38 @@ impl VlaNetwork for BitVla {
     }
 }
 
+/// Writes the input rows of the language model, `x` `[tokens + placeholders + 1, hidden_size]`: text embeddings by `embed`, image
+/// features `[patches of all images, hidden_size]` and the projected proprioception `[hidden_size]` at their tokens, zeros at the action
+/// placeholders, and the stop token (`docs/reference/bitvla.md`, section 1.6). [`check`] has accepted the prompt.
+///
+/// # Errors
+/// As `embed`.
+pub(crate) fn assemble_inputs(
+    prompt: NetworkInput<'_>,
+    a: &Architecture,
+    features: &[f32],
+    proprio: &[f32],
+    x: &mut [f32],
+    mut embed: impl FnMut(u32, &mut [f32]) -> Result<(), PolicyError>,
+) -> Result<(), PolicyError> {
+    let width = a.language.hidden_size;
+    let mut features = features.chunks_exact(width);
+    for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
+        if *token == a.image_token {
+            // `check` has counted as many image tokens as there are features.
+            row.copy_from_slice(features.next().unwrap_or_default());
+        } else if *token == a.proprio_token {
+            row.copy_from_slice(proprio);
+        } else {
+            embed(*token, row)?;
+        }
+    }
+    let (placeholders, stop) =
+        x[prompt.tokens.len() * width..].split_at_mut(a.placeholders() * width);
+    placeholders.fill(0.0);
+    embed(a.stop_token, stop)
+}
+
 /// Checks that a prompt fits a network with or without a proprioception projector.
 ///
 /// # Errors

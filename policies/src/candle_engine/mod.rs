@@ -137,19 +137,8 @@ impl CandleVla {
         }
         let count = prompt.tokens.len() + a.placeholders() + 1;
         let mut x = vec![0f32; count * width];
-        let mut features = features.chunks_exact(width);
-        for (token, row) in prompt.tokens.iter().zip(x.chunks_exact_mut(width)) {
-            if *token == a.image_token {
-                // As many features as image tokens, checked above.
-                row.copy_from_slice(features.next().unwrap_or_default());
-            } else if *token == a.proprio_token {
-                row.copy_from_slice(&state);
-            } else {
-                self.embedding.row(*token as usize, row)?;
-            }
-        }
-        let stop = &mut x[(count - 1) * width..];
-        self.embedding.row(a.stop_token as usize, stop)?;
+        let embed = |token: u32, row: &mut [f32]| self.embedding.row(token as usize, row);
+        crate::network::assemble_inputs(prompt, a, &features, &state, &mut x, embed)?;
         trace("lm.inputs_embeds", &x);
         let x = candle(Tensor::from_vec(x, (count, width), &Device::Cpu))?;
         // The mask is shifted by one: the last prompt token stands for the first placeholder.

@@ -134,6 +134,16 @@ fn legend<'a>(c: &mut dyn Canvas, entries: impl Iterator<Item = (&'a str, usize)
     Ok(())
 }
 
+/// Draws the x axis with its name at the right end.
+fn draw_x_axis(c: &mut dyn Canvas, x_name: &str) -> DrawResult {
+    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
+    c.text(
+        (RIGHT, BOTTOM + 36.0),
+        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
+        x_name,
+    )
+}
+
 fn draw_lines(
     c: &mut dyn Canvas,
     (x_name, y_name): (&str, &str),
@@ -169,12 +179,7 @@ fn draw_lines(
             &format_trimmed(v, 4),
         )?;
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
-    c.text(
-        (RIGHT, BOTTOM + 36.0),
-        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
-        x_name,
-    )?;
+    draw_x_axis(c, x_name)?;
     c.text(
         (LEFT, BOTTOM + 36.0),
         TextFormat::new(12.0, Align::Left, AXIS_COLOR),
@@ -244,12 +249,7 @@ fn cumulative(
             &words,
         )?;
     }
-    c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
-    c.text(
-        (RIGHT, BOTTOM + 36.0),
-        TextFormat::new(12.0, Align::Right, AXIS_COLOR),
-        x_name,
-    )?;
+    draw_x_axis(c, x_name)?;
     for (i, (_, values)) in groups.iter().enumerate() {
         let mut sorted = values.clone();
         sorted.sort_by(f64::total_cmp);
