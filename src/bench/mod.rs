@@ -109,15 +109,15 @@ pub struct BenchReport {
     pub query_ms: f64,
     /// Phases of the query.
     pub phases: Vec<PhaseRow>,
-    /// The same time by kind of work.
+    /// The same time by kind of work; empty for an engine that keeps no account.
     pub work: Vec<PhaseRow>,
-    /// Of the linear layers, 10^9 operations a second on all threads.
-    pub linear_gops: f64,
+    /// Throughput of the linear layers, 10^9 operations a second on all threads, if the engine keeps account.
+    pub linear_gops: Option<f64>,
     /// Measured peak of the processor, all threads.
     pub peak: PeakThroughput,
     /// Time of the products at the peak, ms.
     pub floor_ms: f64,
-    /// PolicyQuery divided by floor; median of the queries, each with the peak around it.
+    /// Query divided by floor; median of the queries, each with the peak around it.
     pub ratio: f64,
     /// Memory by class of tensors.
     pub memory: MemoryReport,

@@ -35,7 +35,9 @@ pub fn bench_table(r: &BenchReport) -> String {
         "floor at the peak", r.floor_ms, r.peak.int8_gops, r.peak.f32_gflops
     );
     let _ = writeln!(out, "  {:24}{:>10.2}", "query / floor, median", r.ratio);
-    let _ = writeln!(out, "  {:24}{:>10.0} GOPS", "linear layers", r.linear_gops);
+    if let Some(gops) = r.linear_gops {
+        let _ = writeln!(out, "  {:24}{gops:>10.0} GOPS", "linear layers");
+    }
     let _ = writeln!(
         out,
         "  {:24}{:>10.1} ms    first query {:.0} ms",
