@@ -10,7 +10,7 @@ pub(super) const MOVED: f64 = 0.02;
 /// Steps after the gripper opens that count as release where another grasp follows.
 const RELEASE_STEPS: usize = 15;
 
-/// ReplayPhase of a pick-and-place episode, by the recording.
+/// Phase of a pick-and-place episode, by the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ReplayPhase {
     Approach,
