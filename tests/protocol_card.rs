@@ -305,7 +305,11 @@ fn other_value(value: &Value) -> Value {
     match value {
         Value::Bool(b) => json!(!b),
         Value::Number(n) if n.is_u64() => json!(n.as_u64().unwrap() + 1),
-        Value::Number(n) => json!(n.as_f64().unwrap() * 1.5 + 0.001),
+        Value::Number(n) =>
+        // Smaller, since some settings have an upper bound; a setting of zero becomes a small positive one.
+        {
+            json!(n.as_f64().unwrap() * 0.98 + 0.00037)
+        }
         Value::String(s) if s == "coulomb" => json!("simplified"),
         other => panic!("no other value for {other}"),
     }
