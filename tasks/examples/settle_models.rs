@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: settle_models OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...".into());
     };
     let size: usize = size.parse()?;
+    std::fs::create_dir_all(out)?;
     let assets = Assets::open(&Assets::default_dir())?;
     let arena = assets.arena(arena)?;
     let w = arena.workspace_offset;
