@@ -327,7 +327,7 @@ fn the_metrics_of_a_small_comparison_hold() {
     assert!(value(&r, "settle", near) >= 95.0);
     let truth = "definitions, recorded contact and site";
     assert_eq!(value(&r, "predicates", truth), 100.0);
-    // The recordings were made with a LIBERO whose stove has a `cook_region` of half size 0.075 m; later checkouts have 0.1 m, and nine
+    // The recording says that the stove's `cook_region` has a half size of 0.075 m; the file of the checkout says 0.1 m, and nine
     // hand-made placements of the bowl lie between the two. No other placement differs.
     assert!(value(&r, "predicates", HAND_MADE) >= 99.0);
     let differing = fs::read_to_string(out.join("predicates_differing.csv")).expect("the table");
