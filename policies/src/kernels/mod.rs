@@ -2,7 +2,7 @@
 //! with its scalar twin. Every path gives the same bits, so `BITVLA_ISA` (`scalar`, `avx2`, `avxvnni`, `avx512vnni`)
 //! changes the speed and nothing else.
 //!
-//! There is one dispatch, [`Isa`]: the panel products go through the table of kernels of an instruction set ([`gemm`]),
+//! There is one dispatch, [`Isa`]: the panel products go through the table of kernels of an instruction set (`gemm`),
 //! plain loops through [`multiversion!`](crate::multiversion), which compiles them once per vector width.
 
 pub(crate) mod aligned;

@@ -124,7 +124,7 @@ pub struct BodyDesc {
     /// Orientation in the parent frame.
     #[serde(default = "identity_quat")]
     pub quat_wxyz: [f64; 4],
-    /// Joint to the parent; absent means welded to it (root: see [`InstanceDesc::fixed`]).
+    /// Joint to the parent; absent means welded to it (root: see [`InstanceDesc::fixed`](super::InstanceDesc::fixed)).
     #[serde(default)]
     pub joint: Option<JointDesc>,
     /// Explicit inertia; absent means from the collision shapes and their densities.

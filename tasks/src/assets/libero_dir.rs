@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const CHECKOUT: &str = "a LIBERO checkout: the folder with libero/libero in it";
 
 /// A LIBERO checkout, and optionally a robosuite beside it whose meshes the robot is drawn with. A missing picture or
-/// drawn mesh is substituted and listed by [`LiberoDir::notices`]; a missing collision mesh is an error.
+/// drawn mesh is substituted and listed by `LiberoDir::notices`; a missing collision mesh is an error.
 #[derive(Debug)]
 pub struct LiberoDir {
     root: PathBuf,

@@ -121,7 +121,7 @@ impl LiberoSuites {
     }
 
     /// The suite with its initial states; models (for joints and placement) come from `assets`. Objects that are
-    /// stored inside the table or floor are put onto it ([`resolve_penetration`]).
+    /// stored inside the table or floor are put onto it (`resolve_penetration`).
     ///
     /// # Errors
     /// Fails if a file is missing or not understood, or a category has no model.
