@@ -10,7 +10,7 @@ mod progress;
 mod subcommands;
 mod window;
 
-use crate::agent::registry::{PolicyName, policy_help};
+use crate::agent::registry::{PolicyName, PolicyOptions, parse_engine, policy_help};
 use crate::{AssetArgs, BenchModel, EvalError};
 use bitvla_parity::Quantity;
 use bitvla_policies::{Engine, WeightFormat};
@@ -53,9 +53,6 @@ struct RunArgs {
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = positive)]
     jobs: Option<usize>,
-    /// Threads of one policy query; never changes a result
-    #[arg(long, default_value_t = 1, value_parser = positive)]
-    threads: usize,
     /// Run folder; an interrupted run goes on when it is named again; holds one per suite with --suite all
     /// [default: runs/SUITE-POLICY]
     #[arg(long, value_name = "DIR")]
@@ -63,15 +60,9 @@ struct RunArgs {
     /// Write films (GIF) of the first N episodes
     #[arg(long, default_value_t = 0, value_name = "N")]
     video: usize,
-    /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
-    #[arg(long, value_name = "PATH")]
-    checkpoint: Option<PathBuf>,
-    /// Library that computes the network: native, or candle for the policy `full`
-    #[arg(long, default_value = "native", value_parser = engine, value_name = "native|candle")]
-    engine: Engine,
-    /// Key of the checkpoint's statistics, also for a suite that it does not know [default: the key of the suite]
-    #[arg(long, value_name = "KEY")]
-    normaliser_key: Option<String>,
+    /// How the policy is loaded and computed
+    #[command(flatten)]
+    options: PolicyOptions,
     /// Run the last episode first; never changes a result
     #[arg(long)]
     backwards: bool,
@@ -97,7 +88,7 @@ struct BenchArgs {
     policy: PolicyName,
     /// Libraries that compute the network, measured one after the other and printed side by side: native, candle (policy
     /// `full` only)
-    #[arg(long, default_value = "native", value_parser = engine, value_delimiter = ',', value_name = "ENGINE,...")]
+    #[arg(long, default_value = "native", value_parser = parse_engine, value_delimiter = ',', value_name = "ENGINE,...")]
     engine: Vec<Engine>,
     /// Encoding of synthetic weights that are not quantised
     #[arg(long, value_parser = ["bf16", "f32"], default_value = "bf16")]
@@ -222,11 +213,6 @@ enum Subcommands {
 fn quantities() -> impl TypedValueParser<Value = Quantity> {
     let names = Quantity::ALL.map(|q| PossibleValue::new(q.name()).help(q.description()));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Quantity>())
-}
-
-fn engine(text: &str) -> Result<Engine, String> {
-    let found = Engine::ALL.into_iter().find(|e| e.name() == text);
-    found.ok_or_else(|| format!("there are: {}", Engine::ALL.map(Engine::name).join(", ")))
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -25,7 +25,7 @@ mod video;
 
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
-pub use agent::registry::{PolicyName, PolicySpec, memory_of};
+pub use agent::registry::{PolicyName, PolicyOptions, PolicySpec, memory_of};
 pub use agent::{
     ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
     ErasedAgent, QueryTrace, StepInput, one_action_per_step,

@@ -117,6 +117,7 @@ await() { # condition...
         missing=""
         for condition; do holds "$condition" || missing="$condition"; done
         [ -n "$missing" ] || return 0
+        [ "${status[failed]}" = 0 ] || fail "an episode cannot be shown; status: $(declare -p status)"
         [ "$SECONDS" -lt "$end" ] || fail "$missing did not happen; status: $(declare -p status)"
         sleep 0.05
     done
@@ -428,7 +429,7 @@ wide() { # mode options...
     drawn "wide-$mode" "$CANVAS" 60 "$mode at 1920x1080: the scene is drawn"
     close_window
 }
-wide live --suite goal --task 2
+wide live --suite goal --task 2 --policy expert
 wide recorded "$out/run-ternary" --task 9
 wide compare "$out/run-ternary" "$out/run-full"
 

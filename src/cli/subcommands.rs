@@ -103,11 +103,8 @@ fn checked_factory(
     args: &RunArgs,
 ) -> Result<Box<dyn AgentFactory>, EvalError> {
     let assets = loaded.assets.dir();
-    let mut spec = PolicySpec::new(args.policy.clone(), args.checkpoint.as_deref(), assets)
+    let spec = PolicySpec::with_options(args.policy.clone(), &args.options, assets)
         .for_suite(&loaded.suite);
-    spec.threads = args.threads;
-    spec.engine = args.engine;
-    spec.normaliser_key.clone_from(&args.normaliser_key);
     let factory = spec.factory()?;
     factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
     Ok(factory)

@@ -2,7 +2,6 @@
 
 use super::RunArgs;
 use crate::{AssetArgs, EvalError};
-use bitvla_policies::Engine;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -12,24 +11,23 @@ const PROGRAM: &str = "bitvla-view";
 
 /// Opens the window on what a run would begin with.
 pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    if args.engine != Engine::Native || args.normaliser_key.is_some() {
-        return Err(EvalError::Input(
-            "--engine and --normaliser-key belong to a run, the window has no such option".into(),
-        ));
-    }
     let mut words: Vec<OsString> = Vec::new();
     let mut say = |option: &str, value: &dyn AsRef<std::ffi::OsStr>| {
         words.extend([option.into(), value.as_ref().to_owned()]);
     };
     say("--suite", &args.suite);
     say("--policy", &args.policy.to_string());
-    say("--threads", &args.threads.to_string());
+    say("--threads", &args.options.threads.to_string());
+    say("--engine", &args.options.engine.name());
     say("--seed", &args.seed.to_string());
     if let Some(task) = args.tasks.as_ref().and_then(|tasks| tasks.first()) {
         say("--task", &task.to_string());
     }
-    if let Some(checkpoint) = &args.checkpoint {
+    if let Some(checkpoint) = &args.options.checkpoint {
         say("--checkpoint", checkpoint);
+    }
+    if let Some(key) = &args.options.normaliser_key {
+        say("--normaliser-key", key);
     }
     open(sources, words)
 }

@@ -76,8 +76,7 @@ fn run(args: &Args) -> Result<(), String> {
         let mut app = app(args, settings, fps);
         let wake = waker(&mut app);
         let mut session = Session::new(suite_cache, selection, runs, wake);
-        session.checkpoint = args.checkpoint.clone();
-        session.threads = usize::from(args.threads);
+        session.policy_options = args.options.clone();
         session.seed = args.seed.unwrap_or(DEFAULT_SEED);
         session.speed = args.speed;
         session.playing = !args.paused;

@@ -1,6 +1,6 @@
 //! The command line of `bitvla-view`.
 
-use bitvla_eval::{AssetArgs, PolicyName};
+use bitvla_eval::{AssetArgs, PolicyName, PolicyOptions};
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
@@ -29,12 +29,9 @@ pub struct Args {
     /// Policy of a second episode from the same initial state, shown beside it
     #[arg(long, value_name = "POLICY")]
     pub versus: Option<PolicyName>,
-    /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
-    #[arg(long, value_name = "PATH")]
-    pub checkpoint: Option<PathBuf>,
-    /// Threads of one policy query; never changes a result
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: u16,
+    /// How policies are loaded and computed
+    #[command(flatten)]
+    pub options: PolicyOptions,
     /// Seed of a live episode [default: 7]
     #[arg(long)]
     pub seed: Option<u64>,

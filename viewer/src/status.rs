@@ -44,6 +44,8 @@ pub struct FrameStatus {
     files: usize,
     /// True if the scene of every displayed episode is drawn.
     scenes: bool,
+    /// True if an episode ended with an error, or could not begin.
+    failed: bool,
     /// True if the window has keyboard focus.
     focused: bool,
     /// Number of key presses handled so far, repeats excluded.
@@ -71,6 +73,7 @@ impl Default for FrameStatus {
             clip: false,
             files: 0,
             scenes: false,
+            failed: false,
             focused: false,
             keys: 0,
             buttons: 0,
@@ -87,7 +90,7 @@ impl fmt::Display for FrameStatus {
         write!(
             f,
             "status frame={} mode={} step={} last={} playing={} teleoperating={} grabbing={} help={} clip={} files={} \
-             scenes={} focused={} keys={} buttons={} pointer={x},{y} settled={}",
+             scenes={} failed={} focused={} keys={} buttons={} pointer={x},{y} settled={}",
             self.frame,
             self.mode.name(),
             self.step,
@@ -99,6 +102,7 @@ impl fmt::Display for FrameStatus {
             flag(self.clip),
             self.files,
             flag(self.scenes),
+            flag(self.failed),
             flag(self.focused),
             self.keys,
             self.buttons,
@@ -163,6 +167,7 @@ fn describe_frame(
         clip: parts.clip_open,
         files: parts.files_written,
         scenes: parts.scenes_spawned,
+        failed: session.episodes.iter().any(|e| e.failed.is_some()),
         focused: window.is_some_and(|w| w.focused),
         keys: status.keys,
         buttons: status.buttons,
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(
             status.to_string(),
             "status frame=12 mode=live step=3 last=0 playing=0 teleoperating=0 grabbing=0 help=0 clip=0 files=0 \
-             scenes=0 focused=0 keys=0 buttons=0 pointer=640,20 settled=1"
+             scenes=0 failed=0 focused=0 keys=0 buttons=0 pointer=640,20 settled=1"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Guarantees of playback: observing an episode does not change it, rewinding and continuing ends in the same state, the
 //! insets are pixel-identical to the policy's observation, and interventions are marked.
 
-use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, PolicyName, run_episode};
+use bitvla_eval::{AssetArgs, AssetResolver, CameraRig, PolicyName, PolicyOptions, run_episode};
 use bitvla_reports::QueryRecord;
 use bitvla_viewer::playback::{
     CameraImageRenderer, Command, ControlSource, EpisodeRequest, Event, MarkerKind, Pacing,
@@ -32,8 +32,7 @@ fn sources() -> AssetResolver {
 fn policy(name: PolicyName) -> ControlSource {
     ControlSource::Policy {
         name,
-        checkpoint: None,
-        threads: 1,
+        options: PolicyOptions::default(),
     }
 }
 
@@ -311,8 +310,10 @@ fn keys_drive_the_arm_through_the_same_seven_numbers() {
 fn an_episode_that_cannot_be_played_reports_the_reason() {
     let source = ControlSource::Policy {
         name: named("ternary"),
-        checkpoint: Some(PathBuf::from("no/such/folder")),
-        threads: 1,
+        options: PolicyOptions {
+            checkpoint: Some(PathBuf::from("no/such/folder")),
+            ..PolicyOptions::default()
+        },
     };
     let mut episode = TestEpisode::new(source, Pacing::Unlimited);
     episode.until(|e| e.failed.is_some());

@@ -14,6 +14,7 @@ use crate::EvalError;
 use crate::agent::AgentFactory;
 use bitvla_policies::{Engine, WeightFormat};
 use bitvla_tasks::Suite;
+use clap::Args;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -189,6 +190,49 @@ impl FromStr for PolicyName {
     }
 }
 
+/// Options that say how a policy is loaded and computed.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyOptions {
+    /// Folder of a checkpoint as published, or a packed file [default: the one that ships with the assets]
+    #[arg(long, value_name = "PATH")]
+    pub checkpoint: Option<PathBuf>,
+    /// Threads of one policy query; never changes a result
+    #[arg(long, default_value_t = 1, value_parser = threads)]
+    pub threads: usize,
+    /// Library that computes the network: native, or candle for the policy `full`
+    #[arg(long, default_value = "native", value_parser = parse_engine, value_name = "native|candle")]
+    pub engine: Engine,
+    /// Key of the checkpoint's statistics, also for a suite that it does not know [default: the key of the suite]
+    #[arg(long, value_name = "KEY")]
+    pub normaliser_key: Option<String>,
+}
+
+impl Default for PolicyOptions {
+    /// The shipped checkpoint, one thread, the native engine, the key of the suite.
+    fn default() -> PolicyOptions {
+        PolicyOptions {
+            checkpoint: None,
+            threads: 1,
+            engine: Engine::Native,
+            normaliser_key: None,
+        }
+    }
+}
+
+/// Parses the name of an engine.
+pub(crate) fn parse_engine(text: &str) -> Result<Engine, String> {
+    let found = Engine::ALL.into_iter().find(|e| e.name() == text);
+    found.ok_or_else(|| format!("there are: {}", Engine::ALL.map(Engine::name).join(", ")))
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(n) => Ok(n),
+        Err(e) => Err(format!("{e}")),
+    }
+}
+
 /// A policy and how it is loaded.
 #[derive(Debug, Clone)]
 pub struct PolicySpec {
@@ -222,6 +266,16 @@ impl PolicySpec {
             normaliser_key: None,
             suite: None,
             instructions: Vec::new(),
+        }
+    }
+
+    /// As the options say.
+    pub fn with_options(policy: PolicyName, options: &PolicyOptions, assets: &Path) -> PolicySpec {
+        PolicySpec {
+            threads: options.threads,
+            engine: options.engine,
+            normaliser_key: options.normaliser_key.clone(),
+            ..PolicySpec::new(policy, options.checkpoint.as_deref(), assets)
         }
     }
 

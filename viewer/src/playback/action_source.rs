@@ -53,15 +53,10 @@ impl ActionSource {
         world: &World,
     ) -> Result<ActionSource, EvalError> {
         Ok(match control_source {
-            ControlSource::Policy {
-                name,
-                checkpoint,
-                threads,
-            } => {
+            ControlSource::Policy { name, options } => {
                 let assets = context.assets.dir();
-                let mut spec = PolicySpec::new(name.clone(), checkpoint.as_deref(), assets)
+                let mut spec = PolicySpec::with_options(name.clone(), options, assets)
                     .for_suite(context.suite);
-                spec.threads = *threads;
                 spec.instructions = vec![context.task(key.0)?.instruction.clone()];
                 let factory = spec.factory()?;
                 factory.check_suite(context.suite, &[key.0])?;

@@ -2,9 +2,8 @@
 
 use super::step_state::{EpisodeInfo, StepState, Termination, TracedQuery};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::PolicyName;
+use bitvla_eval::{PolicyName, PolicyOptions};
 use bitvla_reports::{EpisodeActions, QueryRecord};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An episode to be played.
@@ -33,10 +32,8 @@ pub enum ControlSource {
     Policy {
         /// Policy.
         name: PolicyName,
-        /// Its checkpoint; none for the one that ships with the assets.
-        checkpoint: Option<PathBuf>,
-        /// Threads of a query.
-        threads: usize,
+        /// How it is loaded and computed.
+        options: PolicyOptions,
     },
     /// Recorded actions.
     Recorded(Recording),

@@ -14,8 +14,7 @@ pub use runs::{LoadedRun, paired_records};
 use crate::playback::{CONTROL_HZ, Command, ControlSource, EpisodeRequest, Pacing};
 use crate::suite_cache::SuiteCache;
 use bevy::prelude::Resource;
-use bitvla_eval::PolicyName;
-use std::path::PathBuf;
+use bitvla_eval::{PolicyName, PolicyOptions};
 use std::sync::Arc;
 
 /// Seed of live episodes unless another is given; that of `bitvla-eval`.
@@ -65,10 +64,8 @@ pub struct Session {
     pub suite_cache: SuiteCache,
     /// Selected episode; it is displayed after [`Session::open`].
     pub selection: EpisodeSelection,
-    /// Checkpoint that replaces the one that ships with the assets.
-    pub checkpoint: Option<PathBuf>,
-    /// Threads of a policy query.
-    pub threads: usize,
+    /// How the policies of live episodes are loaded and computed.
+    pub policy_options: PolicyOptions,
     /// Seed of live episodes; recorded ones have that of their run.
     pub seed: u64,
     /// Loaded run folders: none, one, or two to compare.
@@ -106,8 +103,7 @@ impl Session {
         Session {
             suite_cache,
             selection,
-            checkpoint: None,
-            threads: 1,
+            policy_options: PolicyOptions::default(),
             seed: DEFAULT_SEED,
             runs,
             mode: SessionMode::Live,
@@ -184,8 +180,7 @@ impl Session {
     fn control_source(&self, name: PolicyName) -> ControlSource {
         ControlSource::Policy {
             name,
-            checkpoint: self.checkpoint.clone(),
-            threads: self.threads,
+            options: self.policy_options.clone(),
         }
     }
 

@@ -25,7 +25,10 @@ impl SelectionPanel {
     /// Suites, tasks and policies, listed at the first call.
     pub fn catalogue(&mut self, session: &Session) -> &mut Catalogue {
         self.catalogue.get_or_insert_with(|| {
-            Catalogue::new(&session.suite_cache, session.checkpoint.as_deref())
+            Catalogue::new(
+                &session.suite_cache,
+                session.policy_options.checkpoint.as_deref(),
+            )
         })
     }
 

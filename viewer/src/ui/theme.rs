@@ -39,9 +39,11 @@ pub fn episode_colour(episode: usize) -> Color32 {
     if episode == 0 { ACCENT } else { SECOND }
 }
 
-/// Applies palette, text sizes and spacing.
+/// Applies palette, text sizes, spacing and the rules of clicks.
 pub fn apply(ctx: &Context) {
     ctx.set_theme(Theme::Dark);
+    // Without a GPU a frame takes a quarter of a second, so a short press may seem long; it is a click all the same.
+    ctx.options_mut(|options| options.input_options.max_click_duration = f64::INFINITY);
     ctx.style_mut_of(Theme::Dark, |style| {
         style.visuals = visuals();
         let font = |size| FontId::new(size, FontFamily::Proportional);
