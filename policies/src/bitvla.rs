@@ -4,7 +4,9 @@ use crate::architecture::Architecture;
 use crate::formats::{LinearFormat, WeightFormat};
 use crate::head::ActionHead;
 use crate::language::LanguageModel;
+use crate::linear::ActivationFormat;
 use crate::mlp::Mlp;
+use crate::network::{LinearShape, VlaNetwork, assemble_inputs, check};
 use crate::scratch_buffers::ScratchBuffers;
 use crate::vision::{VisionArchitecture, VisionTower};
 use crate::weight_source::{PROPRIO_PREFIX, Parameter, Parameters, RowStorage, WeightSource};
@@ -94,63 +96,15 @@ impl BitVla {
         })
     }
 
-    /// Architecture of the network.
-    pub fn architecture(&self) -> &Architecture {
-        &self.architecture
-    }
-
-    /// Arithmetic of the language model and, where it is another, of the vision towers: see
-    /// [`LinearFormat::arithmetic`].
-    pub fn arithmetic(&self) -> String {
-        let of = |wanted: &str| {
-            let found = self
-                .parameters()
-                .into_iter()
-                .find_map(|(class, part)| match part {
-                    Parameter::Linear(linear) if class == wanted => Some(linear),
-                    _ => None,
-                });
-            found.map_or("dense", |l| {
-                LinearFormat::new(l.weights().encoding(), l.activations()).arithmetic()
-            })
-        };
-        match (of("language linears"), of("vision linears")) {
-            (language, vision) if language == vision => language.into(),
-            (language, vision) => format!("{language}; vision {vision}"),
-        }
-    }
-
     /// Switches the mask of the language model.
     pub fn set_attention(&mut self, attention: AttentionMask) {
         self.architecture.attention = attention;
     }
 
-    /// Normalised actions `[action_chunk, 7]`. Times of vision, language and head are added to `times`.
-    ///
-    /// # Errors
-    /// If the numbers of image tokens, images or state values do not fit, or there is no head.
-    pub fn forward(
-        &self,
-        buffers: &mut ScratchBuffers,
-        prompt: NetworkInput<'_>,
-        times: &mut PhaseTimes,
-        trace: &mut Trace<'_>,
-    ) -> Result<Vec<f32>, PolicyError> {
-        let Some(head) = &self.head else {
-            return fail("a base checkpoint: it has no action head".into());
-        };
-        let states = self.hidden_states(buffers, prompt, times, trace)?;
-        let start = Instant::now();
-        let actions = head.forward(&buffers.threads, &mut buffers.inputs, &states);
-        trace("action.normalized", &actions);
-        times.head += start.elapsed();
-        Ok(actions)
-    }
-
     /// Hidden states `[action_chunk * 7, hidden_size]` that the action head reads.
     ///
     /// # Errors
-    /// As [`BitVla::forward`].
+    /// As [`VlaNetwork::forward`].
     pub fn hidden_states(
         &self,
         buffers: &mut ScratchBuffers,
@@ -158,7 +112,7 @@ impl BitVla {
         times: &mut PhaseTimes,
         trace: &mut Trace<'_>,
     ) -> Result<Vec<f32>, PolicyError> {
-        crate::network::check(prompt, &self.architecture, self.proprio.is_some())?;
+        check(prompt, &self.architecture, self.proprio.is_some())?;
         let a = &self.architecture;
         let width = a.language.hidden_size;
         let start = Instant::now();
@@ -176,7 +130,7 @@ impl BitVla {
         let x = buffers.residual.get(count * width);
         let features = buffers.scratch.view(patches * width);
         let embed = |token, row: &mut [f32]| self.language.embed(token, row);
-        crate::network::assemble_inputs(prompt, a, features, &state, x, embed)?;
+        assemble_inputs(prompt, a, features, &state, x, embed)?;
         trace("lm.inputs_embeds", x);
         // The mask is shifted by one: the last prompt token stands for the first placeholder.
         let wanted = prompt.tokens.len() - 1..prompt.tokens.len() - 1 + a.placeholders();
@@ -257,13 +211,6 @@ impl BitVla {
         }
     }
 
-    /// Memory of the network, and of the buffers that answered its queries.
-    pub fn ledger(&self, buffers: &ScratchBuffers) -> MemoryLedger {
-        let mut ledger = self.memory();
-        ledger.activations = buffers.bytes() as u64;
-        ledger
-    }
-
     /// Memory of the weights, by class and encoding.
     pub fn memory(&self) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
@@ -291,6 +238,70 @@ impl BitVla {
             }
         }
         ledger.add_owned(crate::policy::ROTARY_TABLES, "f32", self.language.tables());
+        ledger
+    }
+}
+
+impl VlaNetwork for BitVla {
+    fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Arithmetic of the language model and, where it is another, of the vision towers: see [`LinearFormat::arithmetic`].
+    fn arithmetic(&self) -> String {
+        let of = |wanted: &str| {
+            let found = self
+                .parameters()
+                .into_iter()
+                .find_map(|(class, part)| match part {
+                    Parameter::Linear(linear) if class == wanted => Some(linear),
+                    _ => None,
+                });
+            found.map_or("dense", |l| {
+                LinearFormat::new(l.weights().encoding(), l.activations()).arithmetic()
+            })
+        };
+        match (of("language linears"), of("vision linears")) {
+            (language, vision) if language == vision => language.into(),
+            (language, vision) => format!("{language}; vision {vision}"),
+        }
+    }
+
+    fn linears(&self) -> Vec<LinearShape> {
+        let shape = |(class, part)| match part {
+            Parameter::Linear(linear) => Some(LinearShape {
+                class,
+                name: linear.name().into(),
+                outputs: linear.outputs(),
+                inputs: linear.inputs(),
+                integer: linear.activations() == ActivationFormat::Int8,
+            }),
+            _ => None,
+        };
+        self.parameters().into_iter().filter_map(shape).collect()
+    }
+
+    fn forward(
+        &self,
+        buffers: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
+        times: &mut PhaseTimes,
+        trace: &mut Trace<'_>,
+    ) -> Result<Vec<f32>, PolicyError> {
+        let Some(head) = &self.head else {
+            return fail("a base checkpoint: it has no action head".into());
+        };
+        let states = self.hidden_states(buffers, prompt, times, trace)?;
+        let start = Instant::now();
+        let actions = head.forward(&buffers.threads, &mut buffers.inputs, &states);
+        trace("action.normalized", &actions);
+        times.head += start.elapsed();
+        Ok(actions)
+    }
+
+    fn ledger(&self, buffers: &ScratchBuffers) -> MemoryLedger {
+        let mut ledger = self.memory();
+        ledger.activations = buffers.bytes() as u64;
         ledger
     }
 }

@@ -41,7 +41,6 @@ mod protocol;
 mod scratch_buffers;
 pub mod synthetic;
 mod template;
-mod tensor_classes;
 #[doc(hidden)]
 pub mod testing;
 pub mod threads;
@@ -62,6 +61,5 @@ pub use normaliser::{NormaliserChoice, StatisticsTable};
 pub use policy::*;
 pub use protocol::{Flip, PolicyProtocol, QuaternionRule};
 pub use scratch_buffers::ScratchBuffers;
-pub use tensor_classes::TensorClass;
 pub use threads::Threads;
 pub use vla::{Engine, VlaOptions, VlaPolicy};

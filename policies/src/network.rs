@@ -1,11 +1,8 @@
 //! Seam between the policy and an engine: anything that turns prompt tokens, images and a state into normalised
-//! actions. [`BitVla`] is the engine of this crate.
+//! actions. [`crate::BitVla`] is the engine of this crate.
 
-use crate::linear::ActivationFormat;
-use crate::weight_source::Parameter;
 use crate::{
-    Architecture, BitVla, MemoryLedger, NetworkInput, PhaseTimes, PolicyError, ScratchBuffers,
-    Trace,
+    Architecture, MemoryLedger, NetworkInput, PhaseTimes, PolicyError, ScratchBuffers, Trace,
 };
 
 /// Size of a linear layer, for counting operations.
@@ -45,44 +42,6 @@ pub trait VlaNetwork: Send + Sync {
     ) -> Result<Vec<f32>, PolicyError>;
     /// Memory of the weights, and of the activations of the queries that were answered with `scratch`.
     fn ledger(&self, scratch: &ScratchBuffers) -> MemoryLedger;
-}
-
-impl VlaNetwork for BitVla {
-    fn architecture(&self) -> &Architecture {
-        BitVla::architecture(self)
-    }
-
-    fn arithmetic(&self) -> String {
-        BitVla::arithmetic(self)
-    }
-
-    fn linears(&self) -> Vec<LinearShape> {
-        let shape = |(class, part)| match part {
-            Parameter::Linear(linear) => Some(LinearShape {
-                class,
-                name: linear.name().into(),
-                outputs: linear.outputs(),
-                inputs: linear.inputs(),
-                integer: linear.activations() == ActivationFormat::Int8,
-            }),
-            _ => None,
-        };
-        self.parameters().into_iter().filter_map(shape).collect()
-    }
-
-    fn forward(
-        &self,
-        scratch: &mut ScratchBuffers,
-        prompt: NetworkInput<'_>,
-        times: &mut PhaseTimes,
-        trace: &mut Trace<'_>,
-    ) -> Result<Vec<f32>, PolicyError> {
-        BitVla::forward(self, scratch, prompt, times, trace)
-    }
-
-    fn ledger(&self, scratch: &ScratchBuffers) -> MemoryLedger {
-        BitVla::ledger(self, scratch)
-    }
 }
 
 /// Writes the input rows of the language model, `x` `[tokens + placeholders + 1, hidden_size]`: text embeddings by `embed`, image

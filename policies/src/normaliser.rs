@@ -130,22 +130,26 @@ impl StatisticsTable {
         let found = wanted
             .iter()
             .find_map(|key| self.entries.get_key_value(key));
-        found
-            .map(|(key, _)| key.as_str())
-            .ok_or_else(|| PolicyError::Normaliser {
-                path: self.path.clone(),
-                wanted: match choice {
-                    NormaliserChoice::Suite(suite) => {
-                        format!("suite `{suite}` ({})", suite_keys(suite).join(", "))
-                    }
-                    NormaliserChoice::Key(key) => format!("`{key}`"),
-                    NormaliserChoice::Recorded => match recorded {
-                        Some(key) => format!("`{key}`, the unnorm_key of the checkpoint"),
-                        None => "the only one".into(),
-                    },
+        found.map(|(key, _)| key.as_str()).ok_or_else(|| {
+            self.missing(match choice {
+                NormaliserChoice::Suite(suite) => {
+                    format!("suite `{suite}` ({})", suite_keys(suite).join(", "))
+                }
+                NormaliserChoice::Key(key) => format!("`{key}`"),
+                NormaliserChoice::Recorded => match recorded {
+                    Some(key) => format!("`{key}`, the unnorm_key of the checkpoint"),
+                    None => "the only one".into(),
                 },
-                keys: self.keys(),
             })
+        })
+    }
+
+    fn missing(&self, wanted: String) -> PolicyError {
+        PolicyError::Normaliser {
+            path: self.path.clone(),
+            wanted,
+            keys: self.keys(),
+        }
     }
 
     /// Statistics under a key.
@@ -153,12 +157,11 @@ impl StatisticsTable {
     /// # Errors
     /// Fails if there is no such entry, or its vectors have other lengths than 7 (action) and 8 (proprioception).
     pub fn get(&self, key: &str) -> Result<Statistics, PolicyError> {
-        let found = self
-            .entries
-            .get(self.choose(&NormaliserChoice::Key(key.into()), None)?);
+        let found = self.entries.get(key);
+        let found = found.ok_or_else(|| self.missing(format!("`{key}`")))?;
         let wrong = |what: String| file_error(&self.path, format!("entry `{key}`: {what}"));
-        let found = found.cloned().unwrap_or_default();
-        let found: Statistics = serde_json::from_value(found).map_err(|e| wrong(e.to_string()))?;
+        let found: Statistics =
+            serde_json::from_value(found.clone()).map_err(|e| wrong(e.to_string()))?;
         for (name, p, length) in [("action", &found.action, 7), ("proprio", &found.proprio, 8)] {
             let mask = p.mask.as_ref().map_or(length, Vec::len);
             let lengths = (p.q01.len(), p.q99.len(), mask);

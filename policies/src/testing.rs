@@ -7,7 +7,8 @@ use crate::{AttentionMask, Config, PolicyError, TensorSpecs, TextConfig, VisionC
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Random generator SplitMix64.
+/// Random generator SplitMix64 (Steele, Lea and Flood, 2014).
+#[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {

@@ -135,7 +135,7 @@ impl VlaPolicy {
             return Err(file_error(path, what));
         }
         if path.is_file() {
-            let what = "engine `candle` reads a checkpoint files, not a packed file";
+            let what = "engine `candle` reads the files of a checkpoint folder, not a packed file";
             return Err(file_error(path, what));
         }
         let checkpoint = Checkpoint::load(path)?;

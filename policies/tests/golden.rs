@@ -11,7 +11,8 @@ use bitvla_policies::kernels::quant::{
 use bitvla_policies::linear::{Linear, LinearFormat};
 use bitvla_policies::normalise::{Percentiles, gripper_to_env, quat_to_axis_angle};
 use bitvla_policies::{
-    AttentionMask, BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat,
+    AttentionMask, BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, VlaNetwork,
+    WeightFormat,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;

@@ -115,7 +115,7 @@ fn synthetic_network(plan: &BenchPlan) -> Result<Box<dyn VlaNetwork>, EvalError>
     })
 }
 
-/// A prompt of the length that LIBERO's tasks have (`docs/reference/libero.md`, section 2): words, images, the state, words.
+/// A prompt of the length that LIBERO's tasks have (`docs/reference/bitvla.md`, section 2): words, images, the state, words.
 fn prompt(a: &Architecture, model: BenchModel) -> Vec<u32> {
     let (before, after) = match model {
         BenchModel::BitVla3b => (36, 24),

@@ -3,7 +3,9 @@
 //! effect of such flips.
 
 use anyhow::Result;
-use bitvla_policies::{BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, WeightFormat};
+use bitvla_policies::{
+    BitVla, Checkpoint, NetworkInput, PhaseTimes, ScratchBuffers, VlaNetwork, WeightFormat,
+};
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{export, net_config, prompts};
 use bitvla_train::dataset::{CHUNK, FrameMeta};

@@ -37,7 +37,7 @@ fn candle<T>(result: candle_core::Result<T>) -> Result<T, PolicyError> {
     })
 }
 
-/// CandleVisionTower tower, connector, language model, proprioception projector and action head as candle tensors.
+/// Vision tower, connector, language model, proprioception projector and action head as candle tensors.
 pub struct CandleVla {
     architecture: Architecture,
     vision: CandleVisionTower,
@@ -228,7 +228,7 @@ impl VlaNetwork for CandleVla {
     }
 }
 
-/// CandleLinear layers with an erf GELU between.
+/// Linear layers with an erf GELU between.
 fn mlp(layers: &[CandleLinear], x: &Tensor) -> candle_core::Result<Tensor> {
     let mut x = x.clone();
     for (i, linear) in layers.iter().enumerate() {

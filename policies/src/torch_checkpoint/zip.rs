@@ -135,7 +135,7 @@ fn directory(bytes: &[u8]) -> Result<(usize, Range<usize>), String> {
     }
 }
 
-/// ZipEntry whose record is at `at`, and offset of the next record.
+/// Entry whose record is at `at`, and offset of the next record.
 fn entry<'a>(
     bytes: &'a [u8],
     at: usize,

@@ -6,6 +6,7 @@ use crate::EvalError;
 use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
 };
+use bitvla_policies::testing::SplitMix64;
 use sha2::{Digest, Sha256};
 
 /// Makes agents that act at random.
@@ -13,35 +14,22 @@ pub(super) struct RandomFactory;
 
 struct RandomAgent;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-#[derive(Debug, Clone)]
-pub(super) struct SplitMix64(u64);
+/// Generator of the draws of an episode.
+fn generator(start: &EpisodeStart<'_>) -> SplitMix64 {
+    let mut hash = Sha256::new();
+    hash.update(start.seed.to_le_bytes());
+    hash.update(start.suite.as_bytes());
+    hash.update([0]);
+    hash.update((start.task.id as u64).to_le_bytes());
+    hash.update((start.init as u64).to_le_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    SplitMix64::new(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+}
 
-impl SplitMix64 {
-    fn of_episode(start: &EpisodeStart<'_>) -> SplitMix64 {
-        let mut hash = Sha256::new();
-        hash.update(start.seed.to_le_bytes());
-        hash.update(start.suite.as_bytes());
-        hash.update([0]);
-        hash.update((start.task.id as u64).to_le_bytes());
-        hash.update((start.init as u64).to_le_bytes());
-        let digest: [u8; 32] = hash.finalize().into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        SplitMix64(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in [-1, 1).
-    fn signed_unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    }
+/// Uniform in [-1, 1).
+fn signed_unit(random: &mut SplitMix64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
 impl AgentFactory for RandomFactory {
@@ -58,7 +46,7 @@ impl Agent for RandomAgent {
     type State = SplitMix64;
 
     fn start(&mut self, start: &EpisodeStart<'_>) -> Result<SplitMix64, EvalError> {
-        Ok(SplitMix64::of_episode(start))
+        Ok(generator(start))
     }
 
     fn act(
@@ -67,7 +55,7 @@ impl Agent for RandomAgent {
         _: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError> {
         let mut action = [0.0; 7];
-        action.fill_with(|| random.signed_unit());
+        action.fill_with(|| signed_unit(random));
         action[6] = if action[6] < 0.0 { -1.0 } else { 1.0 };
         Ok(AgentOutput::single(action))
     }
