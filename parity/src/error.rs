@@ -7,7 +7,7 @@ use bitvla_tasks::{TaskError, WorkerPanic};
 /// Failure to compare the world with the reference.
 #[derive(Debug, thiserror::Error)]
 pub enum ParityError {
-    /// A request that the reference folder or the recordings in it do not answer.
+    /// A folder, suite, task or initial state of the configuration that does not exist.
     #[error("{0}")]
     Input(String),
     /// A worker thread panicked.

@@ -1,4 +1,4 @@
-//! Measurements: one module per quantity, each gives rows without judging them.
+//! Measurements: one module per quantity; rows hold errors, not targets.
 
 mod context;
 pub(crate) mod images;

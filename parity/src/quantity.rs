@@ -72,8 +72,9 @@ impl FromStr for Quantity {
 
     fn from_str(name: &str) -> Result<Quantity, String> {
         let known = Quantity::ALL.iter().find(|q| q.name() == name);
-        known
-            .copied()
-            .ok_or_else(|| format!("there is no quantity `{name}`"))
+        known.copied().ok_or_else(|| {
+            let known = Quantity::ALL.map(Quantity::name).join(", ");
+            format!("there is no quantity `{name}`, expected one of: {known}")
+        })
     }
 }

@@ -31,6 +31,7 @@ impl RecordedScenes {
         let bddl = libero.join("libero/libero/bddl_files");
         let mut tasks = BTreeMap::new();
         for (suite, entries) in &suites.suites {
+            // A suite without recorded states is refused where one of its tasks is requested.
             let Some(states) = init.suites.get(suite) else {
                 continue;
             };
@@ -39,7 +40,7 @@ impl RecordedScenes {
                 let text = std::fs::read_to_string(&path).map_err(ReportError::io(&path))?;
                 let problem =
                     Problem::parse(&path.display().to_string(), &text).map_err(TaskError::from)?;
-                // A task without recorded states is refused where one of them is asked for.
+                // A task without recorded states is refused where one of them is requested.
                 let records = states.get(&id.to_string()).map_or(&[][..], |t| &t.states);
                 let states = records.iter().map(|r| {
                     init_state(&problem, r).map_err(|joint| {

@@ -1,4 +1,5 @@
-//! Recorded MuJoCo runs: the JSON files of the reference folder as types (docs/reference/libero.md, sections 5, 8 and 12).
+//! Recorded MuJoCo runs: the JSON files of the reference folder as types (docs/reference/libero.md, sections 4, 5, 8 and
+//! 12).
 //! SI units; quaternions `[w, x, y, z]` unless a name says otherwise; a pose is `[x, y, z, w, x, y, z]`.
 
 use serde::Deserialize;
@@ -175,7 +176,7 @@ pub(crate) struct PredicateSample {
     pub site_pos: Option<[f64; 3]>,
     #[serde(default)]
     pub site_mat: Option<[f64; 9]>,
-    /// Position of the drawer that carries the region.
+    /// Position of the drawer that carries the region, m.
     #[serde(default)]
     pub slide_q: Option<[f64; 1]>,
     #[serde(default)]

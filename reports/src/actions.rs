@@ -11,10 +11,10 @@
 //! | 4 | bytes per number w, u32: 4 (f32) where that loses nothing, else 8 (f64) |
 //! | 7 n w | actions: dx dy dz drx dry drz gripper, one step after the other |
 //!
-//! The resting actions before them are in the protocol card.
+//! The settling action that precedes them is in the protocol card.
 
 use crate::ReportError;
-use crate::files::write_atomically;
+use crate::text_files::write_atomically;
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";
@@ -105,7 +105,7 @@ pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), Rep
 pub fn read_actions(path: &Path) -> Result<Vec<EpisodeActions>, ReportError> {
     let file = std::fs::read(path).map_err(ReportError::io(path))?;
     let mut rest = file.strip_prefix(&MAGIC[..]).ok_or_else(|| {
-        ReportError::format(path, "does not begin with the mark of an actions file")
+        ReportError::format(path, "does not begin with the signature of an actions file")
     })?;
     let mut episodes = Vec::new();
     while !rest.is_empty() {

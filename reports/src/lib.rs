@@ -10,7 +10,6 @@
 
 mod actions;
 mod error;
-mod files;
 mod format;
 mod manifest;
 mod metrics;
@@ -19,14 +18,11 @@ mod record;
 mod run_tables;
 mod stats;
 mod summary;
+mod text_files;
 mod text_table;
 
 pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
 pub use error::ReportError;
-pub use files::{
-    read_episodes, read_json, read_latency, read_manifest, write_atomically, write_episodes,
-    write_json, write_latency, write_manifest, write_text,
-};
 pub use format::{format_bytes, format_number, format_percent, format_value};
 pub use manifest::{
     EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION, WeightMemory,
@@ -41,4 +37,8 @@ pub use record::{EpisodeRecord, QueryRecord};
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
 pub use stats::{Interval, largest, mean, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
+pub use text_files::{
+    read_episodes, read_json, read_latency, read_manifest, write_atomically, write_episodes,
+    write_json, write_latency, write_manifest, write_text,
+};
 pub use text_table::TextTable;

@@ -25,9 +25,9 @@ pub struct EvalProtocol {
     pub seed: u64,
     /// Control steps an episode may take after settling.
     pub horizon: usize,
-    /// Control steps with the resting action before the policy takes over.
+    /// Control steps with the settling action before the first action of the policy.
     pub settle_steps: usize,
-    /// The resting action.
+    /// The settling action.
     pub settle_action: [f64; 7],
     /// Actions that the policy answers a query with.
     pub chunk_length: usize,
@@ -36,11 +36,11 @@ pub struct EvalProtocol {
     pub executed_steps: usize,
     /// Control frequency, Hz.
     pub control_hz: f64,
-    /// Cameras shown to the policy, in its order; empty for a policy that looks at none.
+    /// Cameras whose images the policy gets, in its order; empty for a policy without cameras.
     pub cameras: Vec<String>,
     /// Side of the square camera images, pixels.
     pub camera_size: usize,
-    /// Side of the square image that the network sees, pixels; 0 without cameras.
+    /// Side of the square input image of the network, pixels; 0 without cameras.
     #[serde(default)]
     pub network_image_size: usize,
     /// Orientation of the images for the policy.
@@ -171,8 +171,8 @@ impl MemoryReport {
         self.weights.iter().map(|row| row.resident).sum()
     }
 
-    /// Program, resident weights and activations of all instances: what the ledger says the process takes, without
-    /// simulation and images, bytes.
+    /// Sum of the ledger, bytes: program, resident weights and activations of all instances, without simulation and
+    /// images.
     pub fn accounted_bytes(&self) -> u64 {
         let activations = self.instances.max(1) * self.activation_bytes;
         self.program_bytes + self.resident_weight_bytes() + activations
@@ -187,7 +187,8 @@ fn first_schema() -> u32 {
 /// Returns the `schema_version` of a JSON object, 1 where it names none.
 ///
 /// # Errors
-/// In words, when the version is newer than [`SCHEMA_VERSION`] or no number; the other fields are not looked at.
+/// If the text is no JSON object, or its version is no number or newer than [`SCHEMA_VERSION`]; other fields are not
+/// read.
 pub fn schema_version_of(json: &str) -> Result<u32, String> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -215,7 +216,7 @@ pub struct RunManifest {
     pub tasks: Vec<usize>,
     /// Episodes per task: initial states 0 to one less.
     pub episodes: usize,
-    /// Worker threads; changes the clock, never an episode.
+    /// Worker threads; changes the duration, never an episode.
     pub jobs: usize,
     /// Wall clock of the last call that added episodes, seconds.
     pub elapsed_secs: f64,

@@ -1,5 +1,5 @@
 //! Metrics of a comparison with a reference: the measured value, its target and whether it is met, as a table. The module
-//! does not know what is compared.
+//! does not depend on the quantity that is compared.
 
 use crate::{TextTable, format_number, format_value};
 use serde::{Deserialize, Serialize};

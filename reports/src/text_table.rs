@@ -1,7 +1,7 @@
 //! Tables of text cells, written as aligned plain text and as CSV.
 
 use crate::ReportError;
-use crate::files::write_csv_records;
+use crate::text_files::write_csv_records;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Guarantee: a protocol card names the version of the world; a card from before it did is of world version 1, and cards
+//! Guarantee: a protocol card names the version of the world; a card without one is of world version 1, and cards
 //! of two worlds differ in that field, with both versions. A manifest without a schema version is one of version 1 and is
 //! read; a newer one is refused by its version.
 
@@ -94,7 +94,7 @@ fn a_manifest_of_schema_version_1_is_read_and_a_newer_one_refused() {
     let words = format!("run.json: schema version {}", SCHEMA_VERSION + 1);
     assert!(error.contains(&words), "{error}");
 
-    // As a program left it that had neither the version nor the fields that came with version 2.
+    // As written by a program without the schema version and without the fields that came with version 2.
     json.as_object_mut()
         .expect("an object")
         .remove("schema_version");

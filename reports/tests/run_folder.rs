@@ -1,5 +1,5 @@
 //! Guarantee: what is written to a run folder is read back unchanged, actions bit for bit, and plots
-//! appear in both formats. `BITVLA_KEEP_PLOTS=DIR` keeps the plots of this test for a person to look at.
+//! appear in both formats. `BITVLA_KEEP_PLOTS=DIR` keeps the plots of this test for inspection.
 
 use bitvla_reports::*;
 use std::path::PathBuf;

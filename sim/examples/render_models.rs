@@ -1,4 +1,4 @@
-//! Draws an arena with the robot at rest and a few models, without physics, to check their appearance:
+//! Draws an arena with the robot in its reset posture and a few models, without physics, to check their appearance:
 //! `render_models ASSETS OUT [MODEL@X,Y,Z[,YAW_DEG]]...` writes `agentview.png` and `eye_in_hand.png`, flipped like the
 //! images of the policies.
 

@@ -28,7 +28,7 @@ pub struct Link {
 /// All links of a model, and the pose of each described body on them.
 #[derive(Debug, Clone)]
 pub struct LinkTree {
-    /// Carriers, parents first; the first one is the root.
+    /// Links, parents first; the first one is the root.
     pub links: Vec<Link>,
     /// Per body: its link and its pose in the frame of that link.
     pub of_body: Vec<(usize, Isometry3<f64>)>,
@@ -49,7 +49,7 @@ impl MassProperties {
         inertia: Matrix3::new(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     };
 
-    /// The same body in the frame in which the old frame has a pose.
+    /// The same body in another frame, in which the old frame has the pose `by`.
     fn transformed(self, by: &Isometry3<f64>) -> MassProperties {
         let r = by.rotation.to_rotation_matrix();
         MassProperties {
@@ -80,6 +80,10 @@ impl MassProperties {
 
 impl LinkTree {
     /// Merges the bodies of a model.
+    ///
+    /// # Errors
+    /// [`SimError::InvalidModel`] for a model without bodies, a body whose parent is not listed before it, and a collision
+    /// shape that has a density and no volume.
     pub fn new(model: &ModelDesc) -> Result<LinkTree, SimError> {
         let invalid = |reason: String| SimError::InvalidModel {
             model: model.name.clone(),

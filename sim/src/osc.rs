@@ -129,8 +129,8 @@ where
     (m.lu().try_inverse()).ok_or(SimError::SingularMatrix { quantity })
 }
 
-/// Motor torques before they are clipped to the limits of the motors: a spring and damper on the pose of the grip site, decoupled by its
-/// inertia, the bias forces, and a posture spring in the null space.
+/// Motor torques, N m, before they are clipped to the limits of the motors: a spring and damper on the pose of the grip
+/// site, decoupled by its inertia, the bias forces, and a posture spring in the null space.
 ///
 /// # Errors
 /// [`SimError::SingularMatrix`] when the inertia of the arm or of the grip site cannot be inverted, as in an
@@ -189,7 +189,7 @@ pub fn arm_torques(
     Ok(jacobian.transpose() * wrench + bias.fixed_rows::<ARM_DOFS>(0) + null)
 }
 
-/// Clips torques to the limits of the motors.
+/// Clips torques (N m) to the limits of the motors.
 pub(crate) fn clip_torques(settings: &OscSettings, torques: ArmTorques) -> ArmTorques {
     let limits = &settings.torque_limits;
     ArmTorques::from_fn(|i, _| torques[i].clamp(-limits[i], limits[i]))

@@ -105,7 +105,8 @@ pub struct Panda {
     pub(crate) friction_loss: JointVector,
     /// Lowest and highest position per joint, rad or m.
     pub(crate) range: [[f64; 2]; DOFS],
-    /// Diagonal of the inverse joint-space inertia at joint positions zero; scales the soft constraints.
+    /// Diagonal of the inverse joint-space inertia at joint positions zero, 1/(kg m^2) or 1/kg; scales the soft
+    /// constraints.
     pub(crate) inv_weight: JointVector,
 }
 
@@ -207,9 +208,11 @@ impl Panda {
             .iter()
             .position(|b| b.name == "right_hand")
             .ok_or_else(|| invalid("no body right_hand"))?;
-        let grip_site = on_last_link(site_body).ok_or_else(|| invalid("grip_site is elsewhere"))?
+        let grip_site = on_last_link(site_body)
+            .ok_or_else(|| invalid("site grip_site is not on the last link of the arm"))?
             * isometry(site.pos, site.quat_wxyz);
-        let hand = on_last_link(hand_body).ok_or_else(|| invalid("right_hand is elsewhere"))?;
+        let hand = on_last_link(hand_body)
+            .ok_or_else(|| invalid("body right_hand is not on the last link of the arm"))?;
         let mut panda = Panda {
             links,
             fluid_boxes,
@@ -232,7 +235,7 @@ impl Panda {
         Ok(panda)
     }
 
-    /// Poses of all links at joint positions `q`.
+    /// Poses of all links at joint positions `q` (rad, m).
     pub fn kinematics(&self, q: &JointVector) -> Kinematics {
         let mut k = Kinematics {
             pose: [Isometry3::identity(); DOFS],
@@ -269,7 +272,7 @@ impl Panda {
         k
     }
 
-    /// Jacobian of the grip site.
+    /// Jacobian of the grip site, world frame (see [`SiteJacobian`]).
     pub fn jacobian(&self, k: &Kinematics) -> SiteJacobian {
         let mut j = SiteJacobian::zeros();
         let p = k.grip_site.translation.vector;
@@ -281,7 +284,7 @@ impl Panda {
         j
     }
 
-    /// Joint-space inertia with armature.
+    /// Joint-space inertia with armature, kg m^2 (arm) and kg (fingers).
     pub fn mass_matrix(&self, k: &Kinematics) -> JointMatrix {
         // Composite bodies: mass, first moment and inertia about the world origin of each subtree.
         let mut mass = [0.0; DOFS];
@@ -334,7 +337,8 @@ impl Panda {
         }
     }
 
-    /// Joint forces (N m and N) that balance gravity, Coriolis and centrifugal terms: MuJoCo's `qfrc_bias`.
+    /// Joint forces (N m and N) that balance gravity, Coriolis and centrifugal terms at joint velocities `qd` (rad/s,
+    /// m/s): MuJoCo's `qfrc_bias`.
     pub fn bias(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         let mut omega = [Vector3::zeros(); DOFS];
         let mut alpha = [Vector3::zeros(); DOFS];
@@ -377,9 +381,9 @@ impl Panda {
         self.to_joint_forces(k, force, torque)
     }
 
-    /// Joint forces (N m and N) of air drag, by MuJoCo's model of a box with the inertia of each body
-    /// (`docs/reference/libero.md`, section 1, medium). The light finger tips have a large described inertia, so this reaches
-    /// several N m when the hand turns.
+    /// Joint forces (N m and N) of air drag at joint velocities `qd` (rad/s, m/s), by MuJoCo's model of a box with the
+    /// inertia of each body (`docs/reference/libero.md`, section 1, medium). The light finger tips have a large described
+    /// inertia, so this reaches several N m when the hand turns.
     pub fn drag(&self, k: &Kinematics, qd: &JointVector) -> JointVector {
         use std::f64::consts::PI;
         let EnvironmentSettings {

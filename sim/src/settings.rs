@@ -118,7 +118,7 @@ impl TimingSettings {
     }
 }
 
-/// Settings of Rapier's solver, in its own words and precision.
+/// Settings of Rapier's solver, with its names and in single precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SolverSettings {

@@ -1,6 +1,6 @@
 //! Guarantees: drawers, knobs and doors are joints with the damping and the limits of `docs/reference/libero.md`, section
-//! 8: gravity pulls a drawer of a cabinet laid on its back at the speed that 50 N s/m allow and the
-//! drawer stops at the end of its range; a door swings as the equation of a damped pendulum says.
+//! 6: gravity pulls a drawer of a cabinet laid on its back at the speed that 50 N s/m allow and the
+//! drawer stops at the end of its range; a door follows the equation of a damped pendulum.
 
 mod common;
 

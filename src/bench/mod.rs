@@ -2,14 +2,14 @@
 //! of a synthetic network at the size of a published model, filled from a seed (time and memory do not depend on the values
 //! of the weights).
 
-mod measure;
 mod operations;
-mod report;
+mod tables;
 mod target;
+mod timed_queries;
 
-pub use measure::bench;
-pub use report::{bench_table, comparison_table};
+pub use tables::{bench_table, comparison_table};
 pub use target::prepare;
+pub use timed_queries::bench;
 
 use crate::PolicySpec;
 use bitvla_policies::kernels::peak::PeakThroughput;

@@ -1,7 +1,7 @@
 //! Control steps per second on one core in the scenes of the spatial suite: the scripted expert's
 //! episodes of tasks 0 to 9 are played back, one step of each task in turn, so that contacts, the
-//! cabinet and the stove cost what they cost in an evaluation. Once physics only, once with both
-//! 256x256 images of every step, as a policy that is asked every step would need them.
+//! cabinet and the stove have the cost of an evaluation. Once physics only, once with both
+//! 256x256 images of every step, as a policy that is queried at every step needs them.
 
 use bitvla_sim::render::Renderer;
 use bitvla_sim::{Snapshot, World};
@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
 
-/// One task: its world, where the episode starts, and what the expert did.
+/// One task: its world, the start of the episode, and the actions of the expert.
 struct Episode {
     world: World,
     renderer: Renderer,

@@ -1,6 +1,6 @@
 //! Draws the stored initial states of a suite, or of one of its tasks: `cargo run --release -p bitvla-tasks --example
-//! draw_init_states -- SUITE [COUNT [TASK]]`. State `i` of task `t` has the seed `1000 t + i`; training must
-//! use seeds from 1 000 000 on, so that it never sees them.
+//! draw_init_states -- SUITE [COUNT [TASK]]`. State `i` of task `t` has the seed `1000 t + i`; training
+//! uses seeds from 1 000 000 on, so that it never starts from them.
 
 use bitvla_tasks::suite::init_states_path;
 use bitvla_tasks::{Assets, InitState, Suite, TaskError, sample_init_state};

@@ -20,7 +20,7 @@ use bitvla_tasks::{Assets, Expert, Suite, TaskError, sample_init_state};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Fingers open, hand at rest.
+/// Action of the settling steps: no motion, gripper open.
 const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 #[derive(Clone)]

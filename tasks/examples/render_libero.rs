@@ -1,6 +1,6 @@
-//! Draws LIBERO's tasks from LIBERO's own files as their cameras see the stored initial states:
+//! Renders the first stored initial state of LIBERO's tasks from LIBERO's own files:
 //! `render_libero DATA LIBERO OUT [ROBOSUITE] [SUITE...]`, where DATA holds suites.json and
-//! init_states.json of the LIBERO recordings. Images are mirrored as policies see them.
+//! init_states.json of the LIBERO recordings. Images are mirrored as in the observation of a policy.
 
 use bitvla_sim::render::Renderer;
 use bitvla_tasks::bddl::Problem;

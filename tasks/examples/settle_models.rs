@@ -1,7 +1,7 @@
-//! Drops models onto the support of an arena, lets them settle and writes the images of both cameras, to
-//! look at models: `settle_models OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...`. Positions are relative to the
-//! workspace of the arena (Z above the usual drop); without one a model gets a place in a grid.
-//! Images are mirrored like those of the policies. Prints where everything came to rest.
+//! Drops models onto the support of an arena, lets them settle, prints where they come to rest and writes the
+//! images of both cameras: `settle_models OUT ARENA SIZE CATEGORY[@X,Y[,Z]]...`. Positions are relative to the
+//! workspace of the arena, m (Z above the usual drop); without one a model gets a place in a grid. SIZE is the
+//! side of the images, pixels; they are mirrored as in the observation of a policy.
 
 use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::render::Renderer;

@@ -14,19 +14,19 @@ pub enum TaskError {
         /// Reason given by the operating system.
         source: std::io::Error,
     },
-    /// A data file says something it must not.
+    /// A data file has invalid contents.
     #[error("{}:{line}: found {found}, expected {expected}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// Text found, with the part of the model where the line alone does not tell.
+        /// Text found, with the part of the model where the line alone does not identify it.
         found: String,
         /// Contents expected.
         expected: String,
     },
-    /// A folder is not the one that was meant.
+    /// A folder lacks the contents that identify it.
     #[error("{}: found {found}, expected {expected}", path.display())]
     Folder {
         /// The folder.
@@ -36,7 +36,7 @@ pub enum TaskError {
         /// Contents expected.
         expected: String,
     },
-    /// A binary file says something it must not.
+    /// A binary file has invalid contents.
     #[error("{}: byte {byte}: found {found}, expected {expected}", path.display())]
     Binary {
         /// The file.

@@ -5,7 +5,7 @@
 //! of `:init` (supports first), then the arm joints.
 //!
 //! Two properties of LIBERO's sampler are kept: on table and floor arenas the range of a movable object shrinks by its
-//! placement radius on each side (which may turn it inside out), and objects are dropped from a few centimetres.
+//! placement radius on each side (which may invert it), and objects are dropped from a few centimetres.
 //! Unlike LIBERO's, an object never starts inside its support. Fixture ranges do not shrink. An object whose model
 //! states a range of yaw (a book) takes one more number, after x and y.
 
@@ -14,7 +14,7 @@ use crate::bddl::{Predicate, PredicateInstance, Problem};
 use crate::error::TaskError;
 use crate::extent::{lowest_point, support_top};
 use crate::init_state::{InitState, pose_from_array};
-use crate::predicates::articulation::initial_range;
+use crate::predicates::joint_position::initial_range;
 use crate::random::SampleStream;
 use crate::scene::{arena_of, model_of};
 use bitvla_sim::panda::RESET_QPOS;
@@ -198,7 +198,7 @@ impl<'a> StateSampler<'a> {
         Ok(None)
     }
 
-    /// Draws a pose for the first argument of `instance` without looking at overlaps.
+    /// Draws a pose for the first argument of `instance`, without regard to overlaps.
     fn propose(
         &mut self,
         instance: &PredicateInstance,

@@ -29,8 +29,8 @@ const MIN_UPRIGHT_COSINE: f64 = 0.985;
 const MAX_JOINT_SHIFT: f64 = 0.02;
 /// States rejected before a seed is given up.
 const MAX_DRAWS: usize = 200;
-/// Depth of an object inside the arena that is resolved by lifting, m: from deeper than things rest, to less deep than
-/// things under a shelf.
+/// Depth of an object inside the arena that is resolved by lifting, m: more than the depth at which objects rest, less
+/// than that of an object under a shelf.
 const RESOLVED_DEPTH: std::ops::Range<f64> = 0.0005..0.05;
 
 /// Draws a state and lets it settle. The same seed gives the same state on every machine.
@@ -137,7 +137,7 @@ fn joint_positions(world: &World, instance: usize) -> Result<BTreeMap<String, f6
 
 /// Lifts objects that a state holds inside the table or floor onto it. LIBERO stores some up to 38 mm inside
 /// (`docs/reference/libero.md`, section 7: they are dropped from a height that does not depend on their size); in MuJoCo
-/// they rise straight up, while this engine would throw them to rest a centimetre aside.
+/// they rise straight up, while this engine would push them a centimetre aside.
 ///
 /// # Errors
 /// Fails if the arena or a category has no model.

@@ -11,7 +11,7 @@ use bitvla_sim::{SceneDesc, World};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Action of the control steps in which objects settle: no motion, gripper open.
+/// Action of the control steps in which objects settle: no motion, gripper open (`docs/reference/libero.md`, section 9).
 pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 /// A list of tasks evaluated together.
@@ -38,11 +38,11 @@ pub const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 /// ```
 #[derive(Debug, Clone)]
 pub struct Suite {
-    /// Name, also of its folder.
+    /// Name: that of `suite.toml`, or that of the catalogue for a suite of LIBERO.
     pub name: String,
-    /// Control steps a policy has after settling.
+    /// Control steps that a policy has after settling.
     pub horizon: usize,
-    /// Control steps with the wait action before the policy acts.
+    /// Control steps with [`SETTLE_ACTION`] before the policy acts.
     pub settle_steps: usize,
     /// Tasks in evaluation order.
     pub tasks: Vec<Task>,
@@ -174,11 +174,11 @@ impl Task {
         &self.problem.goal
     }
 
-    /// Compiles the goal for the worlds of one scene of this task; all its initial states make the same scene but for
-    /// poses.
+    /// Compiles the goal for the worlds of one scene of this task; the scenes of its initial states differ only in poses
+    /// and joint positions.
     ///
     /// # Errors
-    /// Fails if the goal mentions what the scene does not have.
+    /// Fails if the goal names something that the scene does not have.
     pub fn compile_goal(&self, world: &World) -> Result<CompiledGoal, TaskError> {
         self.problem.compile_goal(world)
     }

@@ -2,15 +2,15 @@
 
 /// Version of the world that episodes take place in. Results are comparable only within one version.
 ///
-/// To the world belongs everything that decides what happens when the same actions are sent, and what the cameras show
-/// of it: physics settings, contacts and joints, the robot, its controller and gripper; models of objects, fixtures and
-/// arenas; suites with their goals, horizons and stored initial states, and how further ones are drawn; how predicates are
-/// decided; what a policy is shown (proprioception, cameras, lights, renderer); how LIBERO's own files become all that.
+/// To the world belongs everything that decides the effect of an action and the images of the cameras: physics
+/// settings, contacts and joints, the robot, its controller and gripper; models of objects, fixtures and arenas; suites
+/// with their goals, horizons and stored initial states, and how further ones are drawn; how predicates are decided;
+/// the observation of a policy (proprioception, cameras, lights, renderer); the import of LIBERO's own files.
 /// The scripted expert, policies, weights and the files of a run folder do not belong to it.
 ///
-/// **The rule**: whoever changes any of that raises the number by one and says in `CHANGELOG.md`, with the words "world
-/// version N", what changed. `tests/world.rs` of the root package holds the world to hashes that were recorded with its
-/// version; what those do not reach (LIBERO's own files) is up to whoever changes it.
+/// **The rule**: a change of any of that raises the number by one and is described in `CHANGELOG.md` under the words
+/// "world version N". `tests/world.rs` of the root package compares the world with hashes that were recorded with its
+/// version; they do not cover LIBERO's own files.
 ///
 /// | version | world |
 /// |---|---|

@@ -1,5 +1,5 @@
-//! Guarantee: whatever text is given, the BDDL parser answers with a checked problem or with an error
-//! that names file, line and column; it never panics and never recurses without bound. LIBERO's own
+//! Guarantee: for any text, the BDDL parser returns a checked problem or an error that
+//! names file, line and column; it never panics and never recurses without bound. LIBERO's own
 //! 130 files parse (ignored without them).
 
 #[path = "common/shared.rs"]

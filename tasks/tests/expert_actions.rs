@@ -1,10 +1,11 @@
 //! Guarantee: the scripted expert's actions are the same to the bit in every version, for each of its
 //! skills, also when it resumes. Recorded demonstrations, benchmark episodes and pinned states depend on
-//! them. A change that is meant changes the hashes below, and [`bitvla_tasks::WORLD_VERSION`] with them.
+//! them. An intended change of the expert changes the hashes below; so does a change of the world, which raises
+//! [`bitvla_tasks::WORLD_VERSION`] as well.
 
 use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, TaskError};
 
-/// Control steps beyond success: what the expert does then is pinned as well.
+/// Control steps beyond success: the actions in them are pinned as well.
 const AFTER_SUCCESS: usize = 40;
 
 /// FNV-1a, 64 bits.
@@ -26,7 +27,7 @@ impl Hash {
     }
 }
 
-/// Plays the first initial state of a task. Returns the hash of the expert's actions and, if `resume`, that
+/// Runs an episode from the first initial state of a task. Returns the hash of the expert's actions and, if `resume`, that
 /// of experts that are made anew every second step, with and without a known resting height.
 fn episode(
     suite: &Suite,

@@ -1,8 +1,8 @@
-//! Guarantee: an expert can take over any world in the middle of an episode. Thrown away and resumed
+//! Guarantee: an expert can take over any world in the middle of an episode. Discarded and resumed
 //! every eight control steps it still solves at least 28 of 30 stored states of the ten tasks within
-//! the horizon; driven off its way and made to drop the object it still solves most of them; and
-//! resumed in its own episode it nearly says what the first expert says, and one that knows where the
-//! object rested never opens the fingers on a lifted object before it is where it belongs.
+//! the horizon; driven off its path and made to drop the object it still solves most of them; and
+//! resumed in its own episode with the known resting height its actions are nearly those of the first expert,
+//! and it never opens the fingers during lift and transfer.
 
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, TaskError};
@@ -24,7 +24,8 @@ fn start(
     Ok(world)
 }
 
-/// Runs `episode` for the tasks and initial states, two at a time; the names of those that failed.
+/// Runs `episode` for the tasks and their first `inits` initial states, two at a time; returns task and state of those
+/// that failed.
 fn failures(
     inits: usize,
     episode: impl Fn(&mut World, &Task, usize) -> Result<bool, Box<dyn std::error::Error>> + Sync,

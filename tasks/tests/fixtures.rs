@@ -1,5 +1,5 @@
 //! Guarantee: the fixtures of Goal and Long have the joints, regions, thresholds, masses and solid
-//! space, and the arenas the offsets, supports, cameras and robot places, that were measured in LIBERO
+//! space, and the arenas the offsets, supports, cameras and robot bases, that were measured in LIBERO
 //! (`docs/reference/libero.md`, sections 2 and 6). The comparison with the recorded tables `objects.json` and
 //! `arenas.json` is ignored without them.
 
@@ -34,7 +34,7 @@ fn close(a: &[f64], b: &[f64], tolerance: f64) -> bool {
     a.iter().zip(b).all(|(a, b)| (a - b).abs() < tolerance)
 }
 
-/// A shape of either side, posed in the root frame with joints at zero.
+/// A collision shape of our model or of the recorded one, in the root frame with joints at zero.
 struct Solid {
     to_local: Isometry3<f64>,
     shape: ShapeDesc,
@@ -185,7 +185,8 @@ fn joints_regions_and_masses_are_the_measured_ones() -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Space that one of the two fills and the other does not, more than 1.5 mm away from its shapes.
+/// Compares our model with the recorded one: of the space that one fills and the other does not, only points within
+/// 1.5 mm of its shapes are tolerated.
 #[test]
 #[ignore = "needs ../shared: recordings of LIBERO"]
 fn fixtures_fill_the_measured_space() -> Result<(), TaskError> {

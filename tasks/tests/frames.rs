@@ -1,5 +1,5 @@
-//! Guarantee: what the cameras show of the suite's scenes is pinned to the byte: all tasks, both cameras,
-//! at the start and while the arm works (world version 2).
+//! Guarantee: the images of the scenes of the spatial suite are pinned to the byte: all tasks, both cameras,
+//! at the start and while the arm moves (world version 2).
 
 use bitvla_sim::render::Renderer;
 use bitvla_tasks::{Assets, Expert, Suite, TaskError};

@@ -1,8 +1,8 @@
-//! Guarantee: whatever bytes a reader of foreign files is given, it answers with a value or with an error that names the
+//! Guarantee: for any bytes, a reader of foreign files returns a value or an error that names the
 //! file and the position in it; it never panics and never allocates more than 1 GB (all allocations of one call added up).
 //!
-//! Files are damaged by seeded edits of good ones: samples written here, and in the ignored tests LIBERO's own. Normally that takes seconds and the same inputs every time;
-//! `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
+//! Files are damaged by seeded edits of good ones: samples written here, and in the ignored tests LIBERO's own. Normally
+//! it takes seconds and has the same inputs every time; `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
 //! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`; the name of a test behind it
 //! fuzzes one reader. A new reader is one more [`Reader`] and its test.
 
@@ -43,7 +43,7 @@ struct Reader {
     corpus: Vec<Vec<u8>>,
     /// Parts of such files, to be inserted anywhere.
     words: &'static [&'static [u8]],
-    /// Reads a file; the error is the message that a user would see.
+    /// Reads a file; the error is the message that a user gets.
     read: fn(&[u8]) -> Result<(), String>,
 }
 
@@ -175,7 +175,7 @@ fn pickle_reader(pickles: Vec<Vec<u8>>) -> Reader {
             b"\xc3\xbf",
             b"\xe2\x82\xac",
         ],
-        // Whole again after the damage, so that the checksum does not hide it.
+        // The archive is made after the damage, so that the checksum does not reveal it.
         read: |bytes| read_states(&archive(bytes)),
     }
 }
@@ -457,7 +457,7 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     out.finish().expect("an archive").into_inner()
 }
 
-/// One damage.
+/// One edit of a file.
 #[derive(Debug, Clone)]
 enum Edit {
     /// Overwrites, lengthening the file at its end.
@@ -525,8 +525,8 @@ impl Edit {
     }
 }
 
-/// Returns true if an error begins with the name of the file, or of one beside it that it names, and a number that is a position
-/// in it.
+/// Returns true if an error begins with the name of the file, or of one beside it that it refers to, and a number that is
+/// a position in it.
 fn names_its_location(error: &str) -> bool {
     let rest = error
         .strip_prefix(env!("CARGO_TARGET_TMPDIR"))

@@ -1,7 +1,7 @@
 //! Guarantee: every one of LIBERO's 130 tasks loads from LIBERO's own files, stands still after 100 wait steps from its
 //! first stored state, and can be drawn. Standing still means for every object and every joint: no motion over the last
 //! ten steps, something that it touches, nothing sunk into that or into anything else, nothing below the floor, nothing
-//! that jumped at any time, slid away or tipped over, and no number that is none.
+//! that jumped at any time, slid away or tipped over, and no NaN.
 //! Ignored without LIBERO's files.
 
 #[path = "common/shared.rs"]
@@ -20,23 +20,25 @@ use std::time::{Duration, Instant};
 
 const WAIT: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 const STEPS: usize = 100;
-/// The last so many of them show whether anything moves.
+/// Number of steps at the end over which motion is measured.
 const LAST: usize = 10;
-/// Largest motion of an object meanwhile, m and rad, and of a joint, m or rad.
+/// Largest motion over these steps: of an object, m (ten times that in rad), and of a joint, m or rad.
 const STILL: f64 = 2e-5;
-/// Largest depth of a corner of one thing inside another, m.
+/// Largest depth of a corner of one shape inside another, m.
 const SINK: f64 = 0.001;
-/// Largest displacement of an object from its start: sideways, down (LIBERO drops it) and up, m; and how far tipped, rad.
+/// Largest displacement of an object from its start: sideways, down (LIBERO drops it) and up, m.
 const SLIDE: f64 = 0.012;
 const DROP: f64 = 0.17;
 const JUMP: f64 = 0.002;
 /// Largest depth of an object inside the arena at the start, m.
 const INSIDE: f64 = 0.0005;
-/// A gap at rest up to which things touch, m: the engine keeps a contact while they move against each other by less.
+/// Largest gap at rest between an object and its support that counts as touching, m.
 const GAP: f64 = 0.001;
+/// Largest tilt of an object from its start, rad.
 const TIP: f64 = 0.02;
 /// Largest change of a joint position, m or rad.
 const TURN: f64 = 0.0005;
+/// Side of the images, pixels.
 const SIDE: usize = 64;
 
 /// One collision shape in the world.
@@ -109,7 +111,7 @@ impl Solid<'_> {
         points.iter().map(|p| self.pose * p).collect()
     }
 
-    /// Depth of a point inside, m; negative outside. Hulls, which LIBERO's models do without, count as empty.
+    /// Depth of a point inside, m; negative outside. Hulls, which LIBERO's models do not have, count as empty.
     fn depth(&self, point: &Point3<f64>) -> f64 {
         let p = self.pose.inverse_transform_point(point);
         let sideways = p.x.hypot(p.y);
@@ -134,7 +136,7 @@ impl Solid<'_> {
     }
 }
 
-/// Points on a ball that is pulled apart along z.
+/// Points on a capsule along z, m; on a sphere for a half height of zero.
 fn balls(radius: f64, half: f64) -> Vec<Point3<f64>> {
     let mut out = Vec::new();
     for i in [-1.0, 0.0, 1.0] {
@@ -148,12 +150,12 @@ fn balls(radius: f64, half: f64) -> Vec<Point3<f64>> {
     out
 }
 
-/// Largest figures met, for the report, and what rests although the engine reports no contact.
+/// Largest figures so far, and the objects that rest although the engine reports no contact.
 #[derive(Default)]
 struct Worst(BTreeMap<&'static str, (f64, String)>, Vec<String>);
 
 impl Worst {
-    /// Notes a figure, and complains if it is above its limit or none.
+    /// Records a figure, and adds to `wrong` if it is above its limit or NaN.
     fn limit(
         &mut self,
         what: &'static str,

@@ -404,7 +404,7 @@ fn states_of_another_problem_are_refused() {
     assert!(error.contains("found 47 numbers, expected 60"), "{error}");
 }
 
-/// They were thrown out and came to rest a centimetre aside, where MuJoCo's rise straight up.
+/// Before, the engine pushed such objects out to rest a centimetre aside, while in MuJoCo they rise straight up.
 #[test]
 #[ignore = "needs ../shared: LIBERO's files"]
 fn objects_stored_inside_the_floor_start_on_it() {

@@ -1,4 +1,4 @@
-//! Guarantee: LIBERO's scenes drawn from LIBERO's own files look as MuJoCo draws them: mean structural
+//! Guarantee: LIBERO's scenes drawn from LIBERO's own files resemble the images of MuJoCo: mean structural
 //! similarity over the 40 tasks of at least 0.85 for the agent's camera and 0.80 for that of the wrist,
 //! although the meshes of the bowl, the basket and the backdrops and some textures are missing and the
 //! robot is ours. Ignored without those files.
@@ -25,7 +25,7 @@ fn poses(v: &Value) -> BTreeMap<String, [f64; 7]> {
         .collect()
 }
 
-/// The stored state as the simulation takes it.
+/// The recorded state as an [`InitState`].
 fn state(problem: &Problem, state: &Value) -> InitState {
     let mut init = InitState {
         objects: poses(&state["objects"]),

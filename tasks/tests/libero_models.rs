@@ -28,7 +28,7 @@ fn numbers<const N: usize>(v: &Value) -> [f64; N] {
     std::array::from_fn(|k| list[k].as_f64().expect("a number"))
 }
 
-/// Rounded to this in the data: absolute for lengths of metres (7 significant digits and less).
+/// Rounding of lengths in the data, m.
 const LENGTH: f64 = 2e-6;
 
 fn near(found: f64, recorded: f64, scale: f64) -> bool {
@@ -83,7 +83,7 @@ fn at_zero(model: &ModelDesc) -> Vec<Isometry3<f64>> {
     out
 }
 
-/// Furthest points of the collision shapes in the root frame.
+/// Lowest and highest corner of the box around the collision shapes, root frame, m.
 fn extent(model: &ModelDesc) -> [[f64; 3]; 2] {
     let (mut lo, mut hi) = ([f64::MAX; 3], [f64::MIN; 3]);
     for (body, frame) in model.bodies.iter().zip(at_zero(model)) {
@@ -258,7 +258,7 @@ fn models_are_those_that_mujoco_compiled() {
             }
         }
     }
-    // The recording says that the stove's `cook_region` has a half size of 0.075 m; the file of the checkout says 0.1 m.
+    // The stove's `cook_region` has a half size of 0.075 m in the recording and of 0.1 m in the file of the checkout.
     let stove_of_the_checkout = "flat_stove: site SiteDesc { name: \"cook_region\", pos: [0.0, 0.0, 0.0], quat_wxyz: [1.0, 0.0, 0.0, 0.0], \
                        half: [0.1, 0.1, 0.0025] }";
     wrong.retain(|difference| !difference.starts_with(stove_of_the_checkout));

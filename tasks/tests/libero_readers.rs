@@ -1,5 +1,5 @@
-//! Guarantee: the readers of model and mesh files take what is good as it is meant, and a mistake is reported with its file,
-//! its line and what was expected. What they do with any bytes is the matter of `fuzz.rs`.
+//! Guarantee: the readers of model and mesh files read good files by the rules of MuJoCo, and report a mistake with its
+//! file, its line and what was expected. Arbitrary bytes are tested in `fuzz.rs`.
 
 #[path = "common/mjcf_samples.rs"]
 mod mjcf_samples;
@@ -92,7 +92,7 @@ fn mistakes_name_line_and_expectation() {
         let at = mjcf_samples::MODEL
             .find(good)
             .unwrap_or_else(|| panic!("{good}"));
-        // A body that is missed is missed in the one around it, on the line above.
+        // The absence of the body is reported at the one around it, on the line above.
         let up = usize::from(bad.contains("objekt"));
         let line = mjcf_samples::MODEL[..at].lines().count() - up;
         let message = read(&dir, &mjcf_samples::MODEL.replacen(good, bad, 1))
@@ -104,7 +104,7 @@ fn mistakes_name_line_and_expectation() {
             "{bad}: {message}"
         );
     }
-    // The end of a broken document is where its parser notices.
+    // A broken document is reported at its end.
     let message = read(
         &dir,
         &mjcf_samples::MODEL.replacen("</asset>", "<asset>", 1),
@@ -135,7 +135,7 @@ fn counts_that_a_file_cannot_hold_are_refused() {
     );
 }
 
-/// A short file could ask for the product of the numbers of its parts.
+/// A short file could need memory for the product of the numbers of its parts.
 #[test]
 fn short_files_that_ask_for_much_are_refused() {
     let dir = folder("short_files");

@@ -1,6 +1,6 @@
-//! Guarantee: the gripper can pick up every object that a task moves, where LIBERO's demonstrations
-//! hold it (rim, cap, neck, knob or sides), lift it by 10 cm and
-//! hold it there for a second within half a millimetre and half a degree.
+//! Guarantee: the gripper can pick up every object that a task moves by the part by which LIBERO's demonstrations
+//! hold it (rim, cap, neck, knob or sides), lift it by 10 cm and hold it there for a
+//! second within half a millimetre and half a degree.
 
 use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::{InstanceDesc, SceneDesc, World, isometry};
@@ -8,8 +8,8 @@ use bitvla_tasks::Assets;
 use nalgebra::{Isometry3, UnitQuaternion, Vector3};
 use std::collections::BTreeMap;
 
-/// Category, and the middle of the pads relative to the root of the placed object, m, in world axes.
-/// The fingers close along the world's y. Last: a yaw of the object before that, degrees.
+/// Category, middle of the pads relative to the root of the placed object (m, world axes; the fingers close along
+/// the world's y), and yaw by which the object is turned first, degrees.
 const GRIPS: [(&str, [f64; 3], f64); 19] = [
     ("alphabet_soup", [0.0, -0.0035, 0.016], 0.0),
     ("tomato_sauce", [0.0, -0.0035, 0.016], 0.0),
@@ -34,6 +34,7 @@ const GRIPS: [(&str, [f64; 3], f64); 19] = [
 
 /// A tilted wall turns into the plane of the pads, at most by this, degrees.
 const SWING: f64 = 16.0;
+/// World z of the top of the table, m.
 const TABLE: f64 = 0.9;
 
 /// Moves the middle of the pads to a point for a number of steps.

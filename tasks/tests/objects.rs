@@ -1,7 +1,7 @@
-//! Guarantees about every model under `assets/objects`:
-//! dropped as LIBERO drops it, it comes to rest upright within the 10 settling steps (the books within
-//! 40), within 5 mm of where it was dropped, on its lowest point (within 1 mm), and lies still; it rests where
-//! MuJoCo's object rests in the recorded settling runs (ignored without them); it can be drawn.
+//! Guarantees about every model under `assets/objects`: dropped as LIBERO drops it, it comes to rest upright
+//! within the 10 settling steps (the books within 40), within 5 mm of where it was dropped, on its lowest point (within
+//! 1 mm), and lies still; it rests at the height of MuJoCo's object in the recorded settling runs (ignored without
+//! them); it can be drawn.
 
 mod common;
 #[path = "common/shared.rs"]
@@ -144,7 +144,7 @@ fn support(suite: &str, task: &str) -> Option<f64> {
         "libero_10" if task.starts_with("KITCHEN") => Some(0.9),
         "libero_10" if task.starts_with("LIVING_ROOM") => Some(0.43676),
         "libero_10" if task.starts_with("STUDY") => Some(0.88513),
-        // In the spatial suite bowls stand on other things.
+        // In the spatial suite bowls stand on other objects.
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
-//! Guarantee: the suites Object, Goal and Long have the tasks of LIBERO's (instruction, objects,
-//! fixtures, regions, initial predicates, goal, order; ignored without the recordings), each with 50 stored states that rest: over the ten settling steps nothing moves, tips,
-//! flies or sinks, no joint drifts, and no part of a goal holds that the task does not begin with.
+//! Guarantee: the four suites have the tasks of LIBERO's (instruction, objects, fixtures, regions, initial
+//! predicates, goal, order; ignored without the recordings). Those of Object, Goal and Long have 50 stored states that
+//! rest: over the ten settling steps nothing moves, tips or touches the robot, no joint drifts, and no predicate of a
+//! goal holds that `:init` does not state.
 
 #[path = "common/shared.rs"]
 mod shared;
@@ -214,10 +215,9 @@ fn states_of_long_rest() -> Result<(), TaskError> {
     rests("long")
 }
 
-/// The stored states are what the sampler draws with today's models (seed 1000 task + state), up to
-/// what another setting of the contact solver changes where things land: 1 cm, and 3 degrees (0.025 of
-/// a quaternion), for a bottle turns on landing. Spatial's are frozen:
-/// policies were trained beside them.
+/// The stored states are those that the sampler draws with today's models (seed 1000 task + state), up to the effect of
+/// another setting of the contact solver on where objects land: 1 cm, and 3 degrees (0.025 of a quaternion), because
+/// a bottle turns on landing. Those of Spatial are frozen: the shipped checkpoints are evaluated on them.
 #[test]
 fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
     let assets = Assets::open(&Assets::default_dir())?;

@@ -1,6 +1,6 @@
 //! Training samples per second of one thread, forward and backward, for the network that ships (1.5 GFLOP a
 //! sample), in full precision and quantisation-aware. Threads share nothing but the weights, so two cores do twice
-//! as much; the losses of a training run print the rate of the whole loop.
+//! as much; the progress of a training run shows the rate of the whole loop.
 
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::testing::SplitMix64;
@@ -67,7 +67,7 @@ fn bench_training_step(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// f32 products of the shapes that a training step has.
+/// Measures f32 products of the shapes that a training step has.
 fn bench_products(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("f32 products, one thread");
     for (m, n, k, a_t, b_t) in [

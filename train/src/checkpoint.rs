@@ -39,7 +39,8 @@ pub fn net_config(suite: &Suite) -> NetConfig {
     config
 }
 
-/// Returns the published `config.json` of a network; `ternary` switches the quantisers of the vision tower on.
+/// Returns the `config.json` of a network in the form of the published checkpoints (docs/reference/bitvla.md, section 6);
+/// `ternary` switches the quantisers of the vision tower on.
 pub fn published_config(c: &NetConfig, ternary: bool) -> Config {
     Config {
         model_type: "bitvla".into(),
@@ -81,7 +82,8 @@ pub fn published_config(c: &NetConfig, ternary: bool) -> Config {
     }
 }
 
-/// Returns the token ids of the prompt of every task of a suite, exactly as inference makes them.
+/// Returns the token ids of the prompt of every task of a suite, made by the prompt builder of inference; its tokenizer is
+/// written to `scratch`.
 ///
 /// # Errors
 /// If the tokenizer cannot be written to or read from `scratch`.
@@ -102,7 +104,7 @@ pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// Writes a checkpoint folder.
+/// Writes a checkpoint folder of flat parameters (`Layout::total`); `ternary` as in [`published_config`].
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -168,7 +170,7 @@ pub fn write_state(path: &Path, state: &TrainingState) -> Result<()> {
 /// Reads a state of `parameters` parameters.
 ///
 /// # Errors
-/// Names the file when it is not one.
+/// Names the file if it cannot be read or is not a state of that size.
 pub fn read_state(path: &Path, parameters: usize) -> Result<TrainingState> {
     let read = || -> Result<TrainingState> {
         let bytes = std::fs::read(path)?;

@@ -155,7 +155,7 @@ struct ActionDisturbance {
     from: usize,
     /// Step after the last one.
     until: usize,
-    /// Offset of translation and rotation; a positive seventh entry inverts the gripper.
+    /// Offset of translation and rotation in action units; a positive seventh entry inverts the gripper.
     offset: [f64; 7],
 }
 
@@ -200,12 +200,12 @@ impl<'a> EpisodeCollector<'a> {
         Ok(())
     }
 
-    /// Returns an expert that goes on from the present state.
+    /// Returns an expert that continues from the present state.
     fn resumed_expert(&self) -> Result<Expert, EvalError> {
         Ok(Expert::resume_knowing(&self.world, self.task, &self.rest)?)
     }
 
-    /// Renders both cameras as policies get them.
+    /// Renders both cameras, flipped as in the observation of a policy.
     fn render(&mut self) -> Result<CameraImages, EvalError> {
         Ok(self
             .cameras
@@ -258,7 +258,7 @@ impl<'a> EpisodeCollector<'a> {
         }
     }
 
-    /// The expert acts to the end, with disturbances; frames are kept if it succeeds.
+    /// Runs the expert to the end, with disturbances; frames are kept if it succeeds.
     fn demonstrate(&mut self) -> Result<EpisodeCounts, EvalError> {
         // A third of the episodes has no disturbance.
         let disturbances = if self.uniform() < 0.33 {
@@ -278,7 +278,7 @@ impl<'a> EpisodeCollector<'a> {
         })
     }
 
-    /// Lets an expert act for up to `steps` control steps, and one chunk beyond success; adds frames whose chunk is free of
+    /// Runs an expert for up to `steps` control steps, and one chunk beyond success; adds frames whose chunk is free of
     /// disturbances. Returns true if the goal was reached.
     fn run_expert(
         &mut self,
@@ -346,7 +346,8 @@ impl<'a> EpisodeCollector<'a> {
         Ok(actions)
     }
 
-    /// A policy acts and is labelled; the shard of the episode and the task decide whether the expert takes over.
+    /// Runs a policy and labels its observations; the shard of the episode and the task decide whether the expert takes
+    /// over.
     fn run_policy(
         &mut self,
         agent: &mut dyn ErasedAgent,

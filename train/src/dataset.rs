@@ -18,17 +18,18 @@ pub const IMAGE_BYTES: usize = 2 * IMAGE_SIZE * IMAGE_SIZE * 3;
 /// Observation of one control step with the next actions of the expert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingFrame {
-    /// Agentview, then eye-in-hand, each IMAGE_SIZE x IMAGE_SIZE x 3 as policies see them, area-averaged.
+    /// Agentview, then eye-in-hand, (2, IMAGE_SIZE, IMAGE_SIZE, 3), flipped as in the observation of a policy,
+    /// area-averaged.
     pub images: Vec<u8>,
-    /// Proprioception, as in an observation: m, rad, m.
+    /// Proprioception, as in an observation, (8): m, rad, m.
     pub proprio: [f64; 8],
-    /// The expert's next actions in environment convention.
+    /// The expert's next actions, (CHUNK, 7), in environment convention: gripper -1 open, 1 closed.
     pub actions: [[f64; 7]; CHUNK],
     /// Index of the task in its suite.
     pub task: u8,
 }
 
-/// Returns both camera images at the stored size, (2, IMAGE_SIZE, IMAGE_SIZE, 3), area-averaged.
+/// Returns both camera images, each (256, 256, 3), at the stored size, (2, IMAGE_SIZE, IMAGE_SIZE, 3), area-averaged.
 pub fn downscale_images(agentview: &[u8], wrist: &[u8]) -> Vec<u8> {
     let from = bitvla_policies::CAMERA_SIZE;
     let mut images = resize_area(agentview, from, IMAGE_SIZE);
@@ -48,7 +49,7 @@ pub struct EpisodeCounts {
 }
 
 impl EpisodeCounts {
-    /// Adds the counts of another shard.
+    /// Adds the counts of another shard or episode.
     pub fn add(&mut self, other: EpisodeCounts) {
         self.episodes += other.episodes;
         self.counted += other.counted;
@@ -102,10 +103,10 @@ impl FrameDataset {
         &self.meta
     }
 
-    /// Reads all shards of a folder, in order of their names.
+    /// Reads the shards of a folder as [`FrameDataset::append`] does; at least one must hold frames.
     ///
     /// # Errors
-    /// Names the shard that cannot be read or is not one.
+    /// Names the shard that cannot be read or is malformed, or the folder without frames.
     pub fn read(dir: &Path) -> Result<FrameDataset> {
         let mut all = FrameDataset::default();
         all.append(dir)?;
@@ -113,10 +114,10 @@ impl FrameDataset {
         Ok(all)
     }
 
-    /// Adds the shards of another folder.
+    /// Adds the shards of another folder: 000, 001 and so on up to the first that is missing; none is no error.
     ///
     /// # Errors
-    /// As [`FrameDataset::read`].
+    /// Names the shard that cannot be read or is malformed.
     pub fn append(&mut self, dir: &Path) -> Result<()> {
         let mut index = 0;
         while shard_path(dir, index).is_file() {
@@ -162,7 +163,11 @@ impl FrameDataset {
         };
         let (proprio, actions) = (numbers("proprio", 8)?, numbers("actions", 7 * CHUNK)?);
         let tasks = tensor("task", Dtype::U8)?;
-        ensure!(tasks.data().len() == n, "tensor `task` has not {n} entries");
+        ensure!(
+            tasks.data().len() == n,
+            "tensor `task` has {} entries, expected {n}",
+            tasks.data().len()
+        );
         self.images.extend_from_slice(images.data());
         for i in 0..n {
             let mut meta = FrameMeta {
@@ -196,7 +201,7 @@ pub fn shard_path(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("{index:03}.safetensors"))
 }
 
-/// Writes a shard; a shard that is there is complete.
+/// Writes a shard whole or not at all, so that a shard that exists is complete.
 ///
 /// # Errors
 /// If the file cannot be written.

@@ -71,7 +71,7 @@ impl AdamW {
         }
     }
 
-    /// Updates all parameters.
+    /// Updates all parameters, (n) as `grad`.
     pub fn update(&mut self, params: &mut [f32], grad: &[f32], lr: f64, decay: f64) {
         let step = self.begin(lr, decay);
         step.apply(params, grad, 1.0, &mut self.m, &mut self.v);

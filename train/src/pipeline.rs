@@ -2,10 +2,10 @@
 //!
 //! 1. Demonstrations of the disturbed expert, and some more that are never trained on.
 //! 2. Behaviour cloning in full precision.
-//! 3. The policy drives and the expert corrects; training goes on with all frames so far. This is `full`.
+//! 3. The policy acts and the expert labels; training continues with all frames so far. This is `full`.
 //! 4. Quantize-then-distill: weights of the language model and the vision tower become ternary, activations int8
-//!    (straight-through), the layers of the vision tower are pulled towards those of `full`.
-//! 5. The ternary policy drives and is corrected; everything is fine-tuned without the teacher. This is `ternary`.
+//!    (straight-through), the layers of the vision tower are aligned with those of `full`.
+//! 5. The ternary policy acts and the expert labels; everything is fine-tuned without the teacher. This is `ternary`.
 
 use crate::checkpoint::{export, net_config, prompts};
 use crate::collect::{CollectConfig, DataSource, collect};
@@ -64,7 +64,7 @@ pub struct TrainStage {
 /// Stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PipelineStage {
-    /// Make a data set, which all later training stages see.
+    /// Make a data set, which all later training stages use.
     Collect(CollectStage),
     /// Train on all data sets so far.
     Train(TrainStage),
@@ -154,7 +154,7 @@ pub struct PipelineConfig<'a> {
     pub seed: u64,
     /// Number of threads; never changes a result.
     pub jobs: usize,
-    /// Factor of all numbers of episodes and steps; small ones try out the pipeline.
+    /// Factor of all numbers of episodes and steps; a small one serves to test the pipeline.
     pub scale: f64,
 }
 
@@ -284,7 +284,7 @@ impl PipelineConfig<'_> {
 }
 
 impl PipelineRun<'_> {
-    /// Reads the data sets that are not in memory yet, and takes the statistics of the first.
+    /// Reads the data sets that are not in memory yet; the first call takes the statistics.
     fn load_frames(&mut self) -> Result<()> {
         for name in &self.data_sets[self.loaded..] {
             let before = (self.frames.len(), self.frames.counts);
@@ -321,7 +321,7 @@ impl PipelineRun<'_> {
         let out = p.checkpoint_dir(t.name);
         let done = out.join("done");
         if done.is_file() {
-            // Statistics are those of the first data sets, so they are needed by whatever comes next.
+            // Later stages need the statistics of the data sets before the first training stage.
             if self.statistics.is_none() {
                 self.load_frames()?;
             }

@@ -4,13 +4,14 @@ use crate::dataset::{CHUNK, FrameMeta};
 use anyhow::{Result, ensure};
 use bitvla_policies::normalise::{Percentiles, Statistics};
 
-/// Fraction of the range between the percentiles that is added on each side of the proprioception: grips happen at
-/// its ends, where clipping would hide differences.
+/// Fraction of the range between the percentiles that is added on each side of the proprioception: objects are grasped at
+/// its ends, where clipping would remove differences.
 const MARGIN: f64 = 0.1;
-/// Least bound of an arm action: corrections of the hand's rotation are tiny and would be blown up to full size.
+/// Least bound of an arm action: corrections of the rotation of the hand are tiny and would be scaled up to full size.
 const LEAST_ACTION: f64 = 0.2;
 
-/// Returns the 1st and 99th percentiles of frames, widened by the margins above.
+/// Returns the 1st and 99th percentiles of actions (7) and proprioception (8), those of the arm actions at least 0.2 in
+/// magnitude, those of the proprioception widened by a tenth of their range on each side, those of the gripper 0 and 1.
 ///
 /// # Errors
 /// If there is no frame.
@@ -54,7 +55,8 @@ pub fn statistics(frames: &[FrameMeta]) -> Result<Statistics> {
     Ok(Statistics { action, proprio })
 }
 
-/// Returns the target output of the network for a chunk (chunk * 7): normalised and clipped to [-1, 1], gripper 1 open and 0 closed.
+/// Returns the target output of the network for a chunk of actions (CHUNK, 7), as (CHUNK * 7): normalised and clipped to
+/// [-1, 1], gripper 1 open and 0 closed.
 pub fn normalised_target(statistics: &Statistics, actions: &[[f64; 7]; CHUNK]) -> Vec<f32> {
     actions
         .iter()

@@ -43,7 +43,7 @@ pub struct LossRow {
     pub l1: f64,
     /// Layer-wise distance to the teacher's vision tower, without its weight.
     pub aux: f64,
-    /// Norm of the gradient before clipping, mean.
+    /// Mean norm of the gradient before clipping.
     pub norm: f64,
     /// Mean absolute error on frames that were never trained on; present where it was measured.
     pub validation: Option<f64>,
@@ -75,13 +75,13 @@ pub struct TrainConfig<'a> {
     pub batch: usize,
     /// Upper bound of the gradient norm.
     pub clip: f64,
-    /// Parameters of the full-precision teacher and the weight of the alignment.
+    /// Parameters of the full-precision teacher (`Layout::total`) and the weight of the alignment.
     pub teacher: Option<(&'a [f32], f32)>,
     /// Seed of the order of samples.
     pub seed: u64,
     /// Number of threads; never changes a result.
     pub jobs: usize,
-    /// Stop before this step, state saved, as if interrupted.
+    /// Step before which to stop with the state saved, as after an interruption; for tests.
     pub stop_at: Option<u64>,
 }
 
@@ -104,7 +104,7 @@ struct Microbatch {
     losses: Losses,
 }
 
-/// Trains to the end of the schedule and returns the parameters (`Layout::total`); goes on from the state in the folder if
+/// Trains to the end of the schedule and returns the parameters (`Layout::total`); continues from the state in the folder if
 /// there is one.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
-//! Guarantee: the exported checkpoint gives the outputs of the network in the trainer. Full precision to 1e-4 on every input. With int8 activations an entry next to a tie may round the other way and
-//! change the rest, so of four dozen inputs some agree to 1e-4 (other arithmetic would agree on none) and all within the
-//! effect of such flips.
+//! Guarantee: the exported checkpoint gives the outputs of the network in the trainer, in full precision to 1e-4 on every
+//! input. With int8 activations an entry next to a tie may round the other way and change the rest, so of four dozen
+//! inputs some agree to 1e-4 (other arithmetic would agree on none) and all to 0.2, the effect of such flips.
 
 use anyhow::Result;
 use bitvla_policies::{

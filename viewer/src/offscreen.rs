@@ -51,7 +51,7 @@ pub fn save_and_exit(world: &mut World) {
         world.write_message(AppExit::Success);
         return;
     };
-    // Not before the picture is there: it comes some frames later.
+    // The program ends only when the image has arrived, some frames later.
     world.spawn(Screenshot::image(target_image.0)).observe(
         |shot: On<ScreenshotCaptured>,
          settings: Res<ViewerSettings>,

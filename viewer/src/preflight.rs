@@ -1,5 +1,5 @@
-//! Preflight checks: display and graphics driver are looked for before the window is opened, so that a missing one is
-//! reported in one line.
+//! Preflight checks of display and graphics driver before the window is opened, so that a missing one is reported in one
+//! line.
 
 use bevy::render::settings::Backends;
 

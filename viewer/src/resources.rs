@@ -82,7 +82,7 @@ pub enum UpdateSet {
     Draw,
 }
 
-/// Parts of the displayed frame that only the viewport and the user interface know.
+/// Parts of the displayed frame that are state of the viewport and the user interface alone.
 #[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DisplayedParts {
     /// Control step that the viewport shows, rounded down.

@@ -61,7 +61,7 @@ pub fn first_episode(
         ];
         if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
             return Err(EvalError::Input(format!(
-                "--{option} says something about a live episode; {} is a recorded one",
+                "--{option} is for live episodes; {} holds recorded ones",
                 args.runs[0].display()
             )));
         }

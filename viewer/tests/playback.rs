@@ -179,7 +179,7 @@ fn a_recording_ends_in_the_recorded_state() {
             actions: actions.clone(),
         },
         queries: queries.clone(),
-        chunk_length: 8,
+        executed_steps: 8,
         termination: Termination::Success,
     });
     let mut episode = TestEpisode::new(source, Pacing::Unlimited);
@@ -214,7 +214,7 @@ fn the_insets_are_what_the_policy_gets() {
         .context(7)
         .settled_world(KEY.0, KEY.1)
         .expect("world");
-    let mut rig = CameraRig::new(world.scene()).expect("eyes");
+    let mut rig = CameraRig::new(world.scene()).expect("cameras");
     let mut episode = TestEpisode::new(policy(named("expert")), Pacing::Steps(16));
     episode.until(|e| e.trajectory.last() == 16);
     let scene = Arc::new(world.scene().clone());
@@ -303,7 +303,10 @@ fn keys_drive_the_arm_through_the_same_seven_numbers() {
     episode.send(Command::Teleoperate(None));
     episode.send(Command::SetPacing(Pacing::Steps(1)));
     episode.until(|e| e.trajectory.last() == 11);
-    assert_eq!(episode.trajectory.queries().last().expect("asked").step, 10);
+    assert_eq!(
+        episode.trajectory.queries().last().expect("a query").step,
+        10
+    );
 }
 
 #[test]
@@ -317,6 +320,6 @@ fn an_episode_that_cannot_be_played_reports_the_reason() {
     };
     let mut episode = TestEpisode::new(source, Pacing::Unlimited);
     episode.until(|e| e.failed.is_some());
-    let reason = episode.failed.expect("words");
+    let reason = episode.failed.expect("a message");
     assert!(reason.contains("no/such/folder"), "{reason}");
 }

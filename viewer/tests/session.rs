@@ -93,7 +93,7 @@ fn pausing_stepping_and_seeking_change_nothing() {
     assert_eq!(
         (watched.playhead, watched.last()),
         (4.0, stood),
-        "a paused clock stands"
+        "a paused playhead does not move"
     );
     watched.step(1);
     watched.advance(0.0);
@@ -178,8 +178,11 @@ fn a_recording_is_shown_whole_and_can_be_taken_over() {
     until(&mut session, "a new end", |s| s.last() > 30 && s.finished());
     assert_eq!(session.episodes[0].name, "full");
     session.playhead = session.last() as f64;
-    assert!(session.intervened(), "another drove the second half");
+    assert!(
+        session.intervened(),
+        "another policy acted in the second half"
+    );
     session.seek(20.0);
     assert!(!session.intervened(), "the first half is as recorded");
-    std::fs::remove_dir_all(&dir).expect("the folder goes");
+    std::fs::remove_dir_all(&dir).expect("the folder is removed");
 }

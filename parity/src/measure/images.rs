@@ -21,7 +21,7 @@ const REACH: usize = ssim::SIZE / 2;
 pub(crate) struct Similarity {
     /// Mean over the whole image.
     pub whole: f64,
-    /// Mean without the windows that see a masked object; `None` where all do.
+    /// Mean without the windows that contain a pixel of a masked object; `None` where all do.
     pub masked: Option<f64>,
 }
 

@@ -171,7 +171,7 @@ fn has_joint(body: &str) -> bool {
         || body == "gripper0_rightfinger"
 }
 
-/// Compares two trees with the same number of bodies; `fixed` models stand on the world.
+/// Compares two trees with the same number of bodies; the roots of `fixed` models are welded to the world.
 fn compare(ours: &LinkTree, theirs: &LinkTree, fixed: bool) -> Vec<BodyErrors> {
     let joint = |c: &Link| {
         c.joint

@@ -272,6 +272,7 @@ fn by_definition(
     let (site, half) = (recorded_site(sample)?, record.site_size?);
     Some(match predicate {
         Predicate::In => in_site(a, &site, half),
+        // Recorded without a contact are the regions of the arena, which need none.
         _ => above_site(a, &site, half) && sample.contact_with_parent.unwrap_or(true),
     })
 }

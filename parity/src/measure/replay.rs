@@ -19,7 +19,7 @@ use nalgebra::{Isometry3, Vector3};
 
 /// Steps of waiting with an open gripper after the recorded actions.
 const EXTRA_STEPS: usize = 20;
-/// Steps of settling at the beginning of a recording, in which the goal is not looked at.
+/// Steps of settling at the beginning of a recording, in which the goal is not evaluated.
 const SETTLE_STEPS: usize = 10;
 /// Distance of a lost object from where it was in the recording (relative to the hand while it is held, in the world
 /// otherwise), mm, kept to the end.
@@ -95,6 +95,7 @@ fn replay(
         .iter()
         .map(|(_, _, poses)| phases(episode, poses))
         .collect();
+    // The waiting steps after the recording belong to the release.
     let phase_at = |k: usize, step: usize| {
         let of_object: Option<&Vec<ReplayPhase>> = phases.get(k);
         of_object
@@ -102,7 +103,7 @@ fn replay(
             .copied()
             .unwrap_or(ReplayPhase::Release)
     };
-    // Per object: since when it has been away from where it should be.
+    // Per object: step since which it has been away from its recorded pose.
     let mut away: Vec<Option<usize>> = vec![None; moved.len()];
     let steps = episode.action.len();
     let mut r = ReplayRow {

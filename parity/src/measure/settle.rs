@@ -28,7 +28,7 @@ pub(crate) struct SettleRow {
 /// Difference to the recording.
 #[derive(Clone, Copy)]
 pub(crate) enum SettleError {
-    /// Of an object.
+    /// Of an object: distance and angle.
     Pose { mm: f64, degrees: f64 },
     /// Of a joint, m or rad.
     Joint(f64),

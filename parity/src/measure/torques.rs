@@ -1,5 +1,5 @@
 //! Joint torques pointwise: at recorded random states, inertia matrix, Jacobian, bias and the torque that the controller
-//! asks for (docs/reference/libero.md, section 4).
+//! commands (docs/reference/libero.md, section 4).
 
 use super::{MeasureContext, Measured};
 use crate::ParityError;

@@ -13,7 +13,7 @@ const WRIST_TARGET: f64 = 0.80;
 pub(crate) fn section(measured: Measured<ImageRow>) -> Section {
     let rows = &measured.rows;
     let over = format!("{} scenes, luma", rows.len());
-    let without = format!("{over}, without what lacks its files");
+    let without = format!("{over}, without masked objects");
     let agentview: fn(&ImageRow) -> Similarity = |r| r.agentview;
     let wrist: fn(&ImageRow) -> Similarity = |r| r.wrist;
     let mut m = MetricList::new(Quantity::Images);

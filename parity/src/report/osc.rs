@@ -50,6 +50,7 @@ pub(crate) fn section(measured: Measured<ResponseErrors>) -> Section {
         m.report("with contact, position, worst", (mm, "mm"), &over);
         m.report("with contact, angle, worst", (deg, "degree"), &over);
     }
+    let over = format!("{} sequences, {} steps", all.len(), fingers.len());
     m.report("finger position, worst", (worst(&fingers), "mm"), &over);
 
     for e in all {

@@ -72,7 +72,7 @@ pub(crate) fn section(measured: Measured<ReplayRow>) -> Section {
             NamedChart {
                 name: "replay",
                 title: "Open-loop replay of episodes that succeeded in MuJoCo",
-                subtitle: "what became of the same actions here",
+                subtitle: "outcomes of the same actions here",
                 chart: Chart::Stacked {
                     kinds: outcomes,
                     rows: tasks

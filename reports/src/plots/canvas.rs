@@ -23,7 +23,7 @@ pub(super) const AXIS_COLOR: RGBColor = RGBColor(110, 117, 130);
 pub(super) const GRID_COLOR: RGBColor = RGBColor(229, 232, 238);
 /// Colour of the full-length track behind a bar.
 pub(super) const BAR_TRACK: RGBColor = RGBColor(243, 245, 248);
-/// Blue, orange, green, red, violet, brown: draw_error apart also by colour-blind readers when neighbours.
+/// Blue, orange, green, red, violet, brown; colour-blind readers can tell neighbours apart.
 pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(47, 109, 181),
     RGBColor(230, 138, 46),

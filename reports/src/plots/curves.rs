@@ -1,4 +1,4 @@
-//! Plot of the losses of a training run: its stages one behind the other, training as a line, validation as dots.
+//! Plot of the losses of a training run: its stages one after the other, training as a line, validation as dots.
 
 use super::canvas::{
     AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TextFormat, heading, tick_step,
@@ -39,7 +39,7 @@ pub struct LossCurve {
 pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> DrawResult {
     let length = |s: &LossCurve| s.points.last().map_or(0, |p| p.samples) as f64;
     let total: f64 = stages.iter().map(length).sum::<f64>().max(1.0);
-    // The first, steep part of the first stage may leave the page.
+    // The axis ends at the 98th percentile; higher losses, as at the steep beginning, are drawn at its top.
     let all = || stages.iter().flat_map(|s| &s.points);
     let mut seen: Vec<f64> = all().map(|p| p.training).collect();
     seen.sort_by(f64::total_cmp);

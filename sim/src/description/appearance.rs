@@ -20,7 +20,7 @@ pub struct VisualDesc {
     /// Orientation in the body frame.
     #[serde(default = "identity_quat")]
     pub quat_wxyz: [f64; 4],
-    /// Key into [`ModelDesc::materials`](super::ModelDesc::materials).
+    /// Name in [`ModelDesc::materials`](super::ModelDesc::materials).
     pub material: String,
     /// Drawn only while the named joint of the model is at or above the position (a burner that is on).
     #[serde(default)]
@@ -33,7 +33,7 @@ pub struct VisualDesc {
 pub struct VisibleWhen {
     /// Joint name in the same model.
     pub joint: String,
-    /// Drawn while `q >= at_least`.
+    /// Drawn while `q >= at_least`, rad or m.
     pub at_least: f64,
 }
 

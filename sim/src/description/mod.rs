@@ -2,7 +2,7 @@
 //! formats (MJCF) fill in, and that the physics and the renderer read.
 //!
 //! Units are SI (metres, kilograms, seconds, radians); quaternions are `[w, x, y, z]`; every pose is relative to the
-//! parent named beside it. Nothing here knows a particular object.
+//! parent named beside it. Nothing here is specific to one object.
 
 mod appearance;
 mod model;

@@ -17,11 +17,11 @@ fn on_pedestal() -> bool {
 pub struct ArenaDesc {
     /// Static geometry; its root body sits at the world origin.
     pub model: ModelDesc,
-    /// Origin of the BDDL ranges, m.
+    /// Origin of the BDDL ranges in the world, m.
     pub workspace_offset: [f64; 3],
     /// Added to the workspace z for fixtures, m.
     pub fixture_z_offset: f64,
-    /// z of the centre of arena region sites, m.
+    /// z of the centre of arena region sites in the world, m.
     pub region_site_z: f64,
     /// True if region samplers shrink the range by the horizontal radius (`docs/reference/libero.md`, section 7).
     pub shrink_regions: bool,
@@ -130,7 +130,7 @@ impl SceneDesc {
 /// Configuration that is drawn, row by row of [`SceneDesc::body_table`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisualState {
-    /// World pose of every body.
+    /// World pose of every body, m.
     pub poses: Vec<Isometry3<f64>>,
     /// Position of each body's own joint, rad or m; 0 where it has none.
     pub joint_positions: Vec<f64>,

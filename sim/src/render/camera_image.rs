@@ -15,8 +15,8 @@ pub struct CameraImage {
 }
 
 impl CameraImage {
-    /// Copy flipped left to right: the orientation in which the published policies see the
-    /// scene (`docs/reference/libero.md`, section 9).
+    /// Copy flipped left to right: the orientation in which the published policies get images
+    /// (`docs/reference/libero.md`, section 9).
     pub fn flipped_lr(&self) -> CameraImage {
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for row in self.rgb.chunks_exact(self.width * 3) {
@@ -32,6 +32,9 @@ impl CameraImage {
     }
 
     /// Writes the image as PNG.
+    ///
+    /// # Errors
+    /// [`SimError::File`] if the file cannot be written.
     pub fn write_png(&self, path: &Path) -> Result<(), SimError> {
         image::save_buffer_with_format(
             path,

@@ -54,7 +54,8 @@ pub(super) struct SceneGeometry {
 }
 
 impl SceneGeometry {
-    /// Builds meshes, materials and textures of a scene. `mirrors` asks for the first shape that reflects.
+    /// Builds meshes, materials and textures of a scene. With `mirrors` the first shape that reflects becomes
+    /// [`SceneGeometry::mirror`].
     pub fn new(scene: &SceneDesc, mirrors: bool) -> Result<SceneGeometry, SimError> {
         let mut geometry = SceneGeometry {
             drawables: Vec::new(),

@@ -4,7 +4,7 @@ use super::math::{RigidTransform, V3, dot, sub};
 
 /// Camera pose and field of view of one image.
 pub(super) struct Frustum {
-    /// Pose of the camera in the world; it sees along its -z with +y up.
+    /// Pose of the camera in the world; its view direction is -z, with +y up.
     pub eye: RigidTransform,
     /// Half of the image's width and height at distance one.
     pub tan: [f32; 2],
@@ -20,7 +20,7 @@ pub(super) struct Frustum {
     slope_lengths: [[f32; 2]; 2],
 }
 
-/// A mirror as the reflected camera sees it.
+/// A mirror in the clip coordinates of the reflected camera.
 pub(super) struct MirrorPlane {
     /// Index of the mirror's drawable, which is not reflected itself.
     pub drawable: usize,

@@ -16,7 +16,7 @@ use super::font::glyph;
 /// Samples across one texel.
 const SUPERSAMPLING: u32 = 2;
 
-/// PaintArea that a statement covers.
+/// Area that a statement paints, in shares of the side of the texture.
 enum PaintArea {
     Rect([f32; 4]),
     Oval([f32; 4]),
@@ -24,7 +24,7 @@ enum PaintArea {
     Words([f32; 4], Vec<[u8; 7]>),
 }
 
-/// Paints a texture of `size` by `size` texels, RGBA, rows from the top. An error names the statement and says what was
+/// Paints a texture of `size` by `size` texels, RGBA, rows from the top. An error names the statement and what was
 /// expected.
 pub(super) fn paint_label(
     text: &str,

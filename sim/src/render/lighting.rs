@@ -3,9 +3,9 @@
 //! with the tenth power of the cosine inside their cone, and a headlight shines from the camera. All lights are
 //! grey, so that light needs two numbers only: a factor of the surface's colour, and a highlight.
 
-use super::isa::multiversion;
 use super::math::{RigidTransform, V3, add, dot, normalized, normalized_lanes, scale, splat3, sub};
 use super::simd::F32x16;
+use super::simd_dispatch::multiversion;
 use super::visibility_buffer::coverage_mask;
 use crate::description::{LightDesc, MaterialDesc};
 

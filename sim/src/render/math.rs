@@ -91,7 +91,7 @@ pub(super) fn splat3<T: Real>(v: V3) -> [T; 3] {
     xyz!(k => T::splat(v[k]))
 }
 
-/// [`unit`] for sixteen vectors.
+/// [`normalized`] for sixteen vectors.
 #[inline(always)]
 pub(super) fn normalized_lanes<F: F32x16>(a: [F; 3]) -> [F; 3] {
     let one = F::splat(1.0);

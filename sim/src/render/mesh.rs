@@ -1,5 +1,5 @@
-//! Triangle meshes of every [`ShapeDesc`]: closed, counter-clockwise seen from outside, with unit
-//! normals and texture coordinates.
+//! Triangle meshes of every [`ShapeDesc`]: counter-clockwise seen from outside, with unit normals and texture
+//! coordinates. Those of primitives and hulls are closed, those of lathes and meshes as described.
 //!
 //! Texture coordinates are in metres of surface where the texture gives repeats per metre
 //! (`metric`), else they span 0..1 over a face.
@@ -47,7 +47,10 @@ impl Mesh {
         }
     }
 
-    /// Builds the mesh of a shape. `metric` asks for texture coordinates in metres.
+    /// Builds the mesh of a shape, with texture coordinates in metres if `metric`.
+    ///
+    /// # Errors
+    /// [`SimError::Render`] for a size that is not positive, a flat hull, and a lathe or mesh with missing points.
     pub fn of_shape(shape: &ShapeDesc, metric: bool) -> Result<Mesh, SimError> {
         let invalid = |reason: &str| SimError::Render(format!("visual shape {reason}"));
         let positive = |v: f64, shape: &str| {
@@ -223,7 +226,7 @@ fn lathe(profile: &[[f64; 2]], segments: u32, metric: bool) -> Mesh {
     prof.dedup();
     let (first, last) = (prof[0], prof[prof.len() - 1]);
     let closed = (first[0] < 1e-9 && last[0] < 1e-9) || first == last;
-    // The region enclosed with the axis has to lie on the right of the walk (negative area).
+    // The region enclosed with the axis has to lie on the right along the profile (negative area).
     let area: f64 = (0..prof.len())
         .map(|i| {
             let (a, b) = (prof[i], prof[(i + 1) % prof.len()]);

@@ -1,5 +1,5 @@
 //! The cameras: a software renderer that gives the same bytes at any optimisation level, on any machine and for any
-//! number of threads (`docs/reference/libero.md`, sections 2 and 9 for cameras and lights).
+//! number of threads (`docs/reference/libero.md`, section 2 for cameras and lights, section 9 for orientation).
 //!
 //! One frame is the work of one thread: transform, clip and rasterise all triangles into a visibility buffer with four
 //! samples per pixel (`projection`, `visibility_buffer`), then shade each pixel once per triangle that it sees,
@@ -14,7 +14,6 @@ mod drawable;
 mod font;
 mod frustum;
 mod hull;
-mod isa;
 mod label_texture;
 mod lighting;
 mod math;
@@ -26,6 +25,7 @@ mod shade;
 mod shading_queue;
 mod shadow_map;
 mod simd;
+mod simd_dispatch;
 mod texture;
 mod texture_patterns;
 mod visibility_buffer;

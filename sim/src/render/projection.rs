@@ -1,14 +1,14 @@
 //! Projection of the vertices of an image, with the borders that each lies beyond.
 
-use super::isa::multiversion;
 use super::math::{RigidTransform, V3, dot, sub};
+use super::simd_dispatch::multiversion;
 
 /// Depth of the near plane, m.
 pub(super) const NEAR: f32 = 0.01;
 /// Triangles reach at most this many half images beyond the centre before they are clipped.
 pub(super) const GUARD_BAND: f32 = 4.0;
 
-/// ProjectedVertices vertices of an image.
+/// Projected vertices of an image.
 #[derive(Default)]
 pub(super) struct ProjectedVertices {
     /// Clip coordinates scaled so that the image spans `-w..w`, with y up.
@@ -26,7 +26,7 @@ pub(super) struct ProjectedVertices {
 pub(super) const CLIPPED: u32 = 32;
 /// Outcode of a vertex behind the plane of a mirror.
 const BEHIND_MIRROR: u32 = 64;
-/// Outcodes of which a triangle is invisible when all its corners share one.
+/// Outcodes of which one that all corners of a triangle share makes it invisible.
 pub(super) const OUTSIDE: u32 = (CLIPPED - 1) | BEHIND_MIRROR;
 
 impl ProjectedVertices {

@@ -1,4 +1,4 @@
-//! The renderer of a scene: keeps its geometry and buffers between frames and draws what one camera sees.
+//! The renderer of a scene: keeps its geometry and buffers between frames and draws the images of its cameras.
 
 use super::camera_image::CameraImage;
 use super::drawable::SceneGeometry;
@@ -102,8 +102,8 @@ impl Renderer {
     /// Builds meshes, textures and cameras of a scene.
     ///
     /// # Errors
-    /// For a visual whose material, joint or body is missing, a shape that cannot be meshed and a texture that cannot
-    /// be made.
+    /// For a visual whose material or joint is missing, a camera whose body is missing, a shape that cannot be meshed and a
+    /// texture that cannot be made.
     pub fn new(scene: &SceneDesc) -> Result<Renderer, SimError> {
         let cameras = (scene.arena.cameras.iter())
             .map(|desc| Camera::new(scene, desc))
@@ -160,7 +160,9 @@ impl Renderer {
         }
         let sides = 1..=MAX_SIDE;
         if !sides.contains(&width) || !sides.contains(&height) {
-            return Err(invalid(format!("image size {width}x{height}")));
+            return Err(invalid(format!(
+                "image size {width}x{height}, expected sides of 1 to {MAX_SIDE} pixels"
+            )));
         }
         let camera = (self.cameras.iter())
             .find(|c| c.name == camera)

@@ -2,12 +2,12 @@
 //! their written order, so that the colour of a fragment does not depend on its neighbours in the group.
 
 use super::drawable::{Drawable, SceneGeometry};
-use super::isa::multiversion;
 use super::lighting::{Lighting, Material, SurfacePoints};
 use super::math::{RigidTransform, V3, add, normalized_lanes, scale, splat3, xyz};
 use super::shading_queue::{Fragment, ShadingQueue};
 use super::shadow_map::ShadowMap;
 use super::simd::{F32x16, LANES, LaneArray};
+use super::simd_dispatch::multiversion;
 use super::visibility_buffer::{VisibilityBuffer, VisibleTriangle};
 use std::ops::Range;
 

@@ -2,9 +2,9 @@
 //! so everything that these decide. The queue also assembles the image.
 
 use super::drawable::Drawable;
-use super::isa::multiversion;
 use super::math::{V3, add, scale, xyz};
 use super::simd::{F32x16, LANES};
+use super::simd_dispatch::multiversion;
 use super::visibility_buffer::{NO_TRIANGLE, SAMPLES, VisibilityBuffer};
 use std::ops::Range;
 
@@ -184,7 +184,7 @@ impl ShadingQueue {
         self.rgb[3 * pixel..3 * pixel + 3].copy_from_slice(&colour.map(|v| (v + 0.5) as u8));
     }
 
-    /// Adds up the pixels that see several triangles, and hands over the image.
+    /// Adds up the pixels that see several triangles, and returns the image.
     pub fn finish(&mut self) -> Vec<u8> {
         let partial = std::mem::take(&mut self.partial);
         for pixel in partial.chunk_by(|a, b| a.pixel == b.pixel) {

@@ -1,10 +1,10 @@
-//! Soft shadow from above (ambient occlusion by a height map): the heights of everything around the workspace say how
-//! much of the sky right above a point is blocked by something close. The reference simulator has no shadows; this one
-//! only grounds objects on the table, so that it is weak and fades with height.
+//! Soft shadow from above (ambient occlusion by a height map): the heights of everything around the workspace give the
+//! share of the sky right above a point that is blocked by something close. The reference simulator has no shadows;
+//! this one only shows that objects stand on the table, and is therefore weak and fades with height.
 
-use super::isa::multiversion;
 use super::math::{V3, ceil_i32, floor_i32};
 use super::simd::{F32x16, LANES};
+use super::simd_dispatch::multiversion;
 
 /// Cells along the side of the map.
 const SIDE: usize = 192;

@@ -38,7 +38,7 @@ pub(crate) trait F32x16: Real + Sub<Output = Self> + Div<Output = Self> {
     fn any(mask: Self::Mask) -> bool;
     /// `a` in the lanes of the mask, `b` elsewhere.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
-    /// Truncated towards zero; `i32::MIN` where that does not fit.
+    /// Truncated towards zero; `i32::MIN` for what does not fit.
     fn to_i32(self) -> [i32; LANES];
     /// Byte `index` (0 is the lowest) of each number.
     fn from_byte(of: &[u32; LANES], index: u32) -> Self;
@@ -175,7 +175,7 @@ impl F32x16 for Scalar {
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
-/// Implementations with intrinsics. Their types are used only in functions that `isa` calls after the processor has
+/// Implementations with intrinsics. Their types are used only in functions that `simd_dispatch` calls after the processor has
 /// reported the instruction set; that makes every call below sound.
 #[cfg(target_arch = "x86_64")]
 mod x86 {

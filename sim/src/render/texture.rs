@@ -43,7 +43,7 @@ impl TextureImage {
     /// Generates or reads a texture.
     ///
     /// # Errors
-    /// For an unknown kind and for a file that cannot be read.
+    /// For an unknown kind, an invalid statement of a `print` and a file that cannot be read.
     pub fn new(desc: &TextureDesc) -> Result<TextureImage, SimError> {
         let texture = Texture::cached(desc)?;
         Ok(TextureImage {
@@ -66,7 +66,7 @@ struct BilinearTaps<F> {
 }
 
 /// Textures read from files, by path: scenes share them. A panic of another thread cannot leave the map half
-/// changed, so that a poisoned lock is used on.
+/// changed, so that a poisoned lock is used all the same.
 static FILE_TEXTURES: Mutex<BTreeMap<String, Arc<Texture>>> = Mutex::new(BTreeMap::new());
 
 impl Texture {
@@ -149,7 +149,7 @@ impl Texture {
         Ok(texels)
     }
 
-    /// Reads an image, enlarged to powers of two.
+    /// Reads an image, its sides resized to the next powers of two, at most 2048.
     fn from_file(path: &str) -> Result<Texture, SimError> {
         let img = image::open(path)
             .map_err(|e| SimError::File {

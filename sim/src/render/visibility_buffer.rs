@@ -4,9 +4,9 @@
 //! A sample is covered when no edge function is negative; two triangles that share an edge evaluate
 //! it with exactly opposite sign, so no gap can open between them.
 
-use super::isa::multiversion;
 use super::math::V3;
 use super::projection::{CLIPPED, GUARD_BAND, NEAR, OUTSIDE, ProjectedVertices, plane_distance};
+use super::simd_dispatch::multiversion;
 
 /// Sample positions in a pixel: a rotated grid.
 pub(super) const SAMPLES: [[f32; 2]; 4] = [
@@ -38,9 +38,9 @@ pub(super) struct VisibleTriangle {
     pub drawable: u32,
     /// Inverse depth over the image.
     pub inv_w: Plane,
-    /// Barycentric coordinates of the first two corners, divided by depth, over the image.
+    /// Barycentric coordinate of the first corner, divided by depth, over the image.
     pub b0: Plane,
-    /// Second of them.
+    /// That of the second corner.
     pub b1: Plane,
     /// Origin of the planes, pixels.
     pub origin: [f32; 2],
@@ -150,7 +150,7 @@ impl VisibilityBuffer {
     fn add_triangle(&mut self, p: &ProjectedVertices, v: [u32; 3], drawable: u32, mask: u32) {
         let at = v.map(|i| i as usize);
         let code = at.map(|i| p.code[i]);
-        // Outside one border with all corners?
+        // All corners lie outside one border.
         if code[0] & code[1] & code[2] & OUTSIDE != 0 {
             return;
         }

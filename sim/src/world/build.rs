@@ -314,7 +314,7 @@ impl SceneBuilder<'_> {
                 let collider = collider(shape, &offset)
                     .ok_or_else(|| {
                         placement.invalid(format!(
-                            "a collision shape of body {} is not convex",
+                            "a collision shape of body {} is a lathe, a mesh or a flat hull, expected a convex shape",
                             body.name
                         ))
                     })?

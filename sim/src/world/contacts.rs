@@ -4,12 +4,12 @@ use super::{World, build};
 use crate::description::Owner;
 use rapier3d::prelude::*;
 
-/// A contact point between two bodies, after the last physics step.
+/// A contact point between two bodies in the last physics step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contact {
     /// Owners of the two bodies.
     pub owners: [Owner; 2],
-    /// Position, world frame, m.
+    /// Position on the first body, world frame, m.
     pub point: [f64; 3],
     /// Unit normal from the first body to the second, world frame.
     pub normal: [f64; 3],

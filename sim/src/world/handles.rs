@@ -1,4 +1,4 @@
-//! Look-up of sites and joints by name, once, for whoever reads them at every step.
+//! Look-up of sites and joints by name, once, for code that reads them at every step.
 
 use super::World;
 use super::engine::JointRef;

@@ -1,7 +1,7 @@
 //! The physical world: the arm under operational-space control among objects and fixtures in Rapier
 //! (`docs/reference/libero.md`, sections 1 to 5). Everything is held by friction; nothing is ever attached.
 //!
-//! One control step is 25 physics steps of 2 ms. In each of them the arm's free motion is computed in double
+//! One control step is by default 25 physics steps of 2 ms. In each of them the arm's free motion is computed in double
 //! precision ([`crate::panda`], [`crate::osc`], `joint_constraints`) and handed to the engine as joint
 //! velocities; the engine adds Coriolis terms, contacts and everything else that moves, and integrates.
 
@@ -180,8 +180,8 @@ impl World {
         }
     }
 
-    /// Advances by one control step under an action: three translations, three components of a rotation vector,
-    /// gripper, each -1 to 1 (`docs/reference/libero.md`, section 4).
+    /// Advances by one control step under an action: three translations, three components of a rotation vector (world
+    /// axes), gripper (positive closes), each -1 to 1 (`docs/reference/libero.md`, section 4).
     ///
     /// # Errors
     /// [`SimError::NonFiniteAction`] before anything moves; [`SimError::SingularMatrix`] in a singular posture,

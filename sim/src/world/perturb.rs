@@ -1,6 +1,5 @@
-//! External forces on a body, as MuJoCo's viewer calls it a perturbation: a ray picks a point of a movable
-//! body, and a spring pulls that point to a target. A world without a spring moves as if this module were
-//! not there.
+//! External force on a body, in the terms of MuJoCo's viewer a perturbation: a ray picks a point of a movable
+//! body, and a spring pulls that point to a target. Without a spring nothing of the motion changes.
 
 use super::engine::RapierState;
 use super::{World, build};
@@ -82,8 +81,9 @@ impl World {
 }
 
 impl PointSpring {
-    /// Sets the forces of the next physics step on the anchored body, under gravity in m/s^2. An anchor that was picked in another
-    /// world may name no body of this one; then there is nothing to pull.
+    /// Sets the forces of the next physics step on the anchored body: that of the spring, and one that balances its weight
+    /// under `gravity` (m/s^2). An anchor that was picked in another world may name no body of this one; then there is
+    /// nothing to pull.
     pub(super) fn apply(&self, engine: &mut RapierState, gravity: f32) {
         let Some(body) = engine.bodies.get_mut(self.anchor.body) else {
             return;

@@ -30,13 +30,13 @@ pub(super) struct SensorSamples {
     pub camera_poses: Vec<Pose>,
     /// Joint positions by row of the body table at that instant, rad or m; 0 where there is no joint.
     pub camera_joints: Vec<f64>,
-    /// Joint positions of the robot at that instant.
+    /// Joint positions of the robot at that instant, rad and m.
     pub camera_robot: JointVector,
     /// Poses of the rigid bodies at the instant of the joint sensors: the start of the last physics step.
     pub poses: Vec<Pose>,
-    /// Joint positions of the robot at that instant.
+    /// Joint positions of the robot at that instant, rad and m.
     pub q: JointVector,
-    /// Joint velocities of the robot at that instant.
+    /// Joint velocities of the robot at that instant, rad/s and m/s.
     pub qd: JointVector,
 }
 
@@ -64,7 +64,7 @@ impl World {
         state.samples.qd = *qd;
     }
 
-    /// Robot state at the sampling instants of the sensors.
+    /// Robot state at the sampling instants of the sensors (`docs/reference/libero.md`, section 5).
     pub fn observation(&self) -> RobotObservation {
         let s = &self.state.samples;
         let kin = self.panda.kinematics(&s.camera_robot);
@@ -89,7 +89,7 @@ impl World {
         (q, qd)
     }
 
-    /// World pose of the grip site at the end of the step.
+    /// World pose (m) of the grip site at the end of the step.
     pub fn eef_pose(&self) -> Isometry3<f64> {
         self.panda.kinematics(&self.robot_state().0).grip_site
     }
@@ -105,7 +105,7 @@ impl World {
         build::from_engine(&poses[*body]) * offset
     }
 
-    /// World pose of the root body of instance `i` at the start of the last physics step.
+    /// World pose (m) of the root body of instance `i` at the start of the last physics step.
     pub fn instance_pose(&self, i: usize) -> Isometry3<f64> {
         self.row_pose(&self.state.samples.poses, self.first_row[i])
     }
@@ -122,7 +122,7 @@ impl World {
         Some(self.joint_position_of(&self.find_joint(i, joint)?))
     }
 
-    /// World pose of body `body` of instance `i` at the sampling instant of the cameras.
+    /// World pose (m) of body `body` of instance `i` at the sampling instant of the cameras.
     pub fn rendered_body_pose(&self, i: usize, body: usize) -> Isometry3<f64> {
         self.row_pose(&self.state.samples.camera_poses, self.first_row[i] + body)
     }

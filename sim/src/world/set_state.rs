@@ -31,7 +31,7 @@ impl World {
         self.sample_joint_sensors(&q, &qd);
     }
 
-    /// Puts the free instance `i` at a world pose, at rest. Poses and contacts that the world reports stay those
+    /// Puts the free instance `i` at a world pose (m), at rest. Poses and contacts that the world reports stay those
     /// of before until [`World::update_contacts_and_sensors`]. Does nothing for fixtures and for an index beyond
     /// the instances.
     pub fn set_instance_pose(&mut self, i: usize, pose: &Isometry3<f64>) {

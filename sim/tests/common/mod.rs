@@ -22,8 +22,8 @@ pub fn model_file(path: &str) -> ModelDesc {
     toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 
-/// A file of the reference data beside the checkout; panics where it is absent, for the tests that read it are ignored
-/// unless they are asked for.
+/// A file of the reference data beside the checkout; panics where it is absent, for the tests that read it are marked
+/// `#[ignore]`.
 pub fn reference(name: &str) -> serde_json::Value {
     let path = root().join("../shared/reference/libero/data").join(name);
     let text = std::fs::read_to_string(&path)

@@ -160,7 +160,7 @@ pub(crate) fn parse(
     name: &str,
     notices: &Notices,
 ) -> Result<ArenaDesc, TaskError> {
-    // A path without a parent is a root folder, whose text nobody could have read.
+    // Only a root folder has no parent, and it is no file with a text.
     let textures = path.parent().unwrap_or(Path::new("."));
     parse_with(path, text, textures, spec(name)?, notices)
 }
@@ -229,7 +229,8 @@ fn unit(q: [f64; 4]) -> [f64; 4] {
     q.map(|x| x / length)
 }
 
-/// Sizes the table and puts its legs under it, as LIBERO's arena class does.
+/// Sets the size of the table and the places of its legs, as LIBERO's arena class does. `top` is the middle of its upper
+/// side, world frame, m.
 fn size_table(model: &mut ModelDesc, top: [f64; 3], friction: f64) -> Result<(), String> {
     let table = (model.bodies.iter_mut().find(|b| b.name == "table")).ok_or("no body `table`")?;
     let [hx, hy, hz] = TABLE_HALF;

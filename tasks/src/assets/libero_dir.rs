@@ -1,5 +1,5 @@
-//! A LIBERO checkout (`--libero DIR`): it answers from LIBERO's own files what [`super::Assets`] answers for the models
-//! of this project.
+//! A LIBERO checkout (`--libero DIR`): models and arenas from LIBERO's own files in place of those of the asset folder
+//! ([`super::Assets`]).
 
 use super::{libero_arenas, libero_models, libero_robot};
 use crate::error::TaskError;
@@ -23,6 +23,9 @@ pub struct LiberoDir {
 impl LiberoDir {
     /// Opens a checkout: the folder that holds `libero/libero/assets`, or one of the two below it.
     /// `robosuite` is a checkout or installed package with `models/assets/robots/panda`.
+    ///
+    /// # Errors
+    /// Fails if either folder lacks these parts.
     pub fn open(dir: &Path, robosuite: Option<&Path>) -> Result<LiberoDir, TaskError> {
         let inside = ["libero/libero", "libero", "."].map(|part| dir.join(part));
         let root = inside
@@ -43,7 +46,7 @@ impl LiberoDir {
         &self.root
     }
 
-    /// Missing files and what was done without them, so far: one sentence per file, sorted.
+    /// Missing files and their substitutes so far: one sentence per file, sorted.
     pub(crate) fn notices(&self) -> Vec<String> {
         self.notices.list()
     }

@@ -23,7 +23,10 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Opens an asset folder; it must exist, its files are read when they are asked for.
+    /// Opens an asset folder. Its files are read when they are first used.
+    ///
+    /// # Errors
+    /// Fails if the folder cannot be read.
     pub fn open(dir: &Path) -> Result<Assets, TaskError> {
         std::fs::read_dir(dir).map_err(|source| TaskError::Read {
             path: dir.to_path_buf(),
@@ -39,13 +42,16 @@ impl Assets {
 
     /// Reads from a LIBERO checkout; the robot's physics, and its drawn meshes unless the checkout came with a
     /// robosuite, are those of the asset folder `dir`.
+    ///
+    /// # Errors
+    /// As [`Assets::open`].
     pub fn libero(dir: &Path, libero: LiberoDir) -> Result<Assets, TaskError> {
         let mut assets = Assets::open(dir)?;
         assets.libero = Some(libero);
         Ok(assets)
     }
 
-    /// Missing files and what was done without them, one sentence per file.
+    /// Missing files of a LIBERO checkout and their substitutes, one sentence per file, sorted.
     pub fn notices(&self) -> Vec<String> {
         self.libero.as_ref().map_or(Vec::new(), LiberoDir::notices)
     }
@@ -71,6 +77,9 @@ impl Assets {
     }
 
     /// The arena of a name, for example `table`.
+    ///
+    /// # Errors
+    /// Fails if there is no such arena, or its file cannot be read or is malformed.
     pub fn arena(&self, name: &str) -> Result<Arc<ArenaDesc>, TaskError> {
         if let Some(libero) = &self.libero {
             return cached(&self.arenas, &format!("arena/{name}"), || {
@@ -87,7 +96,10 @@ impl Assets {
         })
     }
 
-    /// The robot.
+    /// The robot, on its pedestal.
+    ///
+    /// # Errors
+    /// Fails if its file is missing or malformed.
     pub fn robot(&self) -> Result<Arc<ModelDesc>, TaskError> {
         let Some(path) = self.find("robots", "panda") else {
             return Err(self.unknown("robot", "panda", &["robots"]));
@@ -97,6 +109,9 @@ impl Assets {
 
     /// The robot as it stands in the arena of a name: without its pedestal where that has none (on the
     /// floor and on low tables).
+    ///
+    /// # Errors
+    /// As [`Assets::robot`] and [`Assets::arena`].
     pub fn robot_in(&self, arena: &str) -> Result<Arc<ModelDesc>, TaskError> {
         let own = self.robot()?;
         if let Some(libero) = &self.libero {
@@ -112,6 +127,9 @@ impl Assets {
     }
 
     /// The model of a category; true if it is a fixture (welded to the world).
+    ///
+    /// # Errors
+    /// Fails if there is no such category, or its file cannot be read or is malformed.
     pub fn model(&self, category: &str) -> Result<(Arc<ModelDesc>, bool), TaskError> {
         if let Some(libero) = &self.libero {
             let fixed = libero.is_fixture(category)?;
@@ -154,7 +172,7 @@ impl Assets {
         path.is_file().then_some(path)
     }
 
-    /// Names of the files in some folders, sorted. A folder may be missing: an asset folder of one's own need not have all.
+    /// Names of the files in some folders, sorted. A folder may be missing: an asset folder need not have all.
     fn names(&self, folders: &[&str]) -> Vec<String> {
         let mut names: Vec<String> = folders
             .iter()

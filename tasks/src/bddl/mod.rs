@@ -2,7 +2,7 @@
 //! (`docs/reference/libero.md`, sections 6 and 7).
 //!
 //! [`Problem::parse`] checks names as well as syntax: an unknown section, predicate, object or region
-//! is an error that says file, line and column. Names are compared in lower case.
+//! is an error that names file, line and column. Names are compared in lower case.
 
 mod error;
 mod parse;

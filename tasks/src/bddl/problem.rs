@@ -62,7 +62,7 @@ pub struct Problem {
     pub regions: Vec<Region>,
     /// Regions whose target does not exist: LIBERO's own files have some. Using one is an error.
     pub dangling_regions: Vec<String>,
-    /// Instances the instruction is about.
+    /// Instances and regions of `:obj_of_interest`.
     pub obj_of_interest: Vec<String>,
     /// Predicates that hold at the start.
     pub init: Vec<PredicateInstance>,

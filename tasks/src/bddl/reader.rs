@@ -43,7 +43,7 @@ impl SexprReader<'_> {
         }
     }
 
-    /// Checks that a list begins with a word, whatever its case.
+    /// Checks that a list begins with a word, compared without regard to case.
     pub fn keyword(
         &self,
         items: &[Sexpr],
@@ -57,7 +57,7 @@ impl SexprReader<'_> {
         }
     }
 
-    /// The only word of a list's rest.
+    /// The only word of the rest of a list.
     pub fn single<'s>(
         &self,
         s: &'s [Sexpr],

@@ -1,7 +1,7 @@
-//! Antipodal grasps of any object from above. Lines along the opening axis are sent through its collision
-//! shapes; wherever they cross a piece that fits between the pads (a bottle, a wall, a handle, a knob)
-//! there is a candidate. The cheapest one has clearance for the open fingers, lies near the centre of mass
-//! and within reach.
+//! Antipodal grasps of any object from above. Its collision shapes are intersected with lines along the
+//! opening axis; every intersection that fits between the pads (of a bottle, a wall, a handle, a knob) is a
+//! candidate. The one of the least cost is chosen: costs are lack of clearance for the open fingers, distance
+//! from the centre of mass and reach.
 
 use super::collision_boxes::shape_bounds;
 use super::hand_frame::{horizontal, robot_base, shoulder_to_wrist, symmetric_orientation};
@@ -46,11 +46,11 @@ const COST_LIMIT: f64 = 1.0;
 pub(super) struct AntipodalGrasp {
     /// Grasp point, world frame, m.
     pub point: Point3<f64>,
-    /// Direction in which the fingers open, world frame, rad.
+    /// Direction in which the fingers open, from the x axis of the world, rad.
     pub yaw: f64,
     /// Unit vector along which the hand points, world frame: down, or tilted about the opening axis.
     pub approach: Vector3<f64>,
-    /// Thickness of what is between the pads, m.
+    /// Thickness of the piece between the pads, m.
     pub thickness: f64,
 }
 
@@ -140,7 +140,7 @@ pub(super) struct GraspQuery<'a> {
     pub object: usize,
     /// Position of its origin when placed, world frame, m.
     pub goal: Point3<f64>,
-    /// Everything else.
+    /// All other instances.
     pub obstacles: &'a Obstacles,
     /// Grasps that have failed.
     pub failed: &'a [AntipodalGrasp],
@@ -195,8 +195,8 @@ struct Candidate {
     depth: f64,
 }
 
-/// Sends lines along one opening direction through the pieces, at several heights and distances from the
-/// centre of `(low, high)`, the box around the object, and hands on every candidate.
+/// Intersects the pieces with lines along one opening direction, `yaw` (rad), at several heights and distances
+/// from the centre of `(low, high)`, the box around the object, and calls `found` with every candidate.
 fn sample_candidates(
     pieces: &[Primitive],
     (low, high): (Point3<f64>, Point3<f64>),
@@ -321,7 +321,7 @@ impl<'a> GraspScorer<'a> {
                 continue;
             }
             let grasp = self.tilted(&c, tilt);
-            // Not for a tilted hand at a thin wall: the boxes of the other walls would always be in its way.
+            // Not for a tilted hand at a thin wall: the boxes of the other walls would always block it.
             let against_object = tilt == 0.0 || !grasp.is_thin();
             let clearance_cost = self.clearance_cost(&grasp, against_object);
             let cost = least + clearance_cost;
@@ -374,7 +374,7 @@ impl<'a> GraspScorer<'a> {
     }
 
     /// Cost of missing clearance, on the way to the grasp and where the object is released;
-    /// `against_object` tells whether the object itself can be in the way.
+    /// with `against_object` the object itself counts as an obstacle.
     fn clearance_cost(&self, grasp: &AntipodalGrasp, against_object: bool) -> f64 {
         let r = grasp.orientation();
         let mut clearance = 0.05f64;

@@ -3,7 +3,8 @@
 use bitvla_sim::{JointDesc, JointKind, World};
 use nalgebra::Vector3;
 
-/// A body of an instance that a joint moves. The planner makes one only for a body that has a joint.
+/// A body of an instance that a joint moves. The planner makes one only for a body that has a joint, or to query
+/// whether it slides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Articulation {
     /// Index of the instance in the scene.

@@ -1,4 +1,4 @@
-//! The expert's control loop: one skill after the other, and planning again for what does not hold.
+//! Control loop of the expert: one skill after the other, and a new plan for predicates that do not hold at the end.
 
 use super::planner::{PlanStep, plan};
 use super::skill::Skill;
@@ -24,13 +24,12 @@ impl Expert {
     /// Plans for the goal of the task.
     ///
     /// # Errors
-    /// A goal that asks for something the expert cannot do, with the location of the predicate, or one that
-    /// holds already.
+    /// Fails with the location of a predicate of the goal that no skill achieves, or if the goal holds already.
     pub fn new(world: &World, task: &Task) -> Result<Expert, TaskError> {
         Expert::with_start(world, task, |world, subgoal| subgoal.start(world))
     }
 
-    /// The same with another way to start the first skill.
+    /// As [`Expert::new`], with `start` to make the first skill.
     pub(super) fn with_start(
         world: &World,
         task: &Task,
@@ -70,7 +69,8 @@ impl Expert {
     }
 
     /// The action for the next control step: translation and rotation increments in units of the
-    /// operational-space controller, each in [-1, 1], and the gripper, -1 to open and 1 to close.
+    /// operational-space controller (0.05 m and 0.5 rad, world frame; `docs/reference/libero.md`, section 4), each
+    /// in [-1, 1], and the gripper, -1 to open and 1 to close.
     pub fn act(&mut self, world: &World) -> [f64; 7] {
         if self.skill.done() {
             self.next(world);
@@ -87,8 +87,8 @@ impl Expert {
         if !self.step.predicate.as_ref().is_none_or(holds) {
             return;
         }
-        // What has been undone meanwhile is done again in the end. A goal that could be planned at the start
-        // can be planned now: what the planner refuses depends on models and names only.
+        // Predicates that have ceased to hold are achieved again at the end. A goal that could be planned at the
+        // start can be planned now: the planner refuses by models and names only.
         if self.remaining.is_empty()
             && let Ok(steps) = plan(world, &self.problem)
         {

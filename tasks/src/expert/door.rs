@@ -61,7 +61,7 @@ impl Panel {
         self.edge - self.push * CONTACT_DISTANCE - Vector3::z() * DEPTH
     }
 
-    /// Orientation of a hand that points down, its fingers side by side along the panel.
+    /// Orientation of a hand that points down and opens along the panel.
     fn orientation(&self) -> Rotation3<f64> {
         symmetric_orientation(-Vector3::z(), self.along)
     }
@@ -154,7 +154,7 @@ impl CloseDoor {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, panel: &Panel) -> Point3<f64> {
         let contact = panel.contact();
         let behind = contact - panel.push * BEHIND;
@@ -186,7 +186,7 @@ impl StateMachine for CloseDoor {
         let waypoint = self.waypoint(&panel);
         let a = self.state.servo.translation(eef, waypoint);
         let rotation = rotation_error(world, &panel.orientation());
-        // A hand that comes level rises as it is and turns on the way back to the robot.
+        // A hand that arrives level rises without turning and turns on the way across.
         let rotation = match self.state.phase {
             Phase::Rise => rotation * 0.0,
             Phase::Cross => limited_rotation(rotation, CROSSING_ROTATION),

@@ -1,6 +1,5 @@
-//! Opens a drawer by its handle, or pushes it closed. The hand comes from the front, tilted down and
-//! turned away from the robot, its fingers above and below the handle bar; for closing it comes with closed
-//! fingers.
+//! Opens a drawer by its handle, or pushes it closed. The hand approaches from the front, tilted down and
+//! turned away from the robot, its fingers above and below the handle bar; for closing the fingers are closed.
 
 use super::articulation::Articulation;
 use super::collision_boxes::collision_boxes;
@@ -127,7 +126,7 @@ impl MoveDrawer {
         let away = if along.x < 0.0 { -along } else { along };
         let level = -out * libm::cos(YAW) + away * libm::sin(YAW);
         self.approach = level * libm::cos(PITCH) - Vector3::z() * libm::sin(PITCH);
-        // Fingers above and below the bar to pull it; a flat hand to push, for there may be little height.
+        // Fingers above and below the bar to pull it; side by side to push, because there may be little height.
         let opening = if self.opens() {
             Vector3::z()
         } else {
@@ -192,7 +191,7 @@ impl MoveDrawer {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> Point3<f64> {
         let out = self.outward(world);
         let pregrasp = self.pregrasp(handle);

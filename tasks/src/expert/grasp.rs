@@ -14,7 +14,7 @@ pub(super) enum Grasp {
     /// By two opposite faces, fixed in the world.
     Antipodal(AntipodalGrasp),
     /// Straight down at the origin of the object. It stands in where the search for an antipodal grasp has
-    /// found none; it mostly closes on nothing, after which the search is run again.
+    /// found none; it mostly closes on nothing, after which the search is repeated.
     TopDown,
 }
 

@@ -1,4 +1,4 @@
-//! Pose of the hand: its frame, the orientations that skills ask for, and reach.
+//! Pose of the hand: its frame, the orientations that skills need, and reach.
 //!
 //! The hand frame has its origin at the grasp point between the finger pads. Its z axis is the approach
 //! direction, from the wrist towards the finger tips; the fingers open along its x axis. Everything here
@@ -7,11 +7,12 @@
 use bitvla_sim::World;
 use nalgebra::{Matrix3, Point3, Rotation3, Vector3};
 
-/// Offset of the flange from the last wrist joint across the forearm, m.
+/// Offset of the last joint from the wrist across the forearm, m (`docs/reference/libero.md`, section 3: link 7).
 const WRIST_OFFSET: f64 = 0.088;
-/// Height of the wrist above the grasp point of a hand that points straight down, m.
+/// Height of the wrist above the grasp point of a hand that points straight down, m (section 3: right_hand and grip
+/// site).
 const WRIST_HEIGHT: f64 = 0.2035;
-/// Height of the shoulder above the base of the robot, m.
+/// Height of the shoulder above the base of the robot, m (section 3: link 1).
 const SHOULDER_HEIGHT: f64 = 0.333;
 
 /// Position of the end effector (the grasp point), m.

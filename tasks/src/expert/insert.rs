@@ -1,5 +1,5 @@
-//! Puts an object into a container that opens to the side (a microwave): the hand comes level, grasps the
-//! object by what sticks out towards it (a handle), lifts it over the sill, moves it in and releases it.
+//! Puts an object into a container that opens to the side (a microwave): the hand approaches level, grasps the
+//! object by the part that sticks out towards it (a handle), lifts it over the sill, moves it in and releases it.
 
 use super::grasp::left_behind;
 use super::hand_frame::{eef_position, instance_origin, orientation, robot_base, rotation_error};
@@ -49,7 +49,7 @@ pub(super) enum Phase {
     Lower,
     /// Open the fingers.
     Release,
-    /// Back the way it came.
+    /// Back along the way in.
     Retreat,
 }
 
@@ -172,7 +172,7 @@ impl Insert {
         self.sill.z + self.below + SILL_MARGIN
     }
 
-    /// Orientation that the hand should have in the current phase, world frame.
+    /// Target orientation of the hand in the current phase, world frame.
     fn orientation(&self) -> Rotation3<f64> {
         let yaw = match self.state.phase {
             Phase::Transfer | Phase::Insert | Phase::Lower | Phase::Release | Phase::Retreat => {
@@ -254,7 +254,7 @@ impl Insert {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, object: Point3<f64>) -> Point3<f64> {
         let grasp_point = self.grasp_point(world);
         let pregrasp = grasp_point - self.approach * PREGRASP_DISTANCE;

@@ -17,7 +17,8 @@ const FROM_END: f64 = 0.012;
 const FINGER_HALF_DEPTH: f64 = 0.010;
 /// Height of the first waypoint above that at which the fingers come down, m.
 const HOVER: f64 = 0.07;
-/// Joint positions at which the knob counts as on, and as off, rad.
+/// Joint positions beyond which a turn ends, rad: past the thresholds of TurnOn and TurnOff of the stove
+/// (`docs/reference/libero.md`, section 6).
 const ON: f64 = 0.56;
 const OFF: f64 = -0.003;
 
@@ -29,7 +30,7 @@ pub(super) enum Phase {
     Descend,
     /// Push the end of the bar.
     Turn,
-    /// Up. A knob that is not there yet is tried at the other end.
+    /// Up. A knob that is not turned far enough is pushed at the other end next.
     Retreat,
 }
 
@@ -64,7 +65,7 @@ impl TurnKnob {
             state: SkillState::new(world, Phase::Approach),
             end: 1.0,
         };
-        // The fingers get behind the end nearer to the robot more easily.
+        // The end nearer to the robot is easier to reach from behind.
         let bar = skill.bar(world);
         let toward = robot_base(world) - bar.centre;
         skill.end = if bar.along.dot(&toward) < 0.0 {
@@ -157,7 +158,7 @@ impl TurnKnob {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(
         &self,
         world: &World,

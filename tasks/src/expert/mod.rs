@@ -1,5 +1,5 @@
-//! The scripted expert: achieves the goal of a task with access to the true state of the world, but acting
-//! through the same seven numbers as a policy.
+//! The scripted expert: achieves the goal of a task with access to the true state of the world, by the same
+//! seven-component actions as a policy.
 //!
 //! The planner ([`planner`]) turns a goal into a list of subgoals ([`subgoal`]), and each subgoal is carried
 //! out by a skill ([`skill`]): pick and place ([`pick_place`]), insertion into a container that opens to the

@@ -5,12 +5,12 @@ use super::collision_boxes::{OrientedBox, collision_boxes};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
-/// Largest clearance that is told apart, m.
+/// Upper bound of a clearance, m: larger ones are not distinguished.
 const MAX_CLEARANCE: f64 = 0.05;
 /// Clearance that counts as free, m.
 const FREE_CLEARANCE: f64 = 0.004;
 /// Deduction from a clearance for each sample of the hand inside an obstacle, m. The depth inside a thin
-/// board says little; how much of the hand is inside says more.
+/// board is a poor measure; the part of the hand that is inside is a better one.
 const PENETRATION_COST: f64 = 0.002;
 /// Distance of the grasp point to a box beyond which no part of the gripper, or of gripper and wrist,
 /// comes near it, m.
@@ -21,7 +21,7 @@ const DESCENT_START: f64 = 0.24;
 const NO_DESCENT: f64 = 0.3;
 /// Spacing of the points on the top of a box, m.
 const TOP_SPACING: f64 = 0.025;
-/// Free height kept above what the open fingers pass over, m.
+/// Free height kept above the obstacles that the open fingers pass over, m.
 const PASSING_MARGIN: f64 = 0.025;
 
 /// Extents along opening axis, across it and up (m), and the number of samples along the opening axis.
@@ -191,7 +191,7 @@ impl Obstacles {
     }
 
     /// The next waypoint on the way to a point `hover` above a grasp point: high while far away, down a
-    /// slope when near, over what lies in between, but never above `ceiling`, m.
+    /// slope when near, over the obstacles in between, but never above `ceiling`, m.
     pub(super) fn approach_waypoint(
         &self,
         eef: Point3<f64>,

@@ -23,7 +23,7 @@ use nalgebra::{Point3, Rotation3, Vector3};
 
 /// Distance of the pregrasp pose behind the grasp point, m.
 pub(super) const PREGRASP_DISTANCE: f64 = 0.05;
-/// The same for a tilted hand, m: it comes and goes beside what it avoids.
+/// The same for a tilted hand, m: it approaches and leaves beside the obstacles that it avoids.
 const TILTED_PREGRASP_DISTANCE: f64 = 0.14;
 /// z component of the approach above which the hand counts as tilted.
 const TILTED: f64 = -0.98;
@@ -35,7 +35,7 @@ const APPROACH_CEILING: f64 = 0.12;
 const ARRIVED: f64 = 0.006;
 /// Horizontal error at which a stalled transfer is good enough, m.
 const NEARLY_ARRIVED: f64 = 0.02;
-/// Distance between the places ahead at which the height of a transfer is looked up, m.
+/// Distance between the places ahead at which the height of a transfer is evaluated, m.
 const LOOKAHEAD_STEP: f64 = 0.02;
 /// Height from which an object may be dropped at its target at no cost, m.
 const FREE_DROP: f64 = 0.06;
@@ -71,11 +71,11 @@ struct Tuning {
     transfer_alignment: f64,
     /// Steps that closing takes.
     grasp_steps: usize,
-    /// Height of a transfer above the goal and above what lies below, m.
+    /// Height of a transfer above the goal and above the obstacles below, m.
     goal_margin: f64,
     obstacle_margin: f64,
-    /// Number of places ahead at which the height of a transfer is looked up, and the distance to the goal
-    /// below which none is, m.
+    /// Number of places ahead at which the height of a transfer is evaluated, and the distance to the goal
+    /// below which it is not, m.
     lookahead: i32,
     lookahead_ends: f64,
     /// Steps without motion after which a transfer that has nearly arrived ends.
@@ -135,7 +135,7 @@ pub(super) struct PickPlace {
     pub(super) grasp: Grasp,
     /// Grasp point; from descent to release the position of the hand when the phase began, world frame, m.
     pub(super) grasp_point: Point3<f64>,
-    /// Everything but the object and what it is to touch.
+    /// All instances but the object and the one that it is to be stacked on.
     pub(super) obstacles: Obstacles,
     /// Origin of the object from the grasp point just after grasping, world frame, m.
     pub(super) held_offset: Vector3<f64>,
@@ -260,7 +260,7 @@ impl PickPlace {
         self.state.enter(Phase::Release, eef);
     }
 
-    /// Orientation that the hand should have in the current phase, world frame.
+    /// Target orientation of the hand in the current phase, world frame.
     fn orientation(&self, world: &World) -> Rotation3<f64> {
         match (self.state.phase, self.target.orientation()) {
             (Phase::Transfer | Phase::Lower | Phase::Release, Some(wanted)) => {
@@ -281,7 +281,7 @@ impl PickPlace {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, goal: Point3<f64>) -> Point3<f64> {
         let object = instance_origin(world, self.object);
         let to = goal - object;
@@ -326,8 +326,8 @@ impl PickPlace {
         }
     }
 
-    /// Straight up to the height of the transfer; a tilted hand first goes back the way it came. The order
-    /// of the sums is part of what recorded episodes depend on.
+    /// Straight up to the height of the transfer; a tilted hand first retraces its approach. Recorded episodes
+    /// depend on the order of the sums.
     fn lift_waypoint(&self, world: &World, eef: Point3<f64>, goal: Point3<f64>) -> Point3<f64> {
         let object = instance_origin(world, self.object);
         let height = self.transfer_height(world, object, goal);
@@ -342,7 +342,7 @@ impl PickPlace {
         Point3::new(eef.x, eef.y, eef.z + height - object.z)
     }
 
-    /// Moves on to the next phase when the present one has done its work.
+    /// Enters the next phase when the present one is complete.
     fn advance(&mut self, world: &World, eef: Point3<f64>, goal: Point3<f64>) {
         let object = instance_origin(world, self.object);
         let n = self.state.steps;
@@ -358,7 +358,7 @@ impl PickPlace {
                     self.grasp_point = self.grasp.point(object, self.grasp_point);
                     self.state.enter(Phase::Descend, eef);
                 } else if replans && (late || self.state.stalled(12, 30)) {
-                    // An obstacle is in the way of this one.
+                    // An obstacle blocks the approach to this grasp.
                     self.give_up_grasp(eef);
                 }
             }
@@ -460,7 +460,7 @@ impl PickPlace {
         self.obstacles.lowest_free_height(rest, &hand, 0.004)
     }
 
-    /// Height that the origin of the carried object should have at `object`, given the obstacles on the way
+    /// Target height of the origin of the carried object at `object`, given the obstacles on the way
     /// to the goal, world frame, m.
     pub(super) fn transfer_height(
         &self,

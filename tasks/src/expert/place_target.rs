@@ -85,7 +85,7 @@ impl PlaceTarget {
         }
     }
 
-    /// The instance that the object will touch whatever its height is, and which therefore is no obstacle.
+    /// The instance that the object will touch at any height, and which therefore is no obstacle.
     pub(super) fn instance_beneath(&self) -> Option<usize> {
         match self {
             PlaceTarget::StackOn(base) => Some(*base),

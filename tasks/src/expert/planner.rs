@@ -14,8 +14,8 @@ use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
 /// Distance by which a drawer is pulled to count as open, m: beyond the threshold of the predicate.
 const OPEN_DISTANCE: f64 = 0.154;
-/// Distance by which it is pulled to put something in, m: wider, it stands in the way of the hand beside
-/// it. A drawer that is open by [`OPEN_ENOUGH`] is left as it is.
+/// Distance by which it is pulled to put something in, m: an opening that is wider obstructs the hand beside
+/// it. A drawer that is open by [`OPEN_ENOUGH`] is not moved.
 const OPEN_TO_PLACE: f64 = 0.135;
 const OPEN_ENOUGH: f64 = 0.10;
 /// Slope of the shelf on which bottles lie, rad above the horizontal.
@@ -28,7 +28,7 @@ const BOTTLE_ASPECT: f64 = 2.0;
 const FLAT_HEIGHT: f64 = 0.03;
 const FLAT_WIDTH: f64 = 0.09;
 
-/// A subgoal and the predicate that tells when it is achieved; `None` for one that only prepares the next.
+/// A subgoal and the predicate that holds once it is achieved; `None` for one that only prepares the next.
 #[derive(Debug, Clone)]
 pub(super) struct PlanStep {
     pub subgoal: Subgoal,
@@ -46,7 +46,7 @@ fn refuse(problem: &Problem, wanted: &PredicateInstance, why: &str) -> TaskError
 /// The subgoals that remain in the present state of a world; empty if the goal holds.
 ///
 /// # Errors
-/// A goal that asks for something that no skill can do, with the location of the predicate.
+/// Fails with the location of a predicate of the goal that no skill achieves.
 pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, TaskError> {
     let mut predicates: Vec<&PredicateInstance> = problem.goal.predicates.iter().collect();
     // Containers are opened first and closed last.
@@ -160,8 +160,8 @@ fn front_of_drawer(
     outward * (depth - half - 0.002).max(0.0)
 }
 
-/// A target over or in a site; objects that share it stand beside each other, and an object that has to
-/// fit is turned to fit.
+/// A target over or in a site; objects that share it are placed beside each other, and an object for a slot is
+/// turned to fit.
 fn site_target(
     world: &World,
     problem: &Problem,

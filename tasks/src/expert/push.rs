@@ -1,5 +1,5 @@
 //! Pushes a flat object over the support with open fingers, one on each side of the line of push, so that
-//! it cannot turn away. The hand leans forward over the object: behind it there may be furniture.
+//! it cannot turn away. The hand is tilted forward over the object: behind it there may be furniture.
 
 use super::hand_frame::{instance_origin, rotation_error, symmetric_orientation};
 use super::obstacles::Obstacles;
@@ -97,8 +97,8 @@ impl Push {
         Point3::new(p.x, p.y, self.goal.z + PUSH_HEIGHT)
     }
 
-    /// `behind` is where the fingers come down, `prepush` the waypoint before that, `to_go` the way left to
-    /// the object.
+    /// Enters the next phase when the present one is complete. `behind` is the point at which the fingers come
+    /// down, `prepush` the waypoint before it (world frame, m), `to_go` the displacement of the object that is left.
     fn advance(
         &mut self,
         world: &World,
@@ -133,7 +133,7 @@ impl Push {
         }
     }
 
-    /// Position that the hand should go to in the current phase, world frame, m.
+    /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, eef: Point3<f64>, behind: Point3<f64>, prepush: Point3<f64>) -> Point3<f64> {
         match self.state.phase {
             Phase::Approach => {
@@ -154,12 +154,12 @@ impl Push {
     }
 }
 
-/// Unit vector along which the hand points: down, leaning forward over the object, world frame.
+/// Unit vector along which the hand points: down, the wrist tilted forward over the object, world frame.
 fn approach(direction: Vector3<f64>) -> Vector3<f64> {
     -direction * libm::sin(TILT) - Vector3::z() * libm::cos(TILT)
 }
 
-/// Orientation of the hand, its fingers side by side across the push, world frame.
+/// Orientation of the hand, which opens across the push, world frame.
 fn orientation(direction: Vector3<f64>) -> Rotation3<f64> {
     symmetric_orientation(approach(direction), Vector3::z().cross(&direction))
 }

@@ -39,7 +39,7 @@ const ASSUMED_RISE: f64 = 0.05;
 const LIFTED: f64 = 0.0015;
 /// Height above its resting height up to which a supported object counts as standing, m.
 const STANDING: f64 = 0.005;
-/// Most that a hand rises before the object between its fingers does, m.
+/// Largest rise of a hand before the object between its fingers rises, m.
 const MAX_WALL_TURN: f64 = 0.012;
 /// Distance from hand to origin of the object within which the fingers hold it, and within which open
 /// fingers are near it, m.
@@ -53,7 +53,7 @@ const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
 /// Joint speed below which the arm counts as standing still, rad/s.
 const ARM_STILL: f64 = 0.02;
 
-/// Follows the height at which the object that a task moves first was last at rest without being touched
+/// Height (world frame, m) at which the object that a task moves first was last supported without being touched
 /// by the robot. An expert that resumes a lift needs it and cannot observe it.
 #[derive(Clone)]
 pub struct RestingHeight {
@@ -72,7 +72,7 @@ impl RestingHeight {
         Ok(RestingHeight { object, z })
     }
 
-    /// To be called after every control step.
+    /// Updates the height from the world; to be called after every control step.
     pub fn observe(&mut self, world: &World) {
         let touched = world.in_contact(Owner::Robot, Owner::Instance(self.object));
         if !touched && is_supported(world, self.object) {
@@ -177,8 +177,8 @@ impl Expert {
         })
     }
 
-    /// The same with a known resting height of the object: it tells an object that stands from one in the
-    /// air, and how slowly a lift has to go on.
+    /// As [`Expert::resume`] with a known resting height of the object, which distinguishes an object that stands
+    /// from one in the air, and decides the speed at which a lift continues.
     ///
     /// # Errors
     /// As [`Expert::new`].
@@ -193,7 +193,7 @@ impl Expert {
     }
 }
 
-/// The skill of a subgoal, in the phase that the world shows.
+/// The skill of a subgoal, in the phase inferred from the world.
 fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<dyn Skill> {
     let Subgoal::PickPlace {
         object,
@@ -287,7 +287,7 @@ impl Resumption<'_> {
             && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
             && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
         {
-            // Closed long enough, so far as can be seen: the next action lifts.
+            // Closed long enough, as far as it can be observed: the next action lifts.
             self.begin(Phase::Grasp, GRASPED_STEPS, seen.eef);
             self.skill.rest_z = seen.object.z;
         } else {
@@ -344,7 +344,7 @@ impl Resumption<'_> {
     }
 }
 
-/// Control steps for which the hand seems to have stood still.
+/// Estimated number of control steps for which the hand has stood still.
 fn stalled_steps(world: &World) -> usize {
     let (_, qd) = world.robot_state();
     let fastest = (0..ARM_DOFS).map(|i| qd[i].abs()).fold(0.0, f64::max);

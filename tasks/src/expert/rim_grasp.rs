@@ -151,7 +151,7 @@ pub(super) struct RimGraspQuery<'a> {
     pub target: Point3<f64>,
     /// Base of the robot.
     pub base: Point3<f64>,
-    /// Everything but the object and the target.
+    /// All instances but the object and the target.
     pub obstacles: &'a Obstacles,
     /// Directions of grasps that have failed, rad.
     pub failed: &'a [f64],

@@ -114,7 +114,7 @@ pub(super) fn limited_lift(z: f64, rise: f64) -> f64 {
 }
 
 /// Guarantee: an action keeps the directions of translation and rotation and exceeds 1 in no component; the
-/// rotation limit and the lift limit bound what they are named after.
+/// rotation limit bounds the rotation, the lift limit the vertical component.
 #[cfg(test)]
 mod tests {
     use super::*;

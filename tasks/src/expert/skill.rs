@@ -5,7 +5,7 @@ use super::servo::CartesianServo;
 use bitvla_sim::World;
 use nalgebra::Point3;
 
-/// Closed-loop controller that carries out one subgoal, whichever kind it is.
+/// Closed-loop controller that carries out one subgoal.
 pub(super) trait Skill: Send + Sync {
     /// Name of the skill and of its current phase, for logs: `place transfer`.
     fn phase(&self) -> String;
@@ -13,7 +13,7 @@ pub(super) trait Skill: Send + Sync {
     /// The chosen grasp in numbers, for logs; empty for skills that choose none.
     fn summary(&self) -> String;
 
-    /// True once the motion is complete and the hand is clear of what it handled. A skill that goes on
+    /// True once the motion is complete and the hand is clear of the object. A skill that goes on
     /// after that tries again.
     fn done(&self) -> bool;
 

@@ -1,4 +1,4 @@
-//! Subgoals: what a skill can achieve, and the skill for each.
+//! Subgoals, and the skill that achieves each.
 
 use super::articulation::Articulation;
 use super::door::CloseDoor;
@@ -12,7 +12,7 @@ use super::skill::Skill;
 use bitvla_sim::World;
 use nalgebra::Point3;
 
-/// One thing to achieve. Objects and containers are indices of instances in the scene.
+/// Goal of one skill. Objects and containers are indices of instances in the scene.
 #[derive(Debug, Clone)]
 pub(super) enum Subgoal {
     /// Pick an object up from above and place it.

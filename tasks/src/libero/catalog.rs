@@ -13,7 +13,7 @@ pub struct LiberoSuite {
     pub aliases: &'static [&'static str],
     /// Folder under `bddl_files` and `init_files`.
     pub folder: &'static str,
-    /// Control steps a policy has after settling.
+    /// Control steps that a policy has after settling.
     pub horizon: usize,
     /// Number of tasks.
     pub tasks: usize,
@@ -22,13 +22,13 @@ pub struct LiberoSuite {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TaskOrder {
-    /// File names without extension: what they begin with, what they end with, and what differs.
+    /// File names without extension: their common beginning, their common end, and the parts between.
     Given(&'static str, &'static str, &'static [&'static str]),
     /// All files of the folder by name.
     ByName,
 }
 
-/// All suites.
+/// All suites of LIBERO.
 pub const SUITES: [LiberoSuite; 5] = [
     LiberoSuite {
         name: "libero:spatial",

@@ -98,7 +98,7 @@ impl FixturePoses {
     /// Gives the fixtures of a task their poses in all its states.
     ///
     /// # Errors
-    /// Fails if a pose is missing or is not one.
+    /// Fails if a pose is missing, is not finite or has no unit quaternion, or LIBERO's draws cannot be repeated.
     pub fn apply(
         &self,
         assets: &Assets,

@@ -1,7 +1,6 @@
-//! Readers of single LIBERO files that are in memory already: for tools that look at one file, and for tests of
-//! damaged ones.
+//! Readers of single LIBERO files that are in memory already, for tests of good and damaged ones.
 //!
-//! A path names the file in errors, and what the file names in turn is looked for beside it.
+//! A path names the file in errors; files that it refers to are looked up beside it.
 
 use crate::assets::{libero_arenas, libero_models};
 use crate::error::TaskError;
@@ -9,7 +8,7 @@ use crate::mjcf::{self, Notices};
 use bitvla_sim::{ArenaDesc, ModelDesc, ShapeDesc};
 use std::path::Path;
 
-/// Reads the text of the MJCF file of an object or fixture of a category.
+/// Reads the text of the MJCF file of an object of a category, or of a fixture if `fixed`.
 ///
 /// # Errors
 /// Fails if it is not understood or a collision mesh is missing.
@@ -25,7 +24,7 @@ pub fn arena(path: &Path, text: &str, name: &str) -> Result<ArenaDesc, TaskError
     libero_arenas::parse(path, text, name, &Notices::default())
 }
 
-/// Reads the bytes of a mesh file as it is drawn; the ending of the path tells the format: `stl`, `obj` or `msh`.
+/// Reads the bytes of a mesh file as it is drawn; the ending of the path decides the format: `stl`, `obj` or `msh`.
 ///
 /// # Errors
 /// Fails if they are not of that format.

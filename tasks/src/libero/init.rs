@@ -86,7 +86,7 @@ impl InitFile {
         })
     }
 
-    /// Numbers per row: one, `qpos` and `qvel`.
+    /// Numbers per row: the time, `qpos` and `qvel`.
     fn columns(&self) -> usize {
         self.array.shape[1]
     }
@@ -95,7 +95,8 @@ impl InitFile {
     /// in their order.
     ///
     /// # Errors
-    /// Fails if a category has no model, or the rows do not have the length or the content that the problem asks for.
+    /// Fails if a category has no model, the rows do not have the length that the problem needs, or a row is
+    /// not finite, not at rest or has no unit quaternions.
     pub fn states(&self, assets: &Assets, problem: &Problem) -> Result<Vec<InitState>, TaskError> {
         let mut joints: Vec<(&str, Vec<String>)> = Vec::new();
         for fixture in problem.model_fixtures() {
@@ -182,7 +183,8 @@ impl InitFile {
     }
 }
 
-/// Position (bytes) and contents of the entry `NAME/data.pkl`; else the position at which the archive fails, and how.
+/// Position (bytes) and contents of the entry `NAME/data.pkl`; else the position of the mistake in the archive, and the
+/// mistake.
 fn pickle_of(bytes: &[u8]) -> Result<(u64, Vec<u8>), (u64, String)> {
     let end = bytes.len() as u64;
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))
@@ -208,7 +210,7 @@ fn pickle_of(bytes: &[u8]) -> Result<(u64, Vec<u8>), (u64, String)> {
     // Only errors name the start of the entry.
     let start = entry.data_start().unwrap_or(0);
     let mut pickle = Vec::new();
-    // A stored entry is no longer than the file, whatever the archive says.
+    // A stored entry is no longer than the file, whatever length the archive states.
     (&mut entry)
         .take(MAX_FILE)
         .read_to_end(&mut pickle)

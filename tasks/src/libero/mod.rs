@@ -1,5 +1,5 @@
-//! LIBERO's suites from a checkout: tasks, initial states, and the fixture poses that LIBERO's evaluation draws. The
-//! models behind them are read by [`LiberoDir`], which [`crate::Assets`] answers from.
+//! LIBERO's suites from a checkout: tasks, initial states, and the fixture poses that LIBERO's evaluation draws. Their
+//! models are read by [`LiberoDir`] for [`crate::Assets`].
 
 mod catalog;
 mod fixtures;

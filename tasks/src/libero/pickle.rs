@@ -89,7 +89,7 @@ fn short(text: &str) -> String {
 /// Reads the array of a pickle.
 ///
 /// # Errors
-/// Names the byte, what is there and what should be.
+/// Names the byte, the token found there and the one expected.
 pub fn array(bytes: &[u8]) -> Result<NumpyArray, PickleMismatch> {
     let mut r = TokenReader {
         bytes,
@@ -193,8 +193,8 @@ struct TokenReader<'a> {
     at: usize,
     /// Start of the last token, bytes.
     from: usize,
-    /// The last token if it is a name or a text: what a memo instruction remembers. Composed values are never
-    /// referred to, so nothing is kept of them.
+    /// The last token if it is a name or a text: the value that a memo instruction stores. Composed values are never
+    /// referred to, so they are not stored.
     last: Option<Token<'a>>,
     memo: Vec<(u32, Option<Token<'a>>)>,
 }
@@ -224,7 +224,7 @@ impl<'a> TokenReader<'a> {
         }
     }
 
-    /// The next instruction; memo instructions are followed on the way.
+    /// The next instruction; memo instructions before it are carried out.
     fn next(&mut self) -> Result<Token<'a>, PickleMismatch> {
         loop {
             let at = self.at;

@@ -10,7 +10,7 @@ use crate::settling::resolve_penetration;
 use crate::suite::{Suite, Task};
 use std::path::{Path, PathBuf};
 
-/// Control steps with the wait action before the policy acts.
+/// Control steps with [`crate::SETTLE_ACTION`] before the policy acts (`docs/reference/libero.md`, section 9).
 const SETTLE_STEPS: usize = 10;
 
 /// The suites of a LIBERO checkout.
@@ -61,7 +61,8 @@ impl LiberoSuites {
     /// Names of the files of a suite without extension, in order of its tasks.
     ///
     /// # Errors
-    /// Fails if the folder cannot be read or does not hold as many tasks as the suite has.
+    /// Where the order is that of the files: fails if the folder cannot be read or does not hold as many tasks as the suite
+    /// has.
     pub fn files(&self, suite: &LiberoSuite) -> Result<Vec<String>, TaskError> {
         let dir = self.bddl_dir(suite);
         if let TaskOrder::Given(before, after, names) = suite.order {
@@ -121,10 +122,10 @@ impl LiberoSuites {
     }
 
     /// The suite with its initial states; models (for joints and placement) come from `assets`. Objects that are
-    /// stored inside the table or floor are put onto it (`resolve_penetration`).
+    /// stored inside the table or floor are lifted onto it (`resolve_penetration`).
     ///
     /// # Errors
-    /// Fails if a file is missing or not understood, or a category has no model.
+    /// Fails if a file is missing or not understood, a category has no model, or a fixture has no pose.
     pub fn load(
         &self,
         suite: &LiberoSuite,

@@ -1,6 +1,6 @@
 //! Geoms of an MJCF file: type, sizes, pose, contact and mass parameters, material.
 
-use super::assets::MjcfAssets;
+use super::asset_section::MjcfAssets;
 use super::document::MjcfElement;
 use super::material::MjcfMaterial;
 use super::mesh::TriMesh;
@@ -82,7 +82,7 @@ pub(super) struct Geom {
     pub name: Option<String>,
     /// Type.
     pub kind: GeomKind,
-    /// Pose in the frame of its body.
+    /// Pose in the frame of its body, m.
     pub pose: Isometry3<f64>,
     /// Sizes as MuJoCo means them for the type, m; zero where none is written.
     pub size: [f64; 3],
@@ -96,7 +96,7 @@ pub(super) struct Geom {
     pub friction: f64,
     /// Density, kg/m^3.
     pub density: f64,
-    /// Mass, kg, where it is written.
+    /// Mass, kg, where the file states it.
     pub mass: Option<f64>,
     /// Material.
     pub material: MjcfMaterial,

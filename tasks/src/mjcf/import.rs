@@ -1,7 +1,7 @@
 //! Entry points of the import: an object, a scene, the drawn shapes of a robot, or a mesh.
 
+use super::bounded_read::read_text;
 use super::document::{MjcfDocument, MjcfElement, parse_xml};
-use super::files::read_text;
 use super::light::read_light;
 use super::mesh_formats;
 use super::model::{ImportOptions, ModelBuilder};
@@ -80,7 +80,7 @@ pub(crate) fn read_visuals(
     import_world(&root, &world_body(&root)?, path, &options, notices)
 }
 
-/// Imports the bytes of a mesh file as it is drawn; the ending of the path tells the format.
+/// Imports the bytes of a mesh file as it is drawn; the ending of the path decides the format.
 pub(crate) fn parse_mesh(path: &Path, bytes: &[u8]) -> Result<ShapeDesc, TaskError> {
     let mesh = mesh_formats::parse_mesh(path, bytes)?.shaded();
     Ok(ShapeDesc::Mesh {

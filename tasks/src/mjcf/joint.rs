@@ -67,7 +67,7 @@ fn read_range(
     Ok(range)
 }
 
-/// Reads an inertia that is written down.
+/// Reads an `<inertial>`: mass (kg), centre of mass (m) and inertia about it (kg m^2) in the frame of the body.
 pub(super) fn read_inertial(
     el: &MjcfElement,
     angles: &AngleSettings,

@@ -44,7 +44,7 @@ pub(super) struct MjcfTexture {
     pub mapping: TextureMapping,
     /// Picture file, which exists.
     pub picture: Option<PathBuf>,
-    /// Colour that the picture is multiplied by or that stands for it, RGB 0..1.
+    /// Colour that the picture is multiplied by or that replaces it, RGB 0..1.
     pub colour: [f64; 3],
 }
 

@@ -4,7 +4,7 @@
 //! running down the image, as MuJoCo hands them to the graphics card: as written in an MSH file, mirrored from an OBJ
 //! file.
 
-use super::files::read_bytes;
+use super::bounded_read::read_bytes;
 use super::mesh::TriMesh;
 use crate::error::TaskError;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(super) fn read_mesh(path: &Path, scale: [f64; 3]) -> Result<TriMesh, TaskErr
     Ok(mesh)
 }
 
-/// Reads a mesh from the bytes of a file; the name tells the format.
+/// Reads a mesh from the bytes of a file; the ending of the path decides the format.
 pub(super) fn parse_mesh(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
     let ending = path
         .extension()

@@ -5,13 +5,13 @@
 //! geoms of group 1 are drawn. Mesh geoms keep the frame that the file gives them. An attribute that is not written has
 //! MuJoCo's default: that is what `unwrap_or` after an attribute means in these modules.
 //!
-//! A file passes through these modules in order: `document` (XML and default classes), `pose`, `assets` (meshes,
+//! A file passes through these modules in order: `document` (XML and default classes), `pose`, `asset_section` (meshes,
 //! textures, materials), `geom` and `joint`, `visual` (drawn shapes), `model` (bodies), `import` (what is read from
 //! which file).
 
-mod assets;
+mod asset_section;
+mod bounded_read;
 mod document;
-mod files;
 mod geom;
 mod import;
 mod joint;
@@ -25,8 +25,8 @@ mod pose;
 mod tessellation;
 mod visual;
 
-pub(crate) use assets::TextureOverrides;
-pub(crate) use files::read_text;
+pub(crate) use asset_section::TextureOverrides;
+pub(crate) use bounded_read::read_text;
 pub(crate) use import::{parse_mesh, parse_object, parse_scene, read_visuals};
 pub(crate) use model::{ImportOptions, ShownSite};
 pub(crate) use notices::Notices;

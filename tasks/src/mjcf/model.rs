@@ -1,6 +1,6 @@
 //! Bodies of an MJCF file with their joints, geoms and sites as a model description.
 
-use super::assets::{MjcfAssets, TextureOverrides};
+use super::asset_section::{MjcfAssets, TextureOverrides};
 use super::document::{MAX_DEPTH, MjcfElement};
 use super::geom::{Geom, GeomKind, GeomMesh, primitive_volume};
 use super::joint::{read_inertial, read_joint};
@@ -49,7 +49,7 @@ pub(crate) struct ShownSite<'w> {
     pub at_least: f64,
 }
 
-/// A model in the making: bodies are added from the root on.
+/// A model under construction: bodies are added from the root on.
 pub(super) struct ModelBuilder<'w> {
     angles: AngleSettings,
     assets: MjcfAssets,
@@ -71,7 +71,7 @@ impl<'w> ModelBuilder<'w> {
         options: &'w ImportOptions,
         notices: &'w Notices,
     ) -> Result<Self, TaskError> {
-        // A path without a parent is a root folder, whose text nobody could have read.
+        // Only a root folder has no parent, and it is no file with a text.
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(ModelBuilder {
             angles: AngleSettings::read(root)?,
@@ -115,7 +115,7 @@ impl<'w> ModelBuilder<'w> {
         let name = unused_name(&mut self.body_names, wanted_name.to_owned());
         let mut body = empty_body(name.clone(), parent);
         if body.parent.is_some() {
-            // The root stands where its instance is put.
+            // The root has the pose of its instance.
             let pose = self.angles.pose(el)?;
             (body.pos, body.quat_wxyz) = pose_to_desc(&pose);
         }
@@ -154,7 +154,7 @@ impl<'w> ModelBuilder<'w> {
         Ok(())
     }
 
-    /// Puts a joint on a body. A hinge beside the origin of the body gets a body of its own at the hinge.
+    /// Adds a joint to a body. A hinge beside the origin of the body gets a body of its own at the hinge.
     fn add_joint(&mut self, el: &MjcfElement, body: &mut BodyDesc) -> Result<(), TaskError> {
         let (joint, at): (JointDesc, [f64; 3]) = read_joint(el, &self.angles)?;
         let mut known = (self.model.bodies.iter()).filter_map(|b| b.joint.as_ref());
@@ -199,7 +199,7 @@ impl<'w> ModelBuilder<'w> {
         let density = match (has_mass, primitive_volume(&shape), geom.mass) {
             (false, ..) => 0.0,
             (true, None, _) => {
-                // The simulation does not know the mass of a hull: its inertia is written down.
+                // The simulation does not compute the mass of a hull, so its inertia is stated.
                 self.add_mesh_inertia(index, geom, el)?;
                 0.0
             }
@@ -224,7 +224,7 @@ impl<'w> ModelBuilder<'w> {
         Ok(())
     }
 
-    /// Adds the mass of a mesh geom, as a body welded to that of the geom; none if the body's inertia is written down.
+    /// Adds the mass of a mesh geom, as a body welded to that of the geom; none if the file states the inertia of the body.
     fn add_mesh_inertia(
         &mut self,
         index: usize,

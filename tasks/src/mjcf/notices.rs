@@ -1,4 +1,4 @@
-//! Record of what was substituted while reading.
+//! Record of missing files and of their substitutes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Notices(Mutex<BTreeSet<String>>);
 
 impl Notices {
-    /// Notes a missing file and what is done without it.
+    /// Records a missing file; `consequence` says how the import goes on without it.
     pub fn missing(&self, path: &Path, consequence: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(format!("{}: not there, {consequence}", path.display()));

@@ -8,8 +8,9 @@ use nalgebra::{Isometry3, Matrix3, Rotation3, UnitQuaternion, Vector3};
 /// Units and order of angles, from `<compiler>`.
 #[derive(Debug, Clone)]
 pub(super) struct AngleSettings {
-    /// AngleSettings are degrees rather than radians.
+    /// Angles of the file are in degrees rather than radians.
     pub degrees: bool,
+    /// Axes of `euler` in order, as `eulerseq` writes them.
     sequence: String,
 }
 
@@ -50,7 +51,7 @@ impl AngleSettings {
         }
     }
 
-    /// Pose of an element in its parent.
+    /// Pose of an element in the frame of its parent, m.
     pub fn pose(&self, el: &MjcfElement) -> Result<Isometry3<f64>, TaskError> {
         let pos = el.vector::<3>("pos")?.unwrap_or_default();
         let turn = self.orientation(el)?;
@@ -85,7 +86,7 @@ impl AngleSettings {
                     _ => Vector3::z(),
                 };
                 let step = UnitQuaternion::from_scaled_axis(axis * (angle * unit));
-                // Small letters turn with the body, capitals stay with the parent.
+                // Small letters are axes of the rotated frame, capitals axes of the parent.
                 turn = if which.is_lowercase() {
                     turn * step
                 } else {

@@ -8,7 +8,7 @@ use bitvla_sim::{JointHandle, ModelDesc, SiteHandle, World};
 pub trait CompiledPredicate: std::fmt::Debug + Send + Sync {
     /// Returns true if the predicate holds in the present state of `world`, which has to be built from the scene that
     /// the predicate was compiled for. Poses and contacts are those at the start of the last physics step, joint
-    /// positions those at its end.
+    /// positions those at its end (`docs/reference/libero.md`, section 5).
     fn holds(&self, world: &World) -> bool;
 }
 

@@ -1,16 +1,16 @@
 //! Goal predicates with LIBERO's definitions (`docs/reference/libero.md`, section 6).
 //!
 //! A goal is compiled once per scene: [`Problem::compile_goal`] looks up instances, sites and joints, and the
-//! [`CompiledGoal`] that comes of it is evaluated at every control step without looking at a name. There is one file per
+//! [`CompiledGoal`] that comes of it is evaluated at every control step without a look-up. There is one file per
 //! family of predicates, which holds the definitions as pure functions over poses, contacts and joint positions (they
 //! are compared with recorded samples) and their compiled forms. [`compile`] is the registry.
 
-pub(crate) mod articulation;
 mod compiled;
+pub(crate) mod joint_position;
 mod spatial;
 
-pub use articulation::{joint_state, joints_state};
 pub use compiled::CompiledPredicate;
+pub use joint_position::{joint_state, joints_state};
 pub use spatial::{above_site, in_site, on_object};
 
 use crate::bddl::{Predicate, PredicateInstance, Problem};
@@ -21,7 +21,8 @@ use compiled::Resolver;
 /// Compiles one predicate of a problem for the worlds of the scene of `world`.
 ///
 /// # Errors
-/// Fails if an argument is not in the scene or does not fit the predicate, or a model lacks what the predicate looks at.
+/// Fails if an argument is not in the scene or does not fit the predicate, or a model lacks a site, joint or threshold of
+/// it.
 pub fn compile(
     world: &World,
     problem: &Problem,
@@ -36,7 +37,7 @@ pub fn compile(
         Predicate::On => spatial::compile_on(&names),
         Predicate::In => spatial::compile_in(&names),
         Predicate::Open | Predicate::Close | Predicate::TurnOn | Predicate::TurnOff => {
-            articulation::compile(&names)
+            joint_position::compile(&names)
         }
     }
 }

@@ -25,7 +25,8 @@ pub fn on_object(a: Point3<f64>, b: Point3<f64>, contact: bool) -> bool {
 }
 
 /// Returns the geometric part of On(A, S): A's origin seen from the site (pose in the world frame, half sizes in m) lies
-/// over its box, at most 10 cm above. As in LIBERO the offset is multiplied by the site's rotation, not by its inverse.
+/// over its box, from 5 mm below its top to 10 cm above it. As in LIBERO the offset is multiplied by the site's rotation,
+/// not by its inverse.
 pub fn above_site(a: Point3<f64>, site: &Isometry3<f64>, half: [f64; 3]) -> bool {
     let d = site.rotation * (a - Point3::from(site.translation.vector));
     half[2] - ABOVE_SITE_BELOW < d.z
@@ -35,7 +36,7 @@ pub fn above_site(a: Point3<f64>, site: &Isometry3<f64>, half: [f64; 3]) -> bool
 }
 
 /// Returns In(A, S): A's origin lies in the box of the site (pose in the world frame, half sizes in m), in world axes,
-/// with 1 cm more below. As in LIBERO the half sizes are rotated first and made positive after.
+/// extended by 1 cm below. As in LIBERO the half sizes are rotated first and made positive after.
 pub fn in_site(a: Point3<f64>, site: &Isometry3<f64>, half: [f64; 3]) -> bool {
     let e = (site.rotation * Vector3::from(half)).abs();
     let d = a - Point3::from(site.translation.vector);
@@ -84,7 +85,7 @@ struct OnObject {
 impl CompiledPredicate for OnObject {
     fn holds(&self, world: &World) -> bool {
         let (a, b) = (origin(world, self.object), origin(world, self.below));
-        // Contacts are looked at last: they cost more than the geometry.
+        // Contacts are evaluated last: they cost more than the geometry.
         on_object(a, b, true) && in_contact(world, self.object, self.below)
     }
 }
@@ -101,7 +102,7 @@ impl CompiledPredicate for OnRegion {
         let (pose, half) = self.region.pose(world);
         above_site(origin(world, self.object), &pose, half)
             && match self.region {
-                // LIBERO asks for no contact with the arena.
+                // LIBERO requires no contact with the arena.
                 RegionBox::Arena { .. } => true,
                 RegionBox::Site { carrier, .. } => in_contact(world, self.object, carrier),
             }

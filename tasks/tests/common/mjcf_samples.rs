@@ -1,9 +1,9 @@
 //! Small good files of the formats that LIBERO's models come in.
 
-/// Category that [`MODEL`] is read as; that of LIBERO has a burner that shows when the button is turned.
+/// Category that [`MODEL`] is read as; that of LIBERO has a burner that is drawn while the button is turned on.
 pub const CATEGORY: &str = "flat_stove";
 
-/// A fixture with a part on a hinge, a mesh that is there (`hull.stl`), one that is not, and most ways to say things.
+/// A fixture with a part on a hinge, a mesh that exists (`hull.stl`), one that does not, and most notations of MJCF.
 pub const MODEL: &str = r#"<mujoco model="thing">
   <compiler angle="degree" eulerseq="zyx" meshdir="."/>
   <default>

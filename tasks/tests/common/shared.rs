@@ -1,6 +1,6 @@
 //! Reference data beside the repository, for tests that are ignored where it is absent.
 
-#![allow(dead_code)] // every test uses a part of it
+#![allow(dead_code)] // not every test uses all of it
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ fn tanh(x: f32) -> f32 {
 }
 
 multiversion! {
-    /// GELU in its tanh form.
+    /// GELU in its tanh form, element by element.
     pub fn gelu_tanh(x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {
             *y = 0.5 * x * (1.0 + tanh(GELU_A * (x + GELU_B * x * x * x)));
@@ -33,7 +33,7 @@ multiversion! {
     }
 }
 
-/// GELU in its exact form, with the error function.
+/// GELU in its exact form, with the error function, element by element.
 pub fn gelu_erf(x: &[f32], y: &mut [f32]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y = 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
@@ -49,7 +49,7 @@ pub fn gelu_erf_back(x: &[f32], d: &mut [f32]) {
 }
 
 multiversion! {
-    /// `y = relu(gate)^2 * up`, where a row of `x` is gate then up.
+    /// `y = relu(gate)^2 * up` (t, n), where a row of `x` (t, 2 n) is gate then up.
     pub fn relu2_glu(x: &[f32], n: usize, y: &mut [f32]) {
         for (x, y) in x.chunks_exact(2 * n).zip(y.chunks_exact_mut(n)) {
             let (gate, up) = x.split_at(n);
@@ -62,7 +62,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Gradient of [`relu2_glu`].
+    /// Gradient of [`relu2_glu`]: overwrites `dx` (t, 2 n) from `dy` (t, n).
     pub fn relu2_glu_back(x: &[f32], n: usize, dy: &[f32], dx: &mut [f32]) {
         for ((x, dy), dx) in x.chunks_exact(2 * n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(2 * n)) {
             let (gate, up) = x.split_at(n);

@@ -69,7 +69,7 @@ impl AttentionShape {
     }
 
     /// Computes `out` (t, heads * dim) of `qkv` (t, row), sequences of lengths `lens` one behind the other; keeps the
-    /// probabilities for the backward pass.
+    /// probabilities, (n, n) per sequence and head, for the backward pass.
     pub fn forward(&self, lens: &[usize], qkv: &[f32], probs: &mut Vec<f32>, out: &mut [f32]) {
         let (ld, lo) = (self.row(), self.heads * self.dim);
         let need: usize = lens.iter().map(|n| n * n * self.heads).sum();
@@ -101,7 +101,8 @@ impl AttentionShape {
         }
     }
 
-    /// Backward pass from `dout` (t, heads * dim) with `qkv` and probabilities of the forward pass; overwrites `dqkv`.
+    /// Backward pass from `dout` (t, heads * dim) with `qkv` and probabilities of the forward pass; overwrites `dqkv`
+    /// (t, row).
     pub fn backward(
         &self,
         lens: &[usize],
@@ -185,7 +186,7 @@ impl Rope {
         self.table.is_empty()
     }
 
-    /// Rotates query and key heads in place; `back` rotates the other way, which is the gradient.
+    /// Rotates query and key heads of `qkv` (t, row) in place; `back` rotates the other way, which is the gradient.
     pub fn apply(&self, a: &AttentionShape, lens: &[usize], qkv: &mut [f32], back: bool) {
         let mut rows = qkv.chunks_exact_mut(a.row());
         for &n in lens {

@@ -43,7 +43,7 @@ pub struct NetConfig {
     pub vision_ffn: usize,
     /// Layers of the vision tower.
     pub vision_layers: usize,
-    /// Heads of the vision tower.
+    /// Heads of the vision tower, each vision_width / vision_heads wide.
     pub vision_heads: usize,
     /// Width of the language model.
     pub width: usize,

@@ -2,7 +2,7 @@
 //!
 //! Every output element is one chain of fused multiply-adds over `k` in increasing order, starting from
 //! zero (or from the old value when accumulating). Tiling never splits that chain, so the AVX-512 path, the
-//! AVX2 path and the scalar twin give the same bits, and so does any block size.
+//! AVX2 path and the scalar path give the same bits, and so does any block size.
 //!
 //! Three variants: [`nn`] `C = A B`, [`nt`] `C = A Bᵀ` (a linear layer), [`tn`] `C = Aᵀ B` (a weight gradient).
 //! Matrices are row-major with a row stride, so that heads of an attention are addressed in place.
@@ -43,7 +43,7 @@ pub enum Mode {
 }
 
 thread_local! {
-    /// Panel of B, rows of A where it is stored the other way round.
+    /// Panel of B, and rows of A where it is stored transposed.
     static PANELS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
@@ -71,7 +71,8 @@ fn span(rows: usize, cols: usize, stride: usize) -> usize {
     }
 }
 
-/// The general product: `a_t` says A is stored (k,m), `b_t` says B is stored (n,k).
+/// The general product `C (m,n)`: with `a_t` A is stored (k,m), otherwise (m,k); with `b_t` B is stored (n,k), otherwise
+/// (k,n).
 ///
 /// # Panics
 /// If a slice is too short for its shape and stride, or the processor does not have the instruction set.

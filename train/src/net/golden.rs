@@ -25,7 +25,7 @@ fn shared(name: &str) -> PathBuf {
     there(root.join(name))
 }
 
-/// A test that was asked for does not pass without its data.
+/// Returns the folder of a case. Panics if it is absent, so that no test passes without its data.
 fn there(dir: PathBuf) -> PathBuf {
     assert!(dir.is_dir(), "golden case {} is absent", dir.display());
     dir

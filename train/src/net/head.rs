@@ -4,6 +4,7 @@ use super::activation::{gelu_erf, gelu_erf_back};
 use super::layout::{Layout, LinearParams};
 use super::linear::{add, sized};
 
+/// Epsilon of the norms.
 const EPS: f32 = 1e-5;
 
 /// Activations of two linear layers with an exact GELU between them: connector and proprioception projector.

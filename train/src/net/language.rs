@@ -7,6 +7,7 @@ use super::layout::{LanguageLayer, Layout};
 use super::linear::{add, sized};
 use super::ternary_linear::{LinearArithmetic, TernaryBuffers};
 
+/// Epsilon of the norms.
 const EPS: f32 = 1e-5;
 
 /// Activations of one layer that the backward pass needs; t tokens, w width, f feed-forward width.

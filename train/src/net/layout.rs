@@ -37,7 +37,7 @@ pub enum TensorKind {
 pub struct ParamSlot {
     /// Name of the tensor in its file.
     pub name: String,
-    /// Shape.
+    /// Shape, as in its file.
     pub shape: Vec<usize>,
     /// Offset of the first element in the flat buffer.
     pub offset: usize,
@@ -95,41 +95,41 @@ pub struct LayerNormParams {
     pub width: usize,
 }
 
-/// Parameters of a vision layer.
+/// Parameters of a vision layer; v vision width, f feed-forward width.
 #[derive(Debug, Clone, Copy)]
 pub struct VisionLayer {
-    /// Before attention.
+    /// Before attention, (v).
     pub norm1: LayerNormParams,
-    /// Query, key, value.
+    /// Query, key, value, (3 v, v).
     pub qkv: LinearParams,
-    /// Behind attention.
+    /// Behind attention, (v, v).
     pub out: LinearParams,
-    /// Before the feed-forward part.
+    /// Before the feed-forward part, (v).
     pub norm2: LayerNormParams,
-    /// First.
+    /// First linear map of the feed-forward part, (f, v).
     pub fc1: LinearParams,
-    /// Second.
+    /// Second linear map of the feed-forward part, (v, f).
     pub fc2: LinearParams,
 }
 
-/// Parameters of a language layer.
+/// Parameters of a language layer; w width, f feed-forward width.
 #[derive(Debug, Clone, Copy)]
 pub struct LanguageLayer {
-    /// Before attention.
+    /// Before attention, (w).
     pub norm1: RmsNormParams,
-    /// Query, key, value.
+    /// Query, key, value, (w + 2 kv_heads * head_dim, w).
     pub qkv: LinearParams,
-    /// On the concatenated heads.
+    /// On the concatenated heads, (w).
     pub attn_norm: RmsNormParams,
-    /// Behind attention.
+    /// Behind attention, (w, w).
     pub out: LinearParams,
-    /// Before the feed-forward part.
+    /// Before the feed-forward part, (w).
     pub norm2: RmsNormParams,
-    /// Gate and up.
+    /// Gate and up, (2 f, w).
     pub gate_up: LinearParams,
-    /// On the gated product.
+    /// On the gated product, (f).
     pub ffn_norm: RmsNormParams,
-    /// Down.
+    /// Down, (w, f).
     pub down: LinearParams,
 }
 
@@ -140,31 +140,31 @@ pub struct Layout {
     pub slots: Vec<ParamSlot>,
     /// Number of elements of the buffer.
     pub total: usize,
-    /// Patch convolution.
+    /// Patch convolution, (vision width, 3 * patch * patch).
     pub patch: LinearParams,
     /// Offset of the position embedding, (patches, vision width).
     pub position: usize,
     /// Vision encoder.
     pub vision: Vec<VisionLayer>,
-    /// Connector.
+    /// Connector, (width, vision width) and (width, width).
     pub connector: [LinearParams; 2],
     /// Offset of the token embedding, (vocabulary, width).
     pub embed: usize,
     /// Language model.
     pub language: Vec<LanguageLayer>,
-    /// Final norm.
+    /// Final norm, (width).
     pub final_norm: RmsNormParams,
-    /// Proprioception projector.
+    /// Proprioception projector, (width, proprio) and (width, width).
     pub proprio: [LinearParams; 2],
-    /// Head: first norm.
+    /// Head: first norm, (action_dim * width).
     pub head_norm1: LayerNormParams,
-    /// Head: first linear.
+    /// Head: first linear map, (width, action_dim * width).
     pub head_fc1: LinearParams,
-    /// Head: residual blocks.
+    /// Head: residual blocks, (width) and (width, width) each.
     pub head_blocks: [(LayerNormParams, LinearParams); 2],
-    /// Head: last norm.
+    /// Head: last norm, (width).
     pub head_norm2: LayerNormParams,
-    /// Head: last linear.
+    /// Head: last linear map, (action_dim, width).
     pub head_fc2: LinearParams,
 }
 
@@ -399,8 +399,8 @@ impl Layout {
     }
 
     /// Computes the weights that the forward pass multiplies with: a copy of `params` (`total`) in which the quantised
-    /// matrices are replaced by `code / (1 / a)`, `a` the mean magnitude, `code = clamp(round(W / a), -1, 1)`
-    /// (docs/reference/bitvla.md, section 5).
+    /// matrices are replaced by `code / (1 / a)`, `a` the mean magnitude (1e-5 at least),
+    /// `code = clamp(round(W * (1 / a)), -1, 1)` (docs/reference/bitvla.md, section 5).
     pub fn effective_weights(&self, params: &[f32], quant: QuantConfig, out: &mut Vec<f32>) {
         out.clear();
         out.extend_from_slice(params);

@@ -78,7 +78,8 @@ impl LinearParams {
         );
     }
 
-    /// Backward pass: adds the gradients of weight and bias and overwrites `dx` (t, n_in).
+    /// Backward pass from input `x` (t, n_in) and output gradient `dy` (t, n_out): adds the gradients of weight and bias and
+    /// overwrites `dx` (t, n_in).
     pub fn backward(
         &self,
         effective_weights: &[f32],
@@ -92,7 +93,7 @@ impl LinearParams {
 }
 
 multiversion! {
-    /// Adds the rows of a matrix to a vector.
+    /// Adds the rows of a matrix (t, n) to a vector (n).
     pub fn add_rows(rows: &[f32], sum: &mut [f32]) {
         for row in rows.chunks_exact(sum.len()) {
             for (s, x) in sum.iter_mut().zip(row) {
@@ -103,7 +104,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds a vector to every row of a matrix.
+    /// Adds a vector (n) to every row of a matrix (t, n).
     pub fn add_to_rows(x: &[f32], rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(x.len()) {
             for (y, x) in row.iter_mut().zip(x) {
@@ -114,7 +115,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `y += x`.
+    /// `y += x`, element by element.
     pub fn add(x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {
             *y += x;
@@ -123,7 +124,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// Fake-quantises rows to int8 (docs/reference/bitvla.md, section 5): `s = 127 / max(|x|, 1e-5)`, `y = round(x s) / s`.
+    /// Fake-quantises rows (t, width) to int8 (docs/reference/bitvla.md, section 5): `s = 127 / max(max|x|, 1e-5)` per row,
+    /// `y = round(x s) / s`.
     pub fn quantise_rows(x: &[f32], width: usize, y: &mut [f32]) {
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
             let s = 127.0 / max_abs(x).max(1e-5);

@@ -30,7 +30,7 @@ use vision::VisionActivations;
 pub struct TrainingSample {
     /// Images one behind the other, (images, 3, size, size).
     pub images: Vec<f32>,
-    /// Token ids of the prompt with image and proprioception placeholders.
+    /// Token ids of the prompt with image and proprioception placeholders, (prompt tokens).
     pub prompt: Vec<u32>,
     /// Normalised proprioception, (8).
     pub proprio: Vec<f32>,
@@ -74,7 +74,8 @@ enum TokenSource {
 pub struct Losses {
     /// Mean absolute error of normalised actions.
     pub l1: f64,
-    /// Mean squared distance of the vision layers to the teacher's, without its weight.
+    /// Mean squared distance of the vision layers to the teacher's, without its weight
+    /// (docs/reference/bitvla.md, section 9.1).
     pub aux: f64,
 }
 
@@ -188,8 +189,8 @@ impl Net {
             .forward(c, l, self.quant, effective_weights);
     }
 
-    /// Backward pass from `dstates` (tokens, width); adds to `grad` and returns the alignment loss. `teacher` comes with the
-    /// share of this microbatch in the batch.
+    /// Backward pass from `dstates` (tokens, width); adds to `grad` (`Layout::total`) and returns the alignment loss.
+    /// `teacher` comes with the share of this microbatch in the batch.
     pub fn backward_states(
         &self,
         effective_weights: &[f32],
@@ -302,7 +303,8 @@ impl Net {
         rows.collect()
     }
 
-    /// Forward and backward pass of a microbatch that is part of a batch of `batch` samples; adds to `grad`.
+    /// Forward and backward pass of a microbatch that is part of a batch of `batch` samples; adds to `grad`
+    /// (`Layout::total`).
     pub fn train(
         &self,
         effective_weights: &[f32],

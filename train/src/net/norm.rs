@@ -5,7 +5,7 @@ use super::reductions::{sum2, sum3};
 use bitvla_policies::multiversion;
 
 multiversion! {
-    /// Root-mean-square norm of rows; `inv` keeps the reciprocal root per row.
+    /// Root-mean-square norm of `x` (rows, width); `inv` (rows) keeps the reciprocal root.
     pub fn rms_forward(x: &[f32], w: &[f32], eps: f32, y: &mut [f32], inv: &mut [f32]) {
         let n = w.len();
         for ((x, y), inv) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(inv) {
@@ -19,7 +19,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Gradient of [`rms_forward`]; adds to `dx` and `dw`.
+    /// Gradient of [`rms_forward`]; adds to `dx` (rows, width) and `dw` (width).
     pub fn rms_backward(x: &[f32], w: &[f32], inv: &[f32], dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
         let n = w.len();
         let rows = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)).zip(inv);
@@ -35,7 +35,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Layer norm of rows; `stats` keeps mean and reciprocal deviation per row.
+    /// Layer norm of `x` (rows, width); `stats` (rows, 2) keeps mean and reciprocal deviation.
     pub fn layer_forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], stats: &mut [f32]) {
         let n = w.len();
         for ((x, y), st) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(stats.chunks_exact_mut(2)) {
@@ -51,7 +51,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Gradient of [`layer_forward`]; adds to `dx`, `dw` and `db`.
+    /// Gradient of [`layer_forward`]; adds to `dx` (rows, width), `dw` and `db` (width).
     pub fn layer_backward(x: &[f32], w: &[f32], stats: &[f32], dy: &[f32], dx: &mut [f32], dw: &mut [f32], db: &mut [f32]) {
         let n = w.len();
         let rows = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)).zip(stats.chunks_exact(2));

@@ -96,7 +96,7 @@ fn magnitude(row: &[f32]) -> f32 {
 }
 
 multiversion! {
-    /// `y = codes / scale`, row by row.
+    /// `y = codes / scale` (rows, width), row by row; a row of `codes` has `stride` entries.
     pub fn dequantise_rows(codes: &[i8], stride: usize, scales: &[f32], width: usize, y: &mut [f32]) {
         for ((codes, s), y) in codes.chunks_exact(stride).zip(scales).zip(y.chunks_exact_mut(width)) {
             for (y, c) in y.iter_mut().zip(codes) {
@@ -107,7 +107,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `y = sums * magnitude of the output / scale of the row`.
+    /// `y = sums * magnitude of the output / scale of the row` (rows, n_out); a row of `sums` has `stride` entries.
     pub fn rescale_sums(sums: &[i32], stride: usize, scales: &[f32], magnitudes: &[f32], y: &mut [f32]) {
         for ((sums, s), y) in sums.chunks_exact(stride).zip(scales).zip(y.chunks_exact_mut(magnitudes.len())) {
             let inverse = 1.0 / s;

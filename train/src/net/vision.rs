@@ -7,6 +7,7 @@ use super::layout::{Layout, VisionLayer};
 use super::linear::{add, add_rows, sized};
 use super::ternary_linear::{LinearArithmetic, TernaryBuffers};
 
+/// Epsilon of the norms.
 const EPS: f32 = 1e-6;
 
 /// Activations of one layer that the backward pass needs; t tokens, v vision width, f feed-forward width.

@@ -1,4 +1,4 @@
-//! Source of an episode's actions at work: a policy with its executor, or a recording.
+//! Source of an episode's actions while it is played: a policy with its executor, or a recording.
 
 use super::messages::{ControlSource, Recording};
 use super::step_state::{Termination, TracedQuery};
@@ -84,14 +84,15 @@ impl ActionSource {
         }
     }
 
-    /// Restores a state of the agent.
+    /// Restores a state of the agent; a recording has none.
     pub(super) fn restore(&mut self, state: ExecutorState) {
         if let ActionSource::Agent(source) = self {
             source.state = state;
         }
     }
 
-    /// Restarts the agent from the present state of the world: the next action is preceded by a new query.
+    /// Restarts the agent from the present state of the world: the next action is preceded by a new query. A recording has
+    /// nothing to restart.
     ///
     /// # Errors
     /// If the expert cannot do what the goal asks for.
@@ -146,7 +147,7 @@ fn recorded_action(recording: &Recording, step: usize) -> NextAction {
     let Some(action) = actions.get(step).copied() else {
         return NextAction::End(recording.termination.clone());
     };
-    let length = recording.chunk_length.max(1);
+    let length = recording.executed_steps.max(1);
     let times = step
         .is_multiple_of(length)
         .then(|| recording.queries.get(step / length))

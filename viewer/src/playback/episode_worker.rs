@@ -85,7 +85,7 @@ impl WorkerHandle {
         events.try_recv().ok()
     }
 
-    /// Waits for the next event; none if there is none for so long, or if the worker has ended.
+    /// Waits for the next event; none after `timeout`, or if the worker has ended.
     pub fn wait_event(&self, timeout: Duration) -> Option<Event> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.recv_timeout(timeout).ok()
@@ -395,7 +395,9 @@ impl EpisodeWorker<'_> {
     /// Returns to an earlier step: restores the snapshot before it and repeats the actions from there.
     fn rewind(&mut self, step: usize) -> Result<(), EvalError> {
         let step = step.min(self.actions.len());
-        self.grab = None;
+        if self.grab.take().is_some() {
+            (self.emit)(Event::Grabbed(None));
+        }
         self.world.set_point_spring(None);
         // There is always one: the first snapshot is that of step 0.
         let Some(at) = self.snapshots.iter().rposition(|(kept, _)| *kept <= step) else {

@@ -32,7 +32,7 @@ pub enum ControlSource {
     Policy {
         /// Policy.
         name: PolicyName,
-        /// How it is loaded and computed.
+        /// Options of loading and computing it.
         options: PolicyOptions,
     },
     /// Recorded actions.
@@ -59,7 +59,7 @@ pub struct Recording {
     /// Measured queries, in order.
     pub queries: Vec<QueryRecord>,
     /// Actions executed between two queries.
-    pub chunk_length: usize,
+    pub executed_steps: usize,
     /// Recorded outcome.
     pub termination: Termination,
 }

@@ -129,6 +129,7 @@ impl Trajectory {
         for instance in contacts_before.iter().filter(|i| !contacts_now.contains(i)) {
             self.add_marker(step, MarkerKind::ContactEnd(*instance));
         }
+        // Step 0 has no action; the gripper counts as open there.
         let closing = |m: &StepState| m.action.map(|a| a[6] > 0.0);
         if let Some(close) = closing(now)
             && closing(before).unwrap_or(false) != close

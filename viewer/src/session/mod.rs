@@ -4,11 +4,11 @@
 //! pace of the playhead; recorded and compared episodes are computed as fast as possible and then replayed.
 
 mod divergence;
-mod episode;
+mod episode_playback;
 mod runs;
 
 pub use divergence::Divergence;
-pub use episode::EpisodePlayback;
+pub use episode_playback::EpisodePlayback;
 pub use runs::{LoadedRun, paired_records};
 
 use crate::playback::{CONTROL_HZ, Command, ControlSource, EpisodeRequest, Pacing};
@@ -158,7 +158,7 @@ impl Session {
         if sources.is_empty() {
             return;
         }
-        self.mode = if self.runs.len() == 2 {
+        self.mode = if sources.len() == 2 {
             SessionMode::Compare
         } else {
             SessionMode::Recorded

@@ -18,11 +18,16 @@ impl LoadedRun {
     /// Recording of the episode `key` (task, initial state); none if the run does not have it or could not finish it.
     pub fn recording(&self, key: (usize, usize)) -> Option<Recording> {
         let row = self.folder.episodes.iter().find(|r| r.key() == key)?;
+        let protocol = &self.folder.manifest.protocol;
         Some(Recording {
             name: row.policy.clone(),
             actions: self.folder.actions_of(key)?.clone(),
             queries: self.folder.queries_of(key),
-            chunk_length: self.folder.manifest.protocol.chunk_length,
+            // Run folders of the first schema do not state it and executed whole chunks.
+            executed_steps: match protocol.executed_steps {
+                0 => protocol.chunk_length,
+                steps => steps,
+            },
             termination: if row.success {
                 Termination::Success
             } else {

@@ -150,7 +150,7 @@ fn encode_into(
     }
     match held {
         Some((_, last)) => add(last, Duration::from_secs(1)),
-        None => Err("the clip has no pictures".into()),
+        None => Err("the clip has no frames".into()),
     }
 }
 

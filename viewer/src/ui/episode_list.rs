@@ -124,7 +124,7 @@ impl EpisodeList {
                 }
             }
             if self.listed.is_empty() {
-                ui.colored_label(WEAK, "no episode is like that");
+                ui.colored_label(WEAK, "no episode passes the filters");
                 return;
             }
             let out = area.show_rows(ui, ROW, self.listed.len(), |ui, range| {
@@ -199,12 +199,12 @@ impl EpisodeList {
                 (
                     Filter::Failures,
                     "failures",
-                    "Episodes that at least one run failed",
+                    "Episodes in which at least one run failed",
                 ),
                 (
                     Filter::Successes,
                     "successes",
-                    "Episodes that every run here finished",
+                    "Episodes in which every run succeeded",
                 ),
                 (
                     Filter::Differing,
@@ -240,7 +240,7 @@ impl EpisodeList {
     }
 }
 
-/// Starts playback if the displayed episode was watched to its end, so that the next one plays.
+/// Starts playback if the displayed episode was played to its end, so that the next one plays.
 pub fn resume_if_ended(session: &mut Session) {
     session.playing |= session.finished() && session.playhead >= session.last() as f64;
 }

@@ -14,7 +14,7 @@ const TIME: &[KeyBinding] = &[
     (&["Up", "Down"], "faster, slower"),
     (&["R"], "from the start again"),
     (&["N", "B"], "next, previous episode or initial state"),
-    (&["C"], "go on live from this step"),
+    (&["C"], "continue live from this step"),
 ];
 
 const SHOWN: &[KeyBinding] = &[
@@ -22,11 +22,11 @@ const SHOWN: &[KeyBinding] = &[
     (&["2"], "contacts and forces"),
     (&["3"], "joint axes and hand frame"),
     (&["4"], "trail of the hand"),
-    (&["5"], "where the action chunk leads"),
+    (&["5"], "predicted path of the action chunk"),
     (&["6"], "regions of the goal"),
     (&["7"], "the policy's cameras"),
     (&["8"], "plots"),
-    (&["Tab"], "panels at the sides"),
+    (&["Tab"], "side panels"),
     (&["V"], "next camera"),
     (&["F"], "view as at the start"),
 ];
@@ -44,14 +44,14 @@ const TELEOPERATION: &[KeyBinding] = &[
 ];
 
 const MOUSE: &[KeyBinding] = &[
-    (&["left drag"], "turn around the scene"),
+    (&["left drag"], "rotate around the scene"),
     (&["right drag"], "move the scene"),
     (&["wheel"], "nearer, farther"),
     (&["Ctrl", "left drag"], "pull at an object (live)"),
 ];
 
 const REST: &[KeyBinding] = &[
-    (&["F12"], "picture of the window"),
+    (&["F12"], "screenshot of the window"),
     (&["F10"], "begin, end a clip"),
     (&["F1", "H"], "this help"),
     (&["Esc"], "close help, end teleoperation"),

@@ -71,11 +71,11 @@ pub fn marker_label(episode: &EpisodePlayback, kind: MarkerKind) -> String {
         name.map_or_else(|| format!("instance {i}"), |n| n.name.clone())
     };
     match kind {
-        MarkerKind::Query => "policy asked".into(),
+        MarkerKind::Query => "policy query".into(),
         MarkerKind::ContactBegin(i) => format!("touches {}", instance(i)),
-        MarkerKind::ContactEnd(i) => format!("lets go of {}", instance(i)),
-        MarkerKind::Gripper(true) => "gripper told to close".into(),
-        MarkerKind::Gripper(false) => "gripper told to open".into(),
+        MarkerKind::ContactEnd(i) => format!("loses contact with {}", instance(i)),
+        MarkerKind::Gripper(true) => "gripper commanded to close".into(),
+        MarkerKind::Gripper(false) => "gripper commanded to open".into(),
         MarkerKind::Predicate(i, truth) => {
             let predicate = episode.info.as_ref().and_then(|o| o.predicates.get(i));
             let predicate = predicate.map_or_else(|| format!("predicate {i}"), Clone::clone);

@@ -17,10 +17,10 @@ pub const LAYER_TOGGLES: [LayerToggle; 8] = [
     (
         "1",
         "collision",
-        "Shapes that the physics collides, over the looks",
+        "Collision shapes over the visual ones",
         |l| &mut l.collision,
     ),
-    ("2", "contacts", "Where things touch, and how hard", |l| {
+    ("2", "contacts", "Contact points and their forces", |l| {
         &mut l.contacts
     }),
     (
@@ -29,17 +29,19 @@ pub const LAYER_TOGGLES: [LayerToggle; 8] = [
         "Axes of the joints and the frame of the hand",
         |l| &mut l.frames,
     ),
-    ("4", "trail", "Where the hand has been", |l| &mut l.trail),
+    ("4", "trail", "Past path of the end effector", |l| {
+        &mut l.trail
+    }),
     (
         "5",
         "chunk",
-        "Where the policy's present actions lead",
+        "Predicted path of the policy's action chunk",
         |l| &mut l.chunk,
     ),
-    ("6", "regions", "Places that the goal speaks of", |l| {
-        &mut l.regions
+    ("6", "regions", "Regions of the goal", |l| &mut l.regions),
+    ("7", "insets", "The policy's two camera images", |l| {
+        &mut l.insets
     }),
-    ("7", "insets", "The policy's two cameras", |l| &mut l.insets),
     ("8", "plots", "Joint torques and gripper width", |l| {
         &mut l.plots
     }),

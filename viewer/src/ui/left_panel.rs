@@ -56,7 +56,11 @@ fn tabs(ui: &mut Ui, tab: &mut Tab) {
         let width = 0.5 * (ui.available_width() - 4.0);
         for (this, name, tip) in [
             (Tab::Episodes, "Recorded", "Episodes of the opened runs"),
-            (Tab::Live, "Live", "Play something while watching"),
+            (
+                Tab::Live,
+                "Live",
+                "Episodes simulated while they are displayed",
+            ),
         ] {
             let button = Button::selectable(*tab == this, name).min_size(vec2(width, 25.0));
             if ui.add(button).on_hover_text(tip).clicked() {
@@ -69,8 +73,8 @@ fn tabs(ui: &mut Ui, tab: &mut Tab) {
 /// Draws the button that continues a recording live, and the policy to continue with.
 fn takeover_row(ui: &mut Ui, session: &mut Session, ui_state: &mut UiState) {
     ui.horizontal(|ui| {
-        let go = ui.button("Go on live").on_hover_text(
-            "Leaves the recording at the step on show; the policy at the right takes over (C)",
+        let go = ui.button("Continue live").on_hover_text(
+            "Leaves the recording at the displayed step; the policy at the right takes over (C)",
         );
         ui.label(RichText::new("with").color(WEAK));
         let policies = &ui_state.selection_panel.catalogue(session).policies;

@@ -16,14 +16,14 @@ pub fn path_or_remove(written: Result<(), String>, path: PathBuf) -> Result<Path
             let left = if removed.is_ok() {
                 ""
             } else {
-                " (a broken file is left)"
+                " (an incomplete file is left)"
             };
             Err(format!("cannot write {}: {reason}{left}", path.display()))
         }
     }
 }
 
-/// Creates a new file with an unused name: `stem.extension`, else `stem_2.ending` and so on.
+/// Creates a new file with an unused name: `stem.extension`, else `stem_2.extension` and so on.
 pub fn create_unused(dir: &Path, stem: &str, extension: &str) -> Result<(File, PathBuf), String> {
     for number in 1..=TRIES {
         let name = if number == 1 {

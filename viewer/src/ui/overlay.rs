@@ -118,7 +118,7 @@ fn loading_message(
 fn error_box(painter: &Painter, rect_of_episode: Rect, reason: &str) {
     let width = (rect_of_episode.width() - 80.0).clamp(80.0, 540.0);
     let title = painter.layout(
-        "This cannot be shown".into(),
+        "This episode cannot be displayed".into(),
         FontId::proportional(16.0),
         BAD,
         width,

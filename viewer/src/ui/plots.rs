@@ -128,7 +128,9 @@ impl Plots {
                     let colour = if chosen { episode_colour(i) } else { WEAK };
                     let text = RichText::new(&episode.name).small().color(colour);
                     let label = bevy_egui::egui::Label::new(text).sense(Sense::click());
-                    let label = ui.add(label).on_hover_text("Show this one's torques");
+                    let label = ui
+                        .add(label)
+                        .on_hover_text("Show the torques of this episode");
                     if label.clicked() {
                         self.torque_of = i;
                     }

@@ -217,7 +217,7 @@ fn initial_state(ui: &mut Ui, draft: &mut EpisodeSelection, catalogue: &mut Cata
     });
 }
 
-/// Draws a combo box of policies; those that lack files are disabled and say so in a tooltip.
+/// Draws a combo box of policies; those that lack files are disabled, with the reason in a tooltip.
 pub fn policy_combo(
     ui: &mut Ui,
     id: &str,
@@ -243,9 +243,9 @@ fn versus_combo(
 ) {
     ComboBox::from_id_salt("versus")
         .width(ui.available_width())
-        .selected_text(chosen.as_ref().map_or("nobody", PolicyName::name))
+        .selected_text(chosen.as_ref().map_or("none", PolicyName::name))
         .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, None, "nobody");
+            ui.selectable_value(chosen, None, "none");
             for (name, missing) in policies {
                 policy_entry(
                     ui,
@@ -293,12 +293,12 @@ fn buttons(ui: &mut Ui, session: &mut Session, draft: &EpisodeSelection) -> bool
         }
         start = ui
             .add(button)
-            .on_hover_text("Opens what is chosen above")
+            .on_hover_text("Opens the selection above")
             .clicked();
         let restart = Button::new("Restart").min_size(vec2(width, 28.0));
         let restart = ui
             .add(restart)
-            .on_hover_text("Plays the episode on show again from its start (R)");
+            .on_hover_text("Plays the displayed episode again from its start (R)");
         if restart.clicked() {
             super::transport::restart(session);
         }

@@ -37,7 +37,7 @@ pub fn divergences(session: &Session) -> impl Iterator<Item = (String, usize)> {
     let state = session.divergence.state;
     let pose = session.divergence.pose;
     let state = state.map(|n| (format!("bits differ from step {n}"), n));
-    let pose = pose.map(|n| (format!("places part by 1 cm at step {n}"), n));
+    let pose = pose.map(|n| (format!("poses 1 cm apart from step {n}"), n));
     state.into_iter().chain(pose)
 }
 
@@ -51,7 +51,7 @@ pub fn show(ui: &mut Ui, session: &mut Session, recording: bool) -> Option<UiReq
         ui.add_space(8.0);
         episode_buttons(ui, session);
         ui.add_space(8.0);
-        let tip = "Picture of the window (F12)";
+        let tip = "Screenshot of the window (F12)";
         if icon_button(ui, Icon::Camera, false, true, tip).clicked() {
             request = Some(UiRequest::Screenshot);
         }
@@ -145,12 +145,12 @@ fn episode_buttons(ui: &mut Ui, session: &mut Session) {
         restart(session);
     }
     let tip = match session.mode {
-        SessionMode::Live => "Forget what came after this step and go on from it (C)".to_owned(),
+        SessionMode::Live => "Discard the later steps and continue from this one (C)".to_owned(),
         SessionMode::Recorded => format!(
-            "Go on live from this step; {} takes over (C)",
+            "Continue live from this step; {} takes over (C)",
             session.selection.policy.name()
         ),
-        SessionMode::Compare => "Two compared episodes cannot be gone on from".to_owned(),
+        SessionMode::Compare => "Compared episodes cannot be continued live".to_owned(),
     };
     if icon_button(
         ui,

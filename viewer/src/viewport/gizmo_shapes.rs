@@ -118,7 +118,7 @@ fn cross(lines: &mut GizmoAsset, at: Vec3, color: Srgba) {
     }
 }
 
-/// Draws a contact force as an arrow that points away from static bodies, or from the robot.
+/// Draws a contact force as an arrow that points away from the arena, or from the robot.
 fn contact_arrow(lines: &mut GizmoAsset, contact: &Contact) {
     if contact.force < MIN_FORCE {
         return;

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_wall_hides_only_what_is_before_it() {
         let wall = occluder(Vec3::new(-2.0, 0.0, 1.5), Vec3::new(0.01, 1.5, 1.5));
-        let wall = wall.expect("a wall is scenery");
+        let wall = wall.expect("a wall is an occluder");
         assert_eq!(wall.inward, Vec3::X);
         assert!(wall.hides(Vec3::new(-2.5, 0.0, 1.0)));
         assert!(!wall.hides(Vec3::new(1.0, 0.0, 1.0)));
@@ -114,7 +114,7 @@ mod tests {
         assert!(occluder(Vec3::new(0.0, 0.0, 0.875), Vec3::new(0.5, 0.6, 0.025)).is_none());
         assert!(occluder(Vec3::new(0.0, 0.0, -0.1), Vec3::new(3.0, 3.0, 0.1)).is_none());
         let plant = occluder(Vec3::new(-1.5, 1.5, 0.5), Vec3::splat(0.1));
-        let plant = plant.expect("a plant in the corner is scenery");
+        let plant = plant.expect("a plant in the corner is an occluder");
         assert!(plant.hides(Vec3::new(-2.0, 2.0, 0.5)));
         assert!(!plant.hides(Vec3::new(2.0, -1.0, 0.5)));
     }

@@ -122,7 +122,7 @@ pub(super) fn spawn_scenes(
     }
 }
 
-/// Returns true if two scenes consist of the same models, in whatever poses.
+/// Returns true if two scenes consist of the same models, in any poses.
 fn same_shapes(a: &SceneDesc, b: &SceneDesc) -> bool {
     a.arena == b.arena
         && a.robot == b.robot

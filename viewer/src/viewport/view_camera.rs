@@ -41,7 +41,9 @@ mod tests {
             viewport_rect: Some(Rect::new(100.0, 0.0, 300.0, 100.0)),
         };
         assert_eq!(view_camera.ray(Vec2::new(200.0, 50.0)), Some(Vec3::NEG_Z));
-        let top = view_camera.ray(Vec2::new(200.0, 0.0)).expect("it draws");
+        let top = view_camera
+            .ray(Vec2::new(200.0, 0.0))
+            .expect("the view is active");
         assert!((top.y - (0.5 * FIELD_OF_VIEW).tan()).abs() < 1e-5);
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of models and arenas beyond what their types say: names, parents, quaternions, ranges,
+//! Checks of models and arenas beyond those of their types: names, parents, quaternions, ranges,
 //! sizes, finite numbers. A broken file is refused here with its line, not later by a solver.
 
 mod arena;

@@ -114,7 +114,7 @@ fn check_body(
     Ok(())
 }
 
-/// Checks that the first body is the root and all others hang on an earlier one.
+/// Checks that the first body is the root and the parent of every other body comes before it.
 fn check_parent(
     check: &Checker,
     item: &Item,

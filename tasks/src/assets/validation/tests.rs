@@ -1,5 +1,5 @@
-//! Guarantee: a broken model file is an error that names the line and what is wrong there, and
-//! no text whatever makes the loader panic.
+//! Guarantee: a broken model file is an error that names the line and the mistake there, and a truncated or
+//! overwritten one never makes the loader panic.
 
 use super::validate_model;
 use crate::assets::toml_file::parse_toml;

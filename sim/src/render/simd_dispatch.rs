@@ -69,19 +69,19 @@ macro_rules! multiversion {
             fn avx2($($arg: $ty),*) {
                 generic::<simd::Avx2>($($arg),*)
             }
-            match $crate::render::isa::InstructionSet::active() {
+            match $crate::render::simd_dispatch::InstructionSet::active() {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: `active` returns an instruction set that the processor reports.
-                $crate::render::isa::InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::render::simd_dispatch::InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::render::isa::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::render::simd_dispatch::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
                 _ => generic::<simd::Scalar>($($arg),*),
             }
         }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
-        $crate::render::isa::multiversion! {
+        $crate::render::simd_dispatch::multiversion! {
             $(#[$meta])* $vis fn $name<F>($($arg: $ty),*) $body
         }
     };

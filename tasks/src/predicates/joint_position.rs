@@ -5,8 +5,8 @@ use crate::bddl::Predicate;
 use crate::error::TaskError;
 use bitvla_sim::{ArticulationDesc, JointHandle, World};
 
-/// Joint positions (rad or m) that satisfy a predicate, in single precision, which is what the engine's joint positions
-/// have: a joint that was put on a threshold is on it.
+/// Joint positions (rad or m) that satisfy a predicate, in the single precision of the engine's joint positions, so that
+/// a joint that was set to a threshold is exactly on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct JointInterval {
     low: f32,
@@ -43,7 +43,7 @@ pub fn joint_state(predicate: Predicate, limits: &ArticulationDesc, q: f64) -> O
     JointInterval::of(predicate, limits).map(|interval| interval.contains(q))
 }
 
-/// Combines the joints of an instance: Open and TurnOn ask for any joint, Close and TurnOff for all of them. False
+/// Combines the joints of an instance: Open and TurnOn need any joint, Close and TurnOff all of them. False
 /// without joints.
 pub fn joints_state(predicate: Predicate, joints: &[bool]) -> bool {
     match predicate {
@@ -81,7 +81,7 @@ pub(super) fn compile(names: &Resolver<'_>) -> Result<Box<dyn CompiledPredicate>
         .map(|joint| names.joint(owner, &joint.name))
         .collect::<Result<Vec<_>, _>>()?;
     if joints.is_empty() {
-        return Err(names.error("there is no joint to look at"));
+        return Err(names.error("there is no joint that it applies to"));
     }
     Ok(Box::new(JointsInInterval {
         predicate,

@@ -1,5 +1,5 @@
 //! Text files of a run folder, read and written. A file appears under its name only when it is complete: it is written
-//! beside it and renamed.
+//! under another name in the same folder and renamed.
 
 use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest, schema_version_of};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes bytes so that a reader sees either the old file or the whole new one.
+/// Writes bytes so that a reader gets either the old file or the whole new one.
 ///
 /// # Errors
 /// If the file cannot be written.
