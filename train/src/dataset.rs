@@ -114,10 +114,10 @@ impl FrameDataset {
         Ok(all)
     }
 
-    /// Adds the shards of another folder: 000, 001 and so on up to the first that is missing; none is no error.
+    /// Adds the shards of another folder: 000, 001 and so on without a gap; none is no error.
     ///
     /// # Errors
-    /// Names the shard that cannot be read or is malformed.
+    /// Names the shard that cannot be read, is malformed, or is missing before a later one.
     pub fn append(&mut self, dir: &Path) -> Result<()> {
         let mut index = 0;
         while shard_path(dir, index).is_file() {
@@ -125,6 +125,14 @@ impl FrameDataset {
             self.read_shard(&path)
                 .with_context(|| format!("{} is not a shard of frames", path.display()))?;
             index += 1;
+        }
+        let later = (index + 1..=MAX_SHARD).find(|&later| shard_path(dir, later).is_file());
+        if let Some(later) = later {
+            bail!(
+                "{} is missing, but {} is there",
+                shard_path(dir, index).display(),
+                shard_path(dir, later).display()
+            );
         }
         Ok(())
     }
@@ -195,6 +203,9 @@ impl FrameDataset {
         Ok(())
     }
 }
+
+/// Largest index of a shard: its file name has three digits.
+const MAX_SHARD: usize = 999;
 
 /// Returns the path of a shard.
 pub fn shard_path(dir: &Path, index: usize) -> PathBuf {

@@ -12,6 +12,7 @@ use crate::statistics::normalised_target;
 use anyhow::{Context, Result, ensure};
 use bitvla_policies::normalise::Statistics;
 use bitvla_policies::preprocess::normalise;
+use bitvla_reports::write_atomically;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -411,11 +412,11 @@ pub fn read_losses(path: &Path) -> Result<Vec<LossRow>> {
 
 fn write_losses(path: &Path, rows: &[LossRow]) -> Result<()> {
     let write = || -> Result<()> {
-        let mut writer = csv::Writer::from_path(path)?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
         for row in rows {
             writer.serialize(row)?;
         }
-        Ok(writer.flush()?)
+        Ok(write_atomically(path, &writer.into_inner()?)?)
     };
     write().with_context(|| format!("writing {}", path.display()))
 }
