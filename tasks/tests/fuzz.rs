@@ -1,10 +1,9 @@
 //! Guarantee: for any bytes, a reader of foreign files returns a value or an error that names the
 //! file and the position in it; it never panics and never allocates more than 1 GB (all allocations of one call added up).
 //!
-//! Files are damaged by seeded edits of good ones: samples written here, and in the ignored tests LIBERO's own. Normally
-//! it takes seconds and has the same inputs every time; `BITVLA_FUZZ_SECS=600` gives each reader that many seconds:
-//! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture`; the name of a test behind it
-//! fuzzes one reader. A new reader is one more [`Reader`] and its test.
+//! Files are damaged by seeded edits of good ones (`bitvla_fuzz`): samples written here, and in the ignored tests LIBERO's own.
+//! `BITVLA_FUZZ_SECS=600 cargo test --release -p bitvla-tasks --test fuzz -- --nocapture` gives each reader 600 s; the name of a
+//! test behind it fuzzes one reader.
 
 #[path = "common/mjcf_samples.rs"]
 mod mjcf_samples;
@@ -14,23 +13,11 @@ mod shared;
 use bitvla_tasks::bddl::Problem;
 use bitvla_tasks::libero::{InitFile, PoseFile, from_memory};
 use bitvla_tasks::{Assets, TaskError};
-use proptest::prelude::*;
-use proptest::sample::Index;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shared::shared;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use std::alloc::System;
-use std::cell::Cell;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// Bytes that one call may allocate.
-const MAX_BYTES: usize = 1_000_000_000;
 /// Inputs per reader in a normal test run.
 const CASES: u32 = 16_384;
 /// Folder and name of the damaged file in errors, but for its ending.
@@ -457,74 +444,6 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     out.finish().expect("an archive").into_inner()
 }
 
-/// One edit of a file.
-#[derive(Debug, Clone)]
-enum Edit {
-    /// Overwrites, lengthening the file at its end.
-    Write(Index, Vec<u8>),
-    Insert(Index, Vec<u8>),
-    Word(Index, Index),
-    Remove(Index, Index),
-    /// Repeats a part up to so many times.
-    Repeat(Index, Index, u8),
-    Flip(Index, u8),
-    Cut(Index),
-}
-
-fn edit() -> impl Strategy<Value = Edit> {
-    let bytes = proptest::collection::vec(any::<u8>(), 1..9);
-    prop_oneof![
-        (any::<Index>(), bytes.clone()).prop_map(|(at, b)| Edit::Write(at, b)),
-        (any::<Index>(), bytes).prop_map(|(at, b)| Edit::Insert(at, b)),
-        any::<(Index, Index)>().prop_map(|(at, w)| Edit::Word(at, w)),
-        any::<(Index, Index)>().prop_map(|(a, b)| Edit::Remove(a, b)),
-        any::<(Index, Index, u8)>().prop_map(|(a, b, n)| Edit::Repeat(a, b, n)),
-        (any::<Index>(), 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
-        any::<Index>().prop_map(Edit::Cut),
-    ]
-}
-
-impl Edit {
-    fn apply(&self, file: &mut Vec<u8>, words: &[&[u8]]) {
-        let place = |at: &Index, len: usize| at.index(len + 1);
-        let len = file.len();
-        let part = |a: &Index, b: &Index| {
-            let (a, b) = (place(a, len), place(b, len));
-            // Mostly short parts.
-            a.min(b)..a.max(b).min(a.min(b) + 1 + (a ^ b) % 64)
-        };
-        match self {
-            Edit::Write(at, bytes) => {
-                let at = place(at, len);
-                let end = (at + bytes.len()).min(len);
-                file.splice(at..end, bytes.iter().copied());
-            }
-            Edit::Insert(at, bytes) => {
-                let at = place(at, len);
-                file.splice(at..at, bytes.iter().copied());
-            }
-            Edit::Word(at, word) => {
-                let at = place(at, len);
-                file.splice(at..at, word.get(words).iter().copied());
-            }
-            Edit::Remove(a, b) => {
-                file.drain(part(a, b));
-            }
-            Edit::Repeat(a, b, times) => {
-                let part = part(a, b);
-                let copies = file[part.clone()].repeat(usize::from(*times));
-                file.splice(part.end..part.end, copies);
-            }
-            Edit::Flip(at, bit) => {
-                if len > 0 {
-                    file[at.index(len)] ^= 1 << bit;
-                }
-            }
-            Edit::Cut(at) => file.truncate(place(at, len)),
-        }
-    }
-}
-
 /// Returns true if an error begins with the name of the file, or of one beside it that it refers to, and a number that is
 /// a position in it.
 fn names_its_location(error: &str) -> bool {
@@ -537,58 +456,12 @@ fn names_its_location(error: &str) -> bool {
 }
 
 fn fuzz(reader: &Reader) {
-    // One after the other: the counter of allocations is the process's.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let time = std::env::var("BITVLA_FUZZ_SECS").ok();
-    let time = time.map(|secs| Duration::from_secs(secs.parse().expect("a number of seconds")));
-    let (name, corpus) = (reader.name, &reader.corpus);
-    let good = (reader.read)(&corpus[0]);
-    assert_eq!(good, Ok(()), "{name}: the corpus is good");
-    let (refused, most, inputs) = (Cell::new(0u64), Cell::new(0usize), Cell::new(0u64));
-    let strategy = (any::<Index>(), proptest::collection::vec(edit(), 1..6));
-    let config = Config {
+    bitvla_fuzz::fuzz(&bitvla_fuzz::Reader {
+        name: reader.name,
+        corpus: reader.corpus.clone(),
+        words: reader.words,
         cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let mut runner = TestRunner::new_with_rng(config.clone(), rng);
-    let (start, mut batches) = (Instant::now(), 0);
-    loop {
-        let outcome = runner.run(&strategy, |(which, edits)| {
-            let mut file = which.get(corpus).clone();
-            for edit in &edits {
-                edit.apply(&mut file, reader.words);
-            }
-            let region = Region::new(ALLOCATOR);
-            let answer = (reader.read)(&file);
-            let bytes = region.change().bytes_allocated;
-            inputs.set(inputs.get() + 1);
-            most.set(most.get().max(bytes));
-            prop_assert!(bytes <= MAX_BYTES, "{bytes} bytes allocated");
-            if let Err(error) = answer {
-                refused.set(refused.get() + 1);
-                prop_assert!(names_its_location(&error), "no location in: {error}");
-            }
-            Ok(())
-        });
-        if let Err(error) = outcome {
-            panic!("{name}: {error}");
-        }
-        batches += 1;
-        if time.is_none_or(|time| start.elapsed() >= time) {
-            break;
-        }
-        // A runner is done after one batch; the next goes on with its random numbers.
-        runner = TestRunner::new_with_rng(config.clone(), runner.new_rng());
-    }
-    let (inputs, refused, most) = (inputs.get(), refused.get(), most.get());
-    println!("{name}: {inputs} inputs, {refused} refused, at most {most} bytes allocated by one");
-    assert_eq!(
-        inputs,
-        batches * u64::from(CASES),
-        "{name}: batches are whole"
-    );
-    assert!(refused > inputs / 20, "{name}: hardly anything was damaged");
+        read: &reader.read,
+        names_place: &names_its_location,
+    });
 }
