@@ -603,7 +603,7 @@ fn view_hands_over_to_the_window_or_says_how_to_get_it() {
         ]);
         live.assert()
             .code(7)
-            .stdout("--suite goal --policy full --threads 1 --seed 7 --task 3\n");
+            .stdout("--suite goal --policy full --threads 1 --engine native --seed 7 --task 3\n");
         let mut recorded = start(&["--assets", "there", "replay", "some/run", "--view"]);
         recorded
             .assert()
