@@ -1,7 +1,8 @@
 //! Guarantees of `bitvla-eval parity`.
 //!
 //! On small recordings made here, with the models that ship: it ends with code 0 when every target is met, with code 1 and
-//! the name of the quantity when one is missed or was measured over nothing, and 20 406 of 20 407 are not 100 %.
+//! the name of the quantity when one is missed or was measured over nothing, NaN misses its target, and 20 406 of 20 407 are
+//! not 100 %.
 //!
 //! On the recorded MuJoCo runs and a LIBERO checkout's own models (needs ../shared): on a small part of the recordings the
 //! metrics meet their targets (joint torques, responses but for the one sequence through a singular posture, settling,
@@ -208,7 +209,7 @@ fn every_target_met_is_code_0() {
     assert!(unmet(&report).is_empty(), "{text}");
     assert_eq!(value(&report, "predicates", HAND_MADE), 100.0);
     let row = row(&reference.table(), HAND_MADE);
-    assert!(row.contains("  100  %") && row.contains("  met  "), "{row}");
+    assert!(row.contains("  100 %  ") && row.ends_with("  met"), "{row}");
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn twenty_thousand_four_hundred_and_six_of_seven_is_not_100_percent() {
     assert_eq!(unmet(&report), [format!("predicates: {HAND_MADE}")]);
     let row = row(&reference.table(), HAND_MADE);
     assert!(
-        row.contains("  99.995  %") && row.contains("  MISSED  "),
+        row.contains("  99.995 %  ") && row.ends_with("  MISSED"),
         "{row}"
     );
     assert!(!row.contains("  100  "), "{row}");
@@ -270,6 +271,78 @@ fn a_quantity_over_nothing_is_not_met() {
         "{text}"
     );
     assert!(row(&reference.table(), name).contains("NOT MEASURED"));
+}
+
+/// Writes `osc_responses.json`: sequences of `steps` steps of rest.
+fn write_responses(reference: &SmallReference, sequences: usize, quat_xyzw: [f64; 4]) {
+    let steps = 12;
+    let sequence = json!({
+        "name": "rest",
+        "actions": vec![[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]; steps],
+        "obs_eef_pos": vec![[-0.2, 0.0, 1.1]; steps],
+        "obs_eef_quat_xyzw": vec![quat_xyzw; steps],
+        "obs_gripper_qpos": vec![[0.04, -0.04]; steps],
+        "ncon": vec![0; steps],
+        "start": {"qpos9": [0.0, -0.16, 0.0, -2.44, 0.0, 2.22, 0.78, 0.02, -0.02]},
+    });
+    let sequences = vec![sequence; sequences];
+    reference.write("osc_responses.json", &json!({"sequences": sequences}));
+}
+
+#[test]
+fn a_quantity_over_nan_is_missed() {
+    let reference = SmallReference::new();
+    write_responses(&reference, 1, [0.0; 4]);
+    let (report, text) = reference.run("osc");
+    let name = "osc: free motion, angle, worst";
+    assert!(unmet(&report).contains(&name.to_owned()), "{text}");
+    assert!(
+        text.contains(&format!("missed: {name}: NaN degree")),
+        "{text}"
+    );
+    let line = row(&reference.table(), "free motion, angle, worst");
+    assert!(line.contains("NaN") && line.contains("MISSED"), "{line}");
+}
+
+#[test]
+fn responses_of_no_sequence_are_not_measured() {
+    let reference = SmallReference::new();
+    write_responses(&reference, 0, [0.0; 4]);
+    let (report, text) = reference.run("osc");
+    assert_eq!(unmet(&report).len(), 2, "{text}");
+    assert_eq!(
+        text.matches("not measured: osc: free motion").count(),
+        2,
+        "{text}"
+    );
+}
+
+#[test]
+fn records_that_are_left_out_are_said_and_those_cut_short_refused() {
+    let reference = SmallReference::new();
+    reference.write_predicates(&[false]);
+    let path = reference.dir.path().join("data/predicates.json");
+    let text = fs::read_to_string(&path).expect("predicates.json");
+    fs::write(&path, text.replace("libero_spatial", "libero_lunar")).expect("written");
+    let (_, text) = reference.run("predicates");
+    assert!(
+        text.contains("records of suite `libero_lunar` are left out"),
+        "{text}"
+    );
+
+    reference.write_predicates(&[false]);
+    let path = reference.dir.path().join("data/grasp.json");
+    let text = fs::read_to_string(&path).expect("grasp.json");
+    fs::write(&path, text.replace("\"goal\":[[0]]", "\"goal\":[[]]")).expect("written");
+    let folder = |name: &str| reference.dir.path().join(name);
+    let more = ["--models", "own", "--only", "predicates"];
+    let mut c = parity(&folder("checkout"), &folder("data"), &folder("cut"), &more);
+    let output = c.assert().code(2).get_output().stderr.clone();
+    let text = String::from_utf8_lossy(&output).into_owned();
+    assert!(
+        text.contains("grasp.json") && text.contains("0 truth values"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -17,6 +17,10 @@ pub(crate) fn distance_mm(a: &Vector3<f64>, b: &Vector3<f64>) -> f64 {
 pub(crate) fn angle_deg(a: &UnitQuaternion<f64>, b: &UnitQuaternion<f64>) -> f64 {
     // From the vector part: exact for small angles, where the cosine is not.
     let d = a.rotation_to(b);
-    let v = d.imag().norm().min(1.0);
+    let v = match d.imag().norm() {
+        // Rounding; NaN stays NaN, unlike with `min`.
+        v if v > 1.0 => 1.0,
+        v => v,
+    };
     2.0 * libm::atan2(v, d.w.abs()).to_degrees()
 }

@@ -36,6 +36,13 @@ impl RecordedScenes {
                 continue;
             };
             for (id, entry) in entries.iter().enumerate() {
+                if entry.bddl_file.contains(['/', '\\']) || suite.contains(['/', '\\', '.']) {
+                    let found = format!(
+                        "suite `{suite}`: found the file `{}`, expected names without folders",
+                        entry.bddl_file
+                    );
+                    return Err(ReportError::format(&data.join("suites.json"), found).into());
+                }
                 let path = bddl.join(suite).join(&entry.bddl_file);
                 let text = std::fs::read_to_string(&path).map_err(ReportError::io(&path))?;
                 let problem =

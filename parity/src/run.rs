@@ -5,7 +5,7 @@ use crate::recorded_scenes::{RecordedScenes, data_dir};
 use crate::report::{self, Section};
 use crate::{ParityConfig, ParityError, ParityProgress, Quantity, SUITES};
 use bitvla_reports::{
-    Metric, ReportError, TextTable, metrics_table, write_chart, write_json, write_text,
+    FolderLock, Metric, TextTable, metrics_table, write_chart, write_json, write_text,
 };
 use bitvla_tasks::Assets;
 use serde::Serialize;
@@ -68,7 +68,7 @@ pub fn run_parity(
         scenes: &scenes,
         progress,
     };
-    std::fs::create_dir_all(out).map_err(ReportError::io(out))?;
+    let _lock = FolderLock::acquire(out)?;
     let mut report = ParityReport {
         suites: config.suites.clone(),
         episodes: config.episodes,

@@ -14,7 +14,7 @@
 //! The settling action that precedes them is in the protocol card.
 
 use crate::ReportError;
-use crate::text_files::write_atomically;
+use crate::atomic_file::write_atomically;
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";

@@ -21,6 +21,12 @@ pub enum ReportError {
         /// Content that was found and content that was expected.
         what: String,
     },
+    /// A folder that another process writes into.
+    #[error("{path}: in use by another process; wait for its end or choose another folder")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A plot could not be drawn.
     #[error("plot `{plot}`: {what}")]
     Plot {

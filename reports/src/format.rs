@@ -45,7 +45,7 @@ pub fn format_percent(rate: f64, decimals: usize) -> String {
 }
 
 /// A value in `unit` as tables and plots show it: [`format_number`], where the rule of [`format_percent`] holds for
-/// values in `%`; `-` for none.
+/// values in `%`; `-` for none, `NaN` for NaN.
 ///
 /// ```
 /// use bitvla_reports::format_value;
@@ -54,9 +54,12 @@ pub fn format_percent(rate: f64, decimals: usize) -> String {
 /// assert_eq!(format_value(None, "%"), "-");
 /// ```
 pub fn format_value(value: Option<f64>, unit: &str) -> String {
-    let Some(value) = value.filter(|v| !v.is_nan()) else {
+    let Some(value) = value else {
         return "-".to_owned();
     };
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
     let text = format_number(value);
     if unit == "%" && is_misleading(value, &text) {
         with_enough_decimals(value)

@@ -9,7 +9,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
 mod actions;
+mod atomic_file;
 mod error;
+mod folder_lock;
 mod format;
 mod manifest;
 mod metrics;
@@ -18,15 +20,18 @@ mod record;
 mod run_tables;
 mod stats;
 mod summary;
+mod terminal_text;
 mod text_files;
 mod text_table;
 
 pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
+pub use atomic_file::{StagedFile, check_regular, write_atomically};
 pub use error::ReportError;
+pub use folder_lock::{FolderLock, lock_for};
 pub use format::{format_bytes, format_number, format_percent, format_value};
 pub use manifest::{
-    EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION, WeightMemory,
-    schema_version_of,
+    EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, RunManifest, SCHEMA_VERSION,
+    WeightMemory, schema_version_of,
 };
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
@@ -37,8 +42,9 @@ pub use record::{EpisodeRecord, QueryRecord};
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
 pub use stats::{Interval, largest, mean, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
+pub use terminal_text::{TERMINAL_COLUMNS, printable, wrap};
 pub use text_files::{
-    read_episodes, read_json, read_latency, read_manifest, write_atomically, write_episodes,
+    read_episodes, read_json, read_latency, read_manifest, write_episodes,
     write_json, write_latency, write_manifest, write_text,
 };
 pub use text_table::TextTable;

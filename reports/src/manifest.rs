@@ -2,11 +2,13 @@
 //! everything measured once per run.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the layout of `run.json` and `journal.jsonl` that this program writes. Version 1 is that of files without
-/// one: it lacks the fields of [`EvalProtocol`] with a default, and is read; newer versions are refused.
-pub const SCHEMA_VERSION: u32 = 2;
+/// one: it lacks the fields of [`EvalProtocol`] with a default; version 2 lacks the setups and the checksums of the journal.
+/// Both are read; newer versions are refused.
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Inputs that the outcome of an episode depends on, besides task and initial state. A run folder holds
 /// episodes of exactly one protocol.
@@ -95,20 +97,44 @@ fn first_world() -> u32 {
 }
 
 impl EvalProtocol {
-    /// Names of the fields in which two protocols differ, with both values.
+    /// Names of the fields in which two protocols differ, with both values; of a field with parts, such as the hashes of files,
+    /// the parts that differ. Hashes are cut to twelve digits.
     pub fn differences(&self, other: &EvalProtocol) -> Vec<String> {
-        let fields = |p: &EvalProtocol| match serde_json::to_value(p) {
-            Ok(serde_json::Value::Object(map)) => map,
-            _ => serde_json::Map::new(),
+        let json = |p: &EvalProtocol| serde_json::to_value(p).unwrap_or_default();
+        let mut found = Vec::new();
+        add_differences(&mut found, "", &json(self), &json(other));
+        found
+    }
+}
+
+fn add_differences(found: &mut Vec<String>, name: &str, ours: &Value, theirs: &Value) {
+    if ours == theirs {
+        return;
+    }
+    let (Value::Object(a), Value::Object(b)) = (ours, theirs) else {
+        let (a, b) = (short_value(ours), short_value(theirs));
+        found.push(format!("{name}: {a} against {b}"));
+        return;
+    };
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    for key in keys {
+        let part = match name {
+            "" => key.clone(),
+            name => format!("{name}.{key}"),
         };
-        let (ours, theirs) = (fields(self), fields(other));
-        ours.iter()
-            .filter(|(name, value)| theirs.get(*name) != Some(value))
-            .map(|(name, value)| match theirs.get(name) {
-                Some(their) => format!("{name}: {value} against {their}"),
-                None => format!("{name}: {value} against nothing"),
-            })
-            .collect()
+        let of = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+        add_differences(found, &part, &of(a), &of(b));
+    }
+}
+
+/// A value as it is shown in a message: `nothing` for null, the first twelve digits of a sha256.
+fn short_value(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(s) if s.len() == 64 && s.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            s[..12].to_owned()
+        }
+        other => other.to_string(),
     }
 }
 
@@ -123,6 +149,37 @@ pub struct MachineInfo {
     pub cores: usize,
     /// Operating system and architecture.
     pub system: String,
+}
+
+/// What the time of a query depends on besides the protocol. Latencies of different setups are never pooled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasurementSetup {
+    /// Name of the processor.
+    pub processor: String,
+    /// Instruction set of the kernels, as `BITVLA_ISA` names it.
+    pub instruction_set: String,
+    /// Threads of one query.
+    pub threads: usize,
+    /// Workers that ran episodes at the same time.
+    pub jobs: usize,
+}
+
+impl std::fmt::Display for MeasurementSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        let MeasurementSetup {
+            processor,
+            instruction_set,
+            threads,
+            jobs,
+        } = self;
+        write!(
+            f,
+            "{instruction_set}, {threads} thread{}, {jobs} worker{}, {processor}",
+            s(*threads),
+            s(*jobs)
+        )
+    }
 }
 
 /// One row of the memory ledger.
@@ -224,6 +281,9 @@ pub struct RunManifest {
     pub resumed_episodes: usize,
     /// Machine.
     pub machine: MachineInfo,
+    /// Setups in which queries were measured; rows of `latency.csv` name theirs by its index.
+    #[serde(default)]
+    pub setups: Vec<MeasurementSetup>,
     /// Memory.
     pub memory: MemoryReport,
 }

@@ -1,7 +1,7 @@
 //! Metrics of a comparison with a reference: the measured value, its target and whether it is met, as a table. The module
 //! does not depend on the quantity that is compared.
 
-use crate::{TextTable, format_number, format_value};
+use crate::{TERMINAL_COLUMNS, TextTable, format_number, format_value, wrap};
 use serde::{Deserialize, Serialize};
 
 /// Bound that a metric is to keep.
@@ -31,7 +31,7 @@ pub struct Metric {
     pub section: String,
     /// Name within the section.
     pub name: String,
-    /// Value in `unit`; `None` where there was nothing to measure or the result is NaN.
+    /// Value in `unit`; `None` where there was nothing to measure, NaN (`null` in JSON) where a measured value is NaN.
     pub value: Option<f64>,
     /// Unit of value and target, for example `mm` or `%`.
     pub unit: String,
@@ -46,7 +46,7 @@ pub struct Metric {
 pub enum TargetOutcome {
     /// The value keeps the bound.
     Met,
-    /// The value is outside the bound.
+    /// The value is outside the bound, or NaN.
     Missed,
     /// There is no value.
     NotMeasured,
@@ -58,7 +58,6 @@ impl Metric {
         let target = self.target?;
         Some(match self.value {
             None => TargetOutcome::NotMeasured,
-            Some(value) if value.is_nan() => TargetOutcome::NotMeasured,
             Some(value) if target.is_met(value) => TargetOutcome::Met,
             Some(_) => TargetOutcome::Missed,
         })
@@ -89,35 +88,51 @@ impl Metric {
     }
 }
 
-/// Returns a table of metrics with their targets and outcomes.
+/// Columns by which the metrics of a section are indented.
+const INDENT: usize = 2;
+
+/// Returns tables of metrics with their targets and outcomes, one per section and [`TERMINAL_COLUMNS`] wide at most. Below
+/// the metrics that share it stands the data that they were measured over.
 pub fn metrics_table(metrics: &[Metric]) -> String {
-    let mut table = TextTable::new(&["", "figure", "value", "unit", "target", "", "over"]);
-    let mut last = "";
-    for m in metrics {
-        let section = if m.section == last { "" } else { &m.section };
-        last = &m.section;
-        let outcome = match m.outcome() {
-            Some(TargetOutcome::Met) => "met",
-            Some(TargetOutcome::Missed) => "MISSED",
-            Some(TargetOutcome::NotMeasured) => "NOT MEASURED",
-            None => "",
-        };
-        table.push([
-            section.to_owned(),
-            m.name.clone(),
-            format_value(m.value, &m.unit),
-            m.unit.clone(),
-            m.target_text(),
-            outcome.to_owned(),
-            m.over.clone(),
-        ]);
+    let mut out = String::new();
+    for section in metrics.chunk_by(|a, b| a.section == b.section) {
+        out.push_str(&section[0].section);
+        out.push('\n');
+        let mut table = TextTable::new(&["figure", "value", "target", ""]);
+        for m in section {
+            let outcome = match m.outcome() {
+                Some(TargetOutcome::Met) => "met",
+                Some(TargetOutcome::Missed) => "MISSED",
+                Some(TargetOutcome::NotMeasured) => "NOT MEASURED",
+                None => "",
+            };
+            let value = format!("{} {}", format_value(m.value, &m.unit), m.unit);
+            let value = value.trim_end().to_owned();
+            table.push([m.name.clone(), value, m.target_text(), outcome.to_owned()]);
+        }
+        let text = table.text_within(TERMINAL_COLUMNS - INDENT);
+        for line in text.lines() {
+            out.push_str(format!("{:INDENT$}{line}", "").trim_end());
+            out.push('\n');
+        }
+        for same in section.chunk_by(|a, b| a.over == b.over) {
+            let last = same.last().map_or("", |m| m.name.as_str());
+            let whole = same.len() == section.len();
+            let over = match whole {
+                true => format!("over {}", same[0].over),
+                false => format!("up to `{last}` over {}", same[0].over),
+            };
+            for line in wrap(&over, TERMINAL_COLUMNS - 2 * INDENT) {
+                out.push_str(&format!("{:1$}{line}\n", "", 2 * INDENT));
+            }
+        }
     }
-    table.text()
+    out
 }
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: a bound is kept at its end, and a metric without a value never meets its target.
+    //! Guarantee: a bound is kept at its end, a metric without a value is not measured, and NaN misses its target.
     use super::*;
 
     #[test]
@@ -138,15 +153,22 @@ mod tests {
             over: "c".to_owned(),
         };
         let bound = Some(Target::AtMost(1.0));
-        for value in [None, Some(f64::NAN)] {
-            let nothing = metric(value, bound);
-            assert_eq!(nothing.outcome(), Some(TargetOutcome::NotMeasured));
+        for (value, outcome, words) in [
+            (
+                None,
+                TargetOutcome::NotMeasured,
+                ["not measured", "NOT MEASURED"],
+            ),
+            (Some(f64::NAN), TargetOutcome::Missed, ["missed", "MISSED"]),
+        ] {
+            let bad = metric(value, bound);
+            assert_eq!(bad.outcome(), Some(outcome));
+            let failure = bad.failure().unwrap_or_default();
             assert!(
-                nothing
-                    .failure()
-                    .is_some_and(|f| f.contains("not measured: a: b"))
+                failure.starts_with(&format!("{}: a: b", words[0])),
+                "{failure}"
             );
-            assert!(metrics_table(&[nothing]).contains("NOT MEASURED"));
+            assert!(metrics_table(&[bad]).contains(words[1]));
         }
         assert_eq!(metric(Some(0.5), bound).failure(), None);
         assert_eq!(metric(None, None).outcome(), None);

@@ -65,6 +65,9 @@ pub struct QueryRecord {
     pub language_ms: f64,
     /// Action head and un-normalisation, ms.
     pub head_ms: f64,
+    /// Index of the setup that it was measured in, see [`RunManifest::setups`](crate::RunManifest::setups).
+    #[serde(default)]
+    pub setup: usize,
 }
 
 impl QueryRecord {

@@ -1,86 +1,115 @@
 //! Tables at the end of a run, as plain text: success, latency, memory.
 
-use crate::{LatencySummary, MemoryReport, Score, TaskSummary, format_bytes, format_percent};
+use crate::{
+    LatencySummary, MeasurementSetup, MemoryReport, Score, TERMINAL_COLUMNS, TaskSummary,
+    TextTable, format_bytes, format_percent, printable, wrap,
+};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-fn score_cells(score: &Score) -> String {
-    let steps = match score.median_steps {
-        Some(steps) => format!("{steps:.0}"),
-        None => "-".to_owned(),
-    };
-    let errors = match score.errors {
-        0 => String::new(),
-        n => format!("  {n} harness error{}", if n == 1 { "" } else { "s" }),
-    };
-    format!(
-        "{:>9}  {:>5} %  {:>5} – {:>5} %  {:>12}{errors}",
-        format!("{}/{}", score.successes, score.completed),
-        format_percent(score.rate(), 1),
-        format_percent(score.interval.low, 1),
-        format_percent(score.interval.high, 1),
-        steps,
-    )
+/// Cells of a score, in the order of [`SCORE_COLUMNS`].
+fn score_cells(score: &Score) -> [String; 5] {
+    let percent = |rate: f64| format!("{:>5}", format_percent(rate, 1));
+    let interval = score.interval;
+    [
+        format!("{:>7}", format!("{}/{}", score.successes, score.completed)),
+        format!("{} %", percent(score.rate())),
+        format!("{} – {} %", percent(interval.low), percent(interval.high)),
+        score
+            .median_steps
+            .map_or_else(|| "-".to_owned(), |s| format!("{s:.0}")),
+        match score.errors {
+            0 => String::new(),
+            n => n.to_string(),
+        },
+    ]
 }
 
-/// Returns success per task with Wilson intervals and median steps, and the total.
-pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
-    let width = tasks
-        .iter()
-        .map(|t| t.short_name.chars().count())
-        .chain(["all tasks".len()])
-        .max()
-        .unwrap_or(0);
-    let mut out = format!(
-        "task {:width$}    success    rate   Wilson 95 %       median steps\n",
-        ""
-    );
-    // Writing to a string cannot fail, here and below.
-    for task in tasks {
-        let _ = writeln!(
-            out,
-            "{:>4} {:width$}  {}",
-            task.task,
-            task.short_name,
-            score_cells(&task.score)
+const SCORE_COLUMNS: [&str; 5] = ["success", "rate", "Wilson 95 %", "steps", "errors"];
+
+/// A table of scores: some columns that name the row, then those of the score; without harness errors no column for them.
+fn score_table(names: &[&str], rows: Vec<(Vec<String>, &Score)>) -> String {
+    let with_errors = rows.iter().any(|(_, score)| score.errors > 0);
+    let columns = SCORE_COLUMNS.len() - usize::from(!with_errors);
+    let header = [names, &SCORE_COLUMNS[..columns]].concat();
+    let mut table = TextTable::new(&header);
+    for (name, score) in rows {
+        table.push(
+            name.into_iter()
+                .chain(score_cells(score).into_iter().take(columns)),
         );
     }
-    let _ = writeln!(out, "     {:width$}  {}", "all tasks", score_cells(all));
+    table.text()
+}
+
+/// Returns success per task with Wilson intervals and the median number of steps of successful episodes, and the total.
+pub fn success_table(tasks: &[TaskSummary], all: &Score) -> String {
+    let rows = tasks.iter().map(|t| {
+        let name = vec![format!("{:>4}", t.task), t.short_name.clone()];
+        (name, &t.score)
+    });
+    let total = (vec![String::new(), "all tasks".to_owned()], all);
+    let mut out = score_table(&["task", ""], rows.chain([total]).collect());
     if all.errors > 0 {
+        let s = if all.errors == 1 { "" } else { "s" };
+        // Writing to a string cannot fail, here and below.
         let _ = writeln!(
             out,
-            "Counting harness errors as failures: {} %.",
+            "{} harness error{s}. Counting harness errors as failures: {} %.",
+            all.errors,
             format_percent(all.strict_rate(), 1)
         );
     }
     out.push_str("The interval covers the choice of initial states only.\n");
+    out.push_str("Steps are the median of the successful episodes.\n");
     out
 }
 
 /// Returns success per suite and over all of them, columns as in [`success_table`].
 pub fn suites_table(suites: &[(String, Score)], all: &Score) -> String {
-    let names = suites.iter().map(|(name, _)| name.chars().count());
-    let width = names.chain(["all suites".len()]).max().unwrap_or(0);
-    let mut out = format!(
-        "{:width$}    success    rate   Wilson 95 %       median steps\n",
-        "suite"
-    );
-    for (name, score) in suites {
-        let _ = writeln!(out, "{name:width$}  {}", score_cells(score));
+    let rows = suites
+        .iter()
+        .map(|(name, score)| (vec![printable(name).into_owned()], score));
+    let total = (vec!["all suites".to_owned()], all);
+    score_table(&["suite"], rows.chain([total]).collect())
+}
+
+/// Returns median and 95th percentile of a query and of its phases (ms), one table per setup: times of different setups are
+/// not pooled.
+pub fn latency_table(
+    latency: &BTreeMap<usize, LatencySummary>,
+    setups: &[MeasurementSetup],
+) -> String {
+    if latency.is_empty() {
+        return "no policy queries\n".to_owned();
     }
-    let _ = writeln!(out, "{:width$}  {}", "all suites", score_cells(all));
+    let mut out = String::new();
+    if latency.len() > 1 {
+        out.push_str("policy queries were measured in different setups, which are not pooled\n");
+    }
+    for (setup, summary) in latency {
+        match setups.get(*setup) {
+            Some(setup) => {
+                for line in wrap(&printable(&setup.to_string()), TERMINAL_COLUMNS) {
+                    out.push_str(&line);
+                    out.push('\n');
+                }
+            }
+            None if latency.len() > 1 => out.push_str("setup not recorded\n"),
+            None => {}
+        }
+        add_latency(&mut out, summary);
+    }
     out
 }
 
-/// Returns median and 95th percentile of a query and of its phases, ms.
-pub fn latency_table(latency: Option<&LatencySummary>) -> String {
-    let Some(latency) = latency else {
-        return "no policy queries\n".to_owned();
-    };
-    let mut out = format!(
-        "policy query, {} of them     median        p95\n",
+fn add_latency(out: &mut String, latency: &LatencySummary) {
+    let title = format!(
+        "policy query, {} of them     median        p95",
         latency.queries
     );
-    let width = out.chars().count().saturating_sub(24);
+    let width = title.chars().count().saturating_sub(23);
+    let _ = writeln!(out, "{title}");
     let rows = std::iter::once(&latency.total)
         .chain(&latency.phases)
         .chain([&latency.render]);
@@ -96,7 +125,6 @@ pub fn latency_table(latency: Option<&LatencySummary>) -> String {
             row.median_ms, row.p95_ms
         );
     }
-    out
 }
 
 /// Returns the memory ledger: weights by class and encoding (all and resident bytes), activations, program, and the peak

@@ -44,11 +44,11 @@ pub fn wilson(successes: usize, trials: usize) -> Interval {
     }
 }
 
-/// Returns quantile `q` in `[0, 1]` by linear interpolation between order statistics; `None` for no values or if one is
+/// Returns quantile `q` in `[0, 1]` by linear interpolation between order statistics; `None` for no values, NaN if one is
 /// NaN.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     if values.iter().any(|v| v.is_nan()) {
-        return None;
+        return Some(f64::NAN);
     }
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -59,22 +59,19 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (sorted[above] - sorted[below]) * (at - below as f64))
 }
 
-/// Returns the median; `None` for no values or if one is NaN.
+/// Returns the median; `None` for no values, NaN if one is NaN.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// Returns the largest value; `None` for no values or if one is NaN.
+/// Returns the largest value; `None` for no values, NaN if one is NaN.
 pub fn largest(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let top = values.into_iter().reduce(|a, b| {
-        // Unlike `f64::max`, NaN wins.
-        if a.is_nan() || a > b { a } else { b }
-    });
-    top.filter(|v| !v.is_nan())
+    // Unlike `f64::max`, NaN wins.
+    let larger = |a: f64, b: f64| if a.is_nan() || a > b { a } else { b };
+    values.into_iter().reduce(larger)
 }
 
-/// Returns the mean; `None` for no values or if one is NaN.
+/// Returns the mean; `None` for no values, NaN if one is NaN.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    (!mean.is_nan()).then_some(mean)
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

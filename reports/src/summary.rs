@@ -1,7 +1,8 @@
 //! Summaries of records: success per task, latency per phase.
 
-use crate::{EpisodeRecord, Interval, QueryRecord, median, quantile, wilson};
+use crate::{EpisodeRecord, Interval, QueryRecord, median, printable, quantile, wilson};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Successes among episodes, harness errors kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ pub fn summarise(episodes: &[EpisodeRecord]) -> (Vec<TaskSummary>, Score) {
         .map(|((task, instruction), short_name)| TaskSummary {
             task: *task,
             instruction: (*instruction).to_owned(),
-            short_name,
+            short_name: printable(&short_name).into_owned(),
             score: Score::of(episodes.iter().filter(|e| e.task == *task)),
         })
         .collect();
@@ -129,7 +130,7 @@ pub struct PhaseSummary {
     pub p95_ms: f64,
 }
 
-/// Latency of policy queries.
+/// Latency of policy queries in one setup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LatencySummary {
     /// Number of queries.
@@ -142,10 +143,22 @@ pub struct LatencySummary {
     pub render: PhaseSummary,
 }
 
-/// Returns median and 95th percentile per phase; `None` for no queries.
-pub fn summarise_latency(queries: &[QueryRecord]) -> Option<LatencySummary> {
+/// Returns median and 95th percentile per phase of each setup that has queries, with the index of the setup.
+pub fn summarise_latency(queries: &[QueryRecord]) -> BTreeMap<usize, LatencySummary> {
+    let mut by_setup: BTreeMap<usize, Vec<&QueryRecord>> = BTreeMap::new();
+    for query in queries {
+        by_setup.entry(query.setup).or_default().push(query);
+    }
+    let summaries = by_setup
+        .into_iter()
+        .filter_map(|(setup, queries)| Some((setup, summarise_setup(&queries)?)));
+    summaries.collect()
+}
+
+/// Median and 95th percentile per phase of queries of one setup; `None` for no queries.
+fn summarise_setup(queries: &[&QueryRecord]) -> Option<LatencySummary> {
     let phase = |phase, of: fn(&QueryRecord) -> f64| {
-        let values: Vec<f64> = queries.iter().map(of).collect();
+        let values: Vec<f64> = queries.iter().map(|query| of(query)).collect();
         Some(PhaseSummary {
             phase,
             median_ms: median(&values)?,

@@ -1,23 +1,11 @@
-//! Text files of a run folder, read and written. A file appears under its name only when it is complete: it is written
-//! under another name in the same folder and renamed.
+//! Text files of a run folder, read and written as a whole.
 
+use crate::atomic_file::write_atomically;
 use crate::{EpisodeRecord, QueryRecord, ReportError, RunManifest, schema_version_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Writes bytes so that a reader gets either the old file or the whole new one.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    fs::write(&partial, bytes).map_err(ReportError::io(&partial))?;
-    fs::rename(&partial, path).map_err(ReportError::io(path))
-}
+use std::path::Path;
 
 /// Writes a text file.
 ///
@@ -76,7 +64,7 @@ const EPISODE_COLUMNS: [&str; 12] = [
     "error",
 ];
 
-const LATENCY_COLUMNS: [&str; 8] = [
+const LATENCY_COLUMNS: [&str; 9] = [
     "task",
     "init",
     "query",
@@ -85,6 +73,7 @@ const LATENCY_COLUMNS: [&str; 8] = [
     "vision_ms",
     "language_ms",
     "head_ms",
+    "setup",
 ];
 
 /// Writes `episodes.csv` in the order given.

@@ -55,6 +55,7 @@ fn card(world_version: u32) -> RunManifest {
             cores: 1,
             system: "any".into(),
         },
+        setups: Vec::new(),
         memory: MemoryReport::default(),
     }
 }

@@ -55,6 +55,7 @@ fn queries() -> Vec<QueryRecord> {
                 vision_ms: 3.4 * slow,
                 language_ms: 4.8 * slow,
                 head_ms: 0.35 * slow,
+                setup: 0,
             }
         })
         .collect()
@@ -170,6 +171,6 @@ fn plots_are_drawn_in_both_formats() {
     }
     let (tasks, all) = summarise(&episodes());
     print!("{}", success_table(&tasks, &all));
-    print!("{}", latency_table(summarise_latency(&queries()).as_ref()));
+    print!("{}", latency_table(&summarise_latency(&queries()), &[]));
     print!("{}", memory_table(&memory()));
 }

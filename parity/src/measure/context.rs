@@ -2,7 +2,7 @@
 
 use crate::recorded_scenes::RecordedScenes;
 use crate::reference::GraspEpisode;
-use crate::{ParityConfig, ParityError, ParityProgress, Quantity};
+use crate::{ParityConfig, ParityError, ParityProgress, Quantity, SUITES};
 use bitvla_reports::ReportError;
 use bitvla_sim::World;
 use bitvla_tasks::in_parallel;
@@ -78,6 +78,18 @@ impl MeasureContext<'_> {
         quantity: Quantity,
         notes: &mut Vec<String>,
     ) -> Result<bool, ParityError> {
+        let mut add = |note: String| {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        };
+        if !SUITES.contains(&suite) {
+            let known = SUITES.join(", ");
+            add(format!(
+                "{quantity}: records of suite `{suite}` are left out, known are {known}"
+            ));
+            return Ok(false);
+        }
         if !self.config.suites.iter().any(|s| s == suite) {
             return Ok(false);
         }
@@ -86,13 +98,10 @@ impl MeasureContext<'_> {
             return Ok(true);
         }
         let names: Vec<String> = missing.into_iter().collect();
-        let note = format!(
+        add(format!(
             "{quantity}: {suite} {task} is left out, there is no model of {}",
             names.join(", ")
-        );
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
+        ));
         Ok(false)
     }
 }

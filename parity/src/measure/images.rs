@@ -7,7 +7,7 @@
 use super::ssim;
 use super::{MeasureContext, Measured};
 use crate::{ParityError, Quantity, SUITES};
-use bitvla_reports::ReportError;
+use bitvla_reports::{ReportError, write_atomically};
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{SceneDesc, VisualState};
 use std::path::Path;
@@ -84,7 +84,8 @@ fn compare_task(
         };
         if let Some(out) = &ctx.config.frames {
             std::fs::create_dir_all(out).map_err(ReportError::io(out))?;
-            ours.write_png(&out.join(format!("{suite}_{task}_{short_name}.png")))?;
+            let path = out.join(format!("{suite}_{task}_{short_name}.png"));
+            write_atomically(&path, &ours.png_bytes()?)?;
         }
         compare(&path, &theirs, &ours, &rest)
     };

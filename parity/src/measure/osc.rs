@@ -8,7 +8,7 @@ use super::{MeasureContext, Measured};
 use crate::geometry::{angle_deg, distance_mm};
 use crate::reference::{RecordedSequence, ResponsesFile};
 use crate::{ParityError, Quantity};
-use bitvla_reports::{ReportError, read_json};
+use bitvla_reports::{ReportError, largest, read_json};
 use bitvla_sim::isometry;
 use nalgebra::Vector3;
 
@@ -80,7 +80,8 @@ fn play(ctx: &MeasureContext<'_>, s: &RecordedSequence) -> Result<ResponseErrors
         let angle = angle_deg(&ours.rotation, &theirs.rotation);
         errors.angle_deg.push(angle);
         let finger = |k: usize| (observed.gripper_qpos[k] - fingers[k]).abs() * 1e3;
-        errors.finger_mm.push(finger(0).max(finger(1)));
+        let larger = largest([finger(0), finger(1)]).unwrap_or(f64::NAN);
+        errors.finger_mm.push(larger);
     }
     Ok(errors)
 }

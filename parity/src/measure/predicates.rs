@@ -383,6 +383,17 @@ fn compare_episode(
         }
         world.update_contacts_and_sensors();
         let truth = goal.truth(&world);
+        if truth.len() != recorded.len() {
+            let what = format!(
+                "{} task {}, initial state {}, step {step}: found {} truth values, expected {} as the goal has predicates",
+                task.suite,
+                task.task_id,
+                episode.init,
+                recorded.len(),
+                truth.len()
+            );
+            return Err(ReportError::format(&ctx.data.join("grasp.json"), what).into());
+        }
         for ((fact, ours), recorded) in problem.goal.predicates.iter().zip(truth).zip(recorded) {
             row.count(TruthSource::Episode, *recorded != 0, ours, || {
                 [

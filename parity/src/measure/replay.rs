@@ -8,14 +8,15 @@
 use super::replay_phase::{MOVED, ReplayPhase, moved_by, phases};
 use super::{MeasureContext, Measured};
 use crate::geometry::{distance_mm, pose};
-use crate::reference::{GraspEpisode, GraspFile};
+use crate::reference::{GraspEpisode, GraspFile, GraspTask};
 use crate::{ParityError, Quantity};
-use bitvla_reports::read_json;
+use bitvla_reports::{ReportError, largest, read_json};
 use bitvla_sim::panda::{JointVector, Panda};
 use bitvla_sim::{Owner, World};
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::bddl::Problem;
 use nalgebra::{Isometry3, Vector3};
+use std::path::Path;
 
 /// Steps of waiting with an open gripper after the recorded actions.
 const EXTRA_STEPS: usize = 20;
@@ -47,7 +48,8 @@ pub(crate) struct ReplayRow {
 }
 
 pub(crate) fn measure(ctx: &MeasureContext<'_>) -> Result<Measured<ReplayRow>, ParityError> {
-    let data: GraspFile = read_json(&ctx.data.join("grasp.json"))?;
+    let path = ctx.data.join("grasp.json");
+    let data: GraspFile = read_json(&path)?;
     let mut notes = Vec::new();
     let mut items = Vec::new();
     let mut recorded = 0;
@@ -57,6 +59,7 @@ pub(crate) fn measure(ctx: &MeasureContext<'_>) -> Result<Measured<ReplayRow>, P
         }
         for episode in task.episodes.iter().take(ctx.config.episodes) {
             recorded += 1;
+            check_lengths(&path, task, episode)?;
             if episode.ok {
                 items.push((task, episode));
             }
@@ -72,6 +75,20 @@ pub(crate) fn measure(ctx: &MeasureContext<'_>) -> Result<Measured<ReplayRow>, P
         items.len()
     ));
     Ok(Measured { rows, notes })
+}
+
+/// Refuses an episode without actions, or with fewer observations than actions: what was not recorded cannot be compared.
+fn check_lengths(path: &Path, task: &GraspTask, episode: &GraspEpisode) -> Result<(), ReportError> {
+    let (actions, positions) = (episode.action.len(), episode.eef_pos.len());
+    if actions > 0 && positions >= actions {
+        return Ok(());
+    }
+    let what = format!(
+        "{} task {}, initial state {}: found {actions} actions and {positions} positions of the end effector, expected as \
+         many of both, and at least one",
+        task.suite, task.task_id, episode.init
+    );
+    Err(ReportError::format(path, what))
 }
 
 fn replay(
@@ -136,7 +153,8 @@ fn replay(
                     world.instance_pose(*i).translation.vector,
                     pose(recorded).translation.vector,
                 );
-                r.object_mm = r.object_mm.max(distance_mm(&ours, &want));
+                let distances = [r.object_mm, distance_mm(&ours, &want)];
+                r.object_mm = largest(distances).unwrap_or(f64::NAN);
                 let off = if phase_at(k, step).is_held() {
                     let ours = ours - eef.translation.vector;
                     distance_mm(&ours, &(want - theirs))

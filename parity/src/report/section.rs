@@ -20,7 +20,7 @@ pub(crate) struct NamedChart {
     pub chart: Chart,
 }
 
-/// Metrics of one quantity, in order. A value is `None` where nothing was measured.
+/// Metrics of one quantity, in order. A value is `None` where nothing was measured, and NaN where a measured value is.
 pub(crate) struct MetricList {
     quantity: Quantity,
     metrics: Vec<Metric>,
@@ -45,7 +45,7 @@ impl MetricList {
         self.metrics.push(Metric {
             section: self.quantity.name().to_owned(),
             name: name.to_owned(),
-            value: value.filter(|v| !v.is_nan()),
+            value,
             unit: unit.to_owned(),
             target,
             over: over.to_owned(),

@@ -202,8 +202,9 @@ pub(super) fn write_svg_and_png(
     .map_err(failed)?;
     let (w, h) = (width * PIXELS_PER_UNIT, height * PIXELS_PER_UNIT);
     let pixels = downsample(&large, w, h);
-    image::save_buffer_with_format(
-        &plot.png,
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(
+        &mut png,
         &pixels,
         w as u32,
         h as u32,
@@ -211,6 +212,7 @@ pub(super) fn write_svg_and_png(
         image::ImageFormat::Png,
     )
     .map_err(|e| ReportError::format(&plot.png, e))?;
+    crate::write_atomically(&plot.png, png.get_ref())?;
     Ok(plot)
 }
 

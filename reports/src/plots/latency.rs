@@ -18,12 +18,19 @@ const BINS: usize = 60;
 const LIGHT: RGBColor = RGBColor(168, 199, 232);
 
 pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> DrawResult {
-    let Some(summary) = summarise_latency(queries) else {
+    // One setup: the one with the most queries, the last of several.
+    let by_setup = summarise_latency(queries);
+    let Some((setup, summary)) = by_setup.iter().max_by_key(|(_, s)| s.queries) else {
         return Ok(());
     };
-    let totals: Vec<f64> = queries.iter().map(QueryRecord::total_ms).collect();
+    let of_setup = queries.iter().filter(|query| query.setup == *setup);
+    let totals: Vec<f64> = of_setup.map(QueryRecord::total_ms).collect();
+    let others = match queries.len() - totals.len() {
+        0 => String::new(),
+        n => format!(", {n} of other setups left out"),
+    };
     let subtitle = format!(
-        "{title} · {} queries on this machine, rendering not included",
+        "{title} · {} queries on this machine, rendering not included{others}",
         totals.len()
     );
     heading(c, "Latency of a policy query", &subtitle)?;
@@ -79,7 +86,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
             &label,
         )?;
     }
-    phases(c, &summary)
+    phases(c, summary)
 }
 
 /// One stacked bar of the phases' medians with a legend under it.

@@ -31,20 +31,30 @@ impl CameraImage {
         }
     }
 
-    /// Writes the image as PNG.
+    /// Bytes of the image as PNG.
     ///
     /// # Errors
-    /// [`SimError::File`] if the file cannot be written.
-    pub fn write_png(&self, path: &Path) -> Result<(), SimError> {
-        image::save_buffer_with_format(
-            path,
+    /// If the image has no pixels.
+    pub fn png_bytes(&self) -> Result<Vec<u8>, SimError> {
+        let mut out = std::io::Cursor::new(Vec::new());
+        image::write_buffer_with_format(
+            &mut out,
             &self.rgb,
             self.width as u32,
             self.height as u32,
             image::ExtendedColorType::Rgb8,
             image::ImageFormat::Png,
         )
-        .map_err(|e| SimError::File {
+        .map_err(|e| SimError::Render(e.to_string()))?;
+        Ok(out.into_inner())
+    }
+
+    /// Writes the image as PNG.
+    ///
+    /// # Errors
+    /// If it has no pixels or the file cannot be written.
+    pub fn write_png(&self, path: &Path) -> Result<(), SimError> {
+        std::fs::write(path, self.png_bytes()?).map_err(|e| SimError::File {
             path: path.to_path_buf(),
             reason: e.to_string(),
         })
