@@ -108,9 +108,14 @@ fn warm_up() {
 fn on_own_thread<T: Send>(
     work: impl FnOnce() -> Result<T, PolicyError> + Send,
 ) -> Result<T, PolicyError> {
-    std::thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, work);
+        let thread = thread.map_err(|e| PolicyError::Query {
+            policy: "threads".into(),
+            what: format!("no thread to read the tokenizer: {e}"),
+        })?;
+        let ended = thread.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
