@@ -124,6 +124,10 @@ impl Suite {
         let path = dir.join("suite.toml");
         let text = read_text(&path)?;
         let file: SuiteFile = parse_toml(&path, &text)?;
+        check_name(dir, &path, &text, &file.name)?;
+        for entry in &file.task {
+            check_file_name(&path, &text, &entry.file)?;
+        }
         let mut tasks = Vec::with_capacity(file.task.len());
         for (id, entry) in file.task.into_iter().enumerate() {
             let path = dir.join(&entry.file);
@@ -159,6 +163,54 @@ impl Suite {
 /// File of the stored initial states of a task.
 pub fn init_states_path(suite_dir: &Path, id: usize) -> PathBuf {
     suite_dir.join("init").join(format!("{id:02}.json"))
+}
+
+/// Refuses a suite whose name is not that of its folder: results are named after the suite, files are read from the folder.
+fn check_name(dir: &Path, path: &Path, text: &str, name: &str) -> Result<(), TaskError> {
+    let folder = dir.canonicalize().ok();
+    let folder = folder.as_deref().unwrap_or(dir).file_name();
+    if folder.is_some_and(|folder| folder == name) {
+        return Ok(());
+    }
+    let folder = folder.unwrap_or_default().to_string_lossy();
+    let expected = format!("`{folder}`, the name of its folder");
+    Err(malformed(
+        path,
+        text,
+        &format!("suite name `{name}`"),
+        name,
+        expected,
+    ))
+}
+
+/// Refuses the name of a file that leads out of the folder of its suite.
+fn check_file_name(path: &Path, text: &str, name: &str) -> Result<(), TaskError> {
+    let plain = !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\\', ':']);
+    if plain {
+        return Ok(());
+    }
+    let expected = "the name of a file beside suite.toml, without a folder".to_owned();
+    Err(malformed(
+        path,
+        text,
+        &format!("file `{name}`"),
+        name,
+        expected,
+    ))
+}
+
+/// The error of a word of a file, with the first line that holds it in quotes.
+fn malformed(path: &Path, text: &str, found: &str, word: &str, expected: String) -> TaskError {
+    let line = text.lines().position(|line| {
+        let value = line.split_once('=').map_or("", |(_, value)| value.trim());
+        value.trim_matches(['"', '\'']) == word
+    });
+    TaskError::Malformed {
+        path: path.to_owned(),
+        line: line.unwrap_or(0) + 1,
+        found: found.to_owned(),
+        expected,
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, TaskError> {

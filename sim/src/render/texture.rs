@@ -154,7 +154,10 @@ impl Texture {
         let img = image::open(path)
             .map_err(|e| SimError::File {
                 path: PathBuf::from(path),
-                reason: e.to_string(),
+                reason: match is_lfs_pointer(path) {
+                    true => "found a pointer of Git LFS, expected an image: fetch it with `git lfs pull`".into(),
+                    false => format!("cannot be decoded as an image: {e}"),
+                },
             })?
             .to_rgb8();
         if img.width() == 0 || img.height() == 0 {
@@ -298,4 +301,10 @@ impl<F: F32x16> BilinearTaps<F> {
         let s = c + (d - c) * fx;
         (t + (s - t) * fy) * F::splat(1.0 / 255.0)
     }
+}
+
+/// Returns true if a file is the pointer that Git LFS leaves in the place of a file that was not fetched.
+fn is_lfs_pointer(path: &str) -> bool {
+    let text = std::fs::read(path).unwrap_or_default();
+    text.starts_with(b"version https://git-lfs")
 }
