@@ -58,26 +58,36 @@ impl LoadedSuite {
     }
 
     /// Builds the scene of each task once, so that a missing model stops the program before it begins, and returns a notice
-    /// for each missing texture or visual mesh that was replaced. Our own suites need no such thing.
+    /// for each missing texture or visual mesh that was replaced.
     ///
     /// # Errors
     /// If a model is missing or malformed.
     pub fn preload_scenes(&self, tasks: &[usize]) -> Result<Vec<String>, EvalError> {
-        if self.files.is_none() {
-            return Ok(Vec::new());
-        }
         for task in tasks.iter().filter_map(|&task| self.suite.tasks.get(task)) {
             if let Some(init) = task.init_states.first() {
-                task.scene(&self.assets, init)?;
+                let scene = task.scene(&self.assets, init);
+                scene.map_err(|source| EvalError::Preflight {
+                    task: task.id,
+                    source: Box::new(source.into()),
+                })?;
             }
         }
         Ok(self.assets.notices())
     }
 }
 
-/// The name of a suite as part of a file name.
+/// The name of a suite as part of a file name: one component of a path, whatever the name holds.
 pub fn file_name(suite: &str) -> String {
-    suite.replace(':', "-")
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | ' ');
+    let name: String = suite
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    // `.` and `..` are names of folders.
+    match name.starts_with('.') {
+        true => format!("-{name}"),
+        false => name,
+    }
 }
 
 impl AssetResolver {

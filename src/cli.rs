@@ -1,17 +1,18 @@
 //! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`, `parity`. Bad input ends with code 2
 //! and one line, anything else that stops the program with code 1.
-// The only module of the library that prints: it is the program.
-#![allow(clippy::print_stdout)]
 
 mod bench;
+mod evaluate;
 mod jobs;
+mod output;
 mod parity;
 mod progress;
+mod signals;
 mod subcommands;
 mod window;
 
 use crate::agent::registry::{PolicyName, PolicyOptions, parse_engine, policy_help};
-use crate::{AssetArgs, BenchModel, EvalError};
+use crate::{AssetArgs, BenchModel};
 use bitvla_parity::Quantity;
 use bitvla_policies::{Engine, WeightFormat};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -47,9 +48,9 @@ struct RunArgs {
     /// Episodes per task, one per stored initial state
     #[arg(long, default_value_t = 50, value_parser = positive)]
     episodes: usize,
-    /// Seed of the run
-    #[arg(long, default_value_t = 7)]
-    seed: u64,
+    /// Seed of what a policy draws at random; refused for a policy that draws nothing [default: 7]
+    #[arg(long)]
+    seed: Option<u64>,
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = positive)]
     jobs: Option<usize>,
@@ -71,12 +72,36 @@ struct RunArgs {
     view: bool,
 }
 
+impl BenchArgs {
+    fn model(&self) -> BenchModel {
+        self.model.unwrap_or(BenchModel::BitVla3b)
+    }
+
+    fn dtype(&self) -> &str {
+        self.dtype.as_deref().unwrap_or("bf16")
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(DEFAULT_SEED)
+    }
+}
+
+impl RunArgs {
+    /// Seed of the run.
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(DEFAULT_SEED)
+    }
+}
+
+/// Seed of a run that names none.
+const DEFAULT_SEED: u64 = 7;
+
 /// Options of a measurement.
 #[derive(Debug, Args)]
 struct BenchArgs {
-    /// Sizes of the network
-    #[arg(long, value_enum, default_value = "bitvla-3b")]
-    model: BenchModel,
+    /// Sizes of a synthetic network [default: bitvla-3b]
+    #[arg(long, value_enum)]
+    model: Option<BenchModel>,
     /// `synthetic` (seeded), or a checkpoint folder or packed file
     #[arg(long, default_value = "synthetic", value_name = "synthetic|PATH")]
     weights: String,
@@ -90,18 +115,18 @@ struct BenchArgs {
     /// `full` only)
     #[arg(long, default_value = "native", value_parser = parse_engine, value_delimiter = ',', value_name = "ENGINE,...")]
     engine: Vec<Engine>,
-    /// Encoding of synthetic weights that are not quantised
-    #[arg(long, value_parser = ["bf16", "f32"], default_value = "bf16")]
-    dtype: String,
+    /// Encoding of synthetic weights that are not quantised [default: bf16]
+    #[arg(long, value_parser = ["bf16", "f32"])]
+    dtype: Option<String>,
     /// Threads of a query [default: all cores]
     #[arg(long, value_parser = positive)]
     threads: Option<usize>,
     /// Queries that are timed, after one that is not
     #[arg(long, default_value_t = 3, value_parser = positive)]
     queries: usize,
-    /// Seed of synthetic weights
-    #[arg(long, default_value_t = 7)]
-    seed: u64,
+    /// Seed of synthetic weights [default: 7]
+    #[arg(long)]
+    seed: Option<u64>,
     /// Folder for packed synthetic weights and the report
     #[arg(long, default_value = "runs/bench", value_name = "DIR")]
     out: PathBuf,
@@ -245,15 +270,9 @@ fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, cla
 /// Runs the program on its command line.
 pub fn main() -> ExitCode {
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    match subcommands::dispatch(&cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {}", one_line(&error));
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-fn one_line(error: &EvalError) -> String {
-    error.to_string().replace('\n', "; ")
+    let code = subcommands::dispatch(&cli).unwrap_or_else(|error| {
+        output::error(&error.to_string());
+        ExitCode::from(error.exit_code())
+    });
+    output::finish(code)
 }

@@ -121,28 +121,51 @@ impl<'a> EvalContext<'a> {
     /// The world of a task in a stored initial state, settled.
     ///
     /// # Errors
-    /// If there is no such task or state, or the world cannot be built.
+    /// If there is no such task or state, the world cannot be built, or its state is not finite.
     pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
-        let (task, state) = (self.task(task)?, self.init_state(task, init)?);
-        let mut world = task.world(self.assets, state)?;
+        let (known, state) = (self.task(task)?, self.init_state(task, init)?);
+        let mut world = known.world(self.assets, state)?;
         for _ in 0..self.suite.settle_steps {
             world.step(&SETTLE_ACTION)?;
         }
+        check_finite(&world, (task, init), || "after settling".to_owned())?;
         Ok(world)
     }
 }
 
 /// Runs one episode with an agent of `factory`. An error that stops it half-way (a policy that answers with something not
-/// finite, a refusal of the simulator) becomes the `error` of the record: a harness error, not a failure of the policy.
+/// finite, a refusal of the simulator, a world that is not finite any more) becomes the `error` of the record: a harness error, not a failure of the policy.
 pub fn run_episode(
     context: EvalContext<'_>,
-    (task, init): (usize, usize),
+    key: (usize, usize),
     factory: &dyn AgentFactory,
     agent: &mut dyn ErasedAgent,
 ) -> EpisodeOutcome {
     let (name, arithmetic) = (factory.name(), factory.arithmetic());
-    let mut outcome = EpisodeOutcome::new(context, (task, init), name, arithmetic);
-    if let Err(error) = execute(context, agent, &mut outcome) {
+    let mut outcome = EpisodeOutcome::new(context, key, name, arithmetic);
+    let ended = execute(context, agent, &mut outcome, &|| false);
+    finish(outcome, ended)
+}
+
+/// As [`run_episode`]; [`EvalError::Stopped`] once `stop` is true, which is asked in every control step.
+pub(crate) fn run_episode_until(
+    context: EvalContext<'_>,
+    key: (usize, usize),
+    factory: &dyn AgentFactory,
+    agent: &mut dyn ErasedAgent,
+    stop: &dyn Fn() -> bool,
+) -> Result<EpisodeOutcome, EvalError> {
+    let (name, arithmetic) = (factory.name(), factory.arithmetic());
+    let mut outcome = EpisodeOutcome::new(context, key, name, arithmetic);
+    match execute(context, agent, &mut outcome, stop) {
+        Err(EvalError::Stopped) => Err(EvalError::Stopped),
+        ended => Ok(finish(outcome, ended)),
+    }
+}
+
+/// Fills in how an episode ended.
+fn finish(mut outcome: EpisodeOutcome, ended: Result<(), EvalError>) -> EpisodeOutcome {
+    if let Err(error) = ended {
         outcome.record.success = false;
         outcome.record.error = error.to_string();
     }
@@ -151,10 +174,60 @@ pub fn run_episode(
     outcome
 }
 
+/// Refuses a world in which a pose or a joint position is NaN or infinite. It reads what the world has sampled already:
+/// one pose per instance, the joints of fixtures and of the robot.
+fn check_finite(
+    world: &World,
+    (task, init): (usize, usize),
+    moment: impl FnOnce() -> String,
+) -> Result<(), EvalError> {
+    let Some(what) = not_finite(world) else {
+        return Ok(());
+    };
+    Err(EvalError::NotFinite {
+        task,
+        init,
+        moment: moment(),
+        what,
+    })
+}
+
+/// Quantity of a world that is not finite, if there is one.
+fn not_finite(world: &World) -> Option<String> {
+    let (q, qd) = world.robot_state();
+    if !q.iter().chain(qd.iter()).all(|v| v.is_finite()) {
+        return Some("the robot".to_owned());
+    }
+    for (i, instance) in world.scene().instances.iter().enumerate() {
+        let pose = world.instance_pose(i);
+        let (position, rotation) = (pose.translation.vector, pose.rotation.coords);
+        if !position
+            .iter()
+            .chain(rotation.iter())
+            .all(|v| v.is_finite())
+        {
+            return Some(format!("the pose of `{}`", instance.name));
+        }
+        for joint in instance
+            .model
+            .bodies
+            .iter()
+            .filter_map(|b| b.joint.as_ref())
+        {
+            let position = world.joint_position(i, &joint.name);
+            if position.is_some_and(|q| !q.is_finite()) {
+                return Some(format!("joint `{}` of `{}`", joint.name, instance.name));
+            }
+        }
+    }
+    None
+}
+
 fn execute(
     context: EvalContext<'_>,
     agent: &mut dyn ErasedAgent,
     outcome: &mut EpisodeOutcome,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), EvalError> {
     let key = outcome.record.key();
     let mut world = context.settled_world(key.0, key.1)?;
@@ -163,6 +236,9 @@ fn execute(
     let mut executor = ActionChunkExecutor::start(agent, &context.start(key, &world)?)?;
     let mut cameras = None;
     for step in 0..context.suite.horizon {
+        if stop() {
+            return Err(EvalError::Stopped);
+        }
         let decision = executor.decide(agent, &mut cameras, &world, task);
         let decision = decision.map_err(|why| match why {
             ActError::Eval(error) => error,
@@ -180,6 +256,7 @@ fn execute(
         }
         outcome.actions.actions.push(decision.action);
         world.step(&decision.action)?;
+        check_finite(&world, key, || format!("step {step}"))?;
         if goal.holds(&world) {
             outcome.record.success = true;
             break;
@@ -188,4 +265,29 @@ fn execute(
     outcome.actions.state_hash = world.state_hash();
     outcome.record.state_hash = format!("{:016x}", outcome.actions.state_hash);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: a pose that is not finite is noticed after the control step, by the name of its object.
+    use super::*;
+    use crate::{AssetArgs, AssetResolver};
+
+    #[test]
+    fn a_pose_that_is_not_finite_is_named() {
+        let resolver = AssetResolver::new(&AssetArgs::default()).expect("assets");
+        let loaded = resolver.open("spatial").expect("a suite");
+        let context = loaded.context(7);
+        let mut world = context.settled_world(0, 0).expect("a world");
+        assert_eq!(not_finite(&world), None);
+        let plate = world.scene().instance("plate_1").expect("a plate");
+        let nowhere = bitvla_sim::isometry([f64::NAN, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]);
+        world.set_instance_pose(plate, &nowhere);
+        world.step(&SETTLE_ACTION).expect("a step");
+        let error = check_finite(&world, (0, 3), || "step 5".to_owned());
+        let text = error.expect_err("not finite").to_string();
+        let words =
+            "task 0, initial state 3, step 5: the pose of `plate_1` of the world is not finite";
+        assert_eq!(text, words);
+    }
 }

@@ -53,6 +53,29 @@ pub enum EvalError {
         /// Found and expected content.
         what: String,
     },
+    /// A state of the world that is not finite: an error of the harness, not of the policy.
+    #[error("task {task}, initial state {init}, {moment}: {what} of the world is not finite")]
+    NotFinite {
+        /// Index of the task.
+        task: usize,
+        /// Index of the initial state.
+        init: usize,
+        /// Place in the episode.
+        moment: String,
+        /// Quantity that is not finite.
+        what: String,
+    },
+    /// Whatever makes every episode of a task fail, found before the first one.
+    #[error("task {task} cannot be run: {source}")]
+    Preflight {
+        /// Index of the task.
+        task: usize,
+        /// Reason in its first initial state.
+        source: Box<EvalError>,
+    },
+    /// The run was asked to stop in the middle of an episode, which is dropped.
+    #[error("stopped on request")]
+    Stopped,
     /// A worker stopped unexpectedly.
     #[error("a worker stopped: {0}")]
     Worker(String),
@@ -88,6 +111,8 @@ impl EvalError {
     pub fn exit_code(&self) -> u8 {
         match self {
             EvalError::Action { .. }
+            | EvalError::NotFinite { .. }
+            | EvalError::Stopped
             | EvalError::Worker(_)
             | EvalError::Sim(_)
             | EvalError::Parity(ParityError::Worker(_) | ParityError::Sim(_))

@@ -1,45 +1,31 @@
-//! `journal.jsonl`: finished episodes, one line each, appended the moment they end, so that a run that
-//! was interrupted at any instant goes on where it stopped. The first line is the schema version and the protocol; a folder
-//! never mixes two. A last line that was cut short is dropped.
+//! `journal.jsonl`: finished episodes, one line each, on the disk the moment they end, so that a run that was interrupted at
+//! any instant goes on where it stopped. The first line is the schema version and the protocol; a folder never mixes two.
+//! Every line carries a checksum, and every row is compared with the protocol and the suite. A last line that was cut short is
+//! dropped. The open journal is locked: one process at a time writes into a run folder.
 
-use crate::{EpisodeOutcome, EvalError, check_world};
+use crate::journal_line::{JournalEntry, check_entry, checked_line, verify_checksum};
+use crate::{EvalError, check_world};
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, EvalProtocol, QueryRecord, SCHEMA_VERSION, from_hex,
-    schema_version_of, to_hex,
+    EvalProtocol, ReportError, SCHEMA_VERSION, check_regular, lock_for, schema_version_of,
 };
-use serde::{Deserialize, Serialize};
+use bitvla_tasks::Suite;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// One finished episode as it is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct JournalEntry {
-    /// The deterministic row.
-    pub record: EpisodeRecord,
-    /// Times of the queries.
-    pub queries: Vec<QueryRecord>,
-    /// Bytes of [`EpisodeActions`], hexadecimal.
-    actions: String,
-}
-
-impl JournalEntry {
-    /// Keeps an outcome.
-    pub fn new(outcome: EpisodeOutcome) -> JournalEntry {
-        JournalEntry {
-            record: outcome.record,
-            queries: outcome.queries,
-            actions: to_hex(&outcome.actions.to_bytes()),
-        }
-    }
-
-    /// The actions; `None` if the line was tampered with.
-    pub fn actions(&self) -> Option<EpisodeActions> {
-        let bytes = from_hex(&self.actions)?;
-        EpisodeActions::from_bytes(&mut bytes.as_slice())
-    }
-}
+const JOURNAL: &str = "journal.jsonl";
+/// Files of a run folder, which is recognised by its journal.
+const RESULTS: [&str; 5] = [
+    "episodes.csv",
+    "latency.csv",
+    "actions.bin",
+    "run.json",
+    "summary.txt",
+];
+/// Beginning of every journal.
+const MARK: &str = "{\"schema_version\":";
 
 /// First line of a journal.
 #[derive(Serialize)]
@@ -49,85 +35,162 @@ struct JournalHeader<'a> {
     protocol: &'a EvalProtocol,
 }
 
-/// The open journal of a run folder.
+/// The journal of a run folder.
 pub struct Journal {
+    dir: PathBuf,
     path: PathBuf,
-    file: File,
+    /// None until the first call of [`Journal::begin`] in a folder without a journal.
+    file: Option<File>,
+    /// Bytes of the file that are kept when it is begun.
+    kept: u64,
     entries: BTreeMap<(usize, usize), JournalEntry>,
 }
 
 impl Journal {
-    /// Opens the journal of a folder, or begins one.
+    /// Reads and locks the journal of a folder, if it has one. Nothing is written yet.
     ///
     /// # Errors
-    /// [`EvalError::World`] when the folder holds episodes of another world version, [`EvalError::Input`] when they are of
-    /// another protocol, with the differences, or of another schema version.
-    pub fn open(dir: &Path, protocol: &EvalProtocol) -> Result<Journal, EvalError> {
-        fs::create_dir_all(dir).map_err(EvalError::io(dir))?;
-        let path = dir.join("journal.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+    /// [`ReportError::InUse`] while another process writes into the folder; [`EvalError::World`] when the folder holds episodes
+    /// of another world version, [`EvalError::Input`] when they are of another protocol, with the differences, or of another
+    /// schema version; else if the journal is none of this program's or a row of it was changed.
+    pub fn open(dir: &Path, protocol: &EvalProtocol, suite: &Suite) -> Result<Journal, EvalError> {
+        let path = dir.join(JOURNAL);
+        check_regular(&path)?;
+        let mut journal = Journal {
+            dir: dir.to_owned(),
+            path: path.clone(),
+            file: None,
+            kept: 0,
+            entries: BTreeMap::new(),
+        };
+        let mut file = match OpenOptions::new().read(true).append(true).open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                refuse_foreign_results(dir)?;
+                return Ok(journal);
+            }
             Err(e) => return Err(EvalError::io(&path)(e)),
         };
+        lock_for(&file, dir)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(EvalError::io(&path))?;
+        journal.file = Some(file);
         // Only lines that were finished count; what follows the last line break was cut short.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines();
-        let mut entries = BTreeMap::new();
-        let format = |line: usize, e: serde_json::Error| {
-            EvalError::format(&path, format!("line {line}: {e}"))
+        let whole = bytes
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |end| end + 1);
+        let text = std::str::from_utf8(&bytes[..whole])
+            .map_err(|e| EvalError::format(&path, format!("no text: {e}")))?;
+        match text.lines().next() {
+            None => refuse_foreign_beginning(&path, &bytes)?,
+            Some(header) => journal.read(header, text, (protocol, suite))?,
+        }
+        Ok(journal)
+    }
+
+    fn read(
+        &mut self,
+        header: &str,
+        text: &str,
+        (protocol, suite): (&EvalProtocol, &Suite),
+    ) -> Result<(), EvalError> {
+        let path = self.path.clone();
+        let at =
+            |line: usize, what: String| EvalError::format(&path, format!("line {line}: {what}"));
+        let version = schema_version_of(header).map_err(|e| EvalError::format(&path, e))?;
+        let theirs: EvalProtocol =
+            serde_json::from_str(header).map_err(|e| at(1, e.to_string()))?;
+        let rows = text.lines().skip(1);
+        // A header without rows holds nothing that could be lost or mixed; it is written anew.
+        if rows.clone().next().is_none() {
+            return Ok(());
+        }
+        check_world(&self.dir, &theirs)?;
+        if version < SCHEMA_VERSION {
+            return Err(EvalError::Input(format!(
+                "{}: schema version {version}, this program goes on with version {SCHEMA_VERSION} only; choose another \
+                 --out or remove it",
+                path.display()
+            )));
+        }
+        verify_checksum(header).map_err(|what| at(1, what))?;
+        let differences = theirs.differences(protocol);
+        if !differences.is_empty() {
+            return Err(EvalError::Input(format!(
+                "{} holds episodes of another protocol ({}); choose another --out or remove it",
+                self.dir.display(),
+                differences.join("; ")
+            )));
+        }
+        let mut line_of = BTreeMap::new();
+        for (line, row) in (2..).zip(rows) {
+            verify_checksum(row).map_err(|what| at(line, what))?;
+            let entry: JournalEntry =
+                serde_json::from_str(row).map_err(|e| at(line, e.to_string()))?;
+            check_entry(&entry, protocol, suite).map_err(|what| at(line, what))?;
+            let key = entry.record.key();
+            if self.has(key) {
+                let first = line_of.get(&key).copied().unwrap_or(0);
+                let what = format!(
+                    "task {}, initial state {}: finished already in line {first}",
+                    key.0, key.1
+                );
+                return Err(at(line, what));
+            }
+            line_of.insert(key, line);
+            self.entries.insert(key, entry);
+        }
+        self.kept = text.len() as u64;
+        Ok(())
+    }
+
+    /// Claims the folder: makes it and its journal if there is none, writes the header, drops a line that was cut short.
+    ///
+    /// # Errors
+    /// If another process has begun a run in the folder since, or the file cannot be written.
+    pub fn begin(&mut self, protocol: &EvalProtocol) -> Result<(), EvalError> {
+        let path = &self.path;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                fs::create_dir_all(&self.dir).map_err(EvalError::io(&self.dir))?;
+                let file = OpenOptions::new().create_new(true).append(true).open(path);
+                let file = file.map_err(|e| match e.kind() {
+                    ErrorKind::AlreadyExists => ReportError::InUse {
+                        path: self.dir.clone(),
+                    }
+                    .into(),
+                    _ => EvalError::io(path)(e),
+                })?;
+                lock_for(&file, &self.dir)?;
+                file
+            }
         };
-        let header = lines.next();
-        if let Some(header) = header {
-            let version = schema_version_of(header).map_err(|e| EvalError::format(&path, e))?;
-            let theirs: EvalProtocol = serde_json::from_str(header).map_err(|e| format(1, e))?;
-            check_world(dir, &theirs)?;
-            if version < SCHEMA_VERSION {
-                return Err(EvalError::Input(format!(
-                    "{}: schema version {version}, this program goes on with version {SCHEMA_VERSION} only; choose another \
-                     --out or remove it",
-                    path.display()
-                )));
-            }
-            let differences = theirs.differences(protocol);
-            if !differences.is_empty() {
-                return Err(EvalError::Input(format!(
-                    "{} holds episodes of another protocol ({}); choose another --out or remove it",
-                    dir.display(),
-                    differences.join("; ")
-                )));
-            }
-        }
-        for (i, line) in lines.enumerate() {
-            let entry: JournalEntry = serde_json::from_str(line).map_err(|e| format(i + 2, e))?;
-            entries.insert(entry.record.key(), entry);
-        }
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(EvalError::io(&path))?;
-        file.set_len(whole as u64).map_err(EvalError::io(&path))?;
-        if header.is_none() {
+        let file = self.file.insert(file);
+        file.set_len(self.kept).map_err(EvalError::io(path))?;
+        if self.kept == 0 {
             let header = JournalHeader {
                 schema_version: SCHEMA_VERSION,
                 protocol,
             };
-            append(&mut file, &path, &header)?;
+            append(file, path, &header)?;
         }
-        Ok(Journal {
-            path,
-            file,
-            entries,
-        })
+        Ok(())
     }
 
-    /// Adds a finished episode; it is on disk when this returns.
+    /// Adds a finished episode; it is on the disk when this returns.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the folder was not claimed, or the file cannot be written.
     pub fn push(&mut self, entry: JournalEntry) -> Result<(), EvalError> {
-        append(&mut self.file, &self.path, &entry)?;
+        let file = self.file.as_mut().ok_or_else(|| {
+            EvalError::Input(format!(
+                "{}: the folder was not claimed",
+                self.dir.display()
+            ))
+        })?;
+        append(file, &self.path, &entry)?;
         self.entries.insert(entry.record.key(), entry);
         Ok(())
     }
@@ -145,8 +208,32 @@ impl Journal {
     }
 }
 
+/// Refuses a folder with files that a run would replace, but without the journal of a run.
+fn refuse_foreign_results(dir: &Path) -> Result<(), EvalError> {
+    let found = RESULTS.into_iter().find(|name| dir.join(name).exists());
+    match found {
+        None => Ok(()),
+        Some(name) => Err(EvalError::Input(format!(
+            "{} holds {name}, but no {JOURNAL}: not a run folder that could be gone on with; choose another --out",
+            dir.display()
+        ))),
+    }
+}
+
+/// Refuses a file without a finished line, unless it is the beginning of a header of this program.
+fn refuse_foreign_beginning(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
+    let length = bytes.len().min(MARK.len());
+    if bytes[..length] == MARK.as_bytes()[..length] {
+        return Ok(());
+    }
+    let what = format!("found other text, expected {MARK}, as a journal of this program begins");
+    Err(EvalError::format(path, what))
+}
+
 fn append<T: Serialize>(file: &mut File, path: &Path, value: &T) -> Result<(), EvalError> {
-    let mut line = serde_json::to_vec(value).map_err(|e| EvalError::format(path, e))?;
-    line.push(b'\n');
-    file.write_all(&line).map_err(EvalError::io(path))
+    let json = serde_json::to_string(value).map_err(|e| EvalError::format(path, e))?;
+    let line = checked_line(&json);
+    file.write_all(line.as_bytes())
+        .and_then(|()| file.sync_data())
+        .map_err(EvalError::io(path))
 }

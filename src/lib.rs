@@ -15,7 +15,9 @@ mod episode;
 mod error;
 mod executor;
 mod journal;
+mod journal_line;
 mod observation;
+mod preflight;
 mod protocol;
 mod provenance;
 mod replay_check;
@@ -35,8 +37,10 @@ pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparis
 pub use episode::{EpisodeOutcome, EvalContext, run_episode};
 pub use error::EvalError;
 pub use executor::{ActionChunkExecutor, Decision, PolicyQuery};
-pub use journal::{Journal, JournalEntry};
+pub use journal::Journal;
+pub use journal_line::JournalEntry;
 pub use observation::{CameraImages, CameraRig, proprio};
+pub use preflight::preflight;
 pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
 pub(crate) use provenance::file_hashes;
 pub use provenance::{
@@ -44,5 +48,5 @@ pub use provenance::{
 };
 pub use replay_check::{ReplayResult, replay};
 pub use run_folder::RunFolder;
-pub use runner::{RunPlan, RunProgress, RunResult, evaluate, run};
+pub use runner::{RunPlan, RunProgress, RunResult, evaluate, run, run_until};
 pub use video::record_video;

@@ -157,6 +157,40 @@ pub fn assets_sha256(assets: &Assets, suite: &Suite) -> Result<String, EvalError
     sha256_of_tree(assets.dir(), &skip)
 }
 
+/// Refuses a recording that was made with another suite than the one that is loaded: other models or initial states, other
+/// files of LIBERO, another horizon or number of settling steps.
+///
+/// # Errors
+/// [`EvalError::Input`] with the differences.
+pub(crate) fn check_recorded_with(
+    dir: &Path,
+    recorded: &EvalProtocol,
+    (assets, suite): (&Assets, &Suite),
+    libero: Option<&LiberoFiles>,
+) -> Result<(), EvalError> {
+    let mut now = recorded.clone();
+    now.suite = suite.name.clone();
+    now.horizon = suite.horizon;
+    now.settle_steps = suite.settle_steps;
+    now.settle_action = SETTLE_ACTION;
+    if let Some(files) = libero {
+        now.libero_sha256 = files.hashes()?;
+    }
+    if recorded.libero_sha256.is_empty() {
+        now.assets_sha256 = assets_sha256(assets, suite)?;
+    }
+    let differences = recorded.differences(&now);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(EvalError::Input(format!(
+        "{} was recorded with other models, initial states or settings of suite `{}` ({})",
+        dir.display(),
+        suite.name,
+        differences.join("; ")
+    )))
+}
+
 /// Refuses results of another world than this program's.
 ///
 /// # Errors

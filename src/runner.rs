@@ -2,13 +2,15 @@
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
 use crate::agent::{AgentFactory, ErasedAgent};
-use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, run_episode};
-use crate::{machine, peak_resident_bytes, resident_bytes};
+use crate::episode::run_episode_until;
+use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, preflight};
+use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
+use bitvla_policies::kernels::Isa;
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, EvalProtocol, MemoryReport, QueryRecord, RunManifest,
-    SCHEMA_VERSION, latency_table, memory_table, read_manifest, success_table, summarise,
-    summarise_latency, write_actions, write_episodes, write_latency, write_manifest, write_plots,
-    write_text,
+    EpisodeActions, EpisodeRecord, EvalProtocol, MeasurementSetup, MemoryReport, QueryRecord,
+    RunManifest, SCHEMA_VERSION, latency_table, memory_table, printable, read_manifest,
+    success_table, summarise, summarise_latency, write_actions, write_episodes, write_latency,
+    write_manifest, write_plots, write_text,
 };
 use bitvla_tasks::{in_parallel, panic_message};
 use std::collections::BTreeSet;
@@ -66,14 +68,19 @@ pub struct RunResult {
     pub manifest: RunManifest,
     /// The tables as text.
     pub summary: String,
+    /// Episodes of the plan.
+    pub progress: RunProgress,
+    /// True if the run was asked to stop before its last episode.
+    pub stopped: bool,
 }
 
 /// Runs what the plan asks for and the folder `out` does not hold yet, then writes the folder's files
 /// over everything it holds. `progress` is called at the start and after each episode.
 ///
 /// # Errors
-/// If the plan does not fit the suite, the folder holds another protocol, the policy cannot be loaded
-/// or a file cannot be written. An error inside an episode becomes part of its row instead.
+/// If the plan does not fit the suite, the folder holds another protocol or is in use, the policy cannot be loaded, no
+/// episode of a task could work (see [`preflight`]) or a file cannot be written. An error inside an episode becomes part of
+/// its row instead.
 pub fn run(
     context: EvalContext<'_>,
     factory: &dyn AgentFactory,
@@ -82,10 +89,31 @@ pub fn run(
     out: &Path,
     progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<RunResult, EvalError> {
+    run_until(context, factory, plan, (protocol, out), &|| false, progress)
+}
+
+/// As [`run`], until `stop` is true: then episodes in progress are dropped and the folder is written with those that are
+/// finished, see [`RunResult::stopped`].
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(
+    context: EvalContext<'_>,
+    factory: &dyn AgentFactory,
+    plan: &RunPlan,
+    (protocol, out): (&EvalProtocol, &Path),
+    stop: &(dyn Fn() -> bool + Sync),
+    progress: &mut dyn FnMut(&RunProgress),
+) -> Result<RunResult, EvalError> {
     let planned = planned_episodes(context, plan)?;
     let start = Instant::now();
-    let mut journal = Journal::open(out, protocol)?;
+    let mut journal = Journal::open(out, protocol, context.suite)?;
     let (held, mut todo): (Vec<_>, Vec<_>) = planned.into_iter().partition(|key| journal.has(*key));
+    let tasks: BTreeSet<usize> = todo.iter().map(|(task, _)| *task).collect();
+    let tasks: Vec<usize> = tasks.into_iter().collect();
+    let program = resident_bytes();
+    preflight(context, factory, &tasks, plan.episodes, plan.jobs)?;
+    journal.begin(protocol)?;
     if plan.backwards {
         todo.reverse();
     }
@@ -101,14 +129,37 @@ pub fn run(
     }
     progress(&state);
 
-    let program = resident_bytes();
-    let memory = run_episodes(context, factory, &todo, plan.jobs, |outcome| {
-        state.count(&outcome.record);
-        journal.push(JournalEntry::new(outcome))?;
-        progress(&state);
-        Ok(())
-    })?;
-    let memory = memory.map(|memory| MemoryReport {
+    let machine = machine();
+    let setup = MeasurementSetup {
+        processor: machine.processor.clone(),
+        instruction_set: Isa::active().name().to_owned(),
+        threads: factory.threads(),
+        jobs: plan.jobs,
+    };
+    let memory = Mutex::new(None);
+    let ended = run_episodes(
+        context,
+        factory,
+        (&todo, plan.jobs),
+        stop,
+        &memory,
+        |outcome| {
+            state.count(&outcome.record);
+            journal.push(JournalEntry::new(outcome, setup.clone()))?;
+            progress(&state);
+            Ok(())
+        },
+    );
+    let stopped = match ended {
+        Ok(()) => false,
+        Err(EvalError::Stopped) => true,
+        Err(error) => return Err(error),
+    };
+    if state.done > state.resumed {
+        check_unchanged(context, factory, protocol)?;
+    }
+    let memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let memory = memory.map(|memory: MemoryReport| MemoryReport {
         instances: plan.jobs.min(todo.len()) as u64,
         // A policy that has weights says what the process took before they were loaded.
         program_bytes: match memory.program_bytes {
@@ -118,7 +169,34 @@ pub fn run(
         ..memory
     });
     let manifest = manifest(&journal, protocol, plan, memory, &state, start, out);
-    write_folder(&journal, manifest, out)
+    let result = write_folder(&journal, manifest, out)?;
+    Ok(RunResult {
+        progress: state,
+        stopped,
+        ..result
+    })
+}
+
+/// Compares the files of suite and policy with the hashes on the card once more: a policy reads from its files all through a
+/// run.
+fn check_unchanged(
+    context: EvalContext<'_>,
+    factory: &dyn AgentFactory,
+    protocol: &EvalProtocol,
+) -> Result<(), EvalError> {
+    let now = EvalProtocol {
+        assets_sha256: assets_sha256(context.assets, context.suite)?,
+        weights_sha256: factory.file_hashes()?,
+        ..protocol.clone()
+    };
+    let differences = protocol.differences(&now);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(EvalError::Input(format!(
+        "files changed while the run read them ({}): remove the run folder and begin anew",
+        differences.join("; ")
+    )))
 }
 
 /// Runs episodes (task, initial state) with the agents of a factory on `jobs` threads and returns their outcomes in order
@@ -138,36 +216,43 @@ pub fn evaluate(
     }
     factory.check_suite(context.suite, &Vec::from_iter(tasks))?;
     let mut outcomes = Vec::with_capacity(episodes.len());
-    run_episodes(context, factory, episodes, jobs, |outcome| {
-        outcomes.push(outcome);
-        Ok(())
-    })?;
+    let memory = Mutex::new(None);
+    run_episodes(
+        context,
+        factory,
+        (episodes, jobs),
+        &|| false,
+        &memory,
+        |outcome| {
+            outcomes.push(outcome);
+            Ok(())
+        },
+    )?;
     outcomes.sort_by_key(|outcome| outcome.record.key());
     Ok(outcomes)
 }
 
-/// Hands each outcome to `done` as it arrives; returns the memory of one agent after its first episode, when its buffers
-/// have their sizes.
+/// Hands each outcome to `done` as it arrives, until `stop` is true; puts the memory of one agent after its first episode, when
+/// its buffers have their sizes, into `memory`.
 fn run_episodes(
     context: EvalContext<'_>,
     factory: &dyn AgentFactory,
-    episodes: &[(usize, usize)],
-    jobs: usize,
+    (episodes, jobs): (&[(usize, usize)], usize),
+    stop: &(dyn Fn() -> bool + Sync),
+    memory: &Mutex<Option<MemoryReport>>,
     done: impl FnMut(EpisodeOutcome) -> Result<(), EvalError>,
-) -> Result<Option<MemoryReport>, EvalError> {
-    let memory: Mutex<Option<MemoryReport>> = Mutex::new(None);
+) -> Result<(), EvalError> {
     if episodes.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let work = |agent: &mut Box<dyn ErasedAgent>, key: &(usize, usize)| {
-        let outcome = run_guarded(context, *key, factory, agent);
+        let outcome = run_guarded(context, *key, factory, agent, stop)?;
         // A worker that panicked here has put nothing half into the slot.
         let mut slot = memory.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert_with(|| agent.memory_report());
-        outcome
+        Ok(outcome)
     };
-    in_parallel(episodes, jobs, || factory.make(), work, done)?;
-    Ok(memory.into_inner().unwrap_or_else(PoisonError::into_inner))
+    in_parallel(episodes, jobs, || factory.make(), work, done)
 }
 
 /// Task and initial state of every planned episode, in order.
@@ -196,11 +281,12 @@ fn run_guarded(
     key: (usize, usize),
     factory: &dyn AgentFactory,
     agent: &mut Box<dyn ErasedAgent>,
+    stop: &dyn Fn() -> bool,
 ) -> Result<EpisodeOutcome, EvalError> {
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        run_episode(context, key, factory, &mut **agent)
+        run_episode_until(context, key, factory, &mut **agent, stop)
     }));
-    attempt.or_else(|panic| {
+    attempt.unwrap_or_else(|panic| {
         *agent = factory.make()?;
         let mut outcome = EpisodeOutcome::new(context, key, factory.name(), factory.arithmetic());
         outcome.record.error = format!("panic: {}", panic_message(&*panic));
@@ -244,6 +330,7 @@ fn manifest(
         },
         resumed_episodes: state.resumed,
         machine: machine(),
+        setups: Vec::new(),
         memory,
     }
 }
@@ -259,10 +346,14 @@ fn write_folder(
         actions: Vec::new(),
         manifest,
         summary: String::new(),
+        progress: RunProgress::default(),
+        stopped: false,
     };
     for entry in journal.entries() {
         result.episodes.push(entry.record.clone());
-        result.queries.extend(&entry.queries);
+        let setup = setup_index(&mut result.manifest.setups, &entry.setup);
+        let of_setup = |query: &QueryRecord| QueryRecord { setup, ..*query };
+        result.queries.extend(entry.queries.iter().map(of_setup));
         let actions = entry.actions().ok_or_else(|| {
             let what = format!(
                 "the actions of task {}, initial state {} are malformed",
@@ -277,14 +368,16 @@ fn write_folder(
     let protocol = &result.manifest.protocol;
     let title = format!(
         "{}, {}, world version {}",
-        protocol.suite, protocol.policy, protocol.world_version
+        printable(&protocol.suite),
+        printable(&protocol.policy),
+        protocol.world_version
     );
     let (tasks, all) = summarise(&result.episodes);
     let latency = summarise_latency(&result.queries);
     result.summary = format!(
         "{title}\n\n{}\n{}\n{}",
         success_table(&tasks, &all),
-        latency_table(latency.as_ref()),
+        latency_table(&latency, &result.manifest.setups),
         memory_table(&result.manifest.memory)
     );
     write_episodes(&out.join("episodes.csv"), &result.episodes)?;
@@ -300,4 +393,12 @@ fn write_folder(
         &result.manifest.memory,
     )?;
     Ok(result)
+}
+
+/// Index of a setup in a list, to which it is added if it is new.
+fn setup_index(setups: &mut Vec<MeasurementSetup>, setup: &MeasurementSetup) -> usize {
+    setups.iter().position(|s| s == setup).unwrap_or_else(|| {
+        setups.push(setup.clone());
+        setups.len() - 1
+    })
 }

@@ -2,11 +2,9 @@
 //! that recording changes neither an episode nor its timing.
 
 use crate::{CameraImages, CameraRig, EvalContext, EvalError};
-use bitvla_reports::EpisodeActions;
+use bitvla_reports::{EpisodeActions, write_atomically};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, RgbaImage};
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 /// Control steps between two frames: ten frames per second of simulated time.
@@ -26,9 +24,9 @@ pub fn record_video(
 ) -> Result<(), EvalError> {
     let mut world = context.settled_world(episode.task, episode.init)?;
     let mut cameras = CameraRig::new(world.scene())?;
-    let file = File::create(path).map_err(EvalError::io(path))?;
     let failed = |e: image::ImageError| EvalError::format(path, e);
-    let mut gif = GifEncoder::new_with_speed(BufWriter::new(file), 10);
+    let mut bytes = Vec::new();
+    let mut gif = GifEncoder::new_with_speed(&mut bytes, 10);
     gif.set_repeat(Repeat::Infinite).map_err(failed)?;
     for (step, action) in episode.actions.iter().enumerate() {
         if step % STEPS_PER_FRAME == 0 {
@@ -38,7 +36,10 @@ pub fn record_video(
         world.step(action)?;
     }
     let last = frame(&cameras.render(&world)?, LAST_FRAME_MS);
-    gif.encode_frame(last).map_err(failed)
+    gif.encode_frame(last).map_err(failed)?;
+    // The encoder writes the end of the file when it is dropped.
+    drop(gif);
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// Both images beside each other.

@@ -68,6 +68,11 @@ pub trait AgentFactory: Send + Sync {
         "none"
     }
 
+    /// Threads of one query.
+    fn threads(&self) -> usize {
+        1
+    }
+
     /// Everything about how the policy is asked that changes its answers, read from what runs.
     ///
     /// # Errors

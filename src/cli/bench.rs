@@ -1,7 +1,7 @@
 //! `bitvla-eval bench`.
 
-use super::BenchArgs;
-use super::jobs::all_cores;
+use super::jobs::{all_cores, start_loading_threads};
+use super::{BenchArgs, output};
 use crate::bench::prepare;
 use crate::{
     AssetResolver, BenchModel, BenchPlan, BenchReport, EvalError, PolicySpec, bench, bench_table,
@@ -9,6 +9,7 @@ use crate::{
 };
 use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Engine, WeightFormat};
+use bitvla_reports::{StagedFile, write_json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -19,6 +20,7 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
             args.policy
         )));
     };
+    start_loading_threads()?;
     let named = args.checkpoint.clone();
     let weights = (args.weights != "synthetic").then(|| PathBuf::from(&args.weights));
     let checkpoint = match named.or(weights) {
@@ -32,6 +34,9 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
         }
         None => None,
     };
+    if checkpoint.is_some() {
+        refuse_synthetic_options(args)?;
+    }
     std::fs::create_dir_all(&args.out).map_err(EvalError::io(&args.out))?;
     let mut reports = Vec::new();
     for &engine in &args.engine {
@@ -45,15 +50,31 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
             }
         }
         let report = bench(&plan, args.packed.as_deref(), &mut |what| {
-            eprintln!("{what}");
+            output::note(what);
         })?;
         print_report(args, &report)?;
         reports.push(report);
     }
     if reports.len() > 1 {
-        println!("\n{}", comparison_table(&reports));
+        output::print_line(&format!("\n{}", comparison_table(&reports)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses options of a synthetic network beside a checkpoint, which they do not change.
+fn refuse_synthetic_options(args: &BenchArgs) -> Result<(), EvalError> {
+    for (option, given) in [
+        ("model", args.model.is_some()),
+        ("dtype", args.dtype.is_some()),
+        ("seed", args.seed.is_some()),
+    ] {
+        if given {
+            return Err(EvalError::Input(format!(
+                "--{option} describes a synthetic network: leave it out beside a checkpoint"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn plan(
@@ -64,9 +85,9 @@ fn plan(
 ) -> BenchPlan {
     let threads = args.threads.unwrap_or_else(all_cores);
     BenchPlan {
-        model: args.model,
+        model: args.model(),
         format,
-        stored: match args.dtype.as_str() {
+        stored: match args.dtype() {
             "f32" => WeightEncoding::F32,
             _ => WeightEncoding::Bf16,
         },
@@ -78,7 +99,7 @@ fn plan(
         }),
         threads,
         queries: args.queries,
-        seed: args.seed,
+        seed: args.seed(),
     }
 }
 
@@ -86,14 +107,16 @@ fn plan(
 fn packed_synthetic(args: &BenchArgs, plan: &BenchPlan) -> Result<PathBuf, EvalError> {
     let path = args.out.join(format!(
         "{}-{}-{}-{}.safetensors",
-        args.model.name(),
+        args.model().name(),
         plan.format.name(),
-        args.dtype,
-        args.seed
+        args.dtype(),
+        args.seed()
     ));
     if !path.is_file() {
-        eprintln!("writing {}", path.display());
-        prepare(plan, &path)?;
+        output::note(&format!("writing {}", path.display()));
+        let staged = StagedFile::beside(&path)?;
+        prepare(plan, staged.path())?;
+        staged.commit()?;
     }
     Ok(path)
 }
@@ -109,13 +132,13 @@ fn run_in_new_process(
         .args([
             "bench",
             "--model",
-            args.model.name(),
+            args.model().name(),
             "--policy",
             plan.format.name(),
         ])
         .args([
             "--dtype",
-            &args.dtype,
+            args.dtype(),
             "--threads",
             &plan.threads.to_string(),
         ])
@@ -148,9 +171,8 @@ fn print_report(args: &BenchArgs, report: &BenchReport) -> Result<(), EvalError>
         report.policy, report.stored, report.threads
     );
     let path = args.out.join(name);
-    let text = serde_json::to_string_pretty(report).map_err(|e| EvalError::format(&path, e))?;
-    std::fs::write(&path, text + "\n").map_err(EvalError::io(&path))?;
-    print!("{}", bench_table(report));
-    println!("\n{}", path.display());
+    write_json(&path, report)?;
+    output::print(&bench_table(report));
+    output::print_line(&format!("\n{}", path.display()));
     Ok(())
 }

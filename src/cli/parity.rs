@@ -1,7 +1,7 @@
 //! `bitvla-eval parity`.
 
 use super::jobs::all_cores;
-use super::{ModelsOf, ParityArgs};
+use super::{ModelsOf, ParityArgs, output};
 use crate::EvalError;
 use bitvla_parity::{ParityConfig, ParityProgress, Quantity, SUITES, run_parity};
 use bitvla_reports::metrics_table;
@@ -43,14 +43,14 @@ pub(super) fn compare(assets: Assets, args: &ParityArgs) -> Result<ExitCode, Eva
     let lock = || bars.lock().unwrap_or_else(PoisonError::into_inner);
     let report = run_parity(assets, &config, &args.out, &|p| lock().show(p))?;
     lock().finish();
-    println!("\n{}", metrics_table(&report.metrics));
+    output::print_line(&format!("\n{}", metrics_table(&report.metrics)));
     for note in &report.notes {
-        println!("- {note}");
+        output::print_line(&format!("- {note}"));
     }
-    println!("\n{}", args.out.display());
+    output::print_line(&format!("\n{}", args.out.display()));
     let failures = report.failures();
     for failure in &failures {
-        eprintln!("{failure}");
+        output::note(failure);
     }
     Ok(ExitCode::from(u8::from(!failures.is_empty())))
 }
@@ -72,7 +72,7 @@ impl QuantityBars {
     fn show(&mut self, p: &ParityProgress) {
         if !self.terminal {
             if p.done == p.total {
-                eprintln!("{}: {} of {}", p.quantity, p.done, p.total);
+                output::note(&format!("{}: {} of {}", p.quantity, p.done, p.total));
             }
             return;
         }

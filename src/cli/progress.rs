@@ -1,5 +1,6 @@
 //! A progress bar with success so far and time left; plain lines where there is no terminal.
 
+use super::output;
 use crate::RunProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -29,7 +30,7 @@ impl EpisodeProgressBar {
             let tenth = (10 * p.done).checked_div(p.total).unwrap_or(10);
             if tenth > self.printed_tenths {
                 self.printed_tenths = tenth;
-                eprintln!("{} of {} episodes, {message}", p.done, p.total);
+                output::note(&format!("{} of {} episodes, {message}", p.done, p.total));
             }
             return;
         }

@@ -19,7 +19,7 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     say("--policy", &args.policy.to_string());
     say("--threads", &args.options.threads.to_string());
     say("--engine", &args.options.engine.name());
-    say("--seed", &args.seed.to_string());
+    say("--seed", &args.seed().to_string());
     if let Some(task) = args.tasks.as_ref().and_then(|tasks| tasks.first()) {
         say("--task", &task.to_string());
     }

@@ -100,6 +100,10 @@ impl AgentFactory for CheckpointFactory {
         self.spec.engine.name()
     }
 
+    fn threads(&self) -> usize {
+        self.spec.threads
+    }
+
     fn protocol(&self) -> Result<PolicyProtocol, EvalError> {
         self.with_loaded(|loaded| Ok(loaded.policy.protocol()))
     }

@@ -38,6 +38,8 @@ pub struct RegistryEntry {
     pub summary: &'static str,
     /// Weights, for a policy that has a checkpoint.
     pub weights: Option<WeightFormat>,
+    /// True for a policy that draws random numbers from the seed of the run.
+    pub seeded: bool,
     build: Build,
 }
 
@@ -48,6 +50,7 @@ pub fn entries() -> Vec<RegistryEntry> {
         argument,
         summary,
         weights: None,
+        seeded: false,
         build,
     };
     let formats = WeightFormat::ALL.map(|format| RegistryEntry {
@@ -72,12 +75,15 @@ pub fn entries() -> Vec<RegistryEntry> {
             "Holds still, gripper open (sanity: 0 % expected)",
             Box::new(|_| Ok(Box::new(ZeroFactory))),
         ),
-        entry(
-            "random",
-            None,
-            "Uniform random actions, seeded (sanity: 0 % expected)",
-            Box::new(|_| Ok(Box::new(RandomFactory))),
-        ),
+        RegistryEntry {
+            seeded: true,
+            ..entry(
+                "random",
+                None,
+                "Uniform random actions, seeded (sanity: 0 % expected)",
+                Box::new(|_| Ok(Box::new(RandomFactory))),
+            )
+        },
         entry(
             "replay",
             Some("RUN_DIR"),
@@ -136,6 +142,11 @@ impl PolicyName {
     /// Text behind the colon.
     pub fn argument(&self) -> Option<&str> {
         self.argument.as_deref()
+    }
+
+    /// Returns true if the policy draws random numbers from the seed of the run.
+    pub fn is_seeded(&self) -> bool {
+        entries().iter().any(|e| e.name == self.name && e.seeded)
     }
 
     /// Weights of the policy; none for one without a checkpoint.

@@ -3,7 +3,8 @@
 use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
 };
-use crate::{EvalError, RunFolder, assets_sha256, sha256_of_file};
+use crate::protocol::check_recorded_with;
+use crate::{EvalError, RunFolder, sha256_of_file};
 use bitvla_tasks::{Assets, Suite};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ impl AgentFactory for ReplayFactory {
         Ok(BTreeMap::from([(name.to_owned(), hash)]))
     }
 
-    fn check_suite(&self, suite: &Suite, _: &[usize]) -> Result<(), EvalError> {
+    fn check_suite(&self, suite: &Suite, tasks: &[usize]) -> Result<(), EvalError> {
         let recorded = &self.folder.manifest.protocol;
         if recorded.suite != suite.name {
             return Err(EvalError::Input(format!(
@@ -73,15 +74,16 @@ impl AgentFactory for ReplayFactory {
                 suite.name
             )));
         }
-        let own = recorded.libero_sha256.is_empty();
-        if own && recorded.assets_sha256 != assets_sha256(&Assets::open(&self.assets)?, suite)? {
-            return Err(EvalError::Input(format!(
-                "{} was recorded with other models or initial states of suite `{}` (assets_sha256 differs)",
-                self.dir.display(),
-                suite.name
-            )));
+        for task in tasks {
+            if !self.episodes.keys().any(|(recorded, _)| recorded == task) {
+                return Err(EvalError::Input(format!(
+                    "{} has no recorded actions of task {task}",
+                    self.dir.display()
+                )));
+            }
         }
-        Ok(())
+        let assets = Assets::open(&self.assets)?;
+        check_recorded_with(&self.dir, recorded, (&assets, suite), None)
     }
 
     fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError> {

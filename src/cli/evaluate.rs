@@ -1,0 +1,255 @@
+//! The run without a subcommand: one suite, or several one after the other.
+
+use super::jobs::{all_cores, start_loading_threads};
+use super::progress::EpisodeProgressBar;
+use super::signals::StopSignals;
+use super::subcommands::{print_notices, record_videos};
+use super::{RunArgs, output};
+use crate::agent::registry::PolicySpec;
+use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
+use crate::{
+    AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult,
+    WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
+};
+use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Harness errors of a run that are written to standard error, each reason once.
+const REASONS: usize = 3;
+
+pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
+    check_options(args)?;
+    let signals = StopSignals::install()?;
+    if args.policy.weights().is_some() {
+        start_loading_threads()?;
+    }
+    let suites = resolver.open_all(&args.suite)?;
+    let whole = asset_resolver::file_name(&args.suite);
+    let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
+    let out = args.out.clone().unwrap_or_else(default_out);
+    if let [suite] = suites.as_slice() {
+        let factory = checked_factory(suite, args)?;
+        let result = run_suite(suite, &*factory, (args, &signals), &out)?;
+        report_errors(&suite.suite.name, &result);
+        return Ok(end(
+            &[&result.progress],
+            result.stopped,
+            result.progress.total,
+            &signals,
+        ));
+    }
+    check_all(&suites, args)?;
+    let _lock = FolderLock::acquire(&out)?;
+    let mut rows = Vec::new();
+    let mut results = Vec::new();
+    for suite in &suites {
+        let factory = checked_factory(suite, args)?;
+        let folder = out.join(suite.file_name());
+        let result = run_suite(suite, &*factory, (args, &signals), &folder)?;
+        report_errors(&suite.suite.name, &result);
+        rows.push((suite.suite.name.clone(), summarise(&result.episodes).1));
+        let stopped = result.stopped;
+        results.push(result);
+        if stopped {
+            break;
+        }
+    }
+    let episodes: Vec<EpisodeRecord> = results.iter().flat_map(|r| r.episodes.clone()).collect();
+    let title = format!(
+        "{}, {}, world version {WORLD_VERSION}",
+        args.suite,
+        args.policy.name()
+    );
+    let table = suites_table(&rows, &summarise(&episodes).1);
+    let summary = format!("{title}\n\n{table}");
+    write_text(&out.join("summary.txt"), &summary)?;
+    output::print(&format!("\n{summary}"));
+    output::print_line(&format!("\n{}", out.display()));
+    let planned = suites
+        .iter()
+        .map(|suite| planned_tasks(suite, args).len() * args.episodes);
+    let progress: Vec<&RunProgress> = results.iter().map(|r| &r.progress).collect();
+    let stopped = results.iter().any(|r| r.stopped);
+    Ok(end(&progress, stopped, planned.sum(), &signals))
+}
+
+/// Refuses options that would change nothing but a label.
+fn check_options(args: &RunArgs) -> Result<(), EvalError> {
+    let policy = &args.policy;
+    if args.seed.is_some() && !policy.is_seeded() {
+        return Err(EvalError::Input(format!(
+            "--seed: nothing is random in a run of `{policy}`, every seed gives the same episodes; leave it out"
+        )));
+    }
+    if policy.weights().is_some() {
+        return Ok(());
+    }
+    let options = &args.options;
+    for (option, given) in [
+        ("checkpoint", options.checkpoint.is_some()),
+        ("normaliser-key", options.normaliser_key.is_some()),
+    ] {
+        if given {
+            return Err(EvalError::Input(format!(
+                "--{option}: `{policy}` has no checkpoint"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Tasks that the arguments ask for.
+fn planned_tasks(loaded: &LoadedSuite, args: &RunArgs) -> Vec<usize> {
+    match &args.tasks {
+        Some(tasks) => tasks.clone(),
+        None => (0..loaded.suite.tasks.len()).collect(),
+    }
+}
+
+/// Factory of the policy, which knows the suite.
+fn checked_factory(
+    loaded: &LoadedSuite,
+    args: &RunArgs,
+) -> Result<Box<dyn AgentFactory>, EvalError> {
+    let assets = loaded.assets.dir();
+    let spec = PolicySpec::with_options(args.policy.clone(), &args.options, assets)
+        .for_suite(&loaded.suite);
+    let factory = spec.factory()?;
+    factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
+    Ok(factory)
+}
+
+/// Refuses a run of several suites before its first episode: with all suites that the policy does not know, or with the first
+/// task that cannot be run.
+fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
+    let mut refused = Vec::new();
+    let mut known = Vec::new();
+    for loaded in suites {
+        match checked_factory(loaded, args) {
+            Ok(factory) => known.push((loaded, factory)),
+            Err(EvalError::UnknownSuite { suite, source, .. }) => refused.push((suite, source)),
+            Err(other) => return Err(other),
+        }
+    }
+    if refused.is_empty() {
+        return known.iter().try_for_each(|(loaded, factory)| {
+            let plan = plan(loaded, args);
+            let context = loaded.context(args.seed());
+            preflight(context, &**factory, &plan.tasks, plan.episodes, plan.jobs)
+        });
+    }
+    let reasons: Vec<String> = refused
+        .iter()
+        .map(|(suite, reason)| format!("`{suite}`: {reason}"))
+        .collect();
+    Err(EvalError::Input(format!(
+        "policy `{}` does not know {} of {} suites: {}; --normaliser-key KEY uses the statistics of another suite all the same",
+        args.policy,
+        refused.len(),
+        suites.len(),
+        reasons.join("; ")
+    )))
+}
+
+fn plan(loaded: &LoadedSuite, args: &RunArgs) -> RunPlan {
+    RunPlan {
+        tasks: planned_tasks(loaded, args),
+        episodes: args.episodes,
+        jobs: args.jobs.unwrap_or_else(all_cores),
+        backwards: args.backwards,
+    }
+}
+
+/// Runs one suite into a folder of its own.
+fn run_suite(
+    loaded: &LoadedSuite,
+    factory: &dyn AgentFactory,
+    (args, signals): (&RunArgs, &StopSignals),
+    out: &Path,
+) -> Result<RunResult, EvalError> {
+    let plan = plan(loaded, args);
+    let context = loaded.context(args.seed());
+    print_notices(loaded, &plan.tasks)?;
+    let simulation = simulation_protocol(context, &plan.tasks)?;
+    if args.video > 0 {
+        check_cameras(context, &plan.tasks)?;
+    }
+    let protocol = protocol(context, factory, &simulation, loaded.files.as_ref())?;
+    let mut bar = EpisodeProgressBar::new();
+    let stop = || signals.stop();
+    let result = signals.during(|| {
+        run_until(context, factory, &plan, (&protocol, out), &stop, &mut |p| {
+            bar.show(p);
+        })
+    })?;
+    bar.finish();
+    output::print(&format!("\n{}", result.summary));
+    if !result.stopped {
+        record_videos(context, &result.actions, args.video, out)?;
+    }
+    output::print_line(&format!("\n{}", out.display()));
+    Ok(result)
+}
+
+/// Prepares the cameras of each task, so that a film that cannot be drawn stops the program before the first episode.
+fn check_cameras(context: EvalContext<'_>, tasks: &[usize]) -> Result<(), EvalError> {
+    for &task in tasks {
+        let (known, init) = (context.task(task)?, context.init_state(task, 0)?);
+        let rig = known.scene(context.assets, init).map_err(EvalError::from);
+        rig.and_then(|scene| CameraRig::new(&scene))
+            .map_err(|source| {
+                let source = Box::new(source);
+                EvalError::Preflight { task, source }
+            })?;
+    }
+    Ok(())
+}
+
+/// Writes the reasons of harness errors to standard error, each once.
+fn report_errors(suite: &str, result: &RunResult) {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in result.episodes.iter().filter(|row| !row.completed()) {
+        *reasons.entry(row.error.as_str()).or_default() += 1;
+    }
+    for (reason, count) in reasons.iter().take(REASONS) {
+        let episodes = if *count == 1 {
+            "episode ended"
+        } else {
+            "episodes ended"
+        };
+        output::note(&format!(
+            "warning: suite {suite}: {count} {episodes} in a harness error: {reason}"
+        ));
+    }
+    if let Some(more) = reasons.len().checked_sub(REASONS).filter(|n| *n > 0) {
+        output::note(&format!(
+            "warning: suite {suite}: {more} more reasons stand in episodes.csv"
+        ));
+    }
+}
+
+/// Exit code of a run of one or more suites, with a sentence where it is none of success.
+fn end(
+    progress: &[&RunProgress],
+    stopped: bool,
+    planned: usize,
+    signals: &StopSignals,
+) -> ExitCode {
+    if stopped {
+        let kept: usize = progress.iter().map(|p| p.done).sum();
+        output::note(&format!(
+            "stopped: {kept} of {planned} episodes are kept; the same command goes on"
+        ));
+        return ExitCode::from(signals.exit_code());
+    }
+    if let Some(p) = progress.iter().find(|p| p.done > 0 && p.errors == p.done) {
+        output::error(&format!(
+            "nothing was measured: all {} episodes of a suite are harness errors",
+            p.done
+        ));
+        return ExitCode::from(1);
+    }
+    ExitCode::SUCCESS
+}
