@@ -44,7 +44,7 @@ pub use stats::{Interval, largest, mean, median, quantile, wilson};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
 pub use terminal_text::{TERMINAL_COLUMNS, printable, wrap};
 pub use text_files::{
-    read_episodes, read_json, read_latency, read_manifest, write_episodes,
-    write_json, write_latency, write_manifest, write_text,
+    read_episodes, read_json, read_latency, read_manifest, write_episodes, write_json,
+    write_latency, write_manifest, write_text,
 };
 pub use text_table::TextTable;

@@ -1,7 +1,7 @@
 //! The card covers every file of a suite, by the path that it was read from; a name from a file is never a path; what a file
 //! says reaches no terminal raw.
 
-use super::support::{assets, card, edit, read, refused, run_with};
+use super::support::{assets, card, checkpoint, edit, read, refused, repository, run_with};
 use std::fs;
 
 #[test]
@@ -109,5 +109,42 @@ fn tables_fit_eighty_columns() {
     assert!(words.contains("1/1"), "{table}");
     for word in ["ramekin", "plate", "place"] {
         assert!(words.contains(word), "{table}");
+    }
+}
+
+#[test]
+fn files_that_change_while_a_run_reads_them_end_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (checkpoint, out) = (checkpoint(dir.path()), dir.path().join("run"));
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("bitvla-eval"));
+    command
+        .current_dir(repository())
+        .args(["--policy", "ternary", "--tasks", "0", "--episodes", "4"])
+        .args(["--jobs", "1", "--checkpoint"])
+        .arg(&checkpoint)
+        .arg("--out")
+        .arg(&out)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().expect("runs");
+    let journal = out.join("journal.jsonl");
+    let rows = || {
+        fs::read_to_string(&journal)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    while rows() < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    edit(&checkpoint.join("config.json"), "{", "{ ");
+    let output = child.wait_with_output().expect("ends");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for words in [
+        "changed while the run read them",
+        "weights_sha256.config.json",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
     }
 }
