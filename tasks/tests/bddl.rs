@@ -180,7 +180,7 @@ fn what_has_no_meaning_is_refused_by_name() {
         (
             "a b - bowl",
             "a - bowl b - bowl",
-            "t.bddl:7:25: category `bowl` has a second list",
+            "t.bddl:7:26: category `bowl` has a second list",
         ),
         (
             "(:target main_table)",
