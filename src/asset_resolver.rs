@@ -344,9 +344,9 @@ impl AssetResolver {
                 [one] => files.bddl_file(one),
                 _ => files.bddl_dir.clone(),
             },
-            init: match &files.init_file {
-                Some(file) => vec![file.clone()],
-                None => files.init_dirs.clone(),
+            init: match files.stems.as_slice() {
+                [one] => vec![files.init_file(one)?],
+                _ => files.init_dirs.clone(),
             },
             assets: dir.assets_dir().to_owned(),
             robosuite: dir.robosuite_dir().map(Path::to_owned),

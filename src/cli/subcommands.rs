@@ -171,6 +171,7 @@ fn repeat(
             run_dir.display()
         )));
     }
+    let resolver = resolver.for_tasks(Some(&manifest.tasks));
     let loaded = resolver.open(&manifest.protocol.suite)?;
     let suite = (&loaded.assets, &loaded.suite);
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
