@@ -1,9 +1,13 @@
-//! Resolution of suites and models: the asset folder, or a LIBERO checkout for suites named `libero:...`.
+//! Resolution of suites and models: the asset folder, or LIBERO's files for suites named `libero:...`, for a folder of
+//! BDDL files of LIBERO's form and for a single one.
 
 use crate::{EvalContext, EvalError, LiberoFiles};
-use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES};
+use bitvla_tasks::instruction::{differ, of_file_name};
+use bitvla_tasks::libero::{
+    FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES, SuiteFiles,
+};
 use bitvla_tasks::suite::BUILTIN_SUITES;
-use bitvla_tasks::{Assets, Suite};
+use bitvla_tasks::{Assets, InstructionRule, InstructionSource, Suite};
 use std::path::{Path, PathBuf};
 
 /// Options that name the folders of suites and models.
@@ -12,7 +16,8 @@ pub struct AssetArgs {
     /// Folder of suites, models and checkpoints [default: $BITVLA_ASSETS, ./assets or the source's]
     #[arg(long, global = true, value_name = "DIR")]
     pub assets: Option<PathBuf>,
-    /// A LIBERO checkout, for suites named libero:spatial, libero:object, libero:goal, libero:10 and libero:90
+    /// A LIBERO checkout or its packages of PyPI, for suites named libero:spatial, libero:object, libero:goal, libero:10 and
+    /// libero:90 and for folders of BDDL files
     #[arg(long, global = true, value_name = "DIR")]
     pub libero: Option<PathBuf>,
     /// A robosuite checkout or package, for the looks of the robot in LIBERO's suites
@@ -21,6 +26,19 @@ pub struct AssetArgs {
     /// Fixture poses of LIBERO's suites (JSON) [default: as LIBERO's evaluation draws them]
     #[arg(long, global = true, value_name = "FILE")]
     pub fixtures: Option<PathBuf>,
+    /// One task of LIBERO's form in place of a suite
+    #[arg(long, global = true, value_name = "FILE")]
+    pub bddl: Option<PathBuf>,
+    /// Initial states of the task of --bddl [default: looked for beside it]
+    #[arg(long, global = true, value_name = "FILE", requires = "bddl")]
+    pub init_file: Option<PathBuf>,
+    /// Words of LIBERO's tasks: `name` (of the BDDL file), `file` (its :language) or a text [default: name; file for
+    /// LIBERO-PRO's _lan and _task suites and LIBERO-plus's _language_ files]
+    #[arg(long, global = true, value_name = "name|file|TEXT")]
+    pub instruction: Option<InstructionRule>,
+    /// Control steps of an episode, for --bddl and folders of BDDL files [default: by the folder's name]
+    #[arg(long, global = true, value_name = "STEPS")]
+    pub horizon: Option<usize>,
 }
 
 /// Folders of suites and models, checked.
@@ -30,6 +48,12 @@ pub struct AssetResolver {
     libero: Option<PathBuf>,
     robosuite: Option<PathBuf>,
     fixtures: Option<PathBuf>,
+    bddl: Option<PathBuf>,
+    init_file: Option<PathBuf>,
+    instruction: InstructionRule,
+    horizon: Option<usize>,
+    /// Tasks whose files are needed; all if there is no list.
+    tasks: Option<Vec<usize>>,
 }
 
 /// A suite and the models that it is played with.
@@ -72,7 +96,42 @@ impl LoadedSuite {
                 })?;
             }
         }
-        Ok(self.assets.notices())
+        let mut notices = self.assets.notices();
+        notices.extend(self.task_notices(tasks));
+        Ok(notices)
+    }
+
+    /// Notices about parts of BDDL files without effect, and about instructions that are not those of the file.
+    fn task_notices(&self, tasks: &[usize]) -> Vec<String> {
+        let of = |&task: &usize| self.suite.tasks.get(task);
+        let mut notices: Vec<String> = (tasks.iter().filter_map(of))
+            .flat_map(|task| task.problem.notices.clone())
+            .collect();
+        for (source, other, option) in [
+            (InstructionSource::FileName, ":language", "file"),
+            (InstructionSource::Language, "the name of the file", "name"),
+        ] {
+            let differing = tasks.iter().filter_map(of).filter(|task| {
+                let other = match source {
+                    InstructionSource::FileName => task.problem.language.clone(),
+                    _ => of_file_name(&task.name),
+                };
+                task.instruction_source == source
+                    && !other.is_empty()
+                    && differ(&task.instruction, &other)
+            });
+            let differing: Vec<_> = differing.collect();
+            if let Some(first) = differing.first() {
+                notices.push(format!(
+                    "the instruction of {} of {} tasks is not that of {other} (task {}: `{}`); --instruction {option} uses the other",
+                    differing.len(),
+                    tasks.len(),
+                    first.id,
+                    first.instruction
+                ));
+            }
+        }
+        notices
     }
 }
 
@@ -106,6 +165,9 @@ impl AssetResolver {
         for (option, given) in [
             ("robosuite", args.robosuite.is_some()),
             ("fixtures", args.fixtures.is_some()),
+            ("bddl", args.bddl.is_some()),
+            ("instruction", args.instruction.is_some()),
+            ("horizon", args.horizon.is_some()),
         ] {
             if given && args.libero.is_none() {
                 return Err(EvalError::Input(format!(
@@ -113,12 +175,41 @@ impl AssetResolver {
                 )));
             }
         }
+        if args.horizon == Some(0) {
+            return Err(EvalError::Input("--horizon must be at least 1".into()));
+        }
         Ok(AssetResolver {
             assets,
             libero: args.libero.clone(),
             robosuite: args.robosuite.clone(),
             fixtures: args.fixtures.clone(),
+            bddl: args.bddl.clone(),
+            init_file: args.init_file.clone(),
+            instruction: args.instruction.clone().unwrap_or_default(),
+            horizon: args.horizon,
+            tasks: None,
         })
+    }
+
+    /// The same resolver for some tasks: files of others need not exist. Their initial states are not loaded.
+    pub fn for_tasks(&self, tasks: Option<&[usize]>) -> AssetResolver {
+        AssetResolver {
+            tasks: tasks.map(<[usize]>::to_vec),
+            ..self.clone()
+        }
+    }
+
+    /// The suite that is meant by a name on the command line: `--bddl` replaces it.
+    pub fn suite_name(&self, name: &str) -> String {
+        match &self.bddl {
+            Some(file) => file.display().to_string(),
+            None => name.to_owned(),
+        }
+    }
+
+    /// The rule by which tasks of LIBERO's form get their words.
+    pub fn instruction(&self) -> &InstructionRule {
+        &self.instruction
     }
 
     /// Names of all suites that can be loaded.
@@ -165,14 +256,24 @@ impl AssetResolver {
     /// As [`AssetResolver::open_all`].
     pub fn open(&self, name: &str) -> Result<LoadedSuite, EvalError> {
         if let Some(suite) = LiberoSuite::named(name) {
-            return self.open_libero(suite);
+            if self.horizon.is_some() {
+                return Err(EvalError::Input(format!(
+                    "--horizon: `{name}` has the horizon of LIBERO's evaluation; it is for --bddl and folders"
+                )));
+            }
+            let root = LiberoSuites::open(self.libero_dir(name)?)?;
+            return self.open_files(&root.files(suite)?);
+        }
+        if let Some(files) = self.files_at(name)? {
+            return self.open_files(&files);
         }
         let assets = self.builtin_assets()?;
         let known = Suite::names(&assets);
         if !known.iter().any(|own| own == name) {
             let libero = SUITES.map(|suite| suite.name).join(", ");
             return Err(EvalError::Input(format!(
-                "there is no suite `{name}`; {} has: {}; `all` is {}; a LIBERO checkout (--libero DIR) has: {libero}",
+                "there is no suite `{name}`; {} has: {}; `all` is {}; a LIBERO checkout (--libero DIR) has: {libero}, and \
+                 runs any folder of BDDL files",
                 self.assets.join("suites").display(),
                 known.join(", "),
                 BUILTIN_SUITES.join(", ")
@@ -193,36 +294,70 @@ impl AssetResolver {
         })
     }
 
-    fn open_libero(&self, suite: &LiberoSuite) -> Result<LoadedSuite, EvalError> {
-        let Some(libero) = self.libero.as_deref() else {
+    /// The files of a suite that is the path of a BDDL file or of a folder of them; our own suites go first.
+    fn files_at(&self, name: &str) -> Result<Option<SuiteFiles>, EvalError> {
+        let path = Path::new(name);
+        let named = self.bddl.as_deref() == Some(path);
+        let mut files =
+            if named || (path.extension().is_some_and(|e| e == "bddl") && path.is_file()) {
+                let init = self.init_file.as_deref().filter(|_| named);
+                SuiteFiles::of_file(path, init)?
+            } else if path.is_dir()
+                && !Suite::names(&self.builtin_assets()?)
+                    .iter()
+                    .any(|own| own == name)
+            {
+                SuiteFiles::of_folder(path)?
+            } else {
+                return Ok(None);
+            };
+        if let Some(horizon) = self.horizon {
+            files.horizon = horizon;
+        }
+        Ok(Some(files))
+    }
+
+    fn libero_dir(&self, suite: &str) -> Result<&Path, EvalError> {
+        self.libero.as_deref().ok_or_else(|| {
+            EvalError::Input(format!(
+                "suite `{suite}` needs a LIBERO checkout: name it with --libero DIR"
+            ))
+        })
+    }
+
+    /// Loads the tasks of LIBERO's form that are meant.
+    fn open_files(&self, files: &SuiteFiles) -> Result<LoadedSuite, EvalError> {
+        let count = self.tasks.as_ref().map_or(files.stems.len(), Vec::len);
+        if let (InstructionRule::Text(text), 2..) = (&self.instruction, count) {
             return Err(EvalError::Input(format!(
-                "suite `{}` needs a LIBERO checkout: name it with --libero DIR",
-                suite.name
+                "--instruction `{text}` is the text of one task, and {count} of `{}` are meant: choose one with --tasks",
+                files.name
             )));
-        };
-        let checkout = LiberoSuites::open(libero)?;
+        }
+        let dir = LiberoDir::open(self.libero_dir(&files.name)?, self.robosuite.as_deref())?;
         let poses = match &self.fixtures {
             Some(file) => FixturePoses::File(PoseFile::read(file)?),
             None => FixturePoses::Drawn,
         };
-        let assets = self.libero_models(libero)?;
-        let tasks = checkout.load(suite, &assets, &poses)?;
+        let used = LiberoFiles {
+            bddl: match files.stems.as_slice() {
+                [one] => files.bddl_file(one),
+                _ => files.bddl_dir.clone(),
+            },
+            init: match files.stems.as_slice() {
+                [one] => vec![files.init_file(one)?],
+                _ => files.init_dirs.clone(),
+            },
+            assets: dir.assets_dir().to_owned(),
+            robosuite: dir.robosuite_dir().map(Path::to_owned),
+            fixtures: self.fixtures.clone(),
+        };
+        let assets = Assets::libero(&self.assets, dir)?;
+        let suite = files.load(&assets, &poses, &self.instruction, self.tasks.as_deref())?;
         Ok(LoadedSuite {
             assets,
-            suite: tasks,
-            files: Some(LiberoFiles {
-                bddl: checkout.bddl_dir(suite),
-                init: checkout.init_dir(suite),
-                assets: checkout.root().join("assets"),
-                robosuite: self.robosuite.clone(),
-                fixtures: self.fixtures.clone(),
-            }),
+            suite,
+            files: Some(used),
         })
-    }
-
-    /// The models that LIBERO's suites are played with.
-    fn libero_models(&self, libero: &Path) -> Result<Assets, EvalError> {
-        let dir = LiberoDir::open(libero, self.robosuite.as_deref())?;
-        Ok(Assets::libero(&self.assets, dir)?)
     }
 }

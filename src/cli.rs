@@ -37,9 +37,17 @@ struct Cli {
 /// Options of a run.
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Suite of tasks: spatial, object, goal, long, all four with `all`, or one of a LIBERO checkout
-    #[arg(long, default_value = "spatial")]
+    /// Suite of tasks: spatial, object, goal, long, all four with `all`, one of a LIBERO checkout, or a folder of BDDL files
+    #[arg(long, default_value = "spatial", conflicts_with = "bddl")]
     suite: String,
+    /// Initial states of the task of --bddl, the same as --init-file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "bddl",
+        conflicts_with = "init_file"
+    )]
+    init: Option<PathBuf>,
     #[arg(long, default_value_t, value_name = "NAME[:ARGUMENT]", help = policy_help())]
     policy: PolicyName,
     /// Tasks to run, for example 0,3 [default: all]
@@ -232,6 +240,15 @@ enum Subcommands {
         #[arg(long, default_value = ".", value_name = "DIR")]
         out: PathBuf,
     },
+}
+
+impl Cli {
+    /// Options that name folders and files, with those of a run among them.
+    fn sources(&self) -> AssetArgs {
+        let mut sources = self.sources.clone();
+        sources.init_file = sources.init_file.or_else(|| self.run.init.clone());
+        sources
+    }
 }
 
 /// Returns the parser of the names of quantities.

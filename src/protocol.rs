@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 /// Files of LIBERO that a run depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiberoFiles {
-    /// Folder of the BDDL files of the suite.
+    /// Folder of the BDDL files of the suite, or its only file.
     pub bddl: PathBuf,
-    /// Folder of its initial states.
-    pub init: PathBuf,
+    /// Folders of its initial states, or their only file.
+    pub init: Vec<PathBuf>,
     /// Folder of the models.
     pub assets: PathBuf,
     /// Folder of robosuite, if the robot takes its looks from there.
@@ -31,9 +31,15 @@ impl LiberoFiles {
         let all = |_: &Path| false;
         let mut hashes = BTreeMap::from([
             ("assets".to_owned(), sha256_of_tree(&self.assets, &all)?),
-            ("bddl".to_owned(), sha256_of_tree(&self.bddl, &all)?),
-            ("init".to_owned(), sha256_of_tree(&self.init, &all)?),
+            ("bddl".to_owned(), sha256_of_path(&self.bddl)?),
         ]);
+        for (i, init) in self.init.iter().enumerate() {
+            let name = match i {
+                0 => "init".to_owned(),
+                more => format!("init {}", more + 1),
+            };
+            hashes.insert(name, sha256_of_path(init)?);
+        }
         if let Some(dir) = &self.robosuite {
             // A checkout holds much else; the models are what is drawn.
             let inside = ["robosuite/models/assets", "models/assets"].map(|part| dir.join(part));
@@ -45,6 +51,14 @@ impl LiberoFiles {
             hashes.insert("fixtures".to_owned(), sha256_of_file(file)?);
         }
         Ok(hashes)
+    }
+}
+
+/// sha256 of a file, or of all files under a folder.
+fn sha256_of_path(path: &Path) -> Result<String, EvalError> {
+    match path.is_dir() {
+        true => sha256_of_tree(path, &|_| false),
+        false => sha256_of_file(path),
     }
 }
 
@@ -95,6 +109,7 @@ pub fn protocol(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         world_version: WORLD_VERSION,
         suite: suite.name.clone(),
+        instruction_source: suite.instruction_sources(),
         policy: factory.name().to_owned(),
         seed,
         horizon: suite.horizon,

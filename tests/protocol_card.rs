@@ -12,7 +12,7 @@ use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
 use bitvla_reports::EvalProtocol;
 use bitvla_sim::{SimulationProtocol, SimulationSettings, World};
-use bitvla_tasks::Suite;
+use bitvla_tasks::{InstructionSource, Suite};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -173,9 +173,12 @@ fn every_field_changes_with_what_runs() {
     let mut changed = Suite::load(&loaded.assets, "spatial").unwrap();
     changed.settle_steps += 1;
     changed.horizon += 1;
+    let mut given = Suite::load(&loaded.assets, "spatial").unwrap();
+    given.tasks[0].instruction_source = InstructionSource::Given;
     for (suite, names) in [
         (&goal, &["suite", "assets_sha256"][..]),
         (&changed, &["settle_steps", "horizon"][..]),
+        (&given, &["instruction_source"][..]),
     ] {
         let context = EvalContext {
             assets: &loaded.assets,
@@ -324,7 +327,7 @@ fn libero_files(dir: &Path) -> LiberoFiles {
     };
     LiberoFiles {
         bddl: folder("bddl"),
-        init: folder("init"),
+        init: vec![folder("init")],
         assets: folder("models"),
         robosuite: None,
         fixtures: None,

@@ -138,6 +138,7 @@ fn init_state(problem: &Problem, record: &InitRecord) -> Result<InitState, Strin
         fixtures: record.fixtures.clone(),
         joints,
         robot_qpos: std::array::from_fn(|i| if i < 7 { arm[i] } else { fingers[i - 7] }),
+        velocities: None,
     })
 }
 

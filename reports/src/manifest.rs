@@ -21,6 +21,10 @@ pub struct EvalProtocol {
     pub world_version: u32,
     /// Name of the suite.
     pub suite: String,
+    /// Origin of the instructions that the policy is given, for example `name of the BDDL file`; several are separated by
+    /// commas.
+    #[serde(default)]
+    pub instruction_source: String,
     /// Name of the policy.
     pub policy: String,
     /// Seed of the run.

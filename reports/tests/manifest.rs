@@ -15,6 +15,7 @@ fn card(world_version: u32) -> RunManifest {
             version: "0.1.0".into(),
             world_version,
             suite: "spatial".into(),
+            instruction_source: "suite.toml".into(),
             policy: "expert".into(),
             seed: 7,
             horizon: 220,

@@ -25,8 +25,9 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     if args.policy.weights().is_some() {
         start_loading_threads()?;
     }
-    let suites = resolver.open_all(&args.suite)?;
-    let whole = asset_resolver::file_name(&args.suite);
+    let name = resolver.suite_name(&args.suite);
+    let suites = resolver.for_tasks(args.tasks.as_deref()).open_all(&name)?;
+    let whole = asset_resolver::file_name(&name);
     let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
     let out = args.out.clone().unwrap_or_else(default_out);
     if let [suite] = suites.as_slice() {

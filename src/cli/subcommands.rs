@@ -17,9 +17,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
-    let resolver = || AssetResolver::new(&cli.sources);
+    let sources = cli.sources();
+    let resolver = || AssetResolver::new(&sources);
     match &cli.command {
-        None if cli.run.view => window::live(&cli.sources, &cli.run),
+        None if cli.run.view => window::live(&sources, &cli.run),
         None => evaluate(&resolver()?, &cli.run),
         Some(Subcommands::Bench(args)) => super::bench::measure(&resolver()?, args),
         Some(Subcommands::Parity(args)) => {
@@ -31,7 +32,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             run_dir,
             view: true,
             ..
-        }) => window::recorded(&cli.sources, run_dir),
+        }) => window::recorded(&sources, run_dir),
         Some(Subcommands::Replay {
             run_dir,
             jobs,
@@ -94,7 +95,8 @@ fn list(resolver: &AssetResolver) -> Result<ExitCode, EvalError> {
     match resolver.checkout()? {
         Some(checkout) => {
             for suite in &SUITES {
-                list_suite(&mut text, &checkout.outline(suite)?);
+                let files = checkout.files(suite)?;
+                list_suite(&mut text, &files.outline(resolver.instruction())?);
             }
         }
         None => {
@@ -169,6 +171,7 @@ fn repeat(
             run_dir.display()
         )));
     }
+    let resolver = resolver.for_tasks(Some(&manifest.tasks));
     let loaded = resolver.open(&manifest.protocol.suite)?;
     let suite = (&loaded.assets, &loaded.suite);
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
@@ -212,7 +215,8 @@ fn render(
     (task, init): (usize, usize),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
-    let loaded = resolver.open(suite)?;
+    let resolver = resolver.for_tasks(Some(&[task]));
+    let loaded = resolver.open(&resolver.suite_name(suite))?;
     let world = loaded.context(0).settled_world(task, init)?;
     print_notices(&loaded, &[task])?;
     let view = CameraRig::new(world.scene())?.render(&world)?;

@@ -15,7 +15,10 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     let mut say = |option: &str, value: &dyn AsRef<std::ffi::OsStr>| {
         words.extend([option.into(), value.as_ref().to_owned()]);
     };
-    say("--suite", &args.suite);
+    match &sources.bddl {
+        Some(file) => say("--suite", file),
+        None => say("--suite", &args.suite),
+    }
     say("--policy", &args.policy.to_string());
     say("--threads", &args.options.threads.to_string());
     say("--engine", &args.options.engine.name());
@@ -43,11 +46,19 @@ fn open(sources: &AssetArgs, mut words: Vec<OsString>) -> Result<ExitCode, EvalE
         ("--libero", &sources.libero),
         ("--robosuite", &sources.robosuite),
         ("--fixtures", &sources.fixtures),
+        ("--bddl", &sources.bddl),
+        ("--init-file", &sources.init_file),
     ];
     for (option, folder) in folders {
         if let Some(folder) = folder {
             words.extend([option.into(), folder.into()]);
         }
+    }
+    if let Some(rule) = &sources.instruction {
+        words.extend(["--instruction".into(), rule.to_string().into()]);
+    }
+    if let Some(horizon) = sources.horizon {
+        words.extend(["--horizon".into(), horizon.to_string().into()]);
     }
     let here = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     let program = here.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));

@@ -36,25 +36,50 @@ struct Options {
     log_every: usize,
 }
 
+/// The value behind an option, read as a number.
+fn number<T: std::str::FromStr>(option: &str, value: &str) -> Result<T, String> {
+    (value.parse()).map_err(|_| format!("{option}: expected a number, found `{value}`"))
+}
+
 impl Options {
-    fn parse(args: &[String]) -> Options {
-        let flag = |name: &str| args.iter().any(|a| a == name);
-        let value = |name: &str| {
-            let i = args.iter().position(|a| a == name)?;
-            args.get(i + 1)
+    /// Reads the options; an unknown one, one without its value and a malformed number are refused.
+    fn parse(args: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            suite: "spatial".to_owned(),
+            tasks: None,
+            episodes: 5,
+            first: 0,
+            seed: None,
+            plan_only: false,
+            failures: false,
+            verbose: false,
+            log_every: 15,
         };
-        let number = |name: &str| value(name).and_then(|v| v.parse().ok());
-        Options {
-            suite: value("--suite").map_or("spatial", |s| s).to_owned(),
-            tasks: value("--tasks").map(|t| t.split(',').filter_map(|x| x.parse().ok()).collect()),
-            episodes: number("--episodes").unwrap_or(5),
-            first: number("--first").unwrap_or(0),
-            seed: value("--seed").and_then(|v| v.parse().ok()),
-            plan_only: flag("--grips"),
-            failures: flag("--failures"),
-            verbose: flag("--verbose"),
-            log_every: if flag("--each") { 1 } else { 15 },
+        let mut args = args.iter();
+        while let Some(option) = args.next() {
+            let option = option.as_str();
+            let mut value = || args.next().ok_or_else(|| format!("{option} needs a value"));
+            match option {
+                "--suite" => options.suite = value()?.clone(),
+                "--tasks" => {
+                    let list = value()?.split(',').map(|word| number(option, word));
+                    options.tasks = Some(list.collect::<Result<_, _>>()?);
+                }
+                "--episodes" => options.episodes = number(option, value()?)?,
+                "--first" => options.first = number(option, value()?)?,
+                "--seed" => options.seed = Some(number(option, value()?)?),
+                "--grips" => options.plan_only = true,
+                "--failures" => options.failures = true,
+                "--verbose" => options.verbose = true,
+                "--each" => options.log_every = 1,
+                _ => {
+                    return Err(format!(
+                        "unknown option `{option}`; they are listed in the source"
+                    ));
+                }
+            }
         }
+        Ok(options)
     }
 }
 
@@ -131,15 +156,23 @@ fn episode(
     Ok(outcome)
 }
 
-fn main() -> Result<(), TaskError> {
-    let args: Vec<String> = std::env::args().collect();
-    let options = Options::parse(&args);
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let options = Options::parse(&args)?;
     let dir = Assets::default_dir();
     let suite = Suite::load(&Assets::open(&dir)?, &options.suite)?;
+    let count = suite.tasks.len();
     let tasks = match &options.tasks {
         Some(tasks) => tasks.clone(),
-        None => (0..suite.tasks.len()).collect(),
+        None => (0..count).collect(),
     };
+    if let Some(task) = tasks.iter().find(|task| **task >= count) {
+        return Err(format!(
+            "suite `{}` has {count} tasks, so there is no task {task}",
+            suite.name
+        )
+        .into());
+    }
     let jobs: Vec<(usize, usize)> = tasks
         .iter()
         .flat_map(|t| (options.first..options.first + options.episodes).map(move |i| (*t, i)))

@@ -4,7 +4,7 @@
 
 use bitvla_sim::render::Renderer;
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::libero::LiberoDir;
+use bitvla_tasks::libero::{LiberoDir, LiberoSuites};
 use bitvla_tasks::{Assets, InitState, scene};
 use serde_json::Value;
 use std::error::Error;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let robosuite = args.get(3).map(Path::new).filter(|p| p.is_dir());
     let libero = LiberoDir::open(dir, robosuite)?;
-    let bddl = libero.root().join("bddl_files");
+    let bddl = LiberoSuites::open(dir)?.root().join("bddl_files");
     let assets = Assets::libero(&Assets::default_dir(), libero)?;
     let read = |name: &str| -> Result<Value, Box<dyn Error>> {
         Ok(serde_json::from_str(&std::fs::read_to_string(

@@ -22,6 +22,11 @@ impl SampleStream {
         ends[0] + (ends[1] - ends[0]) * self.unit()
     }
 
+    /// One of `0..count`; `count` is at least 1.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        ((self.unit() * count as f64) as usize).min(count.saturating_sub(1))
+    }
+
     /// Standard normal (Box-Muller).
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));

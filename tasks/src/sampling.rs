@@ -7,10 +7,10 @@
 //! Two properties of LIBERO's sampler are kept: on table and floor arenas the range of a movable object shrinks by its
 //! placement radius on each side (which may invert it), and objects are dropped from a few centimetres.
 //! Unlike LIBERO's, an object never starts inside its support. Fixture ranges do not shrink. An object whose model
-//! states a range of yaw (a book) takes one more number, after x and y.
+//! states a range of yaw (a book) takes one more number, after x and y; a region of several ranges one before x and y.
 
 use crate::assets::Assets;
-use crate::bddl::{Predicate, PredicateInstance, Problem};
+use crate::bddl::{Predicate, PredicateInstance, Problem, Region};
 use crate::error::TaskError;
 use crate::extent::{lowest_point, support_top};
 use crate::init_state::{InitState, pose_from_array};
@@ -109,10 +109,8 @@ impl<'a> StateSampler<'a> {
                 .filter(|f| f.predicate == Predicate::On && f.args[0] == fixture.name)
                 .find_map(|f| Some((f, problem.region(&f.args[1])?)))
                 .ok_or_else(|| problem.error(format!("`{}` is on no region", fixture.name)))?;
-            let Some(&[x0, y0, x1, y1]) = region.ranges.first() else {
-                return Err(problem.error_at(instance, "the region has no range").into());
-            };
             let random = &mut self.random;
+            let [x0, y0, x1, y1] = draw_range(random, problem, instance, region)?;
             let (x, y) = (
                 random.between([x0, x1]) + w[0],
                 random.between([y0, y1]) + w[1],
@@ -132,7 +130,7 @@ impl<'a> StateSampler<'a> {
         instance: &PredicateInstance,
         state: &mut InitState,
     ) -> Result<(), TaskError> {
-        if instance.predicate.arity() != 1 {
+        if !instance.predicate.is_of_joints() {
             return Ok(());
         }
         let problem = self.problem;
@@ -142,12 +140,18 @@ impl<'a> StateSampler<'a> {
         let range = (model.articulation.as_ref())
             .and_then(|limits| initial_range(instance.predicate, limits))
             .ok_or_else(|| problem.error_at(instance, "the model states no range to sample"))?;
+        let mut drawn = false;
         for body in &model.bodies {
             let is_meant = region.is_none_or(|r| body.site.iter().any(|s| s.name == r.local));
             if let (Some(joint), true) = (&body.joint, is_meant) {
                 let joints = state.joints.entry(owner.clone()).or_default();
                 joints.insert(joint.name.clone(), self.random.between(range));
+                drawn = true;
             }
+        }
+        if !drawn {
+            let message = format!("no joint of `{}` that it could set", instance.args[0]);
+            return Err(problem.error_at(instance, message).into());
         }
         Ok(())
     }
@@ -158,7 +162,7 @@ impl<'a> StateSampler<'a> {
         let is_object = |name: &str| problem.objects.iter().any(|o| o.name == name);
         let mut placed: BTreeMap<&str, PlacedObject> = BTreeMap::new();
         let mut waiting: Vec<&PredicateInstance> = (problem.init.iter())
-            .filter(|f| f.predicate.arity() == 2 && is_object(&f.args[0]))
+            .filter(|f| f.predicate.is_placement() && is_object(&f.args[0]))
             .collect();
         while let Some(first) = waiting.first() {
             let next = (waiting.iter())
@@ -221,10 +225,8 @@ impl<'a> StateSampler<'a> {
             });
         };
         if problem.is_support(&region.target) {
-            let Some(range) = region.ranges.first() else {
-                return Err(problem.error_at(instance, "the region has no range").into());
-            };
-            return Ok(self.on_support(range, model));
+            let range = draw_range(&mut self.random, problem, instance, region)?;
+            return Ok(self.on_support(&range, model));
         }
         let carrier = model_of(self.assets, problem, instance, &region.target)?;
         let base = (state.fixtures.get(&region.target))
@@ -289,6 +291,20 @@ impl<'a> StateSampler<'a> {
         let [w, x, y, z] = placement.quat_wxyz;
         let q = turn * Quaternion::new(w, x, y, z);
         [q.w, q.i, q.j, q.k]
+    }
+}
+
+/// One of the ranges of a region. A number is drawn only where there are several.
+fn draw_range(
+    random: &mut SampleStream,
+    problem: &Problem,
+    instance: &PredicateInstance,
+    region: &Region,
+) -> Result<[f64; 4], TaskError> {
+    match region.ranges.as_slice() {
+        [] => Err(problem.error_at(instance, "the region has no range").into()),
+        [one] => Ok(*one),
+        several => Ok(several[random.below(several.len())]),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Scene assembly: the arena, robot and instances of a problem in a given initial state.
 
 use crate::assets::Assets;
-use crate::bddl::{PredicateInstance, Problem};
+use crate::bddl::{BddlError, PROBLEMS, PredicateInstance, Problem};
 use crate::error::TaskError;
-use crate::init_state::{InitState, pose_from_array};
+use crate::init_state::{InitState, Velocities, pose_from_array};
 use bitvla_sim::{ArenaDesc, InstanceDesc, ModelDesc, SceneDesc, World};
+use nalgebra::Vector3;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Describes the scene of a problem in an initial state. Instances are the objects, then the fixtures that have a
@@ -21,6 +23,7 @@ pub fn scene_desc(
     let mut instances = Vec::new();
     for object in problem.objects.iter().chain(problem.model_fixtures()) {
         let (model, fixed) = assets.model(&object.category)?;
+        let joint_positions = joints_of(problem, init, &object.name, &model)?;
         let poses = if fixed { &init.fixtures } else { &init.objects };
         let pose = poses
             .get(&object.name)
@@ -36,15 +39,38 @@ pub fn scene_desc(
             model,
             pose,
             fixed,
-            // A joint that the state does not mention starts at zero.
-            joint_positions: init.joints.get(&object.name).cloned().unwrap_or_default(),
+            joint_positions,
         });
     }
     Ok(SceneDesc {
-        robot: assets.robot_in(name)?,
+        robot: assets.robot_in(&name)?,
         arena,
         instances,
     })
+}
+
+/// Joint positions that a state gives an instance; a joint that it does not mention starts at zero.
+///
+/// # Errors
+/// Fails if the model lacks one of the joints.
+fn joints_of(
+    problem: &Problem,
+    init: &InitState,
+    name: &str,
+    model: &ModelDesc,
+) -> Result<BTreeMap<String, f64>, TaskError> {
+    let given = init.joints.get(name).cloned().unwrap_or_default();
+    let has = |joint: &String| {
+        let mut joints = model.bodies.iter().filter_map(|body| body.joint.as_ref());
+        joints.any(|known| known.name == *joint)
+    };
+    match given.keys().find(|joint| !has(joint)) {
+        None => Ok(given),
+        Some(joint) => {
+            let message = format!("the initial state has a joint `{joint}`, which `{name}` lacks");
+            Err(problem.error(message).into())
+        }
+    }
 }
 
 /// Builds the world of a problem in an initial state, robot posture included.
@@ -58,18 +84,65 @@ pub fn build_world(
 ) -> Result<World, TaskError> {
     let mut world = World::new(&scene_desc(assets, problem, init)?)?;
     world.set_robot_qpos(&init.robot_qpos);
+    if let Some(velocities) = &init.velocities {
+        set_velocities(&mut world, problem, velocities)?;
+    }
     Ok(world)
 }
 
-/// Name and description of the arena that a problem plays in.
+/// Sets velocities of the robot, objects and joints; angular velocities of objects are given in their own frame.
+fn set_velocities(
+    world: &mut World,
+    problem: &Problem,
+    velocities: &Velocities,
+) -> Result<(), TaskError> {
+    let index = |world: &World, name: &str| {
+        (world.scene().instance(name))
+            .ok_or_else(|| problem.error(format!("a velocity of `{name}`, which is not there")))
+    };
+    world.set_robot_velocity(&velocities.robot);
+    for (name, [vx, vy, vz, wx, wy, wz]) in &velocities.objects {
+        let i = index(world, name)?;
+        let angular = world.scene().instances[i].pose.rotation * Vector3::new(*wx, *wy, *wz);
+        world.set_instance_velocity(i, [*vx, *vy, *vz], angular.into());
+    }
+    for (name, joints) in &velocities.joints {
+        let i = index(world, name)?;
+        for (joint, velocity) in joints {
+            if !world.set_joint_velocity(i, joint, *velocity) {
+                let message = format!("a velocity of the joint `{joint}`, which `{name}` lacks");
+                return Err(problem.error(message).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Name and description of the arena that a problem plays in, as [`Assets::arena`] knows it.
 pub(crate) fn arena_of(
     assets: &Assets,
     problem: &Problem,
-) -> Result<(&'static str, Arc<ArenaDesc>), TaskError> {
-    let name = (problem.arena()).ok_or_else(|| {
-        problem.error(format!("no arena for the problem name `{}`", problem.name))
-    })?;
-    Ok((name, assets.arena(name)?))
+) -> Result<(String, Arc<ArenaDesc>), TaskError> {
+    let name = match (problem.arena(), problem.scene_variant()) {
+        (Some(arena), _) => arena.to_owned(),
+        (None, Some((arena, variant))) => {
+            let found = assets.scene_variant(arena, variant);
+            found.map_err(|missing| unknown_problem(problem, &missing))?
+        }
+        (None, None) => return Err(unknown_problem(problem, "")),
+    };
+    let arena = assets.arena(&name)?;
+    Ok((name, arena))
+}
+
+/// The error of a problem name that is none; `missing` says what a scene variant of that name would need.
+fn unknown_problem(problem: &Problem, missing: &str) -> TaskError {
+    let known = PROBLEMS.map(|(name, _)| name).join(", ");
+    let message = format!(
+        "unknown problem `{}`; known: {known}{missing}",
+        problem.name
+    );
+    BddlError::new(&problem.file, problem.name_location, message).into()
 }
 
 /// Model of a declared object or fixture; `instance` is the predicate that mentions it.

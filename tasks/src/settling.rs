@@ -56,7 +56,7 @@ pub fn sample_init_state(
 }
 
 /// Lets dropped objects land. Returns `None` if one of them ended up somewhere else, tipped over or still moves, if a
-/// joint was pushed, or if a part of the goal that `:init` does not state holds already.
+/// joint was pushed, or if a part of the goal that `:init` does not state holds already (with Or or Not: the whole goal).
 fn settle(
     assets: &Assets,
     problem: &Problem,
@@ -94,6 +94,9 @@ fn settle(
             return Ok(None);
         }
         (settled.objects).insert(instance.name.clone(), pose_to_array(&pose));
+    }
+    if !problem.goal.condition.is_conjunction() {
+        return Ok((!problem.compile_goal(&world)?.holds(&world)).then_some(settled));
     }
     for wanted in &problem.goal.predicates {
         let is_stated =

@@ -5,10 +5,12 @@ use crate::assets::{Assets, parse_toml};
 use crate::bddl::{Goal, Problem};
 use crate::error::TaskError;
 use crate::init_state::InitState;
+use crate::instruction::{self, InstructionSource};
 use crate::predicates::CompiledGoal;
 use crate::scene;
 use bitvla_sim::{SceneDesc, World};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Action of the control steps in which objects settle: no motion, gripper open (`docs/reference/libero.md`, section 9).
@@ -57,6 +59,8 @@ pub struct Task {
     pub name: String,
     /// Instruction that the policy is given.
     pub instruction: String,
+    /// Origin of the instruction.
+    pub instruction_source: InstructionSource,
     /// Objects, initial predicates and goal.
     pub problem: Problem,
     /// Stored initial states; empty before they are drawn.
@@ -100,6 +104,21 @@ impl Suite {
         names
     }
 
+    /// Origins of the instructions of the tasks that have initial states, in words; several are separated by commas.
+    pub fn instruction_sources(&self) -> String {
+        let loaded = self
+            .tasks
+            .iter()
+            .filter(|task| !task.init_states.is_empty());
+        let sources: BTreeSet<String> = loaded
+            .map(|task| match task.instruction_source {
+                InstructionSource::Given => format!("--instruction `{}`", task.instruction),
+                source => source.describe().to_owned(),
+            })
+            .collect();
+        Vec::from_iter(sources).join(", ")
+    }
+
     /// Reads a suite by name.
     ///
     /// # Errors
@@ -133,20 +152,15 @@ impl Suite {
             let path = dir.join(&entry.file);
             let problem = Problem::parse(&path.display().to_string(), &read_text(&path)?)?;
             let path = init_states_path(dir, id);
-            let init_states = if path.is_file() {
-                serde_json::from_str(&read_text(&path)?).map_err(|e| TaskError::Malformed {
-                    path,
-                    line: e.line(),
-                    found: e.to_string(),
-                    expected: "initial states".into(),
-                })?
-            } else {
-                Vec::new()
+            let init_states = match path.is_file() {
+                true => read_init_states(&path, &problem)?,
+                false => Vec::new(),
             };
             tasks.push(Task {
                 id,
                 name: entry.name,
                 instruction: entry.instruction,
+                instruction_source: InstructionSource::SuiteFile,
                 problem,
                 init_states,
             });
@@ -158,6 +172,28 @@ impl Suite {
             tasks,
         })
     }
+}
+
+/// Reads the stored initial states of a task.
+fn read_init_states(path: &Path, problem: &Problem) -> Result<Vec<InitState>, TaskError> {
+    let states: Vec<InitState> =
+        serde_json::from_str(&read_text(path)?).map_err(|e| TaskError::Malformed {
+            path: path.to_owned(),
+            line: e.line(),
+            found: e.to_string(),
+            expected: "initial states".into(),
+        })?;
+    for (row, state) in states.iter().enumerate() {
+        state
+            .check(problem)
+            .map_err(|(found, expected)| TaskError::Row {
+                path: path.to_owned(),
+                row,
+                found,
+                expected,
+            })?;
+    }
+    Ok(states)
 }
 
 /// File of the stored initial states of a task.
@@ -221,6 +257,18 @@ fn read_text(path: &Path) -> Result<String, TaskError> {
 }
 
 impl Task {
+    /// A task whose files are not read because it is not to be run: it has neither objects nor initial states.
+    pub(crate) fn unread(id: usize, stem: &str, file: &Path) -> Task {
+        Task {
+            id,
+            name: stem.to_owned(),
+            instruction: instruction::of_file_name(stem),
+            instruction_source: InstructionSource::FileName,
+            problem: Problem::unread(&file.display().to_string()),
+            init_states: Vec::new(),
+        }
+    }
+
     /// The goal.
     pub fn goal(&self) -> &Goal {
         &self.problem.goal

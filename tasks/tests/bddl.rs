@@ -90,6 +90,131 @@ fn deep_nesting_is_refused_and_not_recursed_into() {
     );
 }
 
+fn parsed(text: &str) -> Problem {
+    Problem::parse("t.bddl", text).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A prefix was compared once, so that scenes with other lights were drawn as the plain one.
+#[test]
+fn problem_names_are_compared_whole() {
+    for (name, arena) in [
+        ("libero_kitchen_tabletop_manipulation", Some("kitchen")),
+        ("LIBERO_Floor_Manipulation", Some("floor")),
+        ("LIBERO_Tabletop_Manipulation_dim", None),
+        ("LIBERO_Tabletop", None),
+        ("my_LIBERO_Tabletop_Manipulation", None),
+    ] {
+        let p = parsed(&GOOD.replace("LIBERO_Tabletop_Manipulation", name));
+        assert_eq!(p.arena(), arena, "{name}");
+    }
+    let lights = "LIBERO_Tabletop_Manipulation_tabletop_light_sync_modified_7";
+    let p = parsed(&GOOD.replace("LIBERO_Tabletop_Manipulation", lights));
+    let variant = "tabletop_light_sync_modified_7";
+    assert_eq!(p.scene_variant(), Some(("table", variant)));
+    let e = error_of(&GOOD.replace("robosuite", "blocks"));
+    assert!(e.starts_with("t.bddl:2:12: unknown domain `blocks`"), "{e}");
+}
+
+/// LIBERO's reader takes all of this.
+#[test]
+fn words_of_liberos_reader_are_understood() {
+    let p = parsed(
+        &GOOD
+            .replace("(:domain", "(:requirements) (:domain")
+            .replace("((0 1.5))", "((0 0) (pi/4 -pi/2))")
+            .replace("(top (:target", "(spot (:target main_table) (:ranges ((1 1 2 2))) (:rgba (0 1 0 .5))) (top (:target")
+            .replace("(:obj_of_interest a)", "(:obj_of_interest a lid_1)"),
+    );
+    let spot = p.region("main_table_spot").unwrap();
+    // The last region of a name counts.
+    assert_eq!(
+        (spot.ranges.as_slice(), spot.yaw),
+        (&[[1.0, 1.0, 2.0, 2.0]][..], [0.0, 0.0])
+    );
+    assert_eq!(spot.rgba, [0.0, 1.0, 0.0, 0.5]);
+    assert_eq!(p.obj_of_interest, ["a", "lid_1"]);
+    for words in [
+        "`main_table_spot` has the colour",
+        "is defined again",
+        "unknown object `lid_1`",
+    ] {
+        let found = p
+            .notices
+            .iter()
+            .any(|notice| notice.starts_with("t.bddl:") && notice.contains(words));
+        assert!(found, "`{words}`: {:?}", p.notices);
+    }
+    let yaw = |row: &str| {
+        let p = parsed(&GOOD.replace("((0 1.5))", row));
+        p.region("main_table_spot").unwrap().yaw
+    };
+    use std::f64::consts::PI;
+    assert_eq!(yaw("((0 0) (pi/4 -pi/2))"), [PI / 4.0, -PI / 2.0]);
+    assert_eq!(yaw("((1 3 2))"), [1.0, 3.0]);
+    assert_eq!(yaw("((2*np.pi))"), [2.0 * PI, 2.0 * PI]);
+}
+
+#[test]
+fn what_has_no_meaning_is_refused_by_name() {
+    for (from, to, words) in [
+        (
+            "(:language",
+            "(:metric x) (:language",
+            "t.bddl:3:4: unknown section `:metric`; known: problem",
+        ),
+        (
+            "((0 1.5))",
+            "((0 __import__))",
+            "expected a number, found `__import__`",
+        ),
+        (
+            "(:yaw_rotation",
+            "(:colour",
+            "unknown region field `:colour`; known: :target",
+        ),
+        (
+            "(On b stove_1_top)",
+            "(Up b)",
+            "`Up` in :init places nothing",
+        ),
+        (
+            "a b - bowl",
+            "a - bowl b - bowl",
+            "t.bddl:7:26: category `bowl` has a second list",
+        ),
+        (
+            "(:target main_table)",
+            "(:target main_table) (:target a)",
+            "a second target",
+        ),
+    ] {
+        let e = error_of(&GOOD.replace(from, to));
+        assert!(e.contains(words), "`{words}`: {e}");
+    }
+}
+
+#[test]
+fn goals_nest_and_or_and_not() {
+    let goal = "(And (ON a b) (Or (Not (In b stove_1_top)) (And (Up a) (InContact a b))))";
+    let p = parsed(&GOOD.replace("(And (ON a b) (turnon stove_1))", goal));
+    let names: Vec<&str> = (p.goal.predicates.iter())
+        .map(|f| f.predicate.name())
+        .collect();
+    assert_eq!(names, ["On", "In", "Up", "InContact"]);
+    assert!(!p.goal.condition.is_conjunction());
+    assert!(p.goal.condition.holds(&|i| [true, false, false, false][i]));
+    assert!(!p.goal.condition.holds(&|i| [true, true, true, false][i]));
+    for (goal, words) in [
+        ("(And)", "the goal is empty"),
+        ("(And (Or))", "the goal is empty: `(or)`"),
+        ("(Not (Up a) (Up b))", "`not` takes 1 condition, found 2"),
+        ("(Xor (Up a))", "unknown predicate `Xor`"),
+    ] {
+        let e = error_of(&GOOD.replace("(And (ON a b) (turnon stove_1))", goal));
+        assert!(e.contains(words), "`{words}`: {e}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,400}") {

@@ -6,8 +6,9 @@
 mod shared;
 
 use bitvla_tasks::bddl::Problem;
+use bitvla_tasks::instruction::of_file_name as instruction;
 use bitvla_tasks::libero::{
-    FixturePoses, InitFile, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES, instruction,
+    FixturePoses, InitFile, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES,
 };
 use bitvla_tasks::{Assets, InitState, TaskError};
 use serde_json::Value;
@@ -218,7 +219,7 @@ fn a_pose_file_that_lacks_a_pose_is_refused() {
     let apply = |text: &str, states: usize| {
         let file = PoseFile::parse(Path::new("poses.json"), text)?;
         let mut states = vec![InitState::default(); states];
-        FixturePoses::File(file).apply(&assets, goal, &task, &mut states)?;
+        FixturePoses::File(file).apply(&assets, goal.folder, &task, &mut states)?;
         Ok::<_, TaskError>(states)
     };
     let pose = "[0.1, 0.2, 0.9, 1, 0, 0, 0]";
@@ -364,9 +365,14 @@ fn other_pickles_are_refused_with_their_position() {
         let error = error.to_string();
         assert!(error.contains(words), "`{words}` is not in: {error}");
     };
-    refused(b"\x80\x02", b"\x80\x04", "protocol 4");
-    refused(b"f8", b"f4", "the text `f4`, expected the text `f8`");
-    refused(b"\x01\x00\x00\x00<", b"\x01\x00\x00\x00>", "the text `>`");
+    refused(b"\x80\x02", b"\x80\x07", "protocol 7");
+    refused(b"f8", b"i8", "elements of type `i8`");
+    refused(b"f8", b"f4", "2350 elements of 4 bytes");
+    refused(
+        b"\x01\x00\x00\x00<",
+        b"\x01\x00\x00\x00!",
+        "the byte order `!`",
+    );
     refused(b"K\x32", b"K\x31", "expected 2303 elements");
     refused(b"K\x32", b"J\xff\xff\xff\x7f", "at most 1048576 elements");
     refused(b"tq\x14b.", b"tq\x14b", "0 bytes to the end of the file");

@@ -8,7 +8,7 @@ mod shared;
 
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_tasks::bddl::Problem;
-use bitvla_tasks::libero::LiberoDir;
+use bitvla_tasks::libero::{LiberoDir, LiberoSuites};
 use bitvla_tasks::{Assets, InitState, scene};
 use serde_json::Value;
 use shared::{recorded, shared};
@@ -87,7 +87,8 @@ fn reference(path: &Path) -> Vec<f64> {
 fn forty_scenes_look_as_in_mujoco() {
     let images = shared("reference/libero/images");
     let libero = LiberoDir::open(&shared("libero"), None).unwrap_or_else(|e| panic!("{e}"));
-    let bddl = libero.root().join("bddl_files");
+    let suites = LiberoSuites::open(&shared("libero")).unwrap_or_else(|e| panic!("{e}"));
+    let bddl = suites.root().join("bddl_files");
     let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));
     let states = recorded("init_states.json");
     let mut all = [Vec::new(), Vec::new()];

@@ -12,6 +12,7 @@ mod handles;
 mod perturb;
 mod sensors;
 mod set_state;
+mod set_velocity;
 mod snapshot;
 
 pub use contacts::Contact;

@@ -142,13 +142,20 @@ const LEG_RADIUS: f64 = 0.025;
 
 /// Returns true if the robot stands on the ground or a low table instead of its pedestal.
 pub(crate) fn without_pedestal(name: &str) -> bool {
-    matches!(name, "coffee_table" | "floor" | "living_room")
+    let (base, _) = split_variant(name);
+    matches!(base, "coffee_table" | "floor" | "living_room")
+}
+
+/// The arena and the scene file (relative to `scenes`) of a name such as `table/lights/dim.xml`.
+fn split_variant(name: &str) -> (&str, Option<&str>) {
+    (name.split_once('/')).map_or((name, None), |(base, scene)| (base, Some(scene)))
 }
 
 /// Reads an arena from the asset folder of a checkout.
 pub(crate) fn read(assets: &Path, name: &str, notices: &Notices) -> Result<ArenaDesc, TaskError> {
-    let arena = spec(name)?;
-    let path = assets.join("scenes").join(arena.scene);
+    let (base, variant) = split_variant(name);
+    let arena = spec(base)?;
+    let path = assets.join("scenes").join(variant.unwrap_or(arena.scene));
     let text = mjcf::read_text(&path)?;
     parse_with(&path, &text, &assets.join("textures"), arena, notices)
 }

@@ -3,47 +3,44 @@
 
 use super::{libero_arenas, libero_models, libero_robot};
 use crate::error::TaskError;
+use crate::libero::layout;
 use crate::mjcf::Notices;
 use bitvla_sim::{ArenaDesc, ModelDesc};
 use std::path::{Path, PathBuf};
-
-/// Description of a checkout in errors.
-pub(crate) const CHECKOUT: &str = "a LIBERO checkout: the folder with libero/libero in it";
 
 /// A LIBERO checkout, and optionally a robosuite beside it whose meshes the robot is drawn with. A missing picture or
 /// drawn mesh is substituted and listed by `LiberoDir::notices`; a missing collision mesh is an error.
 #[derive(Debug)]
 pub struct LiberoDir {
-    root: PathBuf,
     assets: PathBuf,
     robosuite: Option<PathBuf>,
     notices: Notices,
 }
 
 impl LiberoDir {
-    /// Opens a checkout: the folder that holds `libero/libero/assets`, or one of the two below it.
+    /// Opens a checkout, or the packages of PyPI (`crate::libero::layout`).
     /// `robosuite` is a checkout or installed package with `models/assets/robots/panda`.
     ///
     /// # Errors
     /// Fails if either folder lacks these parts.
     pub fn open(dir: &Path, robosuite: Option<&Path>) -> Result<LiberoDir, TaskError> {
-        let inside = ["libero/libero", "libero", "."].map(|part| dir.join(part));
-        let root = inside
-            .iter()
-            .find(|root| root.join("assets/scenes").is_dir())
-            .ok_or_else(|| TaskError::wrong_folder(dir, "libero/libero/assets/scenes", CHECKOUT))?;
+        let assets = layout::find_assets(dir)?;
         let robosuite = robosuite.map(libero_robot::find_assets).transpose()?;
         Ok(LiberoDir {
-            root: root.clone(),
-            assets: root.join("assets"),
+            assets,
             robosuite,
             notices: Notices::default(),
         })
     }
 
-    /// The folder with `assets`, `bddl_files` and `init_files`.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The folder of the models.
+    pub fn assets_dir(&self) -> &Path {
+        &self.assets
+    }
+
+    /// The folder of robosuite's models, if one was given.
+    pub fn robosuite_dir(&self) -> Option<&Path> {
+        self.robosuite.as_deref()
     }
 
     /// Missing files and their substitutes so far: one sentence per file, sorted.

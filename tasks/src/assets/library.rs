@@ -96,6 +96,18 @@ impl Assets {
         })
     }
 
+    /// Name for [`Assets::arena`] of a scene variant of an arena.
+    ///
+    /// # Errors
+    /// Says, as the end of a sentence, what is missing.
+    pub(crate) fn scene_variant(&self, arena: &str, variant: &str) -> Result<String, String> {
+        let Some(libero) = &self.libero else {
+            return Err("; scene variants come from LIBERO-plus's own files (--libero DIR)".into());
+        };
+        let scene = crate::libero::scene_variants::find(libero.assets_dir(), arena, variant)?;
+        Ok(format!("{arena}/{scene}"))
+    }
+
     /// The robot, on its pedestal.
     ///
     /// # Errors

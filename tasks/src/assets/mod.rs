@@ -8,7 +8,6 @@ mod library;
 mod toml_file;
 mod validation;
 
-pub(crate) use libero_dir::CHECKOUT;
 pub use libero_dir::LiberoDir;
 pub use library::Assets;
 pub(crate) use toml_file::parse_toml;

@@ -1,9 +1,11 @@
 //! From s-expressions to a checked [`Problem`].
 
 use super::error::{BddlError, SourceLocation};
+use super::goal::GoalParser;
 use super::predicate::Predicate;
-use super::problem::{Goal, ObjectDecl, PredicateInstance, Problem, Region};
+use super::problem::{ObjectDecl, PredicateInstance, Problem};
 use super::reader::SexprReader;
+use super::region::{self, LocatedRegion};
 use super::sexpr::{self, Sexpr};
 
 impl Problem {
@@ -20,14 +22,16 @@ impl Problem {
     }
 }
 
+/// Sections that LIBERO's reader takes and this program does nothing with.
+const WITHOUT_EFFECT: [&str; 1] = [
+    // LIBERO's reader passes over it: it names features of BDDL that a file uses.
+    ":requirements",
+];
+/// The only domain of LIBERO's files; its reader refuses others.
+const DOMAIN: &str = "robosuite";
+
 struct ProblemParser<'a> {
     reader: SexprReader<'a>,
-}
-
-/// A region before its target is known to exist.
-struct LocatedRegion {
-    region: Region,
-    location: SourceLocation,
 }
 
 /// Sections whose names are checked when all objects are known.
@@ -45,20 +49,7 @@ impl ProblemParser<'_> {
     fn problem(&self, root: &Sexpr) -> Result<Problem, BddlError> {
         let (items, location) = self.reader.list(root, "(define ...)")?;
         self.reader.keyword(items, location, "define")?;
-        let mut problem = Problem {
-            file: self.reader.file.to_owned(),
-            name: String::new(),
-            language: String::new(),
-            objects: Vec::new(),
-            fixtures: Vec::new(),
-            regions: Vec::new(),
-            dangling_regions: Vec::new(),
-            obj_of_interest: Vec::new(),
-            init: Vec::new(),
-            goal: Goal {
-                predicates: Vec::new(),
-            },
-        };
+        let mut problem = Problem::unread(self.reader.file);
         let mut sections = Sections::default();
         for item in &items[1..] {
             self.section(item, &mut sections, &mut problem)?;
@@ -70,18 +61,20 @@ impl ProblemParser<'_> {
             self.add_region(region, &mut problem)?;
         }
         for (name, location) in sections.obj_of_interest {
+            // LIBERO keeps the list as it is; nothing here depends on it.
             if !problem.declares(&name) && problem.region(&name).is_none() {
-                let message = format!("unknown object `{name}`");
-                return Err(self.reader.fail(location, message));
+                let message = format!("unknown object `{name}` in :obj_of_interest");
+                let notice = self.reader.fail(location, message).to_string();
+                problem.notices.push(notice);
             }
             problem.obj_of_interest.push(name);
         }
         for item in sections.init {
-            let instance = self.predicate_instance(item, &problem)?;
+            let instance = self.initial_predicate(item, &problem)?;
             problem.init.push(instance);
         }
         let goal = (sections.goal).ok_or_else(|| self.reader.fail(location, "no (:goal ...)"))?;
-        problem.goal = self.goal(goal, &problem)?;
+        problem.goal = GoalParser::parse(&self.reader, goal, &problem)?;
         Ok(problem)
     }
 
@@ -105,12 +98,19 @@ impl ProblemParser<'_> {
         }
         match head.as_str() {
             "problem" => {
-                let name = reader.single(rest, location, "the problem name")?;
-                problem.name = name.to_ascii_lowercase();
+                problem.name = reader
+                    .single(rest, location, "the problem name")?
+                    .to_owned();
+                problem.name_location = rest[0].location();
             }
             ":domain" => {
-                reader.single(rest, location, "the domain name")?;
+                let domain = reader.single(rest, location, "the domain name")?;
+                if !domain.eq_ignore_ascii_case(DOMAIN) {
+                    let message = format!("unknown domain `{domain}`, expected `{DOMAIN}`");
+                    return Err(reader.fail(rest[0].location(), message));
+                }
             }
+            known if WITHOUT_EFFECT.contains(&known) => {}
             ":language" => {
                 let words: Result<Vec<&str>, _> = (rest.iter())
                     .map(|w| reader.atom(w, "a word").map(|(w, _)| w))
@@ -119,7 +119,7 @@ impl ProblemParser<'_> {
             }
             ":regions" => {
                 for item in rest {
-                    sections.regions.push(self.region(item)?);
+                    sections.regions.push(region::parse(reader, item)?);
                 }
             }
             ":fixtures" => problem.fixtures = self.object_decls(rest, &problem.objects)?,
@@ -136,7 +136,12 @@ impl ProblemParser<'_> {
                 [goal] => sections.goal = Some(goal),
                 _ => return Err(reader.fail(location, "expected one condition in (:goal ...)")),
             },
-            _ => return Err(reader.fail(head_location, format!("unknown section `{head}`"))),
+            _ => {
+                let known = "problem, :domain, :requirements, :language, :regions, :fixtures, :objects, \
+                             :obj_of_interest, :init, :goal";
+                let message = format!("unknown section `{head}`; known: {known}");
+                return Err(reader.fail(head_location, message));
+            }
         }
         sections.seen.push(head);
         Ok(())
@@ -148,15 +153,26 @@ impl ProblemParser<'_> {
             problem.dangling_regions.push(region.name);
             return Ok(());
         }
-        if problem.region(&region.name).is_some() {
-            let message = format!("region `{}` is defined twice", region.name);
-            return Err(self.reader.fail(location, message));
-        }
         if region.ranges.is_empty() && problem.is_support(&region.target) {
             let message = format!("region `{}` has no (:ranges ...)", region.name);
             return Err(self.reader.fail(location, message));
         }
-        problem.regions.push(region);
+        if let Some(colour) = region.visible_colour() {
+            let message = format!(
+                "region `{}` has the colour {colour:?}, in which LIBERO draws it; it is not drawn here",
+                region.name
+            );
+            (problem.notices).push(self.reader.fail(location, message).to_string());
+        }
+        // LIBERO keeps the last region of a name.
+        match problem.regions.iter_mut().find(|r| r.name == region.name) {
+            None => problem.regions.push(region),
+            Some(first) => {
+                let message = format!("region `{}` is defined again; this one counts", region.name);
+                (problem.notices).push(self.reader.fail(location, message).to_string());
+                *first = region;
+            }
+        }
         Ok(())
     }
 
@@ -178,11 +194,18 @@ impl ProblemParser<'_> {
             let category = words
                 .next()
                 .ok_or_else(|| self.reader.fail(location, "expected a category after `-`"))?;
-            let (category, _) = self.reader.atom(category, "a category")?;
+            let (category, category_location) = self.reader.atom(category, "a category")?;
+            let category = category.to_ascii_lowercase();
+            if out.iter().any(|earlier| earlier.category == category) {
+                let message = format!(
+                    "category `{category}` has a second list of names; LIBERO would forget the first"
+                );
+                return Err(self.reader.fail(category_location, message));
+            }
             if pending.is_empty() {
                 return Err(self.reader.fail(location, "expected a name before `-`"));
             }
-            for (name, location) in pending.drain(..) {
+            for (name, location) in std::mem::take(&mut pending) {
                 if out.iter().chain(others).any(|t| t.name == name) {
                     return Err(self
                         .reader
@@ -190,7 +213,7 @@ impl ProblemParser<'_> {
                 }
                 out.push(ObjectDecl {
                     name,
-                    category: category.to_ascii_lowercase(),
+                    category: category.clone(),
                 });
             }
         }
@@ -203,140 +226,76 @@ impl ProblemParser<'_> {
         }
     }
 
-    fn region(&self, item: &Sexpr) -> Result<LocatedRegion, BddlError> {
-        let (items, location) = self.reader.list(item, "a region")?;
-        let Some(head) = items.first() else {
-            return Err(self
-                .reader
-                .fail(location, "expected a region name, found `()`"));
-        };
-        let local = self
-            .reader
-            .atom(head, "a region name")?
-            .0
-            .to_ascii_lowercase();
-        let mut target: Option<String> = None;
-        let mut ranges = Vec::new();
-        let mut yaw = [0.0, 0.0];
-        for item in &items[1..] {
-            let (field, location) = self.reader.list(item, "a field such as (:target ...)")?;
-            let Some(head) = field.first() else {
-                return Err(self
-                    .reader
-                    .fail(location, "expected a field name, found `()`"));
-            };
-            let (head, head_location) = self.reader.atom(head, "a field name")?;
-            let rest = &field[1..];
-            match head.to_ascii_lowercase().as_str() {
-                ":target" => {
-                    let name = self.reader.single(rest, location, "the target")?;
-                    target = Some(name.to_ascii_lowercase());
-                }
-                ":ranges" => {
-                    for [x0, y0, x1, y1] in self.reader.tuples::<4>(rest, location)? {
-                        if x0 > x1 || y0 > y1 {
-                            return Err(self.reader.fail(
-                                location,
-                                format!("range ({x0} {y0} {x1} {y1}) is not (xmin ymin xmax ymax)"),
-                            ));
-                        }
-                        ranges.push([x0, y0, x1, y1]);
-                    }
-                }
-                ":yaw_rotation" => match self.reader.tuples::<2>(rest, location)?.as_slice() {
-                    [one] => yaw = *one,
-                    _ => return Err(self.reader.fail(location, "expected one yaw range")),
-                },
-                _ => {
-                    return Err(self
-                        .reader
-                        .fail(head_location, format!("unknown region field `{head}`")));
-                }
-            }
-        }
-        let target = target.ok_or_else(|| {
-            self.reader
-                .fail(location, format!("region `{local}` has no (:target ...)"))
-        })?;
-        let region = Region {
-            name: format!("{target}_{local}"),
-            local,
-            target,
-            ranges,
-            yaw,
-        };
-        Ok(LocatedRegion { region, location })
-    }
-
-    fn predicate_instance(
+    /// A predicate of `:init`, which places something or sets joints.
+    fn initial_predicate(
         &self,
         item: &Sexpr,
         problem: &Problem,
     ) -> Result<PredicateInstance, BddlError> {
-        let (items, location) = self.reader.list(item, "a predicate such as (On a b)")?;
-        let Some(head) = items.first() else {
-            return Err(self
-                .reader
-                .fail(location, "expected a predicate, found `()`"));
-        };
-        let (name, name_location) = self.reader.atom(head, "a predicate")?;
-        let predicate = Predicate::from_name(name).ok_or_else(|| {
-            let known = Predicate::ALL.map(Predicate::name).join(", ");
-            self.reader.fail(
-                name_location,
-                format!("unknown predicate `{name}`; known: {known}"),
-            )
-        })?;
-        let rest = &items[1..];
-        if rest.len() != predicate.arity() {
-            return Err(self.reader.fail(
-                location,
-                format!(
-                    "`{name}` takes {} argument(s), found {}",
-                    predicate.arity(),
-                    rest.len()
-                ),
-            ));
+        let instance = predicate_instance(&self.reader, item, problem)?;
+        let predicate = instance.predicate;
+        if predicate.is_placement() || predicate.is_of_joints() {
+            return Ok(instance);
         }
-        let mut args = Vec::new();
-        for (i, item) in rest.iter().enumerate() {
-            let (word, location) = self.reader.atom(item, "an object or region name")?;
-            let word = word.to_ascii_lowercase();
-            let region = problem.region(&word);
-            let region_fits = i == 1 || predicate.arity() == 1;
-            let known = problem.declares(&word) || (region.is_some() && region_fits);
-            if !known {
-                let message = if region.is_some() {
-                    format!("expected an object, found the region `{word}`")
-                } else if problem.dangling_regions.contains(&word) {
-                    format!("region `{word}` targets an unknown object or fixture")
-                } else {
-                    format!("unknown object or region `{word}`")
-                };
-                return Err(self.reader.fail(location, message));
-            }
-            args.push(word);
-        }
-        Ok(PredicateInstance {
-            predicate,
-            args,
-            location,
-        })
+        let message = format!(
+            "`{}` in :init places nothing and sets no joint; On, In, Open, Close, TurnOn and TurnOff do",
+            predicate.name()
+        );
+        Err(self.reader.fail(instance.location, message))
     }
+}
 
-    /// `(And PREDICATE ...)` or a single predicate.
-    fn goal(&self, item: &Sexpr, problem: &Problem) -> Result<Goal, BddlError> {
-        let (items, location) = self.reader.list(item, "(And ...)")?;
-        let predicates = match items.first() {
-            Some(Sexpr::Atom(w, _)) if w.eq_ignore_ascii_case("and") => items[1..]
-                .iter()
-                .map(|p| self.predicate_instance(p, problem))
-                .collect::<Result<Vec<_>, _>>()?,
-            _ => vec![self.predicate_instance(item, problem)?],
-        };
-        if predicates.is_empty() {
-            return Err(self.reader.fail(location, "the goal is empty"));
-        }
-        Ok(Goal { predicates })
+/// A predicate whose names are declared.
+pub(super) fn predicate_instance(
+    reader: &SexprReader<'_>,
+    item: &Sexpr,
+    problem: &Problem,
+) -> Result<PredicateInstance, BddlError> {
+    let (items, location) = reader.list(item, "a predicate such as (On a b)")?;
+    let Some(head) = items.first() else {
+        return Err(reader.fail(location, "expected a predicate, found `()`"));
+    };
+    let (name, name_location) = reader.atom(head, "a predicate")?;
+    let predicate = Predicate::from_name(name).ok_or_else(|| {
+        let known = Predicate::ALL.map(Predicate::name).join(", ");
+        reader.fail(
+            name_location,
+            format!("unknown predicate `{name}`; known: {known}"),
+        )
+    })?;
+    let rest = &items[1..];
+    if rest.len() != predicate.arity() {
+        return Err(reader.fail(
+            location,
+            format!(
+                "`{name}` takes {} argument(s), found {}",
+                predicate.arity(),
+                rest.len()
+            ),
+        ));
     }
+    let mut args = Vec::new();
+    for (i, item) in rest.iter().enumerate() {
+        let (word, location) = reader.atom(item, "an object or region name")?;
+        let word = word.to_ascii_lowercase();
+        let region = problem.region(&word);
+        let region_fits = i == 1 || predicate.arity() == 1;
+        let known = problem.declares(&word) || (region.is_some() && region_fits);
+        if !known {
+            let message = if region.is_some() {
+                format!("expected an object, found the region `{word}`")
+            } else if problem.dangling_regions.contains(&word) {
+                format!("region `{word}` targets an unknown object or fixture")
+            } else {
+                format!("unknown object or region `{word}`")
+            };
+            return Err(reader.fail(location, message));
+        }
+        args.push(word);
+    }
+    Ok(PredicateInstance {
+        predicate,
+        args,
+        location,
+    })
 }

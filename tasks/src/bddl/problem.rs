@@ -1,5 +1,6 @@
 //! A parsed and checked BDDL problem.
 
+use super::condition::{Condition, Goal};
 use super::error::{BddlError, SourceLocation};
 use super::predicate::Predicate;
 
@@ -12,13 +13,6 @@ pub struct PredicateInstance {
     pub args: Vec<String>,
     /// Location in the file.
     pub location: SourceLocation,
-}
-
-/// Conjunction of predicates that ends an episode with success.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Goal {
-    /// All must hold at the same instant.
-    pub predicates: Vec<PredicateInstance>,
 }
 
 /// An object or fixture of the scene.
@@ -39,10 +33,13 @@ pub struct Region {
     pub local: String,
     /// Instance that carries it.
     pub target: String,
-    /// `[xmin, ymin, xmax, ymax]` relative to the workspace origin, m; empty for sites.
+    /// `[xmin, ymin, xmax, ymax]` relative to the workspace origin, m; empty for sites. Something is placed in one that is
+    /// drawn; the region of a goal is the first.
     pub ranges: Vec<[f64; 4]>,
     /// Range of the yaw of a fixture placed here, rad.
     pub yaw: [f64; 2],
+    /// Colour (red, green, blue, opacity; 0 to 1) in which LIBERO draws it; invisible by default.
+    pub rgba: [f64; 4],
 }
 
 /// A parsed and checked BDDL file.
@@ -50,9 +47,11 @@ pub struct Region {
 pub struct Problem {
     /// Name of the text it came from.
     pub file: String,
-    /// Problem name in lower case; it decides the arena.
+    /// Problem name as written; it decides the arena.
     pub name: String,
-    /// The `:language` line.
+    /// Location of the problem name.
+    pub name_location: SourceLocation,
+    /// The `:language` section, words as written.
     pub language: String,
     /// Movable objects in order.
     pub objects: Vec<ObjectDecl>,
@@ -68,6 +67,8 @@ pub struct Problem {
     pub init: Vec<PredicateInstance>,
     /// Condition of success.
     pub goal: Goal,
+    /// Parts of the text that were read without effect but may matter to somebody, with their locations.
+    pub notices: Vec<String>,
 }
 
 /// Fixture categories that are part of an arena rather than models of their own.
@@ -82,20 +83,25 @@ const SUPPORTS: [&str; 7] = [
 ];
 
 impl Problem {
-    /// Name of the arena file the problem plays in, from the problem name; `None` if unknown.
-    pub fn arena(&self) -> Option<&'static str> {
-        const ARENAS: [(&str, &str); 6] = [
-            ("libero_kitchen", "kitchen"),
-            ("libero_living_room", "living_room"),
-            ("libero_study", "study"),
-            ("libero_floor", "floor"),
-            ("libero_coffee_table", "coffee_table"),
-            ("libero_tabletop", "table"),
-        ];
-        ARENAS
-            .iter()
-            .find(|(prefix, _)| self.name.starts_with(prefix))
-            .map(|(_, a)| *a)
+    /// A problem of which nothing is known yet but the name of its text.
+    pub(crate) fn unread(file: &str) -> Problem {
+        Problem {
+            file: file.to_owned(),
+            name: String::new(),
+            name_location: SourceLocation::START,
+            language: String::new(),
+            objects: Vec::new(),
+            fixtures: Vec::new(),
+            regions: Vec::new(),
+            dangling_regions: Vec::new(),
+            obj_of_interest: Vec::new(),
+            init: Vec::new(),
+            goal: Goal {
+                predicates: Vec::new(),
+                condition: Condition::All(Vec::new()),
+            },
+            notices: Vec::new(),
+        }
     }
 
     /// Fixtures that have a model of their own, in order.

@@ -1,6 +1,7 @@
 //! Typed access to s-expressions with errors that name the location.
 
 use super::error::{BddlError, SourceLocation};
+use super::number::expression;
 use super::sexpr::Sexpr;
 
 /// Reads s-expressions of one file.
@@ -70,38 +71,28 @@ impl SexprReader<'_> {
         }
     }
 
-    /// `((a b ...) (a b ...) ...)` with `N` finite numbers each.
-    pub fn tuples<const N: usize>(
+    /// The rows of numbers of `((a b ...) (a b ...) ...)`, with their locations.
+    pub fn rows(
         &self,
         rest: &[Sexpr],
         at: SourceLocation,
-    ) -> Result<Vec<[f64; N]>, BddlError> {
+    ) -> Result<Vec<(Vec<f64>, SourceLocation)>, BddlError> {
         let [outer] = rest else {
             return Err(self.fail(at, "expected one list of ranges"));
         };
         let (rows, _) = self.list(outer, "a list of ranges")?;
-        let mut out = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (cells, location) = self.list(row, "a range")?;
-            if cells.len() != N {
-                return Err(self.fail(
-                    location,
-                    format!("expected {N} numbers, found {}", cells.len()),
-                ));
-            }
-            let mut values = [0.0; N];
-            for (value, cell) in values.iter_mut().zip(cells) {
-                let (word, location) = self.atom(cell, "a number")?;
-                *value = word
-                    .parse()
-                    .ok()
-                    .filter(|v: &f64| v.is_finite())
-                    .ok_or_else(|| {
-                        self.fail(location, format!("expected a number, found `{word}`"))
-                    })?;
-            }
-            out.push(values);
-        }
-        Ok(out)
+        rows.iter().map(|row| self.numbers(row)).collect()
+    }
+
+    /// The finite numbers of `(a b ...)`, and where it is.
+    pub fn numbers(&self, row: &Sexpr) -> Result<(Vec<f64>, SourceLocation), BddlError> {
+        let (cells, location) = self.list(row, "a list of numbers")?;
+        let number = |cell: &Sexpr| {
+            let (word, location) = self.atom(cell, "a number")?;
+            expression(word)
+                .ok_or_else(|| self.fail(location, format!("expected a number, found `{word}`")))
+        };
+        let numbers = cells.iter().map(number).collect::<Result<_, _>>()?;
+        Ok((numbers, location))
     }
 }

@@ -49,6 +49,14 @@ fn refuse(problem: &Problem, wanted: &PredicateInstance, why: &str) -> TaskError
 /// Fails with the location of a predicate of the goal that no skill achieves.
 pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, TaskError> {
     let mut predicates: Vec<&PredicateInstance> = problem.goal.predicates.iter().collect();
+    let unknown =
+        |f: &&PredicateInstance| !f.predicate.is_placement() && !f.predicate.is_of_joints();
+    if let Some(first) = predicates.iter().copied().find(unknown) {
+        return Err(refuse(problem, first, "it has no skill for the predicate"));
+    }
+    if let (false, Some(first)) = (problem.goal.condition.is_conjunction(), predicates.first()) {
+        return Err(refuse(problem, first, "the goal has Or or Not"));
+    }
     // Containers are opened first and closed last.
     predicates.sort_by_key(|f| match f.predicate {
         Predicate::Open | Predicate::TurnOn => 0,

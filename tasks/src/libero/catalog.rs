@@ -2,7 +2,7 @@
 //!
 //! A suite of LIBERO is called `libero:spatial`, `libero:object`, `libero:goal`, `libero:10` (also `libero:long`) or
 //! `libero:90`. The order of the four suites of ten is LIBERO's own and part of the protocol; `libero:90` is in order
-//! of its file names.
+//! of its file names, as many as there are.
 
 /// One of LIBERO's suites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct LiberoSuite {
     pub folder: &'static str,
     /// Control steps that a policy has after settling.
     pub horizon: usize,
-    /// Number of tasks.
+    /// Number of tasks in a complete copy.
     pub tasks: usize,
     pub(super) order: TaskOrder,
 }
@@ -139,19 +139,4 @@ impl LiberoSuite {
             .iter()
             .find(|suite| suite.name == name || suite.aliases.contains(&name))
     }
-}
-
-/// Instruction of a task: its file name without the scene, in words.
-pub fn instruction(file_stem: &str) -> String {
-    let scene_end = file_stem.find("SCENE").and_then(|at| {
-        let rest = &file_stem[at + 5..];
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let scene = &file_stem[..at];
-        let is_scene = digits > 0
-            && rest[digits..].starts_with('_')
-            && scene.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-        is_scene.then_some(at + 5 + digits + 1)
-    });
-    // A name without a scene is an instruction from its start.
-    file_stem[scene_end.unwrap_or(0)..].replace('_', " ")
 }

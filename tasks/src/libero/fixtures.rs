@@ -12,18 +12,14 @@
 //!
 //! A pose is x, y, z of the root body in the world, m, and its orientation as a quaternion w, x, y, z.
 
-use super::catalog::LiberoSuite;
 use super::resets::{PosesByName, draw_fixture_poses};
 use crate::assets::Assets;
 use crate::error::TaskError;
-use crate::init_state::InitState;
+use crate::init_state::{InitState, is_unit};
 use crate::suite::Task;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Largest deviation of the squared norm of a quaternion from 1.
-const UNIT_TOLERANCE: f64 = 1e-3;
 
 /// Source of fixture poses.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,21 +84,21 @@ impl PoseFile {
         })
     }
 
-    fn poses(&self, suite: &LiberoSuite, task: usize) -> Option<&[StatePoses]> {
-        let tasks = self.suites.get(suite.folder)?;
+    fn poses(&self, folder: &str, task: usize) -> Option<&[StatePoses]> {
+        let tasks = self.suites.get(folder)?;
         Some(&tasks.get(&task.to_string())?.states)
     }
 }
 
 impl FixturePoses {
-    /// Gives the fixtures of a task their poses in all its states.
+    /// Gives the fixtures of a task of the suite in a folder of this name their poses in all its states.
     ///
     /// # Errors
     /// Fails if a pose is missing, is not finite or has no unit quaternion, or LIBERO's draws cannot be repeated.
     pub fn apply(
         &self,
         assets: &Assets,
-        suite: &LiberoSuite,
+        folder: &str,
         task: &Task,
         states: &mut [InitState],
     ) -> Result<(), TaskError> {
@@ -110,7 +106,7 @@ impl FixturePoses {
             return Ok(());
         }
         match self {
-            FixturePoses::File(file) => apply_file(file, suite, task, states),
+            FixturePoses::File(file) => apply_file(file, folder, task, states),
             FixturePoses::Drawn => {
                 let drawn = draw_fixture_poses(assets, &task.problem, states.len())?;
                 for (state, poses) in states.iter_mut().zip(drawn) {
@@ -124,7 +120,7 @@ impl FixturePoses {
 
 fn apply_file(
     file: &PoseFile,
-    suite: &LiberoSuite,
+    folder: &str,
     task: &Task,
     states: &mut [InitState],
 ) -> Result<(), TaskError> {
@@ -133,14 +129,14 @@ fn apply_file(
         .model_fixtures()
         .map(|f| f.name.as_str())
         .collect();
-    let task_name = format!("{} task {}", suite.folder, task.id);
+    let task_name = format!("{folder} task {}", task.id);
     let fail = |row: usize, found: String| TaskError::Row {
         path: file.path.clone(),
         row,
         found,
         expected: format!("poses of {} in {task_name}", wanted.join(", ")),
     };
-    let known = file.poses(suite, task.id);
+    let known = file.poses(folder, task.id);
     let known = known.ok_or_else(|| fail(0, "no such task".into()))?;
     if known.len() < states.len() {
         return Err(fail(known.len(), "the end of the states".into()));
@@ -149,8 +145,7 @@ fn apply_file(
         for name in &wanted {
             let pose = known.fixtures.get(*name);
             let pose = pose.ok_or_else(|| fail(row, format!("no pose of `{name}`")))?;
-            let norm: f64 = pose[3..].iter().map(|q| q * q).sum();
-            if !pose.iter().all(|v| v.is_finite()) || (norm - 1.0).abs() > UNIT_TOLERANCE {
+            if !pose.iter().all(|v| v.is_finite()) || !is_unit(pose) {
                 return Err(fail(row, format!("{pose:?} as the pose of `{name}`")));
             }
             state.fixtures.insert((*name).to_owned(), *pose);

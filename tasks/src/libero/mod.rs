@@ -1,16 +1,24 @@
-//! LIBERO's suites from a checkout: tasks, initial states, and the fixture poses that LIBERO's evaluation draws. Their
+//! Tasks of LIBERO's form: BDDL files, initial states, and the fixture poses that LIBERO's evaluation draws. Their
 //! models are read by [`LiberoDir`] for [`crate::Assets`].
 
+mod array;
 mod catalog;
+mod container;
 mod fixtures;
 pub mod from_memory;
 mod init;
+pub(crate) mod layout;
+mod npy;
+mod numpy_random;
 mod pickle;
 mod resets;
+pub(crate) mod scene_variants;
 mod suites;
+mod task_files;
 
 pub use crate::assets::LiberoDir;
-pub use catalog::{LiberoSuite, SUITES, instruction};
+pub use catalog::{LiberoSuite, SUITES};
 pub use fixtures::{FixturePoses, PoseFile};
 pub use init::InitFile;
 pub use suites::LiberoSuites;
+pub use task_files::SuiteFiles;

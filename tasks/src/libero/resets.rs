@@ -5,16 +5,17 @@
 //! reset takes, in this order: seven normal numbers for the robot (times zero), one uniform number for every predicate of
 //! joints in `:init` (open, close, on, off), as often as the world was reset before (the list of samplers grows; its length is
 //! two in the first episode), then x, y and angles for everything that `:init` puts on a region of the arena, in
-//! its order, then the same for objects on sites of fixtures, then for objects on objects. A movable object that comes
-//! too close to something placed before takes x and y again. Objects are drawn only to keep the stream in step; their
+//! its order, then the same for objects on sites of fixtures, then for objects on objects. Where a region has several
+//! ranges the number of one is taken before x and y. A movable object that comes too close to something placed before
+//! takes them again. Objects are drawn only to keep the stream in step; their
 //! poses come from the initial state.
 
+use super::numpy_random::NumpyRandom;
 use crate::assets::Assets;
 use crate::bddl::{Predicate, Problem};
 use crate::error::TaskError;
 use crate::scene::arena_of;
 use bitvla_sim::{ArenaDesc, PlacementDesc};
-use rand_mt::Mt;
 use std::collections::BTreeMap;
 
 /// Seed of LIBERO's evaluation.
@@ -39,48 +40,6 @@ const ROTATED_ABOUT_TWO_AXES: [&str; 7] = [
 /// Fixtures of one state: x, y, z (m), quaternion w, x, y, z.
 pub(super) type PosesByName = BTreeMap<String, [f64; 7]>;
 
-/// Numbers of numpy's legacy generator.
-struct NumpyRandom {
-    mt: Mt,
-    /// The polar method makes normal numbers in pairs; true if one is left.
-    normal_left: bool,
-}
-
-impl NumpyRandom {
-    fn new(seed: u32) -> NumpyRandom {
-        NumpyRandom {
-            mt: Mt::new(seed),
-            normal_left: false,
-        }
-    }
-
-    /// Uniform in 0 to 1 with 53 bits.
-    fn unit(&mut self) -> f64 {
-        let high = f64::from(self.mt.next_u32() >> 5);
-        let low = f64::from(self.mt.next_u32() >> 6);
-        (high * 67_108_864.0 + low) / 9_007_199_254_740_992.0
-    }
-
-    fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.unit()
-    }
-
-    /// Takes a normal number whose value is not needed.
-    fn skip_normal(&mut self) {
-        if std::mem::take(&mut self.normal_left) {
-            return;
-        }
-        loop {
-            let (x, y) = (2.0 * self.unit() - 1.0, 2.0 * self.unit() - 1.0);
-            let square = x * x + y * y;
-            if square < 1.0 && square != 0.0 {
-                self.normal_left = true;
-                return;
-            }
-        }
-    }
-}
-
 /// Draws the fixture poses of the first episodes of a task; placement figures come from the models in `assets`.
 ///
 /// # Errors
@@ -102,7 +61,8 @@ pub(super) fn draw_fixture_poses(
 struct RegionPlacement<'a> {
     name: &'a str,
     fixture: bool,
-    range: [f64; 4],
+    /// At least one, `[xmin, ymin, xmax, ymax]` in m.
+    ranges: &'a [[f64; 4]],
     yaw: [f64; 2],
     rotations: usize,
     placement: PlacementDesc,
@@ -125,7 +85,7 @@ impl<'a> ResetPlan<'a> {
             elevated: 0,
         };
         for instance in &problem.init {
-            if instance.predicate.arity() == 1 {
+            if instance.predicate.is_of_joints() {
                 plan.articulated += 1;
                 continue;
             }
@@ -145,13 +105,14 @@ impl<'a> ResetPlan<'a> {
             let region = problem.region(&instance.args[1]);
             let support = region.filter(|r| problem.is_support(&r.target));
             match (instance.predicate, support) {
+                (Predicate::On, Some(region)) if region.ranges.is_empty() => {
+                    let message = "the region has no range";
+                    return Err(problem.error_at(instance, message).into());
+                }
                 (Predicate::On, Some(region)) => plan.placements.push(RegionPlacement {
                     name,
                     fixture: object.is_none(),
-                    range: *region
-                        .ranges
-                        .first()
-                        .ok_or_else(|| problem.error_at(instance, "the region has no range"))?,
+                    ranges: &region.ranges,
                     yaw: region.yaw,
                     rotations,
                     placement: assets.model(&decl.category)?.0.placement.clone(),
@@ -187,7 +148,6 @@ impl<'a> ResetPlan<'a> {
         let mut placed: Vec<([f64; 3], &PlacementDesc)> = Vec::new();
         for item in &self.placements {
             let one = &item.placement;
-            let [x0, y0, x1, y1] = item.range;
             let shrinks = arena.shrink_regions && !item.fixture;
             let shrink = if shrinks { one.horizontal_radius } else { 0.0 };
             let lift = if item.fixture {
@@ -205,6 +165,7 @@ impl<'a> ResetPlan<'a> {
                     })
             };
             let found = (0..MAX_TRIES).find_map(|_| {
+                let [x0, y0, x1, y1] = item.ranges[rng.below(item.ranges.len())];
                 let x = rng.uniform(x0 + shrink, x1 - shrink) + w[0];
                 let y = rng.uniform(y0 + shrink, y1 - shrink) + w[1];
                 free(x, y).then_some([x, y, z])
@@ -241,21 +202,62 @@ impl<'a> ResetPlan<'a> {
 mod tests {
     use super::*;
 
-    /// The first numbers of numpy after `seed(0)`: `random_sample(3)`, and `random_sample()` after `randn(7)`.
+    const TEXT: &str = "(define (problem LIBERO_Tabletop_Manipulation)
+        (:regions
+            (here (:target main_table) (:yaw_rotation ((2.6 2.7)))
+                (:ranges ((0.02 -0.28 0.04 -0.26) (0.10 -0.20 0.12 -0.18) (0.2 0.2 0.21 0.21))))
+            (there (:target main_table) (:ranges ((-0.42 -0.15 -0.40 -0.13)))))
+        (:fixtures main_table - table wooden_cabinet_1 - wooden_cabinet flat_stove_1 - flat_stove)
+        (:init (On wooden_cabinet_1 main_table_here) (On flat_stove_1 main_table_there))
+        (:goal (Close wooden_cabinet_1)))";
+
+    /// The numbers are numpy's: `seed(0)`, then for each reset `randn(7)`, `randint(3)`, x, y and yaw of the cabinet, x, y
+    /// and yaw of the stove. The first range was always taken before.
     #[test]
-    fn the_stream_is_numpys() {
-        let mut rng = NumpyRandom::new(0);
-        let first = [rng.unit(), rng.unit(), rng.unit()];
-        let known = [
-            0.548_813_503_927_324_8,
-            0.715_189_366_372_419_5,
-            0.602_763_376_071_643_9,
-        ];
-        assert_eq!(first, known);
-        // 0.548.. and 0.715.. make the first pair: 1.764.., 0.400..
-        let mut rng = NumpyRandom::new(0);
-        rng.skip_normal();
-        rng.skip_normal();
-        assert_eq!(rng.unit(), known[2]);
+    fn one_of_several_ranges_is_drawn_as_numpy_draws_it() {
+        let assets = Assets::open(&Assets::default_dir()).unwrap();
+        let problem = Problem::parse("t.bddl", TEXT).unwrap();
+        let drawn = draw_fixture_poses(&assets, &problem, 4).unwrap();
+        for (poses, [x, y, yaw, stove_x, stove_y]) in drawn.iter().zip([
+            [
+                0.025453126,
+                -0.270446698,
+                2.681216873,
+                -0.410400457,
+                -0.142144304,
+            ],
+            [
+                0.115610584,
+                -0.197634511,
+                2.663992102,
+                -0.417132934,
+                -0.131106622,
+            ],
+            [
+                0.02772978,
+                -0.26194803,
+                2.644994999,
+                -0.407738731,
+                -0.131953028,
+            ],
+            [
+                0.031403935,
+                -0.27122797,
+                2.698837384,
+                -0.417959104,
+                -0.145822465,
+            ],
+        ]) {
+            let (cabinet, stove) = (&poses["wooden_cabinet_1"], &poses["flat_stove_1"]);
+            let found = [
+                cabinet[0],
+                cabinet[1],
+                2.0 * libm::atan2(cabinet[6], cabinet[3]),
+            ];
+            for (found, expected) in found.iter().zip([x, y, yaw]) {
+                assert!((found - expected).abs() < 1e-8, "{found} {expected}");
+            }
+            assert!((stove[0] - stove_x).abs() < 1e-8 && (stove[1] - stove_y).abs() < 1e-8);
+        }
     }
 }

@@ -1,17 +1,14 @@
-//! LIBERO's suites from a checkout: tasks with their problems and initial states.
+//! The suites of a checkout by name ([`LiberoSuite`]).
 
-use super::catalog::{LiberoSuite, TaskOrder, instruction};
+use super::catalog::{LiberoSuite, TaskOrder};
 use super::fixtures::FixturePoses;
-use super::init::InitFile;
-use crate::assets::{Assets, CHECKOUT};
-use crate::bddl::Problem;
+use super::layout;
+use super::task_files::{SuiteFiles, bddl_stems};
+use crate::assets::Assets;
 use crate::error::TaskError;
-use crate::settling::resolve_penetration;
-use crate::suite::{Suite, Task};
+use crate::instruction::InstructionRule;
+use crate::suite::Suite;
 use std::path::{Path, PathBuf};
-
-/// Control steps with [`crate::SETTLE_ACTION`] before the policy acts (`docs/reference/libero.md`, section 9).
-const SETTLE_STEPS: usize = 10;
 
 /// The suites of a LIBERO checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,30 +17,16 @@ pub struct LiberoSuites {
 }
 
 impl LiberoSuites {
-    /// Opens a checkout, or the folder in it that holds `bddl_files`.
+    /// Opens a checkout, the folder in it that holds `bddl_files`, or a folder with packages of PyPI.
     ///
     /// # Errors
     /// Fails if there is no such folder.
     pub fn open(dir: &Path) -> Result<LiberoSuites, TaskError> {
-        let candidates = [
-            dir.join("libero").join("libero"),
-            dir.join("libero"),
-            dir.to_owned(),
-        ];
-        let found = candidates
-            .iter()
-            .find(|root| root.join("bddl_files").is_dir());
-        match found {
-            Some(root) => Ok(LiberoSuites { root: root.clone() }),
-            None => Err(TaskError::wrong_folder(
-                dir,
-                "libero/libero/bddl_files",
-                CHECKOUT,
-            )),
-        }
+        let root = layout::find_files(dir)?;
+        Ok(LiberoSuites { root })
     }
 
-    /// The folder that holds `bddl_files`, `init_files` and `assets`.
+    /// The folder that holds `bddl_files` and `init_files`.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -58,92 +41,48 @@ impl LiberoSuites {
         self.root.join("init_files").join(suite.folder)
     }
 
-    /// Names of the files of a suite without extension, in order of its tasks.
+    /// The files of a suite, in order of its tasks. They need not all be there: only those of the tasks that are loaded.
     ///
     /// # Errors
-    /// Where the order is that of the files: fails if the folder cannot be read or does not hold as many tasks as the suite
-    /// has.
-    pub fn files(&self, suite: &LiberoSuite) -> Result<Vec<String>, TaskError> {
+    /// Where the order is that of the files: fails if the folder cannot be read or has none.
+    pub fn files(&self, suite: &LiberoSuite) -> Result<SuiteFiles, TaskError> {
         let dir = self.bddl_dir(suite);
-        if let TaskOrder::Given(before, after, names) = suite.order {
-            let file_stem = |name: &&str| format!("{before}{name}{after}");
-            return Ok(names.iter().map(file_stem).collect());
-        }
-        let read = |source| TaskError::Read {
-            path: dir.clone(),
-            source,
+        let stems = match suite.order {
+            TaskOrder::Given(before, after, names) => (names.iter())
+                .map(|name| format!("{before}{name}{after}"))
+                .collect(),
+            TaskOrder::ByName => bddl_stems(&dir)?,
         };
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(read)? {
-            let name = entry.map_err(read)?.file_name();
-            if let Some(stem) = name.to_string_lossy().strip_suffix(".bddl") {
-                names.push(stem.to_owned());
-            }
-        }
-        names.sort_unstable();
-        if names.len() != suite.tasks {
-            return Err(TaskError::Folder {
-                path: dir,
-                found: format!("{} BDDL files", names.len()),
-                expected: format!("{}, as {} has tasks", suite.tasks, suite.name),
-            });
-        }
-        Ok(names)
+        Ok(SuiteFiles {
+            name: suite.name.to_owned(),
+            folder: suite.folder.to_owned(),
+            horizon: suite.horizon,
+            stems,
+            bddl_dir: dir,
+            init_dirs: vec![self.init_dir(suite)],
+            init_file: None,
+        })
     }
 
     /// The suite without initial states: no model is needed for that.
     ///
     /// # Errors
-    /// Fails if a BDDL file is missing or not understood.
+    /// As [`SuiteFiles::outline`].
     pub fn outline(&self, suite: &LiberoSuite) -> Result<Suite, TaskError> {
-        let dir = self.bddl_dir(suite);
-        let mut tasks = Vec::with_capacity(suite.tasks);
-        for (id, name) in self.files(suite)?.into_iter().enumerate() {
-            let path = dir.join(format!("{name}.bddl"));
-            let text = std::fs::read_to_string(&path).map_err(|source| TaskError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            let problem = Problem::parse(&path.display().to_string(), &text)?;
-            tasks.push(Task {
-                id,
-                instruction: instruction(&name),
-                name,
-                problem,
-                init_states: Vec::new(),
-            });
-        }
-        Ok(Suite {
-            name: suite.name.to_owned(),
-            horizon: suite.horizon,
-            settle_steps: SETTLE_STEPS,
-            tasks,
-        })
+        self.files(suite)?.outline(&InstructionRule::Default)
     }
 
-    /// The suite with its initial states; models (for joints and placement) come from `assets`. Objects that are
-    /// stored inside the table or floor are lifted onto it (`resolve_penetration`).
+    /// The suite with all its initial states.
     ///
     /// # Errors
-    /// Fails if a file is missing or not understood, a category has no model, or a fixture has no pose.
+    /// As [`SuiteFiles::load`].
     pub fn load(
         &self,
         suite: &LiberoSuite,
         assets: &Assets,
         fixtures: &FixturePoses,
     ) -> Result<Suite, TaskError> {
-        let mut out = self.outline(suite)?;
-        for task in &mut out.tasks {
-            let path = self
-                .init_dir(suite)
-                .join(format!("{}.pruned_init", task.name));
-            let mut states = InitFile::read(&path)?.states(assets, &task.problem)?;
-            fixtures.apply(assets, suite, task, &mut states)?;
-            for state in &mut states {
-                resolve_penetration(assets, &task.problem, state)?;
-            }
-            task.init_states = states;
-        }
-        Ok(out)
+        let files = self.files(suite)?;
+        files.load(assets, fixtures, &InstructionRule::Default, None)
     }
 }

@@ -6,14 +6,16 @@
 //! are compared with recorded samples) and their compiled forms. [`compile`] is the registry.
 
 mod compiled;
+mod elementary;
 pub(crate) mod joint_position;
 mod spatial;
 
 pub use compiled::CompiledPredicate;
+pub use elementary::is_up;
 pub use joint_position::{joint_state, joints_state};
 pub use spatial::{above_site, in_site, on_object};
 
-use crate::bddl::{Predicate, PredicateInstance, Problem};
+use crate::bddl::{Condition, Predicate, PredicateInstance, Problem};
 use crate::error::TaskError;
 use bitvla_sim::World;
 use compiled::Resolver;
@@ -39,24 +41,35 @@ pub fn compile(
         Predicate::Open | Predicate::Close | Predicate::TurnOn | Predicate::TurnOff => {
             joint_position::compile(&names)
         }
+        Predicate::Stack => spatial::compile_stack(&names),
+        Predicate::InContact => elementary::compile_in_contact(&names),
+        Predicate::Up => elementary::compile_up(&names),
+        Predicate::True | Predicate::PrintJointState => elementary::compile_constant(&names, true),
+        Predicate::False => elementary::compile_constant(&names, false),
     }
 }
 
-/// A goal whose names have been looked up: the conjunction of its compiled predicates, in file order.
+/// A goal whose names have been looked up.
 #[derive(Debug)]
 pub struct CompiledGoal {
     predicates: Vec<Box<dyn CompiledPredicate>>,
+    condition: Condition,
 }
 
 impl CompiledGoal {
-    /// Returns true if all predicates hold at this instant in a world of the scene that the goal was compiled for.
+    /// Returns true if the goal holds at this instant in a world of the scene that it was compiled for.
     pub fn holds(&self, world: &World) -> bool {
-        self.predicates.iter().all(|p| p.holds(world))
+        (self.condition).holds(&|index| self.predicates[index].holds(world))
     }
 
     /// Truth of each predicate, in file order.
     pub fn truth(&self, world: &World) -> Vec<bool> {
         self.predicates.iter().map(|p| p.holds(world)).collect()
+    }
+
+    /// Returns true if the goal holds given the truth of each predicate, as [`CompiledGoal::truth`] returns it.
+    pub fn holds_given(&self, truth: &[bool]) -> bool {
+        (self.condition).holds(&|index| truth.get(index) == Some(&true))
     }
 }
 
@@ -69,7 +82,10 @@ impl Problem {
         let predicates = (self.goal.predicates.iter())
             .map(|instance| compile(world, self, instance))
             .collect::<Result<_, _>>()?;
-        Ok(CompiledGoal { predicates })
+        Ok(CompiledGoal {
+            predicates,
+            condition: self.goal.condition.clone(),
+        })
     }
 }
 

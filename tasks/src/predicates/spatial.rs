@@ -1,4 +1,4 @@
-//! On and In: an object on another object, or on or in a region (`docs/reference/libero.md`, section 6).
+//! On, In and Stack: an object on another object, or on or in a region (`docs/reference/libero.md`, section 6).
 
 use super::compiled::{CompiledPredicate, Resolver};
 use crate::bddl::Region;
@@ -64,15 +64,22 @@ pub(super) fn compile_on(names: &Resolver<'_>) -> Result<Box<dyn CompiledPredica
 
 /// Compiles In(A, S).
 pub(super) fn compile_in(names: &Resolver<'_>) -> Result<Box<dyn CompiledPredicate>, TaskError> {
+    let (object, region) = object_and_region(names)?;
+    Ok(Box::new(InRegion { object, region }))
+}
+
+/// Compiles Stack(A, S).
+pub(super) fn compile_stack(names: &Resolver<'_>) -> Result<Box<dyn CompiledPredicate>, TaskError> {
+    let (object, region) = object_and_region(names)?;
+    Ok(Box::new(StackedInRegion(InRegion { object, region })))
+}
+
+fn object_and_region(names: &Resolver<'_>) -> Result<(usize, RegionBox), TaskError> {
     let object = names.object(names.argument(0)?)?;
-    let region = names.argument(1)?;
-    let Some(region) = names.problem.region(region) else {
+    let Some(region) = names.problem.region(names.argument(1)?) else {
         return Err(names.error("needs a region as its second argument"));
     };
-    Ok(Box::new(InRegion {
-        object,
-        region: RegionBox::resolve(names, region)?,
-    }))
+    Ok((object, RegionBox::resolve(names, region)?))
 }
 
 /// On(A, B) of two instances.
@@ -123,9 +130,20 @@ impl CompiledPredicate for InRegion {
     }
 }
 
+/// Stack(A, S): in the region, and above its centre. LIBERO also asks for contact, which a site always has.
+#[derive(Debug)]
+struct StackedInRegion(InRegion);
+
+impl CompiledPredicate for StackedInRegion {
+    fn holds(&self, world: &World) -> bool {
+        let (pose, _) = self.0.region.pose(world);
+        origin(world, self.0.object).z > pose.translation.z && self.0.holds(world)
+    }
+}
+
 /// The box of a region.
 #[derive(Debug)]
-enum RegionBox {
+pub(super) enum RegionBox {
     /// On a support of the arena, fixed in the world.
     Arena {
         pose: Isometry3<f64>,
@@ -136,7 +154,7 @@ enum RegionBox {
 }
 
 impl RegionBox {
-    fn resolve(names: &Resolver<'_>, region: &Region) -> Result<RegionBox, TaskError> {
+    pub fn resolve(names: &Resolver<'_>, region: &Region) -> Result<RegionBox, TaskError> {
         if !names.problem.is_support(&region.target) {
             let carrier = names.object(&region.target)?;
             let site = names.site(carrier, &region.local)?;
@@ -159,7 +177,7 @@ impl RegionBox {
     }
 
     /// World pose and half sizes, m.
-    fn pose(&self, world: &World) -> (Isometry3<f64>, [f64; 3]) {
+    pub fn pose(&self, world: &World) -> (Isometry3<f64>, [f64; 3]) {
         match self {
             RegionBox::Arena { pose, half } => (*pose, *half),
             RegionBox::Site { site, .. } => world.site_pose_of(site),
@@ -167,10 +185,10 @@ impl RegionBox {
     }
 }
 
-fn origin(world: &World, instance: usize) -> Point3<f64> {
+pub(super) fn origin(world: &World, instance: usize) -> Point3<f64> {
     Point3::from(world.instance_pose(instance).translation.vector)
 }
 
-fn in_contact(world: &World, a: usize, b: usize) -> bool {
+pub(super) fn in_contact(world: &World, a: usize, b: usize) -> bool {
     world.in_contact(Owner::Instance(a), Owner::Instance(b))
 }

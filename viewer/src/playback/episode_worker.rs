@@ -341,7 +341,7 @@ impl EpisodeWorker<'_> {
             self.save_snapshot();
         }
         let step_state = self.step_state(Some(action))?;
-        let success = step_state.predicates.iter().all(|holds| *holds);
+        let success = self.goal.holds_given(&step_state.predicates);
         (self.emit)(Event::Step(Arc::new(step_state)));
         if !self.finished {
             self.check_termination(step + 1, success);
