@@ -226,7 +226,14 @@ fn a_checkout_with_missing_or_cut_files_is_refused_by_the_file_or_replaced_visib
     let stove = "articulated_objects/flat_stove.xml";
     let scene = "scenes/libero_tabletop_base_style.xml";
     let cases = [
-        (&[state][..], None, &[state, "No such file"][..]),
+        (
+            &[state][..],
+            None,
+            &[
+                "init_files/libero_goal",
+                "turn_on_the_stove with one of .pruned_init",
+            ][..],
+        ),
         (&[], Some(state), &[state, "byte", "no readable archive"]),
         (&[problem], None, &[problem, "No such file"]),
         (&[], Some(problem), &[problem, "is never closed"]),
