@@ -162,18 +162,17 @@ impl AssetResolver {
                 assets.join("suites").display()
             )));
         }
-        for (option, given) in [
-            ("robosuite", args.robosuite.is_some()),
-            ("fixtures", args.fixtures.is_some()),
-            ("bddl", args.bddl.is_some()),
-            ("instruction", args.instruction.is_some()),
-            ("horizon", args.horizon.is_some()),
-        ] {
-            if given && args.libero.is_none() {
-                return Err(EvalError::Input(format!(
-                    "--{option} says something about LIBERO's files: name their folder with --libero DIR"
-                )));
-            }
+        if args.libero.is_none() {
+            EvalError::refuse_options(
+                &[
+                    ("robosuite", args.robosuite.is_some()),
+                    ("fixtures", args.fixtures.is_some()),
+                    ("bddl", args.bddl.is_some()),
+                    ("instruction", args.instruction.is_some()),
+                    ("horizon", args.horizon.is_some()),
+                ],
+                " says something about LIBERO's files: name their folder with --libero DIR",
+            )?;
         }
         if args.horizon == Some(0) {
             return Err(EvalError::Input("--horizon must be at least 1".into()));

@@ -11,7 +11,9 @@ mod signals;
 mod subcommands;
 mod window;
 
-use crate::agent::registry::{PolicyName, PolicyOptions, parse_engine, policy_help};
+use crate::agent::registry::{
+    PolicyName, PolicyOptions, parse_engine, parse_positive, policy_help,
+};
 use crate::{AssetArgs, BenchModel};
 use bitvla_parity::Quantity;
 use bitvla_policies::{Engine, WeightFormat};
@@ -54,13 +56,13 @@ struct RunArgs {
     #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
     tasks: Option<Vec<usize>>,
     /// Episodes per task, one per stored initial state
-    #[arg(long, default_value_t = 50, value_parser = positive)]
+    #[arg(long, default_value_t = 50, value_parser = parse_positive)]
     episodes: usize,
     /// Seed of what a policy draws at random; refused for a policy that draws nothing [default: 7]
     #[arg(long)]
     seed: Option<u64>,
     /// Worker threads; never changes a result [default: all cores]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = parse_positive)]
     jobs: Option<usize>,
     /// Run folder; an interrupted run goes on when it is named again; holds one per suite with --suite all
     /// [default: runs/SUITE-POLICY]
@@ -127,10 +129,10 @@ struct BenchArgs {
     #[arg(long, value_parser = ["bf16", "f32"])]
     dtype: Option<String>,
     /// Threads of a query [default: all cores]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = parse_positive)]
     threads: Option<usize>,
     /// Queries that are timed, after one that is not
-    #[arg(long, default_value_t = 3, value_parser = positive)]
+    #[arg(long, default_value_t = 3, value_parser = parse_positive)]
     queries: usize,
     /// Seed of synthetic weights [default: 7]
     #[arg(long)]
@@ -180,7 +182,7 @@ struct ParityArgs {
     #[arg(long, value_delimiter = ',', value_name = "SUITE,...")]
     suites: Option<Vec<String>>,
     /// Episodes of each task at most [default: all that are recorded]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = parse_positive)]
     episodes: Option<usize>,
     /// Object categories whose pixels do not count in the comparison of images
     #[arg(long, value_delimiter = ',', value_name = "CATEGORY,...")]
@@ -189,7 +191,7 @@ struct ParityArgs {
     #[arg(long)]
     frames: bool,
     /// Worker threads; never changes a result [default: all cores]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = parse_positive)]
     jobs: Option<usize>,
 }
 
@@ -202,7 +204,7 @@ enum Subcommands {
         /// The run folder
         run_dir: PathBuf,
         /// Worker threads [default: all cores]
-        #[arg(long, value_parser = positive)]
+        #[arg(long, value_parser = parse_positive)]
         jobs: Option<usize>,
         /// Write films (GIF) of the first N episodes
         #[arg(long, default_value_t = 0, value_name = "N")]
@@ -255,14 +257,6 @@ impl Cli {
 fn quantities() -> impl TypedValueParser<Value = Quantity> {
     let names = Quantity::ALL.map(|q| PossibleValue::new(q.name()).help(q.description()));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Quantity>())
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(n) => Ok(n),
-        Err(e) => Err(format!("{e}")),
-    }
 }
 
 /// Reads a command line. Options of a run say nothing to the other commands and are refused before their names; those

@@ -107,6 +107,17 @@ impl EvalError {
         ReportError::format(path, what).into()
     }
 
+    /// Refuses the first option, by its name, that was given although it cannot have an effect; `reason` follows the name.
+    ///
+    /// # Errors
+    /// [`EvalError::Input`] if one was given.
+    pub fn refuse_options(options: &[(&str, bool)], reason: &str) -> Result<(), EvalError> {
+        match options.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(EvalError::Input(format!("--{option}{reason}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Exit code of the program: 2 for bad input (options, files, a full disk), 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -8,15 +8,13 @@
 //! policy that does not know a suite is refused before the first episode; files of other schema versions are refused by name;
 //! `bench` measures the checkpoint that is named.
 
+#[path = "common/program.rs"]
+mod support;
+
 use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-fn program() -> Command {
-    let mut command = Command::cargo_bin("bitvla-eval").expect("the program is built");
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
-}
+use support::{program, refused};
 
 fn expert(out: &Path, more: &[&str]) -> Command {
     let mut command = program();
@@ -30,17 +28,6 @@ fn expert(out: &Path, more: &[&str]) -> Command {
 
 fn rows(out: &Path) -> String {
     fs::read_to_string(out.join("episodes.csv")).expect("episodes.csv")
-}
-
-/// Fails with code 2 and one line on standard error that contains the words.
-fn refused(mut command: Command, words: &[&str]) {
-    let output = command.output().expect("runs");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    for word in words {
-        assert!(text.contains(word), "`{word}` is not in: {text}");
-    }
 }
 
 #[test]

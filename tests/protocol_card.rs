@@ -5,8 +5,8 @@
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicySpec, SETTLE_ACTION, WORLD_VERSION, protocol, sha256_of_file,
-    simulation_protocol,
+    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, SETTLE_ACTION, WORLD_VERSION, protocol,
+    sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -54,7 +54,12 @@ impl Fixture {
     fn spec(&self, checkpoint: &str, policy: &str) -> PolicySpec {
         let path = self.dir.path().join(checkpoint);
         let name: PolicyName = policy.parse().unwrap();
-        PolicySpec::new(name, Some(&path), self.loaded.assets.dir()).for_suite(&self.loaded.suite)
+        PolicySpec::new(
+            name,
+            PolicyOptions::with_checkpoint(&path),
+            self.loaded.assets.dir(),
+        )
+        .for_suite(&self.loaded.suite)
     }
 
     fn card(&self, spec: &PolicySpec) -> Map<String, Value> {
@@ -152,7 +157,7 @@ fn every_field_changes_with_what_runs() {
     let mut other_key = fixture.with("p6", "dataset_statistics.json", |json| {
         json["other"] = json["spatial"].clone();
     });
-    other_key.normaliser_key = Some("other".into());
+    other_key.options.normaliser_key = Some("other".into());
     expect(&["normaliser_key"], &fixture.card(&other_key));
     expect(
         &["policy", "precision", "above_2_bits", "arithmetic"],
@@ -165,7 +170,11 @@ fn every_field_changes_with_what_runs() {
 
     // The run and its suite.
     let loaded = &fixture.loaded;
-    let expert = PolicySpec::new("expert".parse().unwrap(), None, loaded.assets.dir());
+    let expert = PolicySpec::new(
+        "expert".parse().unwrap(),
+        PolicyOptions::default(),
+        loaded.assets.dir(),
+    );
     let factory = expert.factory().unwrap();
     let seed = fixture.card_of(loaded.context(8), &*factory, &fixture.simulation);
     expect(&["seed"], &seed);
@@ -261,7 +270,11 @@ fn a_policy_declares_its_own_protocol() {
 fn every_setting_of_the_world_is_on_the_card() {
     let fixture = Fixture::new();
     let defaults = serde_json::to_value(SimulationSettings::default()).unwrap();
-    let expert = PolicySpec::new("expert".parse().unwrap(), None, fixture.loaded.assets.dir());
+    let expert = PolicySpec::new(
+        "expert".parse().unwrap(),
+        PolicyOptions::default(),
+        fixture.loaded.assets.dir(),
+    );
     let factory = expert.factory().unwrap();
     let base = fixture.card_of(fixture.loaded.context(7), &*factory, &fixture.simulation);
     let mut paths = Vec::new();

@@ -26,7 +26,7 @@ pub struct Reader<'a> {
     /// Name in messages.
     pub name: &'static str,
     /// Good files; the first is read before the fuzzing begins.
-    pub corpus: Vec<Vec<u8>>,
+    pub corpus: &'a [Vec<u8>],
     /// Parts of such files, which are inserted anywhere.
     pub words: &'a [&'a [u8]],
     /// Inputs of a normal test run.
@@ -116,7 +116,7 @@ pub fn fuzz(reader: &Reader<'_>) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let time = std::env::var("BITVLA_FUZZ_SECS").ok();
     let time = time.map(|secs| Duration::from_secs(secs.parse().expect("a number of seconds")));
-    let (name, corpus) = (reader.name, &reader.corpus);
+    let (name, corpus) = (reader.name, reader.corpus);
     let good = (reader.read)(&corpus[0]);
     assert_eq!(good, Ok(()), "{name}: the corpus is good");
     let (refused, inputs) = (Cell::new(0u64), Cell::new(0u64));

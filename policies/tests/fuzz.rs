@@ -69,7 +69,7 @@ fn fuzz_file(name: &'static str, words: &[&[u8]]) {
     let good = std::fs::read(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
     fuzz(&Reader {
         name,
-        corpus: vec![good],
+        corpus: &[good],
         words,
         cases: CASES,
         read: &|bytes| {
@@ -125,7 +125,7 @@ fn torch_files() {
     };
     fuzz(&Reader {
         name: "torch files",
-        corpus: vec![torch_file(&[tensor])],
+        corpus: &[torch_file(&[tensor])],
         words: &[
             b"\xff\xff\xff\xff",
             b"cos\nsystem\n",
@@ -154,7 +154,7 @@ fn packed_files() {
         let damaged = dir.path().join("damaged.packed");
         fuzz(&Reader {
             name: "packed files",
-            corpus: vec![good],
+            corpus: &[good],
             words: &[
                 b"\"data_offsets\":[0,0]",
                 b"\"shape\":[18446744073709551615,2]",

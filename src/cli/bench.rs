@@ -4,8 +4,8 @@ use super::jobs::{all_cores, start_loading_threads};
 use super::{BenchArgs, output};
 use crate::bench::prepare;
 use crate::{
-    AssetResolver, BenchModel, BenchPlan, BenchReport, EvalError, PolicySpec, bench, bench_table,
-    comparison_table,
+    AssetResolver, BenchModel, BenchPlan, BenchReport, EvalError, PolicyOptions, PolicySpec, bench,
+    bench_table, comparison_table,
 };
 use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Engine, WeightFormat};
@@ -26,11 +26,8 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
     let checkpoint = match named.or(weights) {
         Some(path) => {
             let assets = resolver.builtin_assets()?;
-            Some(PolicySpec::new(
-                args.policy.clone(),
-                Some(&path),
-                assets.dir(),
-            ))
+            let options = PolicyOptions::with_checkpoint(&path);
+            Some(PolicySpec::new(args.policy.clone(), options, assets.dir()))
         }
         None => None,
     };
@@ -63,18 +60,14 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
 
 /// Refuses options of a synthetic network beside a checkpoint, which they do not change.
 fn refuse_synthetic_options(args: &BenchArgs) -> Result<(), EvalError> {
-    for (option, given) in [
-        ("model", args.model.is_some()),
-        ("dtype", args.dtype.is_some()),
-        ("seed", args.seed.is_some()),
-    ] {
-        if given {
-            return Err(EvalError::Input(format!(
-                "--{option} describes a synthetic network: leave it out beside a checkpoint"
-            )));
-        }
-    }
-    Ok(())
+    EvalError::refuse_options(
+        &[
+            ("model", args.model.is_some()),
+            ("dtype", args.dtype.is_some()),
+            ("seed", args.seed.is_some()),
+        ],
+        " describes a synthetic network: leave it out beside a checkpoint",
+    )
 }
 
 fn plan(
@@ -93,8 +86,11 @@ fn plan(
         },
         engine,
         checkpoint: checkpoint.map(|spec| PolicySpec {
-            engine,
-            threads,
+            options: PolicyOptions {
+                engine,
+                threads,
+                ..spec.options
+            },
             ..spec
         }),
         threads,

@@ -88,17 +88,13 @@ fn check_options(args: &RunArgs) -> Result<(), EvalError> {
         return Ok(());
     }
     let options = &args.options;
-    for (option, given) in [
-        ("checkpoint", options.checkpoint.is_some()),
-        ("normaliser-key", options.normaliser_key.is_some()),
-    ] {
-        if given {
-            return Err(EvalError::Input(format!(
-                "--{option}: `{policy}` has no checkpoint"
-            )));
-        }
-    }
-    Ok(())
+    EvalError::refuse_options(
+        &[
+            ("checkpoint", options.checkpoint.is_some()),
+            ("normaliser-key", options.normaliser_key.is_some()),
+        ],
+        &format!(": `{policy}` has no checkpoint"),
+    )
 }
 
 /// Tasks that the arguments ask for.
@@ -115,8 +111,8 @@ fn checked_factory(
     args: &RunArgs,
 ) -> Result<Box<dyn AgentFactory>, EvalError> {
     let assets = loaded.assets.dir();
-    let spec = PolicySpec::with_options(args.policy.clone(), &args.options, assets)
-        .for_suite(&loaded.suite);
+    let spec =
+        PolicySpec::new(args.policy.clone(), args.options.clone(), assets).for_suite(&loaded.suite);
     let factory = spec.factory()?;
     factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
     Ok(factory)
@@ -126,19 +122,20 @@ fn checked_factory(
 /// task that cannot be run.
 fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
     let mut refused = Vec::new();
-    let mut known = Vec::new();
     for loaded in suites {
         match checked_factory(loaded, args) {
-            Ok(factory) => known.push((loaded, factory)),
+            Ok(_) => {}
             Err(EvalError::UnknownSuite { suite, source, .. }) => refused.push((suite, source)),
             Err(other) => return Err(other),
         }
     }
     if refused.is_empty() {
-        return known.iter().try_for_each(|(loaded, factory)| {
+        // Loaded once more, so that never more than one policy is in memory.
+        return suites.iter().try_for_each(|loaded| {
+            let factory = checked_factory(loaded, args)?;
             let plan = plan(loaded, args);
             let context = loaded.context(args.seed());
-            preflight(context, &**factory, &plan.tasks, plan.episodes, plan.jobs)
+            preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs)
         });
     }
     let reasons: Vec<String> = refused

@@ -3,7 +3,7 @@
 use super::evaluate::evaluate;
 use super::jobs::{all_cores, start_loading_threads};
 use super::{Cli, Subcommands, output, window};
-use crate::agent::registry::{self, PolicyName, PolicySpec};
+use crate::agent::registry::{self, PolicyName, PolicyOptions, PolicySpec};
 use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
 use crate::{CameraRig, EvalContext, EvalError, RunFolder, WORLD_VERSION, record_video, replay};
@@ -110,7 +110,11 @@ fn list(resolver: &AssetResolver) -> Result<ExitCode, EvalError> {
         let state = match entry.weights {
             None => entry.summary.to_owned(),
             Some(format) => {
-                let spec = PolicySpec::new(PolicyName::of_weights(format), None, assets.dir());
+                let spec = PolicySpec::new(
+                    PolicyName::of_weights(format),
+                    PolicyOptions::default(),
+                    assets.dir(),
+                );
                 let place = spec.checkpoint_path();
                 let place = place.display();
                 match spec.check() {

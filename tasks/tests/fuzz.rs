@@ -458,7 +458,7 @@ fn names_its_location(error: &str) -> bool {
 fn fuzz(reader: &Reader) {
     bitvla_fuzz::fuzz(&bitvla_fuzz::Reader {
         name: reader.name,
-        corpus: reader.corpus.clone(),
+        corpus: &reader.corpus,
         words: reader.words,
         cases: CASES,
         read: &reader.read,

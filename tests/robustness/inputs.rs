@@ -1,7 +1,7 @@
 //! The card covers every file of a suite, by the path that it was read from; a name from a file is never a path; what a file
 //! says reaches no terminal raw.
 
-use super::support::{assets, card, checkpoint, edit, read, refused, repository, run_with};
+use super::support::{assets, card, checkpoint, edit, process, read, refused, run_with};
 use std::fs;
 
 #[test]
@@ -116,14 +116,10 @@ fn tables_fit_eighty_columns() {
 fn files_that_change_while_a_run_reads_them_end_it() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (checkpoint, out) = (checkpoint(dir.path()), dir.path().join("run"));
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("bitvla-eval"));
+    let mut command = process("ternary", 4, &out);
     command
-        .current_dir(repository())
-        .args(["--policy", "ternary", "--tasks", "0", "--episodes", "4"])
         .args(["--jobs", "1", "--checkpoint"])
         .arg(&checkpoint)
-        .arg("--out")
-        .arg(&out)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped());
     let child = command.spawn().expect("runs");

@@ -13,4 +13,5 @@ mod replay;
 mod signals;
 #[cfg(unix)]
 mod streams;
+#[path = "../common/program.rs"]
 mod support;

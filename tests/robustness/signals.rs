@@ -1,14 +1,10 @@
 //! A signal or a limit of the system ends a run with its folder written and a sentence that says how to go on; no finished
 //! episode is lost.
 
-use super::support::{read, repository, run};
+use super::support::{binary, process, read, repository, run};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn binary() -> std::path::PathBuf {
-    assert_cmd::cargo::cargo_bin("bitvla-eval")
-}
 
 fn finished_rows(out: &Path) -> usize {
     let text = std::fs::read_to_string(out.join("journal.jsonl")).unwrap_or_default();
@@ -20,21 +16,9 @@ fn a_stopped_run_writes_its_folder_and_goes_on() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let out = dir.path().join(signal);
-        let mut command = Command::new(binary());
+        let mut command = process("expert", 50, &out);
         command
-            .current_dir(repository())
-            .args([
-                "--policy",
-                "expert",
-                "--tasks",
-                "0",
-                "--episodes",
-                "50",
-                "--jobs",
-                "1",
-            ])
-            .arg("--out")
-            .arg(&out)
+            .args(["--jobs", "1"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let child = command.spawn().expect("runs");

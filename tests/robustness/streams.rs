@@ -1,26 +1,14 @@
 //! A stream that is closed or full is no panic and stops no run: a reader that has seen enough is no error, a standard output
 //! that is full is one, after everything else is done.
 
-use super::support::{read, repository, run};
+use super::support::{binary, process, read, repository, run};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn expert(out: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("bitvla-eval"));
-    command
-        .current_dir(repository())
-        .args([
-            "--policy",
-            "expert",
-            "--tasks",
-            "0",
-            "--episodes",
-            "2",
-            "--out",
-        ])
-        .arg(out)
-        .args(more);
+    let mut command = process("expert", 2, out);
+    command.args(more);
     command
 }
 
@@ -77,7 +65,7 @@ fn a_full_standard_output_is_an_error_after_the_work_is_done() {
     assert!(out.join("video/task00_init00.gif").is_file());
     run("expert", 2, &out).assert().success();
     for words in [&["list"][..], &["render", "--out"], &["replay"]] {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin("bitvla-eval"));
+        let mut command = Command::new(binary());
         command.current_dir(repository()).args(words);
         if words.len() > 1 || words[0] == "replay" {
             command.arg(&out);

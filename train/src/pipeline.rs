@@ -15,7 +15,7 @@ use crate::optim::LearningRateSchedule;
 use crate::statistics::statistics;
 use crate::trainer::{self, TrainConfig, train};
 use anyhow::{Context, Result, ensure};
-use bitvla_eval::{PolicyName, PolicySpec, WORLD_VERSION};
+use bitvla_eval::{PolicyName, PolicyOptions, PolicySpec, WORLD_VERSION};
 use bitvla_policies::WeightFormat;
 use bitvla_policies::normalise::Statistics;
 use bitvla_reports::write_atomically;
@@ -267,7 +267,8 @@ impl PipelineConfig<'_> {
                 };
                 let dir = self.checkpoint_dir(stage);
                 let name = PolicyName::of_weights(format);
-                DataSource::Policy(PolicySpec::new(name, Some(&dir), self.assets.dir()))
+                let options = PolicyOptions::with_checkpoint(&dir);
+                DataSource::Policy(PolicySpec::new(name, options, self.assets.dir()))
             }
         };
         let config = CollectConfig {

@@ -54,17 +54,17 @@ pub fn first_episode(
 ) -> Result<FirstEpisode, EvalError> {
     let recorded = runs.first().map(|run| &run.folder.manifest.protocol);
     if let Some(protocol) = recorded {
-        let given = [
-            ("suite", args.suite.is_some()),
-            ("versus", args.versus.is_some()),
-            ("seed", args.seed.is_some()),
-        ];
-        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
-            return Err(EvalError::Input(format!(
-                "--{option} is for live episodes; {} holds recorded ones",
+        EvalError::refuse_options(
+            &[
+                ("suite", args.suite.is_some()),
+                ("versus", args.versus.is_some()),
+                ("seed", args.seed.is_some()),
+            ],
+            &format!(
+                " is for live episodes; {} holds recorded ones",
                 args.runs[0].display()
-            )));
-        }
+            ),
+        )?;
         let rows = runs[0].folder.actions.iter();
         let wanted = |key: &(usize, usize)| {
             args.task.is_none_or(|t| t == key.0) && args.init.is_none_or(|i| i == key.1)

@@ -100,7 +100,7 @@ impl TestEpisode {
 /// Steps and final state of the same episode in `bitvla-eval`.
 fn evaluated(name: PolicyName) -> (bool, Vec<[f64; 7]>, u64) {
     let opened = sources().open("spatial").expect("suite");
-    let spec = bitvla_eval::PolicySpec::new(name, None, opened.assets.dir());
+    let spec = bitvla_eval::PolicySpec::new(name, PolicyOptions::default(), opened.assets.dir());
     let factory = spec.for_suite(&opened.suite).factory().expect("policy");
     let mut agent = factory.make().expect("an agent");
     let outcome = run_episode(opened.context(7), KEY, &*factory, &mut *agent);

@@ -2,8 +2,8 @@
 //! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
-    AssetArgs, AssetResolver, PolicyName, PolicySpec, RunFolder, RunPlan, protocol, run,
-    simulation_protocol,
+    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunFolder, RunPlan, protocol,
+    run, simulation_protocol,
 };
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
@@ -127,7 +127,11 @@ fn pausing_stepping_and_seeking_change_nothing() {
 fn recorded(dir: &Path) -> LoadedRun {
     let probe = session(named("ternary"), None, Vec::new());
     let opened = probe.suite_cache.open("spatial").expect("suite");
-    let spec = PolicySpec::new(named("ternary"), None, opened.assets.dir());
+    let spec = PolicySpec::new(
+        named("ternary"),
+        PolicyOptions::default(),
+        opened.assets.dir(),
+    );
     let factory = spec.for_suite(&opened.suite).factory().expect("a policy");
     let context = opened.context(7);
     let simulation = simulation_protocol(context, &[3]).expect("a world");

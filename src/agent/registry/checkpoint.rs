@@ -43,14 +43,14 @@ pub(crate) fn open_checkpoint(
     format: WeightFormat,
 ) -> Result<VlaPolicy, EvalError> {
     spec.check()?;
-    let normaliser = match (&spec.normaliser_key, &spec.suite) {
+    let normaliser = match (&spec.options.normaliser_key, &spec.suite) {
         (Some(key), _) => NormaliserChoice::Key(key.clone()),
         (None, Some(suite)) => NormaliserChoice::Suite(suite.clone()),
         (None, None) => NormaliserChoice::Recorded,
     };
     let options = VlaOptions {
         format,
-        engine: spec.engine,
+        engine: spec.options.engine,
         normaliser,
     };
     Ok(VlaPolicy::open(&spec.checkpoint_path(), options)?)
@@ -97,11 +97,11 @@ impl AgentFactory for CheckpointFactory {
     }
 
     fn engine(&self) -> &str {
-        self.spec.engine.name()
+        self.spec.options.engine.name()
     }
 
     fn threads(&self) -> usize {
-        self.spec.threads
+        self.spec.options.threads
     }
 
     fn protocol(&self) -> Result<PolicyProtocol, EvalError> {
@@ -113,7 +113,7 @@ impl AgentFactory for CheckpointFactory {
     }
 
     fn check_suite(&self, suite: &Suite, tasks: &[usize]) -> Result<(), EvalError> {
-        let named = self.spec.normaliser_key.is_some();
+        let named = self.spec.options.normaliser_key.is_some();
         let checked = self.with_loaded(|loaded| {
             // Whoever names the statistics has decided to try the checkpoint outside its suites.
             if named {
@@ -136,7 +136,7 @@ impl AgentFactory for CheckpointFactory {
     }
 
     fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError> {
-        let threads = Threads::new(self.spec.threads)?;
+        let threads = Threads::new(self.spec.options.threads)?;
         self.with_loaded(|loaded| {
             Ok(Box::new(CheckpointAgent {
                 policy: loaded.policy.for_worker(threads),

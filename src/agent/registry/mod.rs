@@ -208,7 +208,7 @@ pub struct PolicyOptions {
     #[arg(long, value_name = "PATH")]
     pub checkpoint: Option<PathBuf>,
     /// Threads of one policy query; never changes a result
-    #[arg(long, default_value_t = 1, value_parser = threads)]
+    #[arg(long, default_value_t = 1, value_parser = parse_positive)]
     pub threads: usize,
     /// Library that computes the network: native, or candle for the policy `full`
     #[arg(long, default_value = "native", value_parser = parse_engine, value_name = "native|candle")]
@@ -230,13 +230,24 @@ impl Default for PolicyOptions {
     }
 }
 
+impl PolicyOptions {
+    /// The defaults with another checkpoint: the folder or packed file at `path`.
+    pub fn with_checkpoint(path: &Path) -> PolicyOptions {
+        PolicyOptions {
+            checkpoint: Some(path.to_owned()),
+            ..PolicyOptions::default()
+        }
+    }
+}
+
 /// Parses the name of an engine.
 pub(crate) fn parse_engine(text: &str) -> Result<Engine, String> {
     let found = Engine::ALL.into_iter().find(|e| e.name() == text);
     found.ok_or_else(|| format!("there are: {}", Engine::ALL.map(Engine::name).join(", ")))
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+/// Parses a number of at least 1.
+pub(crate) fn parse_positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(n) => Ok(n),
@@ -249,16 +260,10 @@ fn threads(text: &str) -> Result<usize, String> {
 pub struct PolicySpec {
     /// Name.
     pub policy: PolicyName,
-    /// Folder of a checkpoint or a packed file, if not the one that ships; only for policies with weights.
-    pub checkpoint: Option<PathBuf>,
+    /// How it is loaded and computed.
+    pub options: PolicyOptions,
     /// Folder of suites, models and checkpoints.
     pub assets: PathBuf,
-    /// Threads of one query.
-    pub threads: usize,
-    /// Library that computes the network.
-    pub engine: Engine,
-    /// Key of the statistics, if not the one of the suite.
-    pub normaliser_key: Option<String>,
     /// Name of the suite whose statistics are used; those that the checkpoint records without one.
     pub suite: Option<String>,
     /// Instructions that will be asked, tokenised once.
@@ -266,27 +271,14 @@ pub struct PolicySpec {
 }
 
 impl PolicySpec {
-    /// One thread, the native engine, no suite.
-    pub fn new(policy: PolicyName, checkpoint: Option<&Path>, assets: &Path) -> PolicySpec {
+    /// Without a suite.
+    pub fn new(policy: PolicyName, options: PolicyOptions, assets: &Path) -> PolicySpec {
         PolicySpec {
             policy,
-            checkpoint: checkpoint.map(Path::to_path_buf),
+            options,
             assets: assets.to_owned(),
-            threads: 1,
-            engine: Engine::Native,
-            normaliser_key: None,
             suite: None,
             instructions: Vec::new(),
-        }
-    }
-
-    /// As the options say.
-    pub fn with_options(policy: PolicyName, options: &PolicyOptions, assets: &Path) -> PolicySpec {
-        PolicySpec {
-            threads: options.threads,
-            engine: options.engine,
-            normaliser_key: options.normaliser_key.clone(),
-            ..PolicySpec::new(policy, options.checkpoint.as_deref(), assets)
         }
     }
 
@@ -308,7 +300,7 @@ impl PolicySpec {
         let trained = self.policy.weights().filter(|format| format.is_trained());
         let shipped = trained.unwrap_or(WeightFormat::Full);
         let shipped = || self.assets.join("checkpoints").join(shipped.name());
-        self.checkpoint.clone().unwrap_or_else(shipped)
+        self.options.checkpoint.clone().unwrap_or_else(shipped)
     }
 
     /// Checks that the files of the policy are there, without loading them.
@@ -317,7 +309,7 @@ impl PolicySpec {
     /// [`EvalError::Input`] with the name of the missing file.
     pub fn check(&self) -> Result<(), EvalError> {
         if self.policy.weights().is_none() {
-            return match self.engine {
+            return match self.options.engine {
                 Engine::Native => Ok(()),
                 engine => Err(EvalError::Input(format!(
                     "--engine {}: `{}` has no network",

@@ -55,8 +55,8 @@ impl ActionSource {
         Ok(match control_source {
             ControlSource::Policy { name, options } => {
                 let assets = context.assets.dir();
-                let mut spec = PolicySpec::with_options(name.clone(), options, assets)
-                    .for_suite(context.suite);
+                let mut spec =
+                    PolicySpec::new(name.clone(), options.clone(), assets).for_suite(context.suite);
                 spec.instructions = vec![context.task(key.0)?.instruction.clone()];
                 let factory = spec.factory()?;
                 factory.check_suite(context.suite, &[key.0])?;

@@ -4,7 +4,7 @@
 use crate::suite_cache::SuiteCache;
 use bevy::platform::cell::SyncCell;
 use bitvla_eval::agent::registry;
-use bitvla_eval::{PolicyName, PolicySpec};
+use bitvla_eval::{PolicyName, PolicyOptions, PolicySpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -38,8 +38,12 @@ impl Catalogue {
     pub fn new(suite_cache: &SuiteCache, checkpoint: Option<&Path>) -> Catalogue {
         let (results_tx, results_rx) = channel();
         let assets = suite_cache.sources.builtin_assets();
+        let options = PolicyOptions {
+            checkpoint: checkpoint.map(Path::to_owned),
+            ..PolicyOptions::default()
+        };
         let missing = |name: &PolicyName| match &assets {
-            Ok(assets) => PolicySpec::new(name.clone(), checkpoint, assets.dir())
+            Ok(assets) => PolicySpec::new(name.clone(), options.clone(), assets.dir())
                 .check()
                 .err(),
             Err(_) => None,

@@ -1,11 +1,17 @@
 //! The program, its run folders and copies of the asset folder.
 
+#![allow(dead_code)] // every test uses a part of it
+
 use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn binary() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("bitvla-eval")
 }
 
 pub fn program() -> Command {
@@ -19,6 +25,14 @@ pub fn run(policy: &str, episodes: usize, out: &Path) -> Command {
     let mut command = program();
     command.args(["--policy", policy, "--tasks", "0", "--episodes"]);
     command.arg(episodes.to_string()).arg("--out").arg(out);
+    command
+}
+
+/// The same as a process whose streams and lifetime the test decides.
+pub fn process(policy: &str, episodes: usize, out: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(binary());
+    command.current_dir(repository());
+    command.args(run(policy, episodes, out).get_args());
     command
 }
 
