@@ -213,12 +213,16 @@ enum Subcommands {
         #[arg(long)]
         view: bool,
     },
-    /// Writes a checkpoint folder as one packed file, which starts at once
+    /// Writes a checkpoint folder as one packed file, which starts at once, or checks such a file
     Pack {
         /// Checkpoint folder as published
-        dir: PathBuf,
+        #[arg(required_unless_present = "check", requires = "out")]
+        dir: Option<PathBuf>,
         /// The file to write
-        out: PathBuf,
+        out: Option<PathBuf>,
+        /// Compare every tensor of a packed file with its checksum, and write nothing
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "out", "policy"])]
+        check: Option<PathBuf>,
         /// Weight format: ternary, full, int8, int4, nf4, ptq-ternary
         #[arg(long, default_value = "ternary", value_name = "NAME")]
         policy: WeightFormat,

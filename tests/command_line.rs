@@ -538,7 +538,26 @@ fn a_packed_policy_acts_as_its_folder() {
         .arg("--out")
         .arg(dir.path().join("other"));
     refused(other, &["policy.packed", "packed as ternary", "int8"]);
+    let check = || {
+        let mut check = program();
+        check.args(["pack", "--check"]).arg(&packed);
+        check
+    };
+    check().assert().success();
     let bytes = fs::read(&packed).expect("the packed file");
+    // One bit of the last tensor.
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().expect("bytes") ^= 1;
+    fs::write(&packed, &flipped).expect("write");
+    refused(check(), &["policy.packed", "SHA-256"]);
+    let mut verified = program();
+    verified
+        .args(["--tasks", "0", "--episodes", "1", "--policy", "ternary"])
+        .args(["--verify-checksums", "--checkpoint"])
+        .arg(&packed)
+        .arg("--out")
+        .arg(dir.path().join("verified"));
+    refused(verified, &["policy.packed", "SHA-256"]);
     fs::write(&packed, &bytes[..bytes.len() - 7]).expect("write");
     let mut cut = program();
     cut.args(["--policy", "ternary", "--checkpoint"])

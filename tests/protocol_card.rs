@@ -159,9 +159,14 @@ fn every_field_changes_with_what_runs() {
     });
     other_key.options.normaliser_key = Some("other".into());
     expect(&["normaliser_key"], &fixture.card(&other_key));
+    let mut full = fixture.with("p7", "config.json", |json| {
+        json["vision_config"]["vit_weight_bits"] = json!(32);
+        json["vision_config"]["vit_act_bits"] = json!(32);
+    });
+    full.policy = "full".parse().unwrap();
     expect(
         &["policy", "precision", "above_2_bits", "arithmetic"],
-        &fixture.card(&fixture.spec("base", "full")),
+        &fixture.card(&full),
     );
     expect(
         &["cameras", "chunk_length", "network_image_size", "engine"],

@@ -3,9 +3,13 @@
 //! `model.safetensors` or its shards; head and projector are `action_head.safetensors` and
 //! `proprio_projector.safetensors`, or the torch files `action_head--STEP_checkpoint.pt` and
 //! `proprio_projector--STEP_checkpoint.pt`. Tensors are bf16, f16 or f32; a missing, extra or misshapen
-//! tensor is an error that names it.
+//! tensor is an error that names it. A LoRA adapter in the folder is merged as weights are read; packed ternary weights of
+//! BitNet are taken as they are.
 
+mod adapter;
 mod discovery;
+mod names;
+mod packed_ternary;
 mod tensor_file;
 mod tensor_specs;
 mod weight_source;
@@ -65,11 +69,21 @@ impl Checkpoint {
             }
             None => Ok((TensorFile::missing(dir), false)),
         };
-        let model = TensorFile::read(&discovery::sharded(dir, &names, "model")?)?;
+        let mut model = TensorFile::read(&discovery::sharded(dir, &names, "model")?)?;
         discovery::check_index(dir, &names, "model", &model)?;
         model.check(&specs.model, &specs.optional)?;
+        if let (Some(packed), None) = (model.first_packed(), config.text_config.packed_scale) {
+            let what = "packed ternary weights, and config.json has no quantization_config with the linear_class that says what their scale means";
+            return Err(model.error(packed, what.into()));
+        }
+        if let Some(adapter) = adapter::LoraAdapter::find(dir, &model)? {
+            model.set_adapter(adapter);
+        }
         let (head, has_head) = single("action_head", &specs.head)?;
-        let (proprio, has_proprio) = single("proprio_projector", &specs.proprio)?;
+        let (proprio, has_proprio) = match config.proprio_dim {
+            0 => (TensorFile::missing(dir), false),
+            _ => single("proprio_projector", &specs.proprio)?,
+        };
         Ok(Checkpoint {
             dir: dir.into(),
             model,
@@ -88,7 +102,10 @@ impl Checkpoint {
     pub fn require_action(&self) -> Result<(), PolicyError> {
         for (there, stem) in [
             (self.has.0, "action_head"),
-            (self.has.1, "proprio_projector"),
+            (
+                self.has.1 || self.config.proprio_dim == 0,
+                "proprio_projector",
+            ),
         ] {
             if !there {
                 let what = format!(

@@ -1,8 +1,16 @@
 //! `config.json` in the published shape (`docs/reference/bitvla.md`, section 6), the same structs at every size.
-//! Fields that the published file does not have are optional and default to the published behaviour.
+//! Fields that the published file does not have are optional and default to the published behaviour. Every field of a file
+//! is used, known and without effect, or refused by name.
 
-use crate::PolicyError;
+mod bounds;
+mod field_tables;
+mod fields;
+
+pub use field_tables::fields_without_effect;
+
+use crate::checkpoint_files::{parse_text, read_file};
 use crate::error::file_error;
+use crate::{PolicyError, WeightFormat};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -34,7 +42,7 @@ pub struct Config {
     /// Length of an action.
     #[serde(default = "seven")]
     pub action_dim: usize,
-    /// Length of the proprioception.
+    /// Length of the proprioception; 0: the policy takes none, and the prompt has no token for it.
     #[serde(default = "eight")]
     pub proprio_dim: usize,
     /// Attention mask of the language model.
@@ -76,7 +84,6 @@ pub struct TextConfig {
     #[serde(default = "eps_text")]
     pub rms_norm_eps: f32,
     /// Base of the rotary embedding.
-    #[serde(default = "rope_theta")]
     pub rope_theta: f32,
     /// Largest number of positions.
     #[serde(default = "max_positions")]
@@ -90,6 +97,23 @@ pub struct TextConfig {
     /// Stop token behind the placeholders.
     #[serde(default)]
     pub eos_token_id: Option<u32>,
+    /// 1: the linear layers were trained with ternary weights; 32: in full precision. Written by the trainer here; published
+    /// files do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llm_weight_bits: Option<u32>,
+    /// Meaning of the scale of packed weights, from `quantization_config`; none where weights are not packed.
+    #[serde(default, skip_serializing)]
+    pub packed_scale: Option<PackedScale>,
+}
+
+/// Meaning of `NAME.weight_scale` beside packed ternary weights (`docs/reference/bitvla.md`, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PackedScale {
+    /// A weight is its code times the scale (linear class `autobitlinear`).
+    Multiply,
+    /// A weight is its code divided by the scale (linear class `bitlinear`).
+    Divide,
 }
 
 /// Config of the vision tower (SigLIP). Fields that a file leaves out are those of the published tower (`docs/reference/bitvla.md`, section 1.2); ternary weights and int8
@@ -146,9 +170,6 @@ fn eps_text() -> f32 {
 fn eps_vision() -> f32 {
     1e-6
 }
-fn rope_theta() -> f32 {
-    500_000.0
-}
 fn max_positions() -> usize {
     2048
 }
@@ -183,8 +204,7 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, is not JSON of this shape, or describes a network that cannot be built.
     pub fn read(path: &Path) -> Result<Config, PolicyError> {
-        let text = std::fs::read(path).map_err(|e| file_error(path, e))?;
-        Config::parse(&text, path)
+        Config::parse(&read_file(path)?, path)
     }
 
     /// Reads and checks the text of a file that came from `path`.
@@ -192,9 +212,12 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &[u8], path: &Path) -> Result<Config, PolicyError> {
-        let mut config: Config = serde_json::from_slice(text).map_err(|e| file_error(path, e))?;
+        let fail = |what: String| file_error(path, what);
+        let value = parse_text(text).map_err(|e| fail(e.to_string()))?;
+        let value = fields::resolve(value, &PUBLISHED_VOCABULARIES).map_err(fail)?;
+        let mut config: Config = serde_json::from_value(value).map_err(|e| fail(e.to_string()))?;
         config.settle();
-        config.check().map_err(|what| file_error(path, what))?;
+        bounds::check(&config).map_err(fail)?;
         Ok(config)
     }
 
@@ -215,7 +238,7 @@ impl Config {
     /// Token that the proprioception feature replaces.
     pub fn proprio_token(&self) -> u32 {
         self.proprio_token_index
-            .unwrap_or(self.image_token_index + 1)
+            .unwrap_or(self.image_token_index.saturating_add(1))
     }
 
     /// Stop token behind the action placeholders; 128001 where the file does not say.
@@ -228,64 +251,36 @@ impl Config {
         self.action_chunk * self.action_dim
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// True if the files of this program may be absent, because their defaults are those of the published model.
+    pub fn is_published(&self) -> bool {
+        PUBLISHED_VOCABULARIES.contains(&self.text_config.vocab_size)
+    }
+
+    /// Checks that the weights were trained for a format: ternary weights only work as ternary ones, and a model that was
+    /// trained in full precision only works with weights that are close to its own.
+    ///
+    /// # Errors
+    /// Names the field that says how the weights were trained, and the formats that fit.
+    pub fn check_format(&self, format: WeightFormat) -> Result<(), String> {
         let (t, v) = (&self.text_config, &self.vision_config);
-        let require = |ok: bool, what: String| if ok { Ok(()) } else { Err(what) };
-        let kind = self.model_type.as_str();
-        require(
-            matches!(kind, "bitvla" | "llava" | "openvla"),
-            format!("model_type `{kind}`, expected `bitvla`, `llava` or `openvla`"),
-        )?;
-        require(
-            self.vision_feature_layer == -1 && self.vision_feature_select_strategy == "full",
-            "only vision_feature_layer -1 with strategy `full` is supported".into(),
-        )?;
-        let sizes = [
-            t.vocab_size,
-            t.hidden_size,
-            t.intermediate_size,
-            t.num_attention_heads,
-            t.num_key_value_heads,
-            v.hidden_size,
-            v.intermediate_size,
-            v.num_attention_heads,
-            v.image_size,
-            v.patch_size,
-            self.num_images,
-            self.action_chunk,
-            self.proprio_dim,
+        let ternary = [
+            ("text_config.llm_weight_bits", t.llm_weight_bits == Some(1)),
+            ("vision_config.vit_weight_bits", v.vit_weight_bits == 1),
+            ("text_config.quantization_config", t.packed_scale.is_some()),
         ];
-        require(sizes.iter().all(|&s| s > 0), "a size is zero".into())?;
-        require(
-            self.action_dim == 7,
-            format!("action_dim {}, expected 7", self.action_dim),
-        )?;
-        let (h, q, kv) = (t.hidden_size, t.num_attention_heads, t.num_key_value_heads);
-        require(
-            h % (2 * q) == 0 && q.is_multiple_of(kv),
-            format!(
-                "text width {h} with {q} query and {kv} key-value heads does not divide evenly"
-            ),
-        )?;
-        let (h, n) = (v.hidden_size, v.num_attention_heads);
-        require(
-            h.is_multiple_of(n),
-            format!("vision width {h} is not divisible by {n} heads"),
-        )?;
-        require(
-            v.image_size >= v.patch_size,
-            format!(
-                "image_size {} is smaller than patch_size {}",
-                v.image_size, v.patch_size
-            ),
-        )?;
-        require(
-            matches!(v.vit_weight_bits, 1 | 32) && matches!(v.vit_act_bits, 8 | 32),
-            format!(
-                "vit bits {}/{}: weights 1 or 32, activations 8 or 32",
-                v.vit_weight_bits, v.vit_act_bits
-            ),
-        )
+        let ternary = ternary.into_iter().find(|(_, there)| *there);
+        match (ternary, t.llm_weight_bits) {
+            (Some((field, _)), _) if !format.is_trained() => Err(format!(
+                "{field}: trained with ternary weights, which `{format}` would not use: choose `{}`",
+                WeightFormat::Ternary
+            )),
+            (None, Some(32)) if format.is_trained() => Err(format!(
+                "text_config.llm_weight_bits 32: trained in full precision, its weights are not ternary: `{}` rounds them, `{}` keeps them",
+                WeightFormat::PtqTernary,
+                WeightFormat::Full
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

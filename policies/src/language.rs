@@ -16,7 +16,7 @@ use std::ops::Range;
 /// Largest number of tokens of a query. A published one has some 630 (512 of them patches), so that tables for all the
 /// positions that a config allows (4096) would only take memory. A longer query is refused with an error
 /// ([`crate::BitVla::forward`]).
-const MAX_QUERY_TOKENS: usize = 1024;
+pub(crate) const MAX_QUERY_TOKENS: usize = 1024;
 
 /// Sizes and kind of a language model.
 #[derive(Debug, Clone, PartialEq)]

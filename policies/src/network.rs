@@ -64,7 +64,7 @@ pub(crate) fn assemble_inputs(
         if *token == a.image_token {
             // `check` has counted as many image tokens as there are features.
             row.copy_from_slice(features.next().unwrap_or_default());
-        } else if *token == a.proprio_token {
+        } else if *token == a.proprio_token && a.proprio_dim > 0 {
             row.copy_from_slice(proprio);
         } else {
             embed(*token, row)?;
@@ -86,52 +86,73 @@ pub(crate) fn check(
     a: &Architecture,
     has_projector: bool,
 ) -> Result<(), PolicyError> {
-    let fail = |what: String| {
-        Err(PolicyError::Query {
-            policy: "bitvla".into(),
-            what,
-        })
-    };
-    let count = |token: u32| prompt.tokens.iter().filter(|&&t| t == token).count();
     let patches = prompt.images.len() * a.towers.first().map_or(0, |tower| tower.patches());
     let pixels = 3 * a.image_size() * a.image_size();
-    let tokens = prompt.tokens.len() + a.placeholders() + 1;
-    if prompt.tokens.is_empty() {
-        return fail("empty prompt".into());
-    }
-    let images = count(a.image_token);
-    if images != patches {
-        return fail(format!(
-            "{images} image tokens for {patches} image features"
-        ));
-    }
-    let (places, size) = match prompt.proprio.is_empty() {
+    let (states, size) = match prompt.proprio.is_empty() {
         true => (0, 0),
         false => (1, a.proprio_dim),
     };
-    let states = count(a.proprio_token);
-    if states != places {
-        return fail(format!("{states} proprioception tokens, expected {places}"));
-    }
-    if places == 1 && !has_projector {
+    check_tokens(prompt.tokens, a, (patches, states)).or_else(fail)?;
+    if states == 1 && !has_projector {
         return fail("a base checkpoint: it has no proprioception projector".into());
     }
     if let Some(image) = prompt.images.iter().find(|image| image.len() != pixels) {
         let what = format!("image of {} values, expected {pixels}", image.len());
         return fail(what);
     }
-    if prompt.proprio.len() != size {
-        let what = format!("state of {} values, expected {size}", prompt.proprio.len());
-        return fail(what);
+    match prompt.proprio.len() {
+        found if found != size => fail(format!("state of {found} values, expected {size}")),
+        _ => Ok(()),
     }
-    let most = a.language.max_positions;
-    if tokens > most {
-        return fail(format!("{tokens} tokens, at most {most}"));
+}
+
+fn fail(what: String) -> Result<(), PolicyError> {
+    Err(PolicyError::Query {
+        policy: "bitvla".into(),
+        what,
+    })
+}
+
+/// Checks the tokens of a prompt that stands for `patches` image features and `states` (0 or 1) proprioceptions.
+///
+/// # Errors
+/// If the numbers of image and proprioception tokens do not fit, a token is outside the vocabulary, or the sequence is too
+/// long.
+pub(crate) fn check_tokens(
+    tokens: &[u32],
+    a: &Architecture,
+    (patches, states): (usize, usize),
+) -> Result<(), String> {
+    let count = |token: u32| tokens.iter().filter(|&&t| t == token).count();
+    if tokens.is_empty() {
+        return Err("empty prompt".into());
     }
-    let mut ids = prompt.tokens.iter().chain([&a.stop_token]);
+    let images = count(a.image_token);
+    if images != patches {
+        return Err(format!(
+            "{images} image tokens for {patches} image features"
+        ));
+    }
+    // Without proprioception the token that would stand for it is one like all others.
+    let found = if a.proprio_dim == 0 {
+        0
+    } else {
+        count(a.proprio_token)
+    };
+    if found != states {
+        return Err(format!("{found} proprioception tokens, expected {states}"));
+    }
+    let (total, most) = (
+        tokens.len() + a.placeholders() + 1,
+        a.language.max_positions,
+    );
+    if total > most {
+        return Err(format!("{total} tokens, at most {most}"));
+    }
+    let mut ids = tokens.iter().chain([&a.stop_token]);
     let vocabulary = a.language.vocab_size;
     match ids.find(|&&t| t as usize >= vocabulary) {
-        Some(token) => fail(format!(
+        Some(token) => Err(format!(
             "token {token} outside the vocabulary of {vocabulary}"
         )),
         None => Ok(()),

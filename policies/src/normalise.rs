@@ -1,7 +1,7 @@
 //! Normalisation of state and actions by the 1st and 99th percentile, and the gripper rule (`docs/reference/bitvla.md`,
 //! section 4).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// File of the statistics.
 pub const STATISTICS_FILE: &str = "dataset_statistics.json";
@@ -9,13 +9,63 @@ pub const STATISTICS_FILE: &str = "dataset_statistics.json";
 /// Percentiles of one kind of vector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// 1st percentile.
+    /// 1st percentile; not a number where a file has none.
+    #[serde(deserialize_with = "numbers")]
     pub q01: Vec<f64>,
-    /// 99th percentile.
+    /// 99th percentile; not a number where a file has none.
+    #[serde(deserialize_with = "numbers")]
     pub q99: Vec<f64>,
-    /// Which entries are normalised; all where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Which entries are normalised; all where absent. Files may have 1 and 0 for true and false.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "flags"
+    )]
     pub mask: Option<Vec<bool>>,
+}
+
+/// Numbers; null, `NaN` and `Infinity` for what is none.
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entry {
+        Number(f64),
+        Text(String),
+    }
+    let number = |entry: Option<Entry>| match entry {
+        None => Ok(f64::NAN),
+        Some(Entry::Number(number)) => Ok(number),
+        Some(Entry::Text(text)) => match text.parse::<f64>() {
+            Ok(number) if !number.is_finite() => Ok(number),
+            _ => Err(serde::de::Error::custom(format!(
+                "`{text}`, expected a number"
+            ))),
+        },
+    };
+    let entries = Vec::<Option<Entry>>::deserialize(from)?;
+    entries.into_iter().map(number).collect()
+}
+
+/// A list of true and false, or 1 and 0.
+fn flags<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<bool>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Bool(bool),
+        Number(f64),
+    }
+    let flag = |flag: Flag| match flag {
+        Flag::Bool(flag) => Ok(flag),
+        Flag::Number(1.0) => Ok(true),
+        Flag::Number(0.0) => Ok(false),
+        Flag::Number(n) => Err(serde::de::Error::custom(format!(
+            "{n} in a mask, expected true, false, 1 or 0"
+        ))),
+    };
+    let flags = Option::<Vec<Flag>>::deserialize(from)?;
+    flags
+        .map(|flags| flags.into_iter().map(flag).collect())
+        .transpose()
 }
 
 /// One entry of `dataset_statistics.json`.
@@ -27,7 +77,37 @@ pub struct Statistics {
     pub proprio: Percentiles,
 }
 
+/// Largest magnitude of a percentile (m, rad, parts of 1).
+const LARGEST: f64 = 1e6;
+
 impl Percentiles {
+    /// Checks the lengths, and the numbers of all entries that are normalised.
+    ///
+    /// # Errors
+    /// The entry, found and expected numbers.
+    pub fn check(&self, length: usize) -> Result<(), String> {
+        let mask = self.mask.as_ref().map_or(length, Vec::len);
+        let lengths = (self.q01.len(), self.q99.len(), mask);
+        if lengths != (length, length, length) {
+            return Err(format!(
+                "q01, q99 and mask of {lengths:?} numbers, expected {length} entries each"
+            ));
+        }
+        for i in (0..length).filter(|&i| self.masked(i)) {
+            let (low, high) = (self.q01[i], self.q99[i]);
+            let range = -LARGEST..=LARGEST;
+            if !range.contains(&low) || !range.contains(&high) {
+                return Err(format!(
+                    "entry {i}: q01 {low}, q99 {high}, expected numbers"
+                ));
+            }
+            if low > high {
+                return Err(format!("entry {i}: q01 {low} is above q99 {high}"));
+            }
+        }
+        Ok(())
+    }
+
     fn masked(&self, i: usize) -> bool {
         self.mask.as_ref().is_none_or(|mask| mask[i])
     }

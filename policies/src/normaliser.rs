@@ -15,9 +15,11 @@
 use crate::PolicyError;
 use crate::checkpoint::file_error;
 use crate::checkpoint_files::{CheckpointFiles, parse_json};
+use crate::json_fields::Field::{NoEffect, Used};
+use crate::json_fields::{FieldTable, Kind, check_fields};
 use crate::normalise::{STATISTICS_FILE, Statistics};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -42,6 +44,24 @@ const SUITE_KEYS: [(&[&str], &[&str]); 5] = [
     (
         &["libero:90", "libero_90"],
         &["libero_90", "libero_90_no_noops"],
+    ),
+];
+
+/// Fields of an entry.
+const ENTRY: FieldTable = &[
+    (Used(Kind::Object), &["action", "proprio"]),
+    (
+        NoEffect("size of the data set"),
+        &["num_transitions", "num_trajectories"],
+    ),
+];
+
+/// Fields of the statistics of one kind of vector.
+const PERCENTILES: FieldTable = &[
+    (Used(Kind::Any), &["q01", "q99", "mask"]),
+    (
+        NoEffect("other rules of normalisation"),
+        &["mean", "std", "min", "max"],
     ),
 ];
 
@@ -152,24 +172,35 @@ impl StatisticsTable {
         }
     }
 
-    /// Statistics under a key.
+    /// Statistics under a key, for a proprioception of `proprio` numbers; of none where it is 0.
     ///
     /// # Errors
-    /// Fails if there is no such entry, or its vectors have other lengths than 7 (action) and 8 (proprioception).
-    pub fn get(&self, key: &str) -> Result<Statistics, PolicyError> {
+    /// Fails if there is no such entry, its vectors have other lengths than 7 (action) and `proprio`, a number that is used is
+    /// none, q01 is above q99, or a field is unknown.
+    pub fn get(&self, key: &str, proprio: usize) -> Result<Statistics, PolicyError> {
         let found = self.entries.get(key);
         let found = found.ok_or_else(|| self.missing(format!("`{key}`")))?;
         let wrong = |what: String| file_error(&self.path, format!("entry `{key}`: {what}"));
-        let found: Statistics =
-            serde_json::from_value(found.clone()).map_err(|e| wrong(e.to_string()))?;
-        for (name, p, length) in [("action", &found.action, 7), ("proprio", &found.proprio, 8)] {
-            let mask = p.mask.as_ref().map_or(length, Vec::len);
-            let lengths = (p.q01.len(), p.q99.len(), mask);
-            if lengths != (length, length, length) {
-                return Err(wrong(format!(
-                    "{name}: q01, q99 and mask of {lengths:?} numbers, expected {length} entries each"
-                )));
+        let object = found.as_object().cloned().unwrap_or_default();
+        check_fields(&object, &[ENTRY], "").map_err(wrong)?;
+        let mut object = object;
+        for (name, length) in [("action", 7), ("proprio", proprio)] {
+            match object.get(name) {
+                Some(Value::Object(fields)) if length > 0 => {
+                    check_fields(fields, &[PERCENTILES], name).map_err(wrong)?;
+                }
+                _ if length > 0 => {}
+                _ => _ = object.insert(name.into(), json!({"q01": [], "q99": []})),
             }
+        }
+        let found: Statistics =
+            serde_json::from_value(object.into()).map_err(|e| wrong(e.to_string()))?;
+        for (name, p, length) in [
+            ("action", &found.action, 7),
+            ("proprio", &found.proprio, proprio),
+        ] {
+            p.check(length)
+                .map_err(|what| wrong(format!("{name}: {what}")))?;
         }
         Ok(found)
     }

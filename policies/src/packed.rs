@@ -1,8 +1,9 @@
 //! Packed policy: one file with the weights as the kernels read them and the small files of the checkpoint. It is a
 //! safetensors file that is mapped, so that a policy starts at once and pages come in when they are first met.
 //!
-//! Layout, version 1. The metadata has one entry, `bitvla`, with JSON: `version`, `weights` (a [`WeightFormat`]) and
-//! `architecture` (empty, or the name of a network that `config.json` does not describe). Tensors:
+//! Layout, version 2. The metadata has one entry, `bitvla`, with JSON: `version`, `weights` (a [`WeightFormat`]),
+//! `architecture` (empty, or the name of a network that `config.json` does not describe) and `sha256`, the SHA-256 of the bytes
+//! of every tensor by its name, which version 1 did not have. Tensors:
 //!
 //! | name | type, shape | contents |
 //! |---|---|---|
@@ -16,31 +17,40 @@
 //! | `language_model.model.embed_tokens.weight` | as stored | rows, read one at a time |
 //!
 //! Quotients are rounded up; padding is zero.
+//!
+//! Codes and scales are checked whenever a file is opened: a byte that holds no code of its encoding, and a scale that is
+//! negative, not finite or out of proportion, are refused. The checksums are compared on request ([`PackedFile::verify`],
+//! `bitvla-eval pack --check FILE`), as that reads the whole file.
 
-use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles, LazyFile};
+mod writer;
+
+pub use writer::{pack, write};
+
+use crate::checkpoint_files::{CheckpointFiles, LazyFile};
 use crate::error::file_error;
 use crate::float_type::FloatType;
-use crate::formats::{CodeLayout, WeightEncoding};
+use crate::formats::WeightEncoding;
 use crate::mmap::map_file;
 use crate::weight_source::{
-    ACTION_HEAD_PREFIX, EmbeddingTable, MatrixRequest, PROPRIO_PREFIX, Parameter, RowFile,
-    RowStorage, WeightSource,
+    ACTION_HEAD_PREFIX, EmbeddingTable, MatrixRequest, PROPRIO_PREFIX, RowFile, RowStorage,
+    WeightSource,
 };
 use crate::weights::{WeightBytes, Weights};
-use crate::{Architecture, BitVla, Checkpoint, Config, PolicyError, WeightFormat};
+use crate::{Architecture, BitVla, Config, PolicyError, WeightFormat};
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 /// Version that is written, and the newest that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Key of the metadata.
 const KEY: &str = "bitvla";
 /// Prefix of the names of files.
@@ -56,147 +66,15 @@ pub struct PackedHeader {
     /// Empty, or the name of a network that `config.json` does not describe.
     #[serde(default)]
     pub architecture: String,
+    /// SHA-256 of the bytes of every tensor by its name, in hexadecimal digits; none in a file of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<BTreeMap<String, String>>,
 }
 
-/// Tensor to be written.
-struct TensorEntry<'a> {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: TensorData<'a>,
-}
-
-enum TensorData<'a> {
-    Borrowed(&'a [u8]),
-    Owned(Vec<u8>),
-    /// Rows that are read while they are written.
-    Rows(&'a EmbeddingTable),
-}
-
-impl View for TensorEntry<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        match &self.data {
-            TensorData::Borrowed(bytes) => Cow::Borrowed(bytes),
-            TensorData::Owned(bytes) => Cow::Borrowed(bytes),
-            TensorData::Rows(table) => {
-                let mut own = Vec::new();
-                match &table.rows {
-                    RowStorage::InMemory(bytes) => Cow::Borrowed(bytes),
-                    // A table that cannot be read leaves a file that is cut short, which is noticed below.
-                    RowStorage::InFile(_) => {
-                        match table.part(0..table.bytes(), &mut own).map(<[u8]>::len) {
-                            Ok(_) => Cow::Owned(own),
-                            Err(_) => Cow::Borrowed(&[]),
-                        }
-                    }
-                }
-            }
-        }
-    }
-    fn data_len(&self) -> usize {
-        match &self.data {
-            TensorData::Borrowed(bytes) => bytes.len(),
-            TensorData::Owned(bytes) => bytes.len(),
-            TensorData::Rows(table) => table.bytes(),
-        }
-    }
-}
-
-fn floats(values: &[f32]) -> TensorEntry<'static> {
-    TensorEntry {
-        dtype: Dtype::F32,
-        shape: vec![values.len()],
-        data: TensorData::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-    }
-}
-
-/// Writes a network and the small files that go with it. A file that cannot be finished leaves nothing behind.
-///
-/// # Errors
-/// Names the file that could not be written.
-pub fn write(
-    path: &Path,
-    network: &BitVla,
-    format: WeightFormat,
-    architecture: &str,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<(), PolicyError> {
-    let about = PackedHeader {
-        version: VERSION,
-        weights: format.name().into(),
-        architecture: architecture.into(),
-    };
-    let about = serde_json::to_string(&about).map_err(|e| file_error(path, e))?;
-    let mut pieces: Vec<(String, TensorEntry<'_>)> = Vec::new();
-    for (name, bytes) in files {
-        let piece = TensorEntry {
-            dtype: Dtype::U8,
-            shape: vec![bytes.len()],
-            data: TensorData::Borrowed(bytes),
-        };
-        pieces.push((format!("{FILES}{name}"), piece));
-    }
-    for (_, part) in network.parameters() {
-        match part {
-            Parameter::Linear(linear) => {
-                let (name, w) = (linear.name(), linear.weights());
-                let CodeLayout { dtype, shape, .. } = w.encoding().codec().layout(w.n(), w.k());
-                let data = TensorData::Borrowed(&w.codes()[..]);
-                let codes = TensorEntry { dtype, shape, data };
-                pieces.push((format!("{name}.{}", w.encoding().packed_suffix()), codes));
-                if !w.scales().is_empty() {
-                    pieces.push((format!("{name}.scales"), floats(w.scales())));
-                }
-                if let Some(bias) = linear.bias() {
-                    pieces.push((format!("{name}.bias"), floats(bias)));
-                }
-            }
-            Parameter::Vector(vector) => pieces.push((vector.name.clone(), floats(&vector.values))),
-            Parameter::Table(table) => {
-                let piece = TensorEntry {
-                    dtype: match table.dtype {
-                        FloatType::Bf16 => Dtype::BF16,
-                        FloatType::F16 => Dtype::F16,
-                        FloatType::F32 => Dtype::F32,
-                    },
-                    shape: vec![table.count, table.width],
-                    data: TensorData::Rows(table),
-                };
-                pieces.push((table.name.clone(), piece));
-            }
-        }
-    }
-    let metadata = HashMap::from([(KEY.to_string(), about)]);
-    let unfinished = path.with_extension("unfinished");
-    safetensors::serialize_to_file(pieces, Some(metadata), &unfinished)
-        .map_err(|e| {
-            // What is left of it is of no use; the first error is the one to tell.
-            let _ = std::fs::remove_file(&unfinished);
-            file_error(path, e)
-        })
-        .and_then(|()| PackedFile::open(&unfinished).map(|_| ()))
-        .and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| file_error(path, e)))
-}
-
-/// Packs a checkpoint folder in a weight format. The small files go with it, `config.json` as it is.
-///
-/// # Errors
-/// Names the file, and the tensor where it is about one.
-pub fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<(), PolicyError> {
-    let checkpoint = Checkpoint::load(dir)?;
-    let network = BitVla::new(&checkpoint, format)?;
-    let mut files = BTreeMap::new();
-    for name in AUXILIARY_FILES {
-        if let Some(bytes) = CheckpointDir(dir).read(name)? {
-            files.insert(name.to_string(), bytes);
-        }
-    }
-    write(out, &network, format, "", &files)
+/// SHA-256 of the bytes of a tensor, hexadecimal digits.
+fn checksum(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A packed file, mapped.
@@ -223,9 +101,15 @@ impl PackedFile {
         })?;
         let about: PackedHeader =
             serde_json::from_str(about).map_err(|e| fail(format!("{KEY}: {e}")))?;
-        if about.version > VERSION {
+        if !(1..=VERSION).contains(&about.version) {
             return Err(fail(format!(
-                "packed format version {}, this program reads versions up to {VERSION}",
+                "packed format version {}, this program reads versions from 1 up to {VERSION}",
+                about.version
+            )));
+        }
+        if about.sha256.is_none() && about.version > 1 {
+            return Err(fail(format!(
+                "packed format version {} without sha256",
                 about.version
             )));
         }
@@ -270,6 +154,36 @@ impl PackedFile {
     /// True if the name of some tensor begins with `prefix`.
     pub fn has(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
+    /// Compares every tensor with its checksum. Returns the number of tensors.
+    ///
+    /// # Errors
+    /// Names the first tensor whose bytes are not those that were written, or that has no checksum.
+    pub fn verify(&self) -> Result<usize, PolicyError> {
+        let Some(sums) = &self.about.sha256 else {
+            let what = "packed format version 1 has no checksums: pack the checkpoint again";
+            return Err(file_error(&self.path, what));
+        };
+        if let Some(name) = sums.keys().find(|name| !self.tensors.contains_key(*name)) {
+            return Err(self.error(name, "missing, the file has its checksum".into()));
+        }
+        let (map, tensors) = (&self.map, self.tensors.iter().collect::<Vec<_>>());
+        let wrong = tensors.par_iter().find_map_first(|(name, (_, _, range))| {
+            let found = checksum(&map[range.clone()]);
+            match sums.get(*name) {
+                Some(sum) if *sum == found => None,
+                Some(sum) => Some((
+                    name,
+                    format!("SHA-256 {found}, written as {sum}: the file was damaged or changed"),
+                )),
+                None => Some((name, "has no checksum".to_owned())),
+            }
+        });
+        match wrong {
+            Some((name, what)) => Err(self.error(name, what)),
+            None => Ok(tensors.len()),
+        }
     }
 
     /// Checks that every tensor was read.

@@ -10,6 +10,9 @@ pub const CAMERA_SIZE: usize = 256;
 /// Names of the cameras of an observation, in the order in which policies take them.
 pub const CAMERAS: [&str; 2] = ["agentview", "eye_in_hand"];
 
+/// Numbers of the proprioception of an observation.
+pub const PROPRIO_DIM: usize = 8;
+
 /// One control step as a policy sees it (`docs/reference/libero.md`, sections 5 and 9).
 #[derive(Debug, Clone)]
 pub struct Observation<'a> {
@@ -18,7 +21,7 @@ pub struct Observation<'a> {
     /// Eye-in-hand camera, same layout.
     pub wrist: &'a [u8],
     /// Proprioception: end-effector position (3, m, world), axis-angle (3, rad), finger positions (2, m).
-    pub proprio: [f64; 8],
+    pub proprio: [f64; PROPRIO_DIM],
     /// The instruction in words.
     pub instruction: &'a str,
 }

@@ -4,13 +4,15 @@
 
 use crate::checkpoint::file_error;
 use crate::checkpoint_files::CheckpointFiles;
+use crate::network::check_tokens;
 use crate::normalise::{Statistics, gripper_to_env};
 use crate::normaliser::{NormaliserChoice, StatisticsTable};
 use crate::preprocess::ImagePipeline;
-use crate::prompt::{PROCESSOR_FILE, ProcessorConfig, PromptBuilder};
+use crate::processor_config::{PROCESSOR_FILE, ProcessorConfig, check_image_processor};
+use crate::prompt::PromptBuilder;
 use crate::{
-    Architecture, CAMERA_SIZE, CAMERAS, Config, Flip, MemoryLedger, Observation, PolicyError,
-    PolicyProtocol, QuaternionRule,
+    Architecture, CAMERA_SIZE, CAMERAS, Config, Flip, MemoryLedger, Observation, PROPRIO_DIM,
+    PolicyError, PolicyProtocol, QuaternionRule,
 };
 
 /// Network inputs of one query.
@@ -20,7 +22,7 @@ pub struct ModelInputs {
     pub tokens: Vec<u32>,
     /// Normalised images, each 3 x side x side.
     pub images: Vec<Vec<f32>>,
-    /// Normalised proprioception (8).
+    /// Normalised proprioception (8); empty for a policy that takes none.
     pub proprio: Vec<f32>,
 }
 
@@ -37,6 +39,7 @@ pub struct Processor {
     chunk: usize,
     executed: usize,
     key: String,
+    proprio: usize,
     statistics: Statistics,
 }
 
@@ -62,12 +65,28 @@ impl Processor {
         }
         if architecture.num_images > CAMERAS.len() {
             let what = format!(
-                "num_images {}, an observation has {}",
+                "num_images {}, the world has {} cameras ({})",
                 architecture.num_images,
-                CAMERAS.len()
+                CAMERAS.len(),
+                CAMERAS.join(", ")
             );
             return Err(file_error(&files.display_path("config.json"), what));
         }
+        let proprio = architecture.proprio_dim;
+        if proprio != 0 && proprio != PROPRIO_DIM {
+            let what = format!(
+                "proprio_dim {proprio}, an observation has {PROPRIO_DIM} (0: the policy takes none)"
+            );
+            return Err(file_error(&files.display_path("config.json"), what));
+        }
+        if !config.is_published() && files.read(PROCESSOR_FILE)?.is_none() {
+            let what = format!(
+                "missing, and what it would say is only known for the published model, whose vocabulary has 128264 or 128268 rows, not {}",
+                config.text_config.vocab_size
+            );
+            return Err(file_error(&file, what));
+        }
+        check_image_processor(files, config)?;
         let camera_size = processor.camera_size.unwrap_or(CAMERA_SIZE);
         if camera_size < architecture.image_size() {
             let what = format!(
@@ -88,8 +107,22 @@ impl Processor {
             images: architecture.num_images,
             chunk,
             executed,
-            statistics: table.get(key)?,
+            statistics: table.get(key, proprio)?,
+            proprio,
             key: key.into(),
+        })
+    }
+
+    /// Checks that the prompt of an instruction fits a network.
+    ///
+    /// # Errors
+    /// Names tokenizer and instruction: too many tokens, or one outside of the vocabulary.
+    pub fn check_prompt(&self, words: &str, network: &Architecture) -> Result<(), PolicyError> {
+        let tokens = self.prompts.ids(words)?;
+        let places = (network.patches(), usize::from(network.proprio_dim > 0));
+        check_tokens(&tokens, network, places).map_err(|what| {
+            let what = format!("prompt for `{words}`: {what}");
+            file_error(self.prompts.path(), what)
         })
     }
 
@@ -119,7 +152,10 @@ impl Processor {
             return fail(what);
         }
         let images = frames.iter().take(self.images);
-        let state = self.statistics.proprio.normalise(&observation.proprio);
+        let state = self
+            .statistics
+            .proprio
+            .normalise(&observation.proprio[..self.proprio]);
         Ok(ModelInputs {
             images: images
                 .map(|frame| self.pipeline.apply(frame, self.image_size))

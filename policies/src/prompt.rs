@@ -2,66 +2,30 @@
 //! `prompt_template` of `processor_config.json` or else its chat template; without either it is the published one.
 
 use crate::checkpoint::file_error;
-use crate::checkpoint_files::{CheckpointFiles, LazyFile, parse_json};
+use crate::checkpoint_files::{CheckpointFiles, LazyFile};
+pub use crate::processor_config::{PROCESSOR_FILE, ProcessorConfig};
 use crate::template::{self, PromptSegments};
-use crate::{Config, Flip, PolicyError, QuaternionRule};
-use serde::{Deserialize, Serialize};
+use crate::{Config, PolicyError, tokenizer};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tokenizers::{ModelWrapper, Tokenizer};
 
 /// File of tokenizer.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
-/// File of [`ProcessorConfig`].
-pub const PROCESSOR_FILE: &str = "processor_config.json";
 
 /// The published template.
 pub const PUBLISHED_TEMPLATE: &str = "System: A chat between a curious human and an artificial intelligence assistant. \
 The assistant gives helpful, detailed, and polite answers to the human's questions.<|eot_id|>User: {images}{proprio}\
 What action should the robot take to {instruction}?<|eot_id|>Assistant: ";
 
-/// `processor_config.json`: inputs and outputs of a checkpoint. The published file has none of these fields, and their
-/// defaults are the published behaviour.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProcessorConfig {
-    /// Text with `{images}`, `{proprio}` and `{instruction}`, each once and in this order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_template: Option<String>,
-    /// Pipeline from camera frame to network input: `area`, or `published`, also where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_pipeline: Option<String>,
-    /// Entry of `dataset_statistics.json` that normalises where no suite says which, see [`crate::normaliser`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unnorm_key: Option<String>,
-    /// Side of the square camera frames, pixels; [`crate::CAMERA_SIZE`] where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub camera_size: Option<usize>,
-    /// Orientation of the camera frames; the published one where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flip: Option<Flip>,
-    /// Orientation of the end effector in the proprioception; the published rule where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quaternion_rule: Option<QuaternionRule>,
-    /// Actions of a chunk that are executed before the next query; all of them where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executed_steps: Option<usize>,
-}
-
-impl ProcessorConfig {
-    /// Reads the file of a checkpoint; the defaults where there is none.
-    ///
-    /// # Errors
-    /// Fails if the file is there and cannot be read.
-    pub fn read(files: &dyn CheckpointFiles) -> Result<ProcessorConfig, PolicyError> {
-        Ok(parse_json(files, PROCESSOR_FILE)?.unwrap_or_default())
-    }
-}
-
-/// Segments of a `prompt_template`; nothing where a part is missing.
-fn parse_template(template: &str) -> Option<PromptSegments> {
+/// Segments of a `prompt_template`; nothing where a part is missing. Without proprioception its place may be missing.
+fn parse_template(template: &str, proprio: bool) -> Option<PromptSegments> {
     let (before, rest) = template.split_once("{images}")?;
-    let (between, rest) = rest.split_once("{proprio}")?;
+    let (between, rest) = match rest.split_once("{proprio}") {
+        None if !proprio => ("", rest),
+        found => found?,
+    };
     let (question, after) = rest.split_once("{instruction}")?;
     Some([before, between, question, after].map(String::from))
 }
@@ -75,7 +39,8 @@ pub struct PromptBuilder {
     bos: Option<u32>,
     images: usize,
     image: (u32, usize),
-    proprio: u32,
+    /// None for a policy without proprioception.
+    proprio: Option<u32>,
     cache: Mutex<BTreeMap<String, Vec<u32>>>,
 }
 
@@ -132,17 +97,18 @@ impl PromptBuilder {
         let path = files.display_path(TOKENIZER_FILE);
         let bytes = files.read(TOKENIZER_FILE)?;
         let bytes = bytes.ok_or_else(|| file_error(&path, "missing"))?;
+        let state = config.proprio_dim > 0;
         let segments = match &processor.prompt_template {
-            Some(template) => parse_template(template).ok_or_else(|| {
+            Some(template) => parse_template(template, state).ok_or_else(|| {
                 let what = format!(
                     "prompt_template `{template}` needs {{images}}, {{proprio}}, {{instruction}} in this order"
                 );
                 file_error(&files.display_path(PROCESSOR_FILE), what)
             })?,
-            None => match template::prompt_segments(files, config.num_images)? {
+            None => match template::prompt_segments(files, config.num_images, state)? {
                 Some(segments) => segments,
                 // The constant above has all three parts.
-                None => parse_template(PUBLISHED_TEMPLATE).unwrap_or_default(),
+                None => parse_template(PUBLISHED_TEMPLATE, true).unwrap_or_default(),
             },
         };
         let builder = PromptBuilder {
@@ -158,18 +124,22 @@ impl PromptBuilder {
                 config.image_token_index,
                 config.num_images * config.vision_config.patches(),
             ),
-            proprio: config.proprio_token(),
+            proprio: state.then(|| config.proprio_token()),
             cache: Mutex::default(),
         };
         warm_up();
         // A tokenizer that cannot be read is found now and not in the first query.
-        on_own_thread(|| builder.tokenizer().map(|_| ()))?;
+        builder.prepare(&[String::new()])?;
         Ok(builder)
     }
 
+    /// Path of the tokenizer, for errors.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn tokenizer(&self) -> Result<Tokenizer, PolicyError> {
-        let parse =
-            |bytes: &[u8]| Tokenizer::from_bytes(bytes).map_err(|e| file_error(&self.path, e));
+        let parse = |bytes: &[u8]| tokenizer::parse(bytes).map_err(|e| file_error(&self.path, e));
         match &self.tokenizer {
             TokenizerSource::InMemory(bytes) => parse(bytes),
             TokenizerSource::OnDisk(read) => match read()? {
@@ -206,6 +176,7 @@ impl PromptBuilder {
         let [before, between, question, after] = &self.segments;
         let images = image.repeat(self.images);
         let words = instruction.to_lowercase();
+        let state = if self.proprio.is_some() { state } else { "" };
         format!("{before}{images}{between}{state}{question}{words}{after}")
     }
 
@@ -291,7 +262,7 @@ impl PromptBuilder {
         encode(before, ids)?;
         ids.extend(std::iter::repeat_n(self.image.0, self.image.1));
         encode(between, ids)?;
-        ids.push(self.proprio);
+        ids.extend(self.proprio);
         let words = format!("{question}{}{after}", instruction.to_lowercase());
         encode(&words, ids)
     }

@@ -1,11 +1,16 @@
 //! The chat template of a checkpoint (`chat_template.jinja`, `chat_template.json` or in `tokenizer_config.json`), applied
 //! to the question that the published evaluation asks, and cut where images, state and instruction go.
+//!
+//! A template is a program: it runs on a stack of a fixed size, with a bound on its length and on its steps and the text that
+//! it makes (the fuel of minijinja counts both). It cannot read the clock: see [`crate::template_functions`].
 
 use crate::PolicyError;
 use crate::checkpoint::file_error;
 use crate::checkpoint_files::{CheckpointFiles, parse_json};
+use crate::processor_config::MAX_TEMPLATE_BYTES;
+use crate::template_functions;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, context};
+use minijinja::{Environment, ErrorKind, context};
 use serde_json::{Value, json as value};
 use std::path::Path;
 
@@ -31,24 +36,77 @@ pub type PromptSegments = [String; 4];
 pub fn prompt_segments(
     files: &dyn CheckpointFiles,
     images: usize,
+    state: bool,
 ) -> Result<Option<PromptSegments>, PolicyError> {
     let Some((file, template)) = find(files)? else {
         return Ok(None);
     };
+    let fail = |what: String| {
+        let path = files.display_path(file);
+        Err(file_error(
+            Path::new(&path),
+            format!("chat template: {what}"),
+        ))
+    };
+    if template.len() > MAX_TEMPLATE_BYTES {
+        return fail(format!(
+            "{} bytes, expected at most {MAX_TEMPLATE_BYTES}",
+            template.len()
+        ));
+    }
+    let longest = template_functions::longest_tag(&template);
+    if longest > MAX_TAG_BYTES {
+        return fail(format!(
+            "a tag of {longest} bytes, expected at most {MAX_TAG_BYTES} beside its texts"
+        ));
+    }
+    let template = template_functions::without_generation_tags(&template);
+    let ask = || segments(&template, images, state);
+    // Nested expressions and chains of conditions are compiled by recursion: this is room for all that fit a template.
+    let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let answer = std::thread::scope(|scope| {
+        let worker = worker.spawn_scoped(scope, ask);
+        let panicked = || Err("stops the template engine".to_owned());
+        worker
+            .map_err(|e| e.to_string())
+            .and_then(|w| w.join().unwrap_or_else(|_| panicked()))
+    });
+    answer.map(Some).or_else(fail)
+}
+
+/// Longest tag of a template without the contents of its texts; those of published templates have some hundred bytes.
+const MAX_TAG_BYTES: usize = 4096;
+
+/// Stack of a template, which is only touched as far as its nesting goes.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Steps of a template and, in units of 64 bytes, of the text that it makes. The longest published templates take some
+/// thousand.
+const FUEL: u64 = 1_000_000;
+
+/// Asks a template in the forms of [`questions`] and cuts its answer.
+fn segments(template: &str, images: usize, state: bool) -> Result<PromptSegments, String> {
     let mut last = String::new();
-    for messages in questions(images) {
-        match render(&template, &messages) {
-            Ok(text) => match split_prompt(&text, images) {
-                Some(parts) => return Ok(Some(parts)),
-                None => last = format!("gives {text:?}"),
+    for messages in questions(images, state) {
+        match render(template, &messages) {
+            Ok(text) => match split_prompt(&text, images, state) {
+                Some(parts) => return Ok(parts),
+                None => last = format!("gives {:?}", text.chars().take(2000).collect::<String>()),
             },
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+                return Err(format!("takes more than {FUEL} steps"));
+            }
             Err(error) => last = error.to_string(),
         }
     }
-    let what = format!(
-        "chat template: {last}; expected {images} times {IMAGE}, {PROPRIO} and the instruction, in this order"
-    );
-    Err(file_error(Path::new(&files.display_path(file)), what))
+    let place = if state {
+        format!("{PROPRIO} and ")
+    } else {
+        String::new()
+    };
+    Err(format!(
+        "{last}; expected {images} times {IMAGE}, {place}the instruction, in this order"
+    ))
 }
 
 /// The template and the file it is in.
@@ -86,8 +144,9 @@ fn default(found: &Value) -> Option<&str> {
 
 /// The question in the forms that templates want: contents as text or as a list of parts. The reference asks with one
 /// message of the user, so that comes first; a message of the system is for templates that insist on one.
-fn questions(images: usize) -> Vec<Value> {
-    let words = format!("{PROPRIO}What action should the robot take to {INSTRUCTION}?");
+fn questions(images: usize, state: bool) -> Vec<Value> {
+    let state = if state { PROPRIO } else { "" };
+    let words = format!("{state}What action should the robot take to {INSTRUCTION}?");
     let text = value!(format!("{}{words}", IMAGE.repeat(images)));
     let mut parts = vec![value!({"type": "image"}); images];
     parts.push(value!({"type": "text", "text": words}));
@@ -109,6 +168,9 @@ fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> 
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     environment.set_syntax(syntax.build()?);
+    environment.set_fuel(Some(FUEL));
+    environment.add_function("raise_exception", template_functions::raise_exception);
+    environment.add_function("strftime_now", template_functions::strftime_now);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.render_str(
         template,
@@ -122,17 +184,17 @@ fn render(template: &str, messages: &Value) -> Result<String, minijinja::Error> 
 }
 
 /// Cuts a rendered prompt; nothing where something is missing or twice.
-fn split_prompt(text: &str, images: usize) -> Option<PromptSegments> {
+fn split_prompt(text: &str, images: usize, state: bool) -> Option<PromptSegments> {
     let text = text.strip_prefix(BOS).unwrap_or(text);
-    let once = |what: &str| text.matches(what).count() == 1;
-    if !once(PROPRIO) || !once(INSTRUCTION) {
-        return None;
-    }
-    if text.matches(IMAGE).count() != images {
+    let times = |what: &str| text.matches(what).count();
+    if times(PROPRIO) != usize::from(state) || times(INSTRUCTION) != 1 || times(IMAGE) != images {
         return None;
     }
     let (before, rest) = text.split_once(&IMAGE.repeat(images))?;
-    let (between, rest) = rest.split_once(PROPRIO)?;
+    let (between, rest) = match state {
+        true => rest.split_once(PROPRIO)?,
+        false => ("", rest),
+    };
     let (question, after) = rest.split_once(INSTRUCTION)?;
     Some([before, between, question, after].map(String::from))
 }

@@ -3,7 +3,9 @@
 use crate::checkpoint::TensorSpec;
 use crate::export::{WordLevelText, write_checkpoint};
 use crate::normalise::{Percentiles, Statistics};
-use crate::{AttentionMask, Config, PolicyError, TensorSpecs, TextConfig, VisionConfig};
+use crate::{
+    AttentionMask, Config, PolicyError, TensorSpecs, TextConfig, VisionConfig, WeightFormat,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -68,6 +70,8 @@ pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: 
             tie_word_embeddings: false,
             bos_token_id: Some(1),
             eos_token_id: Some(2),
+            llm_weight_bits: None,
+            packed_scale: None,
         },
         vision_config: VisionConfig {
             hidden_size: width,
@@ -81,6 +85,18 @@ pub fn small_config(image_size: usize, width: usize, layers: usize, vocab_size: 
             vit_act_bits: 8,
         },
     }
+}
+
+/// The config of a checkpoint that was trained for a weight format: with quantisers in the vision tower, or without.
+pub fn trained_for(format: WeightFormat, mut config: Config) -> Config {
+    let (weights, activations) = if format.is_trained() {
+        (1, 8)
+    } else {
+        (32, 32)
+    };
+    config.vision_config.vit_weight_bits = weights;
+    config.vision_config.vit_act_bits = activations;
+    config
 }
 
 /// Random values for tensors: norms one, biases zero, weights normal with the inverse root of the inputs.

@@ -7,7 +7,7 @@ use crate::packed::PackedFile;
 use crate::processor::Processor;
 use crate::{
     ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, NetworkInput, Observation, PhaseTimes,
-    Policy, PolicyError, PolicyProtocol, ScratchBuffers, Threads, VlaNetwork, WeightFormat,
+    Policy, PolicyError, PolicyProtocol, ScratchBuffers, Threads, VlaNetwork, WeightFormat, memory,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub struct VlaOptions {
     pub engine: Engine,
     /// Statistics that normalise state and actions.
     pub normaliser: NormaliserChoice,
+    /// Compares every tensor of a packed file with its checksum before it is used; a folder has none and is refused.
+    pub verify: bool,
 }
 
 impl From<WeightFormat> for VlaOptions {
@@ -54,6 +56,7 @@ impl From<WeightFormat> for VlaOptions {
             format,
             engine: Engine::Native,
             normaliser: NormaliserChoice::Recorded,
+            verify: false,
         }
     }
 }
@@ -117,11 +120,30 @@ impl VlaPolicy {
         if path.is_file() {
             return VlaPolicy::open_packed(&PackedFile::open(path)?, &options);
         }
-        let checkpoint = Checkpoint::load(path)?;
-        checkpoint.require_action()?;
+        if options.verify {
+            let what =
+                "a folder carries no checksums: only a packed file can be compared with them";
+            return Err(file_error(path, what));
+        }
+        let checkpoint = VlaPolicy::load_checkpoint(path, options.format)?;
         let network = BitVla::new(&checkpoint, options.format)?;
         let config = checkpoint.config();
         VlaPolicy::assemble(Box::new(network), config, &CheckpointDir(path), &options)
+    }
+
+    /// Reads the directory of a checkpoint that can act in a weight format and fits the memory.
+    pub(crate) fn load_checkpoint(
+        path: &Path,
+        format: WeightFormat,
+    ) -> Result<Checkpoint, PolicyError> {
+        let checkpoint = Checkpoint::load(path)?;
+        checkpoint.require_action()?;
+        let (config, file) = (checkpoint.config(), path.join("config.json"));
+        config
+            .check_format(format)
+            .map_err(|what| file_error(&file, what))?;
+        memory::check(config, format, memory::available_bytes(), &file)?;
+        Ok(checkpoint)
     }
 
     #[cfg(feature = "candle")]
@@ -138,8 +160,7 @@ impl VlaPolicy {
             let what = "engine `candle` reads the files of a checkpoint folder, not a packed file";
             return Err(file_error(path, what));
         }
-        let checkpoint = Checkpoint::load(path)?;
-        checkpoint.require_action()?;
+        let checkpoint = VlaPolicy::load_checkpoint(path, options.format)?;
         let network = CandleVla::new(&checkpoint)?;
         VlaPolicy::assemble(
             Box::new(network),
@@ -156,6 +177,9 @@ impl VlaPolicy {
     }
 
     fn open_packed(packed: &PackedFile, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
+        if options.verify {
+            packed.verify()?;
+        }
         let (network, packed_as) = BitVla::from_packed(packed)?;
         if packed_as != options.format {
             let what = format!(
@@ -168,6 +192,8 @@ impl VlaPolicy {
         let text = packed.file("config.json");
         let text = text.ok_or_else(|| file_error(packed.path(), "holds no config.json"))?;
         let config = Config::parse(text, packed.path())?;
+        let fits = config.check_format(options.format);
+        fits.map_err(|what| file_error(&packed.display_path("config.json"), what))?;
         VlaPolicy::assemble(Box::new(network), &config, packed, options)
     }
 
@@ -179,6 +205,8 @@ impl VlaPolicy {
     ) -> Result<VlaPolicy, PolicyError> {
         let processor =
             Processor::load(files, config, network.architecture(), &options.normaliser)?;
+        // A prompt that is too long without any words is found now and not in the first query.
+        processor.check_prompt("", network.architecture())?;
         let model = SharedModel {
             format: options.format,
             engine: options.engine,
@@ -196,9 +224,13 @@ impl VlaPolicy {
     /// Turns instructions that will be asked into token ids now.
     ///
     /// # Errors
-    /// Fails if the tokenizer cannot be read.
+    /// Fails if the tokenizer cannot be read, or a prompt does not fit the network: too many tokens, or one outside of the
+    /// vocabulary.
     pub fn prepare(&self, instructions: &[String]) -> Result<(), PolicyError> {
-        self.model.processor.prompts.prepare(instructions)
+        let (processor, network) = (&self.model.processor, &self.model.network);
+        processor.prompts.prepare(instructions)?;
+        let mut instructions = instructions.iter();
+        instructions.try_for_each(|words| processor.check_prompt(words, network.architecture()))
     }
 
     /// Words of an instruction that the checkpoint's tokenizer does not know; what the network does with them is

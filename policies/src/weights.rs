@@ -3,6 +3,7 @@
 use crate::formats::IntegerCodec;
 pub use crate::formats::WeightEncoding;
 use crate::formats::codec::{EncodedMatrix, Group};
+use crate::formats::encode_codes;
 use crate::kernels::panel::OUTPUT_GROUP;
 use memmap2::Mmap;
 use std::ops::{Deref, Range};
@@ -32,6 +33,9 @@ impl From<Vec<u8>> for WeightBytes {
         WeightBytes::Owned(bytes.into())
     }
 }
+
+/// Largest scale of a file, the largest number of half precision; weights of a trained network are far below one.
+const LARGEST_SCALE: f32 = 65_504.0;
 
 /// Weights of a linear layer, `[n outputs, k inputs]`, in one of the encodings.
 #[derive(Debug, Clone)]
@@ -67,7 +71,8 @@ impl Weights {
     /// them.
     ///
     /// # Errors
-    /// The reason, without the name of the tensor, if a length does not fit or a scale is not finite.
+    /// The reason, without the name of the tensor, if a length does not fit, a byte holds no code of the encoding, or a scale
+    /// is negative, not finite or out of all proportion.
     pub fn from_parts(
         (n, k): (usize, usize),
         encoding: WeightEncoding,
@@ -82,17 +87,35 @@ impl Weights {
         if scales.len() != count {
             return Err(format!("{} scales, expected {count}", scales.len()));
         }
-        match scales.iter().find(|s| !s.is_finite()) {
-            Some(scale) => Err(format!("a scale is {scale}")),
-            None => Ok(Weights {
-                n,
-                k,
-                group_bytes: layout.group_bytes(),
-                encoding,
-                codes,
-                scales,
-            }),
+        let codec = encoding.codec();
+        let bounds = codec.least_scale()..=LARGEST_SCALE;
+        if let Some(i) = scales.iter().position(|s| !bounds.contains(s)) {
+            return Err(format!("scale {i} is {}, expected {bounds:?}", scales[i]));
         }
+        codec
+            .check_codes(&codes, (n, k))
+            .map_err(|e| e.to_string())?;
+        Ok(Weights {
+            n,
+            k,
+            group_bytes: layout.group_bytes(),
+            encoding,
+            codes,
+            scales,
+        })
+    }
+
+    /// Ternary weights from codes `[n, k]` in {-1, 0, 1} and their scale.
+    ///
+    /// # Errors
+    /// As [`Weights::from_parts`].
+    pub(crate) fn from_ternary(
+        codes: &[i8],
+        size: (usize, usize),
+        absmean: f32,
+    ) -> Result<Weights, String> {
+        let EncodedMatrix { codes, scales } = encode_codes(codes, size, absmean);
+        Weights::from_parts(size, WeightEncoding::Ternary, codes.into(), scales)
     }
 
     /// Number of outputs.

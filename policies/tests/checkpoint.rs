@@ -163,7 +163,10 @@ fn torch_tensors_are_checked() {
     let shape = with(&|t| t[1].shape.swap(0, 1));
     refuses(&shape, &["`fc1.weight`", "shape [8, 32], expected [32, 8]"]);
     let twice = with(&|t| t[1].name = "fc1.bias".into());
-    refuses(&twice, &["`fc1.bias`", "with and without `module.`"]);
+    refuses(
+        &twice,
+        &["`fc1.bias`", "there twice, as `", "`module.fc1.bias`"],
+    );
     let mut list = records(&state_dict(&good), &good);
     list[3].method = 8;
     std::fs::write(&path, archive(&list)).unwrap();

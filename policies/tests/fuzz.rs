@@ -8,7 +8,9 @@ mod support;
 
 use bitvla_fuzz::{Reader, fuzz};
 use bitvla_policies::packed::pack;
-use bitvla_policies::testing::write_tiny_checkpoint;
+use bitvla_policies::testing::{
+    WORDS, small_config, trained_for, write_random_checkpoint, write_tiny_checkpoint,
+};
 use bitvla_policies::torch_checkpoint::{self, FloatType};
 use bitvla_policies::{Observation, Policy, VlaPolicy, WeightFormat};
 use std::path::Path;
@@ -96,6 +98,37 @@ fn processor() {
 }
 
 #[test]
+fn chat_templates() {
+    let dir = checkpoint();
+    std::fs::write(dir.path().join("processor_config.json"), "{}").expect("written");
+    let path = dir.path().join("chat_template.jinja");
+    let good = "{% for m in messages %}{% generation %}{{ m.role }}: {{ m.content }}{% endgeneration %}{% endfor %}";
+    fuzz(&Reader {
+        name: "chat templates",
+        corpus: &[good.into()],
+        words: &[
+            b"{% for i in range(99999) %}",
+            b"{% endfor %}",
+            b"{% if not not not not m %}",
+            b"{{ 1+1+1+1+1 }}",
+            b"{{ m.b.b.b|upper|upper }}",
+            b"{% raw %}",
+            b"{{ strftime_now('%d') }}",
+            b"{{ '%99999999999d'|format(1) }}",
+            b"{% set s = m.content ~ m.content %}",
+            b"{% break %}",
+            b"{{ m|indent(99999999) }}",
+        ],
+        cases: CASES,
+        read: &|bytes| {
+            std::fs::write(&path, bytes).expect("written");
+            load_and_ask(dir.path(), WeightFormat::Ternary)
+        },
+        names_place: &|error| error.contains(&dir.path().display().to_string()),
+    });
+}
+
+#[test]
 fn tokenizer() {
     fuzz_file("tokenizer.json", JSON);
 }
@@ -149,6 +182,8 @@ fn packed_files() {
     let dir = checkpoint();
     let path = dir.path().join("tiny.packed");
     for format in [WeightFormat::Ternary, WeightFormat::Int4] {
+        let config = trained_for(format, small_config(32, 32, 1, WORDS.len() + 5));
+        write_random_checkpoint(dir.path(), &config, 1).expect("a checkpoint");
         pack(dir.path(), &path, format).expect("packed");
         let good = std::fs::read(&path).expect("readable");
         let damaged = dir.path().join("damaged.packed");

@@ -2,8 +2,9 @@
 
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::preprocess::ImagePipeline;
-use bitvla_policies::testing::{WORDS, small_config, write_random_checkpoint};
+use bitvla_policies::testing::{WORDS, small_config, trained_for, write_random_checkpoint};
 use bitvla_policies::{Observation, VlaPolicy, WeightFormat};
+use std::path::Path;
 use std::process::Command;
 
 /// Prints the bits of actions; called by the other test in a process of its own.
@@ -21,7 +22,8 @@ fn print_actions() {
     });
     println!("BITS {hash:016x}");
     for format in WeightFormat::ALL {
-        let mut policy = VlaPolicy::load(dir.as_ref(), format).unwrap();
+        let dir = Path::new(&dir).join(format.name());
+        let mut policy = VlaPolicy::load(&dir, format).unwrap();
         let proprio = [0.1, 0.0, 1.0, 3.0, 0.1, 0.0, 0.02, -0.02];
         let instruction = "pick up the black bowl next to the plate";
         let observation = Observation {
@@ -43,7 +45,10 @@ fn print_actions() {
 #[test]
 fn every_instruction_set_gives_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
-    write_random_checkpoint(dir.path(), &small_config(48, 48, 2, WORDS.len() + 5), 7).unwrap();
+    for format in WeightFormat::ALL {
+        let config = trained_for(format, small_config(48, 48, 2, WORDS.len() + 5));
+        write_random_checkpoint(&dir.path().join(format.name()), &config, 7).unwrap();
+    }
     let run = |isa: Isa| {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "print_actions", "--nocapture"])

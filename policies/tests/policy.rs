@@ -22,8 +22,10 @@ fn ask(policy: &mut dyn Policy, shade: u8, instruction: &str) -> Vec<[f64; 7]> {
 #[test]
 fn queries_are_pure() {
     let dir = tempfile::tempdir().unwrap();
-    write_tiny_checkpoint(dir.path()).unwrap();
+    let config = testing::small_config(32, 32, 1, testing::WORDS.len() + 5);
     for format in [WeightFormat::Ternary, WeightFormat::Full] {
+        let config = testing::trained_for(format, config.clone());
+        write_random_checkpoint(dir.path(), &config, 1).unwrap();
         let mut one = VlaPolicy::load(dir.path(), format).unwrap();
         let mut other = VlaPolicy::load(dir.path(), format).unwrap();
         let first = ask(one.as_mut(), 3, "pick up the black bowl");
@@ -35,6 +37,8 @@ fn queries_are_pure() {
         assert_eq!(first, ask(other.as_mut(), 3, "Pick up the black bowl"));
     }
     let bytes = |format| {
+        let config = testing::trained_for(format, config.clone());
+        write_random_checkpoint(dir.path(), &config, 1).unwrap();
         let ledger = VlaPolicy::load(dir.path(), format).unwrap().memory();
         ledger
             .weights
@@ -98,13 +102,10 @@ fn broken_folders_are_named() {
 #[test]
 fn the_shipped_size_runs() {
     let dir = tempfile::tempdir().unwrap();
-    write_random_checkpoint(
-        dir.path(),
-        &testing::small_config(112, 128, 4, testing::WORDS.len() + 5),
-        2,
-    )
-    .unwrap();
+    let config = testing::small_config(112, 128, 4, testing::WORDS.len() + 5);
     for format in [WeightFormat::Ternary, WeightFormat::Full] {
+        let config = testing::trained_for(format, config.clone());
+        write_random_checkpoint(dir.path(), &config, 2).unwrap();
         let mut policy = VlaPolicy::load(dir.path(), format).unwrap();
         let frame = vec![100u8; 256 * 256 * 3];
         let observation = Observation {
@@ -138,6 +139,9 @@ fn a_policy_says_how_its_weights_are_multiplied() {
             policy.arithmetic().to_string()
         };
         assert_eq!(arithmetic(WeightFormat::Ternary), wanted);
+        if bits.0 == 1 {
+            continue;
+        }
         assert_eq!(arithmetic(WeightFormat::PtqTernary), "native-packed");
         assert_eq!(arithmetic(WeightFormat::Int8), "native-packed");
         assert_eq!(arithmetic(WeightFormat::Int4), "dequantised");

@@ -3,7 +3,7 @@
 //! whole names, and words outside the vocabulary are reported.
 
 use bitvla_policies::testing::{
-    WORDS, small_config, write_random_checkpoint, write_tiny_checkpoint,
+    WORDS, small_config, trained_for, write_random_checkpoint, write_tiny_checkpoint,
 };
 use bitvla_policies::{
     Flip, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, QuaternionRule,
@@ -168,8 +168,15 @@ fn executed_steps_are_those_of_the_processor() {
 
 #[test]
 fn precision_is_that_of_the_memory_ledger() {
-    let dir = tiny();
-    let of = |format: WeightFormat| VlaPolicy::load(dir.path(), format).unwrap().protocol();
+    let ternary = tiny();
+    let full = tempfile::tempdir().unwrap();
+    let config = small_config(32, 32, 1, WORDS.len() + 5);
+    let config = trained_for(WeightFormat::Full, config);
+    write_random_checkpoint(full.path(), &config, 1).unwrap();
+    let of = |format: WeightFormat| {
+        let dir = if format.is_trained() { &ternary } else { &full };
+        VlaPolicy::load(dir.path(), format).unwrap().protocol()
+    };
     for (format, linears) in [
         (WeightFormat::Ternary, "ternary 2-bit"),
         (WeightFormat::Full, "bf16"),

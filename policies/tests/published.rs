@@ -206,7 +206,7 @@ fn statistics_are_found_in_either_file() {
     let own: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let read = |recorded: Option<&str>| -> Result<Statistics, PolicyError> {
         let table = StatisticsTable::read(&CheckpointDir(dir.path()))?;
-        table.get(table.choose(&NormaliserChoice::Recorded, recorded)?)
+        table.get(table.choose(&NormaliserChoice::Recorded, recorded)?, 8)
     };
     let wanted = read(Some("spatial")).unwrap();
     write(

@@ -9,7 +9,7 @@ use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::SplitMix64;
 use bitvla_policies::{
     Architecture, BitVla, CAMERA_SIZE, Config, Engine, NetworkInput, Observation, PhaseTimes,
-    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat,
+    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat, memory,
 };
 use bitvla_reports::MemoryReport;
 use std::collections::BTreeMap;
@@ -26,14 +26,6 @@ fn required_bytes(plan: &BenchPlan) -> u64 {
     let linears = linears * encoding.matrix_bytes(4096, 4096) as u64 / (4096 * 4096);
     let stored = u64::from(plan.stored.bits_per_weight() / 8);
     linears + rest * stored + 700_000_000
-}
-
-/// Memory that the system has left, bytes; none where it does not say.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// The network that is measured.
@@ -82,7 +74,7 @@ pub(super) fn open_target(
 fn synthetic_network(plan: &BenchPlan) -> Result<Box<dyn VlaNetwork>, EvalError> {
     let model = plan.model;
     let required = required_bytes(plan);
-    if let Some(there) = available_bytes().filter(|there| *there < required) {
+    if let Some(there) = memory::available_bytes().filter(|there| *there < required) {
         return Err(EvalError::Input(format!(
             "{} {} needs {:.1} GB of memory, {:.1} GB are free",
             model.name(),

@@ -26,7 +26,18 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Subcommands::Parity(args)) => {
             super::parity::compare(resolver()?.builtin_assets()?, args)
         }
-        Some(Subcommands::Pack { dir, out, policy }) => pack(dir, out, *policy),
+        Some(Subcommands::Pack {
+            check: Some(file), ..
+        }) => check_packed(file),
+        Some(Subcommands::Pack {
+            dir: Some(dir),
+            out: Some(out),
+            policy,
+            ..
+        }) => pack(dir, out, *policy),
+        Some(Subcommands::Pack { .. }) => Err(EvalError::Input(
+            "`pack` needs DIR and OUT, or --check FILE".into(),
+        )),
         Some(Subcommands::List) => list(&resolver()?),
         Some(Subcommands::Replay {
             run_dir,
@@ -46,6 +57,19 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             out,
         }) => render(&resolver()?, suite, (*task, *init), out),
     }
+}
+
+/// Compares a packed file with its checksums and loads it.
+fn check_packed(file: &Path) -> Result<ExitCode, EvalError> {
+    start_loading_threads()?;
+    let packed = bitvla_policies::packed::PackedFile::open(file)?;
+    let tensors = packed.verify()?;
+    bitvla_policies::BitVla::from_packed(&packed)?;
+    output::print_line(&format!(
+        "{}  {tensors} tensors are as they were written",
+        file.display()
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn pack(dir: &Path, out: &Path, format: WeightFormat) -> Result<ExitCode, EvalError> {

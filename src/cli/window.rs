@@ -32,6 +32,9 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     if let Some(key) = &args.options.normaliser_key {
         say("--normaliser-key", key);
     }
+    if args.options.verify_checksums {
+        words.push("--verify-checksums".into());
+    }
     open(sources, words)
 }
 

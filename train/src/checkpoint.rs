@@ -67,6 +67,8 @@ pub fn published_config(c: &NetConfig, ternary: bool) -> Config {
             tie_word_embeddings: false,
             bos_token_id: Some(c.bos_token),
             eos_token_id: Some(c.stop_token),
+            llm_weight_bits: Some(if ternary { 1 } else { 32 }),
+            packed_scale: None,
         },
         vision_config: VisionConfig {
             hidden_size: c.vision_width,

@@ -1,6 +1,6 @@
 //! Discovery of the files of a folder that hold a part of a checkpoint: one safetensors file, the shards of one, or a torch file.
 
-use super::{TensorFile, read_json};
+use super::{TensorFile, names as tensor_names, read_json};
 use crate::PolicyError;
 use crate::error::file_error;
 use serde::Deserialize;
@@ -108,7 +108,11 @@ pub fn check_index(
         return Ok(());
     }
     let path = dir.join(name);
-    let mut index = read_json::<Index>(&path)?.weight_map;
+    let listed = read_json::<Index>(&path)?.weight_map.into_iter();
+    let listed = listed.filter(|(raw, _)| !tensor_names::is_buffer(raw));
+    let mut index: BTreeMap<String, String> = listed
+        .map(|(raw, file)| (tensor_names::canonical(&raw), file))
+        .collect();
     let disagree = |tensor: &str, what: String| {
         Err(PolicyError::Tensor {
             path: path.clone(),

@@ -14,7 +14,7 @@ pub struct TensorSpecs {
     pub optional: Vec<TensorSpec>,
     /// Tensors of [`super::HEAD_FILE`].
     pub head: Vec<TensorSpec>,
-    /// Tensors of [`super::PROPRIO_FILE`].
+    /// Tensors of [`super::PROPRIO_FILE`]; none for a policy without proprioception.
     pub proprio: Vec<TensorSpec>,
 }
 
@@ -115,8 +115,10 @@ impl TensorSpecs {
         pair(&mut head, "model.layer_norm2", &[w]);
         pair(&mut head, "model.fc2", &[config.action_dim, w]);
         let mut proprio = Vec::new();
-        pair(&mut proprio, "fc1", &[w, config.proprio_dim]);
-        pair(&mut proprio, "fc2", &[w, w]);
+        if config.proprio_dim > 0 {
+            pair(&mut proprio, "fc1", &[w, config.proprio_dim]);
+            pair(&mut proprio, "fc2", &[w, w]);
+        }
         TensorSpecs {
             model,
             optional,

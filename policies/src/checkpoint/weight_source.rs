@@ -2,6 +2,7 @@
 
 use super::{Checkpoint, TensorFile};
 use crate::PolicyError;
+use crate::config::PackedScale;
 use crate::float_type::FloatType;
 use crate::formats::WeightEncoding;
 use crate::weight_source::{
@@ -22,6 +23,28 @@ impl Checkpoint {
             (self.model(), name)
         }
     }
+
+    /// Packed ternary weights of a file as they are; their scale means what the config says.
+    fn packed_ternary(
+        &self,
+        file: &TensorFile,
+        name: &str,
+        request: MatrixRequest<'_>,
+    ) -> Result<Weights, PolicyError> {
+        if request.encoding != Some(WeightEncoding::Ternary) {
+            let wanted = request.encoding.map_or("as stored", WeightEncoding::name);
+            let what =
+                format!("packed ternary weights, wanted {wanted}: only `ternary` takes them");
+            return Err(file.error(name, what));
+        }
+        let (codes, scale) = file.ternary(name)?;
+        let absmean = match self.config().text_config.packed_scale {
+            Some(PackedScale::Divide) => 1.0 / scale,
+            _ => scale,
+        };
+        let size = (request.outputs, request.inputs);
+        Weights::from_ternary(&codes, size, absmean).map_err(|what| file.error(name, what))
+    }
 }
 
 impl WeightSource for Checkpoint {
@@ -33,12 +56,15 @@ impl WeightSource for Checkpoint {
     fn weights(&self, request: MatrixRequest<'_>) -> Result<Weights, PolicyError> {
         let (file, name) = self.part(request.name);
         let name = format!("{name}.weight");
+        let (n, k) = (request.outputs, request.inputs);
+        if file.is_packed(&name) {
+            return self.packed_ternary(file, &name, request);
+        }
         let encoding = match (request.encoding, file.dtype(&name)) {
             (Some(encoding), _) => encoding,
             (None, Some(FloatType::Bf16)) => WeightEncoding::Bf16,
             (None, _) => WeightEncoding::F32,
         };
-        let (n, k) = (request.outputs, request.inputs);
         Ok(Weights::encode(&file.f32(&name)?, n, k, encoding))
     }
 

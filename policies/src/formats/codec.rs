@@ -52,6 +52,48 @@ impl CodeLayout {
     }
 }
 
+/// A byte of a file that holds no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeError {
+    /// Position in the codes.
+    pub byte: usize,
+    /// Its value.
+    pub found: u8,
+    /// Found and expected code.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for CodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let CodeError { byte, found, what } = self;
+        write!(f, "byte {byte} of the codes is {found:#04x}: {what}")
+    }
+}
+
+/// Refuses the first byte that is `wrong`. Blocks without one are passed over at the speed of memory.
+pub(crate) fn find_code(
+    codes: &[u8],
+    wrong: impl Fn(u8) -> bool + Sync,
+    what: &'static str,
+) -> Result<(), CodeError> {
+    const BLOCK: usize = 1 << 12;
+    let any = |block: &[u8]| block.iter().fold(false, |any, byte| any | wrong(*byte));
+    let block = codes.par_chunks(BLOCK).position_first(any);
+    let Some(start) = block.map(|block| block * BLOCK) else {
+        return Ok(());
+    };
+    let byte = start
+        + codes[start..]
+            .iter()
+            .position(|byte| wrong(*byte))
+            .unwrap_or(0);
+    Err(CodeError {
+        byte,
+        found: codes[byte],
+        what,
+    })
+}
+
 /// One way to store the weights of a linear layer.
 pub trait WeightCodec: Sync {
     /// Layout of an `[n, k]` matrix.
@@ -63,6 +105,19 @@ pub trait WeightCodec: Sync {
     /// Writes the weights of one group for the inputs `range` as f32: `out[i * stride + j]` is output `j`, input
     /// `range.start + i`.
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]);
+
+    /// Checks codes of a file that hold an `[n, k]` matrix. The quantiser never writes what is refused here.
+    ///
+    /// # Errors
+    /// The first byte that holds no code of the encoding.
+    fn check_codes(&self, _codes: &[u8], _size: (usize, usize)) -> Result<(), CodeError> {
+        Ok(())
+    }
+
+    /// Smallest scale that the quantiser writes; zero where the scales of padding are zero.
+    fn least_scale(&self) -> f32 {
+        0.0
+    }
 
     /// The integer side of the encoding; `None` if its codes cannot be multiplied by int8 activations.
     fn integer(&self) -> Option<&dyn IntegerCodec> {

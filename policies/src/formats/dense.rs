@@ -1,12 +1,28 @@
 //! Weights as floats: f32, or bf16 rounded half to even (nothing is lost of weights that were stored so). Packed
 //! layout `[n / 16, k, 16]`, no scales.
 
-use super::codec::{CodeLayout, EncodedMatrix, Group, WeightCodec, pack_columns};
-use crate::float_type::f32_to_bf16;
+use super::codec::{CodeError, CodeLayout, EncodedMatrix, Group, WeightCodec, pack_columns};
+use crate::float_type::{bf16_to_f32, f32_to_bf16};
 use crate::kernels::multiversion;
 use crate::kernels::panel::OUTPUT_GROUP;
 use safetensors::tensor::Dtype;
 use std::ops::Range;
+
+/// Refuses the first number of `SIZE` bytes that is not finite.
+fn finite<const SIZE: usize>(
+    codes: &[u8],
+    is_finite: impl Fn([u8; SIZE]) -> bool,
+) -> Result<(), CodeError> {
+    let numbers = codes.as_chunks::<SIZE>().0;
+    match numbers.iter().position(|bytes| !is_finite(*bytes)) {
+        Some(i) => Err(CodeError {
+            byte: i * SIZE,
+            found: codes[i * SIZE],
+            what: "no finite number",
+        }),
+        None => Ok(()),
+    }
+}
 
 /// Weights as f32.
 pub struct F32Codec;
@@ -25,6 +41,9 @@ impl WeightCodec for F32Codec {
             codes: pack_columns(w, (n, k), f32::to_le_bytes),
             scales: Vec::new(),
         }
+    }
+    fn check_codes(&self, codes: &[u8], _: (usize, usize)) -> Result<(), CodeError> {
+        finite::<4>(codes, |b| f32::from_le_bytes(b).is_finite())
     }
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {
         widen_f32(&group.codes[range.start * 64..range.end * 64], stride, out);
@@ -48,6 +67,9 @@ impl WeightCodec for Bf16Codec {
             codes: pack_columns(w, (n, k), |v| f32_to_bf16(v).to_le_bytes()),
             scales: Vec::new(),
         }
+    }
+    fn check_codes(&self, codes: &[u8], _: (usize, usize)) -> Result<(), CodeError> {
+        finite::<2>(codes, |b| bf16_to_f32(u16::from_le_bytes(b)).is_finite())
     }
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {
         widen_bf16(&group.codes[range.start * 32..range.end * 32], stride, out);

@@ -1,7 +1,7 @@
 //! int4 with one scale per output and [`INT4_GROUP`] inputs (W4A16). Packed layout `[n / 16, k, 8]`, two codes plus
 //! eight to a byte; scales `[n / 16, k / 128, 16]`.
 
-use super::codec::{CodeLayout, EncodedMatrix, Group, WeightCodec, pack_nibbles};
+use super::codec::{CodeError, CodeLayout, EncodedMatrix, Group, WeightCodec, pack_nibbles};
 use crate::kernels::multiversion;
 use crate::kernels::panel::OUTPUT_GROUP;
 use crate::kernels::ptq::SymmetricInt;
@@ -39,6 +39,22 @@ impl WeightCodec for Int4Codec {
         EncodedMatrix {
             codes: pack_nibbles((n, k), |r, c| (int4.codes[r * k + c] + 8) as u8),
             scales,
+        }
+    }
+    fn check_codes(&self, codes: &[u8], (n, k): (usize, usize)) -> Result<(), CodeError> {
+        const HALF: usize = OUTPUT_GROUP / 2;
+        // Outputs behind the last one are padding, which is zero.
+        let wrong = |(i, byte): (usize, &u8)| {
+            let output = i / (HALF * k) * OUTPUT_GROUP + i % HALF;
+            (output < n && byte & 15 == 0) || (output + HALF < n && byte >> 4 == 0)
+        };
+        match codes.iter().enumerate().position(wrong) {
+            Some(byte) => Err(CodeError {
+                byte,
+                found: codes[byte],
+                what: "code -8, expected -7 to 7",
+            }),
+            None => Ok(()),
         }
     }
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {

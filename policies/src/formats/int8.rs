@@ -2,7 +2,8 @@
 //! multiple of 16, code plus 128.
 
 use super::codec::{
-    CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, group_rows, pack_groups,
+    CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, find_code, group_rows,
+    pack_groups,
 };
 use crate::kernels::panel::{OUTPUT_GROUP, QUAD_BYTES};
 use crate::kernels::ptq::SymmetricInt;
@@ -45,6 +46,12 @@ impl WeightCodec for Int8Codec {
     }
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {
         scale_codes(group.codes, range, &self.row_scales(group), stride, out);
+    }
+    fn check_codes(&self, codes: &[u8], _: (usize, usize)) -> Result<(), CodeError> {
+        find_code(codes, |byte| byte == 0, "code -128, expected -127 to 127")
+    }
+    fn least_scale(&self) -> f32 {
+        f32::MIN_POSITIVE
     }
     fn integer(&self) -> Option<&dyn IntegerCodec> {
         Some(self)

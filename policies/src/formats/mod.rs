@@ -9,8 +9,9 @@ mod int8;
 mod nf4;
 mod ternary;
 
-pub use codec::{CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec};
+pub use codec::{CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec};
 pub use int4::INT4_GROUP;
+pub(crate) use ternary::encode_codes;
 
 use crate::activation_buffer::ActivationFormat;
 use std::str::FromStr;

@@ -2,7 +2,8 @@
 //! `[n / 16, k / 16, 64]`, see [`crate::kernels::PackedTernary`].
 
 use super::codec::{
-    CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, group_rows, pack_groups,
+    CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, find_code, group_rows,
+    pack_groups,
 };
 use crate::kernels::panel::OUTPUT_GROUP;
 use crate::kernels::quant::quantise_weights;
@@ -24,22 +25,37 @@ impl WeightCodec for TernaryCodec {
 
     fn encode(&self, w: &[f32], n: usize, k: usize) -> EncodedMatrix {
         let ternary = quantise_weights(w);
-        let codes = pack_groups(n, self.layout(n, k).group_bytes(), |group, out| {
-            let rows = group_rows(group, n);
-            pack_codes(&ternary.codes[rows.start * k..rows.end * k], k, out);
-        });
-        EncodedMatrix {
-            codes,
-            scales: vec![ternary.absmean],
-        }
+        encode_codes(&ternary.codes, (n, k), ternary.absmean)
     }
     fn unpack_f32(&self, group: Group<'_>, range: Range<usize>, stride: usize, out: &mut [f32]) {
         let inverse = 1.0 / group.scales[0];
         let values = [-1.0 / inverse, 0.0, 1.0 / inverse, 0.0];
         look_up(group.codes, range, values, stride, out);
     }
+    fn check_codes(&self, codes: &[u8], _: (usize, usize)) -> Result<(), CodeError> {
+        find_code(
+            codes,
+            |byte| byte & (byte >> 1) & 0x55 != 0,
+            "a code of 3, expected 0, 1 or 2",
+        )
+    }
+    fn least_scale(&self) -> f32 {
+        f32::MIN_POSITIVE
+    }
     fn integer(&self) -> Option<&dyn IntegerCodec> {
         Some(self)
+    }
+}
+
+/// Encodes codes `[n, k]` in {-1, 0, 1} with their scale.
+pub(crate) fn encode_codes(codes: &[i8], (n, k): (usize, usize), absmean: f32) -> EncodedMatrix {
+    let bytes = TernaryCodec.layout(n, k).group_bytes();
+    EncodedMatrix {
+        codes: pack_groups(n, bytes, |group, out| {
+            let rows = group_rows(group, n);
+            pack_codes(&codes[rows.start * k..rows.end * k], k, out);
+        }),
+        scales: vec![absmean],
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn open_checkpoint(
         format,
         engine: spec.options.engine,
         normaliser,
+        verify: spec.options.verify_checksums,
     };
     Ok(VlaPolicy::open(&spec.checkpoint_path(), options)?)
 }

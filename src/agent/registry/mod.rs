@@ -216,6 +216,9 @@ pub struct PolicyOptions {
     /// Key of the checkpoint's statistics, also for a suite that it does not know [default: the key of the suite]
     #[arg(long, value_name = "KEY")]
     pub normaliser_key: Option<String>,
+    /// Compare every tensor of a packed file with its checksum first, which reads the whole file
+    #[arg(long)]
+    pub verify_checksums: bool,
 }
 
 impl Default for PolicyOptions {
@@ -226,6 +229,7 @@ impl Default for PolicyOptions {
             threads: 1,
             engine: Engine::Native,
             normaliser_key: None,
+            verify_checksums: false,
         }
     }
 }
