@@ -73,6 +73,7 @@ impl LoadedSuite {
             assets: &self.assets,
             suite: &self.suite,
             seed,
+            libero: self.files.as_ref(),
         }
     }
 

@@ -1,15 +1,14 @@
 //! One episode: settle, then act until the goal holds or the horizon is reached (`docs/reference/libero.md`, section 9).
 
 use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
-use crate::{ActionChunkExecutor, EvalError};
+use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
 use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task};
 
 /// Rule that [`run_episode`] decides success by, for the protocol.
-pub(crate) const SUCCESS_RULE: &str =
-    "first control step after settling at which every goal predicate holds";
+pub(crate) const SUCCESS_RULE: &str = "first control step after settling at which the goal holds";
 
 /// Suite, models and seed that the episodes of a run share.
 #[derive(Clone, Copy)]
@@ -20,6 +19,8 @@ pub struct EvalContext<'a> {
     pub suite: &'a Suite,
     /// Seed of the run: policies that draw random numbers draw them from it.
     pub seed: u64,
+    /// LIBERO's files that the suite was read from; none for a suite of the assets.
+    pub libero: Option<&'a LiberoFiles>,
 }
 
 /// Result of an episode.
@@ -126,9 +127,10 @@ impl<'a> EvalContext<'a> {
         let (known, state) = (self.task(task)?, self.init_state(task, init)?);
         let mut world = known.world(self.assets, state)?;
         for _ in 0..self.suite.settle_steps {
-            world.step(&SETTLE_ACTION)?;
+            step(&mut world, &SETTLE_ACTION, (task, init), || {
+                "settling".to_owned()
+            })?;
         }
-        check_finite(&world, (task, init), || "after settling".to_owned())?;
         Ok(world)
     }
 }
@@ -174,53 +176,19 @@ fn finish(mut outcome: EpisodeOutcome, ended: Result<(), EvalError>) -> EpisodeO
     outcome
 }
 
-/// Refuses a world in which a pose or a joint position is NaN or infinite. It reads what the world has sampled already:
-/// one pose per instance, the joints of fixtures and of the robot.
-fn check_finite(
-    world: &World,
+/// Advances the world by a control step; an error says in which episode and where.
+fn step(
+    world: &mut World,
+    action: &[f64; 7],
     (task, init): (usize, usize),
     moment: impl FnOnce() -> String,
 ) -> Result<(), EvalError> {
-    let Some(what) = not_finite(world) else {
-        return Ok(());
-    };
-    Err(EvalError::NotFinite {
+    world.step(action).map_err(|source| EvalError::Step {
         task,
         init,
         moment: moment(),
-        what,
+        source,
     })
-}
-
-/// Quantity of a world that is not finite, if there is one.
-fn not_finite(world: &World) -> Option<String> {
-    let (q, qd) = world.robot_state();
-    if !q.iter().chain(qd.iter()).all(|v| v.is_finite()) {
-        return Some("the robot".to_owned());
-    }
-    for (i, instance) in world.scene().instances.iter().enumerate() {
-        let pose = world.instance_pose(i);
-        let (position, rotation) = (pose.translation.vector, pose.rotation.coords);
-        if !position
-            .iter()
-            .chain(rotation.iter())
-            .all(|v| v.is_finite())
-        {
-            return Some(format!("the pose of `{}`", instance.name));
-        }
-        for joint in instance
-            .model
-            .bodies
-            .iter()
-            .filter_map(|b| b.joint.as_ref())
-        {
-            let position = world.joint_position(i, &joint.name);
-            if position.is_some_and(|q| !q.is_finite()) {
-                return Some(format!("joint `{}` of `{}`", joint.name, instance.name));
-            }
-        }
-    }
-    None
 }
 
 fn execute(
@@ -235,7 +203,7 @@ fn execute(
     let goal = task.compile_goal(&world)?;
     let mut executor = ActionChunkExecutor::start(agent, &context.start(key, &world)?)?;
     let mut cameras = None;
-    for step in 0..context.suite.horizon {
+    for number in 0..context.suite.horizon {
         if stop() {
             return Err(EvalError::Stopped);
         }
@@ -247,7 +215,7 @@ fn execute(
                 policy: outcome.record.policy.clone(),
                 task: key.0,
                 init: key.1,
-                step,
+                step: number,
                 what,
             },
         })?;
@@ -255,8 +223,9 @@ fn execute(
             outcome.queries.push(query.record(key));
         }
         outcome.actions.actions.push(decision.action);
-        world.step(&decision.action)?;
-        check_finite(&world, key, || format!("step {step}"))?;
+        step(&mut world, &decision.action, key, || {
+            format!("step {number}")
+        })?;
         if goal.holds(&world) {
             outcome.record.success = true;
             break;
@@ -279,15 +248,13 @@ mod tests {
         let loaded = resolver.open("spatial").expect("a suite");
         let context = loaded.context(7);
         let mut world = context.settled_world(0, 0).expect("a world");
-        assert_eq!(not_finite(&world), None);
         let plate = world.scene().instance("plate_1").expect("a plate");
         let nowhere = bitvla_sim::isometry([f64::NAN, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]);
         world.set_instance_pose(plate, &nowhere);
-        world.step(&SETTLE_ACTION).expect("a step");
-        let error = check_finite(&world, (0, 3), || "step 5".to_owned());
-        let text = error.expect_err("not finite").to_string();
-        let words =
-            "task 0, initial state 3, step 5: the pose of `plate_1` of the world is not finite";
-        assert_eq!(text, words);
+        let moved = step(&mut world, &SETTLE_ACTION, (0, 3), || "step 5".to_owned());
+        let text = moved.expect_err("not finite").to_string();
+        let words = "task 0, initial state 3, step 5: the state of body plate_1/";
+        assert!(text.starts_with(words), "{text}");
+        assert!(text.contains("is not finite"), "{text}");
     }
 }

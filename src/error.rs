@@ -53,17 +53,18 @@ pub enum EvalError {
         /// Found and expected content.
         what: String,
     },
-    /// A state of the world that is not finite: an error of the harness, not of the policy.
-    #[error("task {task}, initial state {init}, {moment}: {what} of the world is not finite")]
-    NotFinite {
+    /// A control step that the world refused, such as one that left a state that is not finite: an error of the harness, not
+    /// of the policy.
+    #[error("task {task}, initial state {init}, {moment}: {source}")]
+    Step {
         /// Index of the task.
         task: usize,
         /// Index of the initial state.
         init: usize,
         /// Place in the episode.
         moment: String,
-        /// Quantity that is not finite.
-        what: String,
+        /// What the world says.
+        source: SimError,
     },
     /// Whatever makes every episode of a task fail, found before the first one.
     #[error("task {task} cannot be run: {source}")]
@@ -122,7 +123,7 @@ impl EvalError {
     pub fn exit_code(&self) -> u8 {
         match self {
             EvalError::Action { .. }
-            | EvalError::NotFinite { .. }
+            | EvalError::Step { .. }
             | EvalError::Stopped
             | EvalError::Worker(_)
             | EvalError::Sim(_)

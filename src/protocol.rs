@@ -83,8 +83,7 @@ pub fn simulation_protocol(
     )))
 }
 
-/// Protocol of a run of a policy on a suite, in worlds with the protocol `simulation`; the suite is one of LIBERO's if its
-/// files are given.
+/// Protocol of a run of a policy on a suite, in worlds with the protocol `simulation`.
 ///
 /// # Errors
 /// If a file cannot be read or the policy cannot be loaded.
@@ -92,12 +91,12 @@ pub fn protocol(
     context: EvalContext<'_>,
     factory: &dyn AgentFactory,
     simulation: &SimulationProtocol,
-    libero: Option<&LiberoFiles>,
 ) -> Result<EvalProtocol, EvalError> {
     let EvalContext {
         assets,
         suite,
         seed,
+        libero: _,
     } = context;
     let policy = factory.protocol()?;
     let applied = |words: &str| match policy.cameras.is_empty() {
@@ -141,10 +140,7 @@ pub fn protocol(
         simulation: settings_by_group(simulation)?,
         success_rule: SUCCESS_RULE.to_owned(),
         assets_sha256: assets_sha256(assets, suite)?,
-        libero_sha256: match libero {
-            Some(files) => files.hashes()?,
-            None => BTreeMap::new(),
-        },
+        libero_sha256: libero_sha256(context)?,
         weights_sha256: factory.file_hashes()?,
         binary_sha256: sha256_of_file(&binary)?,
     })
@@ -157,6 +153,18 @@ fn settings_by_group(
     let text = serde_json::to_string(&simulation.settings);
     text.and_then(|text| serde_json::from_str(&text))
         .map_err(|error| EvalError::Input(format!("settings of a world: {error}")))
+}
+
+/// sha256 of LIBERO's files by part; none for a suite of the assets.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(crate) fn libero_sha256(
+    context: EvalContext<'_>,
+) -> Result<BTreeMap<String, String>, EvalError> {
+    context
+        .libero
+        .map_or_else(|| Ok(BTreeMap::new()), LiberoFiles::hashes)
 }
 
 /// sha256 of the files of a suite and of everything else in the asset folder but checkpoints and other suites.

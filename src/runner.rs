@@ -3,6 +3,7 @@
 
 use crate::agent::{AgentFactory, ErasedAgent};
 use crate::episode::run_episode_until;
+use crate::protocol::libero_sha256;
 use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, preflight};
 use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
@@ -186,6 +187,7 @@ fn check_unchanged(
 ) -> Result<(), EvalError> {
     let now = EvalProtocol {
         assets_sha256: assets_sha256(context.assets, context.suite)?,
+        libero_sha256: libero_sha256(context)?,
         weights_sha256: factory.file_hashes()?,
         ..protocol.clone()
     };

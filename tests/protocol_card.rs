@@ -1,12 +1,13 @@
 //! Guarantee: every field of the protocol card is read from what runs. For each field of the serialised card (the settings of
 //! the simulated world by themselves) there is a case that changes what runs and sees that field change; a field without a
-//! case fails the test. A few fields are constants of the program and are compared with the constant that runs.
+//! case fails the test. A few fields are constants of the program and are compared with the constant that runs. Files that change
+//! during a run end it.
 #![allow(clippy::unwrap_used)]
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, SETTLE_ACTION, WORLD_VERSION, protocol,
-    sha256_of_file, simulation_protocol,
+    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, WORLD_VERSION,
+    protocol, run, sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -76,7 +77,7 @@ impl Fixture {
         factory: &dyn AgentFactory,
         simulation: &SimulationProtocol,
     ) -> Map<String, Value> {
-        fields(&protocol(context, factory, simulation, None).unwrap())
+        fields(&protocol(context, factory, simulation).unwrap())
     }
 
     /// A copy of the tiny checkpoint with another JSON file.
@@ -198,6 +199,7 @@ fn every_field_changes_with_what_runs() {
             assets: &loaded.assets,
             suite,
             seed: 7,
+            libero: None,
         };
         expect(
             names,
@@ -205,14 +207,14 @@ fn every_field_changes_with_what_runs() {
         );
     }
     let files = libero_files(fixture.dir.path());
-    let libero = protocol(
-        loaded.context(7),
-        &*factory,
-        &fixture.simulation,
-        Some(&files),
-    )
-    .unwrap();
-    expect(&["libero_sha256"], &fields(&libero));
+    let libero = EvalContext {
+        libero: Some(&files),
+        ..loaded.context(7)
+    };
+    expect(
+        &["libero_sha256"],
+        &fixture.card_of(libero, &*factory, &fixture.simulation),
+    );
 
     // The world.
     let mut settings = SimulationSettings::default();
@@ -245,8 +247,33 @@ fn constants_are_those_that_run() {
         card["success_rule"]
             .as_str()
             .unwrap()
-            .contains("every goal predicate holds")
+            .contains("the goal holds")
     );
+}
+
+#[test]
+fn liberos_files_that_change_during_a_run_end_it() {
+    let fixture = Fixture::new();
+    let files = libero_files(fixture.dir.path());
+    let context = EvalContext {
+        libero: Some(&files),
+        ..fixture.loaded.context(7)
+    };
+    let factory = fixture.spec("base", "ternary").factory().unwrap();
+    let card = protocol(context, &*factory, &fixture.simulation).unwrap();
+    let plan = RunPlan {
+        tasks: vec![0],
+        episodes: 1,
+        jobs: 1,
+        backwards: false,
+    };
+    let out = fixture.dir.path().join("run");
+    let result = run(context, &*factory, &plan, &card, &out, &mut |_| {
+        fs::write(files.bddl.join("file"), "other").unwrap();
+    });
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("changed while"), "{error}");
+    assert!(error.contains("libero_sha256.bddl"), "{error}");
 }
 
 #[test]

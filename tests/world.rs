@@ -122,6 +122,7 @@ fn record() -> Recording {
             assets,
             suite: &suite,
             seed: 0,
+            libero: None,
         };
         for init in 0..stage.task(task)?.init_states.len() {
             if let Some(episode) = perform(stage, task, init)? {
@@ -174,6 +175,7 @@ fn hashes(recording: &Recording) -> String {
             assets,
             suite: &suite,
             seed: 0,
+            libero: None,
         };
         act_again(stage, episode)
     });

@@ -32,6 +32,14 @@ pub enum SimError {
         /// Its value.
         value: f64,
     },
+    /// The simulated state has become infinite or NaN, or a body has left all bounds.
+    #[error(
+        "the state of body {body} is not finite after the step: the physics of this scene cannot be simulated"
+    )]
+    NonFiniteState {
+        /// Instance and body.
+        body: String,
+    },
     /// A matrix that the controller inverts has no inverse, as in an exactly singular posture of the arm.
     #[error("the {quantity} is singular")]
     SingularMatrix {

@@ -174,7 +174,7 @@ fn run_suite(
     if args.video > 0 {
         check_cameras(context, &plan.tasks)?;
     }
-    let protocol = protocol(context, factory, &simulation, loaded.files.as_ref())?;
+    let protocol = protocol(context, factory, &simulation)?;
     let mut bar = EpisodeProgressBar::new();
     let stop = || signals.stop();
     let result = signals.during(|| {

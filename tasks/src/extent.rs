@@ -7,8 +7,13 @@ use nalgebra::{Isometry3, Vector3};
 
 /// Distance from the origin of a shape down to its lowest point, m, at a pose in the world.
 fn depth_below_origin(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
-    // The direction "down" in the frame of the shape.
-    let d = pose.rotation.inverse() * -Vector3::z();
+    reach(shape, pose, -Vector3::z())
+}
+
+/// Distance from the origin of a shape to its farthest point along a unit direction of the world, m.
+fn reach(shape: &ShapeDesc, pose: &Isometry3<f64>, direction: Vector3<f64>) -> f64 {
+    // The direction in the frame of the shape.
+    let d = pose.rotation.inverse() * direction;
     match shape {
         ShapeDesc::Box { half } => (0..3).map(|i| half[i] * d[i].abs()).sum(),
         ShapeDesc::Sphere { radius } => *radius,
@@ -53,6 +58,21 @@ pub fn lowest_point(model: &ModelDesc, quat_wxyz: [f64; 4]) -> f64 {
         .map(|(shape, at)| at.translation.z - depth_below_origin(shape, &at))
         .fold(f64::MAX, f64::min);
     if lowest == f64::MAX { 0.0 } else { lowest }
+}
+
+/// Bounding box of the collision shapes of a model in the world, joints at zero: lowest and highest corner, m; `root` is
+/// the pose of the root body.
+pub fn extent(model: &ModelDesc, root: Isometry3<f64>) -> ([f64; 3], [f64; 3]) {
+    let (mut low, mut high) = ([f64::MAX; 3], [f64::MIN; 3]);
+    for (shape, at) in collision_shapes(model, root) {
+        for k in 0..3 {
+            let axis = Vector3::ith(k, 1.0);
+            let centre = at.translation.vector[k];
+            low[k] = low[k].min(centre - reach(shape, &at, -axis));
+            high[k] = high[k].max(centre + reach(shape, &at, axis));
+        }
+    }
+    (low, high)
 }
 
 /// World z of the top of the highest level box of the arena below the point `x`, `y` (world frame, m); `None` where

@@ -19,6 +19,9 @@ pub fn scene_desc(
     problem: &Problem,
     init: &InitState,
 ) -> Result<SceneDesc, TaskError> {
+    init.check(problem).map_err(|(found, expected)| {
+        problem.error(format!("initial state: found {found}, expected {expected}"))
+    })?;
     let (name, arena) = arena_of(assets, problem)?;
     let mut instances = Vec::new();
     for object in problem.objects.iter().chain(problem.model_fixtures()) {

@@ -464,17 +464,31 @@ fn the_robot_is_drawn_with_the_meshes_of_robosuite_and_keeps_our_physics() {
     let libero = libero.unwrap_or_else(|e| panic!("{e}"));
     let assets = Assets::libero(&Assets::default_dir(), libero).unwrap_or_else(|e| panic!("{e}"));
     let ours = assets.robot().unwrap_or_else(|e| panic!("{e}"));
-    for (arena, pedestal) in [("table", true), ("floor", false)] {
+    let standing = |name: &str| {
+        let low = ["floor", "living_room", "coffee_table"].contains(&name);
+        if low {
+            ours.without_subtree("mount")
+        } else {
+            (*ours).clone()
+        }
+    };
+    for arena in [
+        "table",
+        "kitchen",
+        "study",
+        "floor",
+        "living_room",
+        "coffee_table",
+    ] {
         let robot = assets.robot_in(arena).unwrap_or_else(|e| panic!("{e}"));
-        for (mine, theirs) in robot.bodies.iter().zip(&ours.bodies) {
+        let expected = standing(arena);
+        assert_eq!(robot.bodies.len(), expected.bodies.len(), "{arena}");
+        for (mine, theirs) in robot.bodies.iter().zip(&expected.bodies) {
             assert_eq!((&mine.name, &mine.joint), (&theirs.name, &theirs.joint));
             assert_eq!(mine.inertia, theirs.inertia);
-            let base = mine.name == "base";
-            assert!(base || mine.collision == theirs.collision, "{}", mine.name);
-            if base {
-                assert_eq!(!mine.visual.is_empty(), pedestal, "{arena}");
-            }
-            if mine.name.starts_with("link") || ["leftfinger", "rightfinger"].contains(&&*mine.name)
+            assert_eq!(mine.collision, theirs.collision, "{}", mine.name);
+            if mine.name.starts_with("link")
+                || ["mount", "leftfinger", "rightfinger"].contains(&&*mine.name)
             {
                 let mesh = |v: &bitvla_sim::VisualDesc| matches!(v.shape, ShapeDesc::Mesh { .. });
                 assert!(mine.visual.iter().any(mesh), "{} has no mesh", mine.name);

@@ -164,7 +164,7 @@ fn a_state_of_another_scene_is_refused_by_name() {
     other
         .objects
         .insert("plate_1".into(), [0.0, 0.0, 1.0, 0.5, 0.0, 0.0, 0.0]);
-    refused(&other, "as the pose of `plate_1`");
+    refused(&other, "norm 0.5 as the orientation of `plate_1`");
 }
 
 fn folder(name: &str) -> PathBuf {

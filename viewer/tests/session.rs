@@ -135,7 +135,7 @@ fn recorded(dir: &Path) -> LoadedRun {
     let factory = spec.for_suite(&opened.suite).factory().expect("a policy");
     let context = opened.context(7);
     let simulation = simulation_protocol(context, &[3]).expect("a world");
-    let protocol = protocol(context, &*factory, &simulation, None).expect("a protocol");
+    let protocol = protocol(context, &*factory, &simulation).expect("a protocol");
     let plan = RunPlan {
         tasks: vec![3],
         episodes: 1,

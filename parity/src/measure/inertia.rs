@@ -132,6 +132,8 @@ fn recorded_tree(
             damping: j.damping,
             friction_loss: j.frictionloss,
             armature: j.armature,
+            stiffness: 0.0,
+            spring_reference: 0.0,
         });
         bodies.push(BodyDesc {
             name: b.name.clone(),

@@ -5,11 +5,15 @@
 //! parent named beside it. Nothing here is specific to one object.
 
 mod appearance;
+mod limits;
 mod model;
 mod scene;
 mod shape;
 
 pub use appearance::{CameraDesc, LightDesc, MaterialDesc, TextureDesc, VisibleWhen, VisualDesc};
+pub use limits::{
+    MAX_DISTANCE_METRES, MAX_INERTIA, MAX_JOINT_POSITION, MAX_LENGTH_METRES, MAX_MASS_KG,
+};
 pub use model::{
     ArticulationDesc, BodyDesc, CollisionDesc, InertiaDesc, JointDesc, JointKind, ModelDesc,
     PlacementDesc, SiteDesc,

@@ -6,6 +6,18 @@ use super::shape::ShapeDesc;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
+fn lowest_bit() -> u32 {
+    1
+}
+
+fn is_lowest_bit(bits: &u32) -> bool {
+    *bits == 1
+}
+
 /// An object, a fixture, an arena or a robot: a tree of bodies with materials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +38,17 @@ pub struct ModelDesc {
 }
 
 impl ModelDesc {
+    /// A model of a name without bodies, which are to be added.
+    pub fn empty(name: &str) -> ModelDesc {
+        ModelDesc {
+            name: name.to_owned(),
+            placement: PlacementDesc::default(),
+            bodies: Vec::new(),
+            materials: BTreeMap::new(),
+            articulation: None,
+        }
+    }
+
     /// Copy of the model without a body and its descendants; a plain copy if there is no such body.
     pub fn without_subtree(&self, body: &str) -> ModelDesc {
         let mut removed: Vec<&str> = Vec::new();
@@ -141,6 +164,23 @@ pub struct BodyDesc {
     pub site: Vec<SiteDesc>,
 }
 
+impl BodyDesc {
+    /// A body in the pose of its parent, with nothing on it.
+    pub fn new(name: String, parent: Option<String>) -> BodyDesc {
+        BodyDesc {
+            name,
+            parent,
+            pos: [0.0; 3],
+            quat_wxyz: identity_quat(),
+            joint: None,
+            inertia: None,
+            collision: Vec::new(),
+            visual: Vec::new(),
+            site: Vec::new(),
+        }
+    }
+}
+
 /// Kind of a joint with one degree of freedom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +212,12 @@ pub struct JointDesc {
     /// Rotor inertia added to the joint-space inertia, kg m^2 or kg.
     #[serde(default)]
     pub armature: f64,
+    /// Stiffness of a spring, N m/rad or N/m; zero for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stiffness: f64,
+    /// Joint position at which the spring is relaxed, rad or m.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spring_reference: f64,
 }
 
 /// Explicit inertia of a body.
@@ -209,6 +255,12 @@ pub struct CollisionDesc {
     /// Density, kg/m^3; zero adds no mass.
     #[serde(default)]
     pub density: f64,
+    /// MuJoCo's collision bits: two shapes can touch if a bit of one `contype` is in the other `conaffinity`.
+    #[serde(default = "lowest_bit", skip_serializing_if = "is_lowest_bit")]
+    pub contype: u32,
+    /// Bits of [`CollisionDesc::contype`] of other shapes that this one can touch.
+    #[serde(default = "lowest_bit", skip_serializing_if = "is_lowest_bit")]
+    pub conaffinity: u32,
 }
 
 /// A named box or frame of a body.

@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Largest number of levels.
 const LEVELS: usize = 12;
 
+/// Largest side of a picture, pixels; LIBERO's have at most 4096.
+const MAX_SIDE: u32 = 8192;
+
 /// A texture and its mip map.
 pub(super) struct Texture {
     /// Binary logarithms of width and height of the largest level.
@@ -151,6 +154,17 @@ impl Texture {
 
     /// Reads an image, its sides resized to the next powers of two, at most 2048.
     fn from_file(path: &str) -> Result<Texture, SimError> {
+        // Read before the picture is, so that memory does not follow the size that a file states.
+        if let Ok((width, height)) = image::image_dimensions(path)
+            && width.max(height) > MAX_SIDE
+        {
+            return Err(SimError::File {
+                path: PathBuf::from(path),
+                reason: format!(
+                    "an image of {width} by {height} pixels, expected at most {MAX_SIDE} on a side"
+                ),
+            });
+        }
         let img = image::open(path)
             .map_err(|e| SimError::File {
                 path: PathBuf::from(path),

@@ -3,7 +3,8 @@
 
 use super::engine::{HandleMap, JointRef, RapierState};
 use crate::description::{
-    CollisionDesc, JointKind, ModelDesc, Owner, SceneDesc, ShapeDesc, isometry,
+    CollisionDesc, JointKind, MAX_DISTANCE_METRES, MAX_INERTIA, MAX_JOINT_POSITION,
+    MAX_LENGTH_METRES, MAX_MASS_KG, ModelDesc, Owner, SceneDesc, ShapeDesc, isometry,
 };
 use crate::error::SimError;
 use crate::links::{Link, LinkTree};
@@ -13,6 +14,8 @@ use rapier3d::math::{Matrix, Pose, Rotation, Vector};
 use rapier3d::prelude::*;
 use std::collections::BTreeMap;
 
+/// Collision bits of a shape that states none.
+const USUAL_BITS: u32 = 1;
 /// Least mass of a moving body, kg.
 const MIN_MASS: f64 = 1e-4;
 /// Least moment of inertia of a moving body, kg m^2.
@@ -68,8 +71,31 @@ pub(super) fn to_array(v: Vector) -> [f64; 3] {
     [f64::from(v.x), f64::from(v.y), f64::from(v.z)]
 }
 
-/// User data of a collider: its owner as a number.
-pub(super) fn owner_tag(owner: Owner) -> u128 {
+/// User data of a collider: its owner in the low 64 bits, and where its collision bits differ from the usual ones.
+fn user_data(owner: Owner, bits: [u32; 2]) -> u128 {
+    let [contype, conaffinity] = bits.map(|b| u128::from(b ^ USUAL_BITS));
+    owner_tag(owner) | contype << 64 | conaffinity << 96
+}
+
+/// Collision bits of a collider, `contype` and `conaffinity`.
+fn collision_bits(user_data: u128) -> [u32; 2] {
+    [64, 96].map(|shift| (user_data >> shift) as u32 ^ USUAL_BITS)
+}
+
+/// MuJoCo's rule for two shapes with collision bits that are not the usual ones.
+pub(super) struct CollisionBitFilter;
+
+impl PhysicsHooks for CollisionBitFilter {
+    fn filter_contact_pair(&self, pair: &PairFilterContext) -> Option<SolverFlags> {
+        let [a, b] = [pair.collider1, pair.collider2]
+            .map(|handle| collision_bits(pair.colliders[handle].user_data));
+        let touches = a[0] & b[1] != 0 || b[0] & a[1] != 0;
+        touches.then_some(SolverFlags::default())
+    }
+}
+
+/// Number of an owner.
+fn owner_tag(owner: Owner) -> u128 {
     match owner {
         Owner::Arena => 0,
         Owner::Robot => 1,
@@ -78,8 +104,8 @@ pub(super) fn owner_tag(owner: Owner) -> u128 {
 }
 
 /// Owner of a collider with that user data.
-pub(super) fn owner_of(tag: u128) -> Owner {
-    match tag {
+pub(super) fn owner_of(user_data: u128) -> Owner {
+    match user_data as u64 {
         0 => Owner::Arena,
         1 => Owner::Robot,
         instance => Owner::Instance(instance as usize - 2),
@@ -98,6 +124,7 @@ pub(super) fn build(
     };
     builder.add_model(&PosedModel {
         owner: Owner::Arena,
+        name: None,
         model: &scene.arena.model,
         pose: Isometry3::identity(),
         fixed: true,
@@ -105,6 +132,7 @@ pub(super) fn build(
     })?;
     builder.add_model(&PosedModel {
         owner: Owner::Robot,
+        name: None,
         model: &scene.robot,
         pose: isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]),
         fixed: true,
@@ -113,6 +141,7 @@ pub(super) fn build(
     for (i, instance) in scene.instances.iter().enumerate() {
         builder.add_model(&PosedModel {
             owner: Owner::Instance(i),
+            name: Some(&instance.name),
             model: &instance.model,
             pose: instance.pose,
             fixed: instance.fixed,
@@ -125,6 +154,8 @@ pub(super) fn build(
 /// A model and its pose in the world.
 struct PosedModel<'a> {
     owner: Owner,
+    /// Name of the instance.
+    name: Option<&'a str>,
     model: &'a ModelDesc,
     /// World pose of the root body.
     pose: Isometry3<f64>,
@@ -139,9 +170,61 @@ impl PosedModel<'_> {
         self.owner == Owner::Robot
     }
 
+    /// Refuses what the engine would make NaN or a wrong world of: poses and start positions that are not finite or far
+    /// away, start positions of joints that the model lacks, and parts that move and have no mass.
+    fn check(&self, tree: &LinkTree) -> Result<(), SimError> {
+        let q = self.pose.rotation.quaternion().norm();
+        let at = self.pose.translation.vector;
+        if !((q - 1.0).abs() < 1e-3 && at.iter().all(|x| x.abs() <= MAX_DISTANCE_METRES)) {
+            return Err(self.invalid(format!(
+                "its pose is {:?} with a quaternion of norm {q}, expected coordinates of at most {MAX_DISTANCE_METRES} m \
+                 and a unit quaternion",
+                at.as_slice()
+            )));
+        }
+        for (name, position) in self.joint_positions {
+            let joint = (tree.links.iter().filter_map(|link| link.joint.as_ref()))
+                .find(|joint| &joint.name == name);
+            if joint.is_none() {
+                return Err(
+                    self.invalid(format!("a start position of joint {name}, which it lacks"))
+                );
+            }
+            if !(0.0..=MAX_JOINT_POSITION).contains(&position.abs()) {
+                return Err(self.invalid(format!(
+                    "joint {name} starts at {position}, expected at most {MAX_JOINT_POSITION} rad or m"
+                )));
+            }
+        }
+        for link in &tree.links {
+            let moves = link.joint.is_some() || (link.parent.is_none() && !self.fixed);
+            let body = &self.model.bodies[link.body].name;
+            let inertia = link.inertia.trace();
+            let far = link.com.norm() <= MAX_LENGTH_METRES && inertia <= MAX_INERTIA;
+            if !(link.mass <= MAX_MASS_KG && far) {
+                return Err(self.invalid(format!(
+                    "body {body} of {} kg with its centre at {:?} m and a sum of principal moments of {inertia} kg m^2, \
+                     expected at most {MAX_MASS_KG} kg, {MAX_LENGTH_METRES} m and {MAX_INERTIA} kg m^2",
+                    link.mass,
+                    link.com.as_slice()
+                )));
+            }
+            if moves && !(link.mass > 0.0 && inertia > 0.0) {
+                return Err(self.invalid(format!(
+                    "body {body} moves and has {} kg and a sum of principal moments of {inertia} kg m^2, expected more",
+                    link.mass
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn invalid(&self, reason: String) -> SimError {
         SimError::InvalidModel {
-            model: self.model.name.clone(),
+            model: match self.name {
+                Some(name) if name != self.model.name => format!("{} `{name}`", self.model.name),
+                _ => self.model.name.clone(),
+            },
             reason,
         }
     }
@@ -156,6 +239,7 @@ struct SceneBuilder<'a> {
 impl SceneBuilder<'_> {
     fn add_model(&mut self, placement: &PosedModel<'_>) -> Result<(), SimError> {
         let tree = LinkTree::new(placement.model)?;
+        placement.check(&tree)?;
         let handles = self.add_rigid_bodies(placement, &tree);
         let joints = self.add_joints(placement, &tree, &handles)?;
         self.set_joint_parameters(placement, &tree, &joints);
@@ -247,6 +331,16 @@ impl SceneBuilder<'_> {
             if !placement.is_robot() {
                 data = data.limits(axis, [joint.range[0] as f32, joint.range[1] as f32]);
             }
+            if joint.stiffness > 0.0 {
+                data = data
+                    .motor_model(axis, MotorModel::ForceBased)
+                    .motor_position(
+                        axis,
+                        joint.spring_reference as f32,
+                        joint.stiffness as f32,
+                        0.0,
+                    );
+            }
             let handle = (self.engine.multibodies)
                 .insert(handles[parent], handles[i], data.build(), true)
                 .ok_or_else(|| placement.invalid(format!("joint {} closes a loop", joint.name)))?;
@@ -311,6 +405,7 @@ impl SceneBuilder<'_> {
                 (false, _, false) => OBJECT,
             };
             for shape in &body.collision {
+                let bits = [shape.contype, shape.conaffinity];
                 let collider = collider(shape, &offset)
                     .ok_or_else(|| {
                         placement.invalid(format!(
@@ -320,7 +415,12 @@ impl SceneBuilder<'_> {
                     })?
                     .collision_groups(groups(member))
                     .solver_groups(groups(member))
-                    .user_data(owner_tag(placement.owner))
+                    .user_data(user_data(placement.owner, bits))
+                    .active_hooks(if bits == [USUAL_BITS; 2] {
+                        ActiveHooks::empty()
+                    } else {
+                        ActiveHooks::FILTER_CONTACT_PAIRS
+                    })
                     .build();
                 let handle = self.engine.colliders.insert_with_parent(
                     collider,

@@ -50,7 +50,6 @@ impl World {
 
     /// Returns true when any shapes of two owners touch (as of the start of the last physics step).
     pub fn in_contact(&self, a: Owner, b: Owner) -> bool {
-        let tag = build::owner_tag(b);
         let contact_distance = self.settings.solver.contact_distance;
         let narrow = &self.state.engine.narrow_phase;
         let colliders = &self.state.engine.colliders;
@@ -65,7 +64,9 @@ impl World {
                     } else {
                         pair.collider1
                     };
-                    colliders.get(other).is_some_and(|c| c.user_data == tag)
+                    colliders
+                        .get(other)
+                        .is_some_and(|c| build::owner_of(c.user_data) == b)
                         && touches(pair, contact_distance)
                 })
             })

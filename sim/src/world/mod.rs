@@ -21,7 +21,7 @@ pub use perturb::{BodyPoint, PointSpring};
 pub use sensors::RobotObservation;
 pub use snapshot::Snapshot;
 
-use crate::description::{SceneDesc, ShapeDesc, isometry};
+use crate::description::{Owner, SceneDesc, ShapeDesc, isometry};
 use crate::error::SimError;
 use crate::joint_constraints;
 use crate::osc::{self, ArmTorques, GripperCommand, OscGoal};
@@ -32,6 +32,9 @@ use nalgebra::Vector3;
 use rapier3d::math::{Pose, Vector};
 use rapier3d::prelude::*;
 use sensors::SensorSamples;
+
+/// Largest coordinate of a body that still counts as simulated, m; what falls off the floor for a whole episode stays below.
+const MAX_REACH_METRES: f32 = 1e5;
 
 /// A scene that can be stepped.
 ///
@@ -185,7 +188,7 @@ impl World {
     /// axes), gripper (positive closes), each -1 to 1 (`docs/reference/libero.md`, section 4).
     ///
     /// # Errors
-    /// [`SimError::NonFiniteAction`] before anything moves; [`SimError::SingularMatrix`] in a singular posture,
+    /// [`SimError::NonFiniteAction`] before anything moves; [`SimError::NonFiniteState`] when a body has left all bounds; [`SimError::SingularMatrix`] in a singular posture,
     /// with the world left at the physics step that failed.
     pub fn step(&mut self, action: &[f64; 7]) -> Result<(), SimError> {
         if let Some(index) = action.iter().position(|a| !a.is_finite()) {
@@ -224,7 +227,7 @@ impl World {
             }
             self.state.first_action = false;
         }
-        Ok(())
+        self.check_state()
     }
 
     /// Advances by one physics step; `measured` is the state of the arm that the controller acts on.
@@ -298,10 +301,41 @@ impl World {
             &mut engine.multibodies,
             &mut engine.soft_bodies,
             &mut engine.ccd,
-            &(),
+            &build::CollisionBitFilter,
             &(),
         );
         Ok(())
+    }
+
+    /// Refuses a state that is not finite, and names the body.
+    fn check_state(&self) -> Result<(), SimError> {
+        let is_broken = |handle: &RigidBodyHandle| {
+            let body = &self.state.engine.bodies[*handle];
+            let numbers = [body.translation(), body.linvel(), body.angvel()];
+            let finite = numbers.iter().all(|v| v.is_finite()) && body.rotation().is_finite();
+            !finite || body.translation().abs().max_element() > MAX_REACH_METRES
+        };
+        let Some(broken) = (self.handle_map.rigid_bodies.iter()).position(is_broken) else {
+            return Ok(());
+        };
+        let rows = self.scene.body_table();
+        // Every rigid body has a row of the body table.
+        let row = self
+            .handle_map
+            .bodies
+            .iter()
+            .position(|(body, _)| *body == broken);
+        let name = row.and_then(|row| rows.get(row)).map(|row| {
+            let model = self.scene.model(row.owner);
+            let owner = match row.owner {
+                Owner::Instance(i) => &self.scene.instances[i].name,
+                _ => &model.name,
+            };
+            format!("{owner}/{}", model.bodies[row.body].name)
+        });
+        Err(SimError::NonFiniteState {
+            body: name.unwrap_or_default(),
+        })
     }
 }
 

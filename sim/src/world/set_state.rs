@@ -56,7 +56,7 @@ impl World {
             &mut engine.narrow_phase,
             &mut engine.bodies,
             &mut engine.colliders,
-            &(),
+            &build::CollisionBitFilter,
             &(),
         );
         let (q, qd) = self.robot_state();

@@ -47,6 +47,8 @@ pub fn shape(shape: ShapeDesc, pos: [f64; 3], quat_wxyz: [f64; 4], density: f64)
         quat_wxyz,
         friction: 0.95,
         density,
+        contype: 1,
+        conaffinity: 1,
     }
 }
 

@@ -193,7 +193,7 @@ fn parse_with(
             ("texplane".to_owned(), textures.join(arena.floor)),
             ("tex-wall".to_owned(), textures.join(arena.wall)),
         ]),
-        shown_sites: Vec::new(),
+        ..ImportOptions::default()
     };
     let (model, lights) = mjcf::parse_scene(path, text, &options, notices, |model| {
         match arena.table_friction {

@@ -110,6 +110,7 @@ pub(crate) fn parse(
     let options = ImportOptions {
         name: category.to_owned(),
         shown_sites,
+        is_free: !fixed,
         ..ImportOptions::default()
     };
     let mut model = mjcf::parse_object(path, text, &options, notices)?;

@@ -5,11 +5,13 @@ use crate::mjcf::{self, Notices};
 use bitvla_sim::{ModelDesc, isometry};
 use std::path::{Path, PathBuf};
 
-/// Files of robosuite's asset folder whose bodies have the names of ours; the mount belongs to `base`.
+/// Body of our robot that is its pedestal.
+const PEDESTAL: &str = "mount";
+/// Files of robosuite's asset folder whose bodies have the names of ours; the mount belongs to the pedestal.
 const ARM: &str = "robots/panda/robot.xml";
 const GRIPPER: &str = "grippers/panda_gripper.xml";
 const MOUNT: &str = "mounts/rethink_mount.xml";
-/// Position of the mount in the frame of the robot base, m: its top offset in robosuite.
+/// Position of the mount in the frame of the pedestal, m: its top offset in robosuite.
 const MOUNT_OFFSET: [f64; 3] = [0.0, 0.0, 0.01];
 
 /// Finds the asset folder of a robosuite checkout or package.
@@ -30,11 +32,11 @@ pub(super) fn robot(
     pedestal: bool,
     notices: &Notices,
 ) -> Result<ModelDesc, TaskError> {
-    let mut model = ours.clone();
-    if !pedestal && let Some(base) = model.bodies.first_mut() {
-        base.collision.clear();
-        base.visual.clear();
-    }
+    let mut model = if pedestal {
+        ours.clone()
+    } else {
+        ours.without_subtree(PEDESTAL)
+    };
     let Some(assets) = robosuite else {
         return Ok(model);
     };
@@ -53,10 +55,17 @@ pub(super) fn robot(
                 .insert(format!("{part}{name}"), material.clone());
         }
         for body in &visuals.bodies {
-            let target = if file == MOUNT { "base" } else { &body.name };
-            let Some(into) = model.bodies.iter_mut().find(|b| b.name == target) else {
+            if body.visual.is_empty() {
                 continue;
-            };
+            }
+            let target = if file == MOUNT { PEDESTAL } else { &body.name };
+            let into = (model.bodies.iter_mut().find(|b| b.name == target)).ok_or_else(|| {
+                TaskError::Folder {
+                    path: assets.join(file),
+                    found: format!("a drawn body `{}` that our robot lacks", body.name),
+                    expected: "the robot of robosuite 1.4.1".into(),
+                }
+            })?;
             for visual in &body.visual {
                 let mut visual = visual.clone();
                 visual.material = format!("{part}{}", visual.material);

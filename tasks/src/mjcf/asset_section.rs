@@ -2,9 +2,10 @@
 
 use super::document::MjcfElement;
 use super::material::{MjcfMaterial, MjcfTexture, TextureMapping};
-use super::mesh::TriMesh;
+use super::mesh::{MeshFrame, TriMesh};
 use super::mesh_formats::read_mesh;
 use super::notices::Notices;
+use super::pose::unit_quaternion;
 use crate::error::TaskError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub(super) struct MeshAsset {
 /// All assets of a file.
 #[derive(Debug, Default)]
 pub(super) struct MjcfAssets {
-    /// File and scale by name.
-    mesh_files: BTreeMap<String, (PathBuf, [f64; 3])>,
+    /// File and frame by name.
+    mesh_files: BTreeMap<String, (PathBuf, MeshFrame)>,
     /// Meshes that have been read, by name.
     meshes: BTreeMap<String, MeshAsset>,
     textures: BTreeMap<String, MjcfTexture>,
@@ -31,32 +32,27 @@ pub(super) struct MjcfAssets {
     pub materials: BTreeMap<String, MjcfMaterial>,
 }
 
+/// Colours of a generated texture that states none, RGB 0..1: MuJoCo's defaults.
+const DEFAULT_BUILTIN_RGB: [[f64; 3]; 2] = [[0.8; 3], [0.5; 3]];
+
 /// Texture files to take instead of those that a file names, by asset name.
 pub(crate) type TextureOverrides = BTreeMap<String, PathBuf>;
 
 impl MjcfAssets {
-    /// Reads the assets of a model. Meshes are read when a geom needs them.
+    /// Reads the assets of a model; `dir` is the folder of its file, where paths start. Meshes are read when a geom needs
+    /// them.
     pub fn read(
         root: &MjcfElement,
         dir: &Path,
         overrides: &TextureOverrides,
         notices: &Notices,
     ) -> Result<MjcfAssets, TaskError> {
-        let (mut mesh_dir, mut texture_dir) = (dir.to_owned(), dir.to_owned());
-        for compiler in root.all("compiler") {
-            if let Some(folder) = compiler.own("meshdir").or(compiler.own("assetdir")) {
-                mesh_dir = dir.join(folder);
-            }
-            if let Some(folder) = compiler.own("texturedir").or(compiler.own("assetdir")) {
-                texture_dir = dir.join(folder);
-            }
-        }
         let mut assets = MjcfAssets::default();
         for block in root.all("asset") {
             for el in block.children() {
                 match el.tag() {
-                    "mesh" => assets.mesh_asset(&el, &mesh_dir)?,
-                    "texture" => assets.texture(&el, &texture_dir, overrides, notices)?,
+                    "mesh" => assets.mesh_asset(&el, dir)?,
+                    "texture" => assets.texture(&el, dir, overrides, notices)?,
                     _ => {}
                 }
             }
@@ -75,10 +71,20 @@ impl MjcfAssets {
         if scale.contains(&0.0) {
             return Err(el.fail(format!("scale {scale:?}"), "a scale without 0"));
         }
-        if el.own("refpos").is_some() || el.own("refquat").is_some() {
-            return Err(el.fail("`refpos` or `refquat`", "a mesh in its own frame"));
+        let turn = (el.vector::<4>("refquat")?)
+            .map(|q| unit_quaternion(el, "refquat", q))
+            .transpose()?;
+        let frame = MeshFrame {
+            origin: el.vector::<3>("refpos")?.unwrap_or_default(),
+            // A rotation by nothing leaves every bit as it is.
+            turn: turn.filter(|turn| turn.angle() > 0.0),
+            scale,
+        };
+        let name = asset_name(el, file)?;
+        let known = (self.mesh_files).insert(name, (dir.join(file), frame));
+        if known.is_some() {
+            return Err(el.fail("a second mesh of that name", "unique names"));
         }
-        (self.mesh_files).insert(asset_name(el, file)?, (dir.join(file), scale));
         Ok(())
     }
 
@@ -92,11 +98,11 @@ impl MjcfAssets {
         if let Some(known) = self.meshes.get(name) {
             return Ok(known.clone());
         }
-        let Some((path, scale)) = self.mesh_files.get(name) else {
+        let Some((path, frame)) = self.mesh_files.get(name) else {
             return Err(el.fail(format!("mesh `{name}`"), "a mesh of <asset>"));
         };
         let mesh = if path.is_file() {
-            Some(Arc::new(read_mesh(path, *scale)?))
+            Some(Arc::new(read_mesh(path, frame)?))
         } else {
             notices.missing(
                 path,
@@ -122,19 +128,19 @@ impl MjcfAssets {
         let mapping = match el.get("type")?.unwrap_or("cube") {
             "2d" => TextureMapping::Planar,
             "cube" => TextureMapping::Cube,
-            // Nothing in a scene is behind the walls of its room.
+            // On a surface it is drawn as a cube is. Nothing in a scene is behind the walls of its room.
+            "skybox" if el.get("file")?.is_some() => TextureMapping::Cube,
             "skybox" => return Ok(()),
             other => return Err(el.fail(format!("type `{other}`"), "2d, cube or skybox")),
         };
         let Some(file) = el.get("file")? else {
-            let texture = MjcfTexture {
-                mapping,
-                picture: None,
-                colour: el.vector::<3>("rgb1")?.unwrap_or([0.8; 3]),
-            };
+            let texture = builtin_texture(el, mapping)?;
             self.textures.insert(el.need("name")?.to_owned(), texture);
             return Ok(());
         };
+        if el.get("builtin")?.is_some_and(|kind| kind != "none") {
+            return Err(el.fail("`builtin` beside `file`", "one of them"));
+        }
         let name = asset_name(el, file)?;
         let mut picture = dir.join(file);
         if let Some(other) = overrides.get(&name) {
@@ -175,6 +181,26 @@ impl MjcfAssets {
         self.materials.insert(el.need("name")?.to_owned(), material);
         Ok(())
     }
+}
+
+/// A texture that MuJoCo generates, of one colour or of two in a checkerboard.
+fn builtin_texture(el: &MjcfElement, mapping: TextureMapping) -> Result<MjcfTexture, TaskError> {
+    let colour = el.vector::<3>("rgb1")?.unwrap_or(DEFAULT_BUILTIN_RGB[0]);
+    let other = el.vector::<3>("rgb2")?.unwrap_or(DEFAULT_BUILTIN_RGB[1]);
+    let checker = match el.need("builtin")? {
+        "flat" => false,
+        "checker" if mapping == TextureMapping::Planar => true,
+        kind => {
+            let found = format!("builtin `{kind}` of a {mapping:?} texture").to_lowercase();
+            return Err(el.fail(found, "flat, checker of a 2d texture, or a `file`"));
+        }
+    };
+    Ok(MjcfTexture {
+        mapping,
+        picture: None,
+        colour,
+        checker: checker.then_some(other),
+    })
 }
 
 /// Name of an asset: as given, else that of its file without ending.

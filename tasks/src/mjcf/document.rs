@@ -1,38 +1,37 @@
-//! XML of an MJCF file with its default classes: a mistake in an element or attribute is reported with file, line, what
+//! XML of an MJCF file with what it includes and its default classes: a mistake in an element or attribute is reported with file, line, what
 //! was found and what was expected.
 
+use super::notices::Notices;
+use super::rules::{FileKind, check_file};
+use super::sources::MjcfSources;
 use crate::error::TaskError;
 use roxmltree::{Document, Node};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Attribute values that a default class gives to elements of a tag.
 type DefaultClass = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A parsed file.
+/// The parsed files of one model.
 pub(super) struct MjcfDocument<'a> {
-    /// Path of the file, for errors.
-    pub path: PathBuf,
-    doc: &'a Document<'a>,
-    /// Classes by name, inherited values included; the unnamed one is `main`.
+    sources: &'a MjcfSources,
+    docs: &'a [Document<'a>],
+    /// Classes by name.
     classes: BTreeMap<String, DefaultClass>,
 }
 
-/// An element and the class that its ancestors give to their children.
-#[derive(Clone)]
+/// An element of a file.
+#[derive(Clone, Copy)]
 pub(super) struct MjcfElement<'f, 'a> {
     file: &'f MjcfDocument<'a>,
     node: Node<'a, 'a>,
-    childclass: Option<String>,
 }
 
-/// Name of the outermost default class.
-const MAIN: &str = "main";
-/// Deepest accepted nesting of bodies and of classes.
+/// Deepest accepted nesting of bodies.
 pub(super) const MAX_DEPTH: usize = 64;
 /// Largest absolute value of a number: products of a few of them stay finite.
 const MAX_NUMBER: f64 = 1e9;
-/// A file has at most this many default classes; each keeps what it inherits.
+/// A file has at most this many default classes.
 const MAX_CLASSES: usize = 256;
 
 /// Parses a text. Document types are refused, so nothing is expanded.
@@ -56,82 +55,110 @@ pub(super) fn parse_xml<'a>(path: &Path, text: &'a str) -> Result<Document<'a>, 
 }
 
 impl<'a> MjcfDocument<'a> {
-    /// Reads the default classes of a document whose root is `mujoco`.
-    pub fn new(path: &Path, doc: &'a Document<'a>) -> Result<MjcfDocument<'a>, TaskError> {
+    /// Checks that everything in the files is known ([`super::rules`]) and reads the default classes as robosuite does:
+    /// those directly in the first `<default>` of the file, for elements that name their class. Values outside of a class
+    /// have no effect, which is said.
+    pub fn new(
+        sources: &'a MjcfSources,
+        docs: &'a [Document<'a>],
+        kind: FileKind,
+        notices: &Notices,
+    ) -> Result<MjcfDocument<'a>, TaskError> {
         let mut file = MjcfDocument {
-            path: path.to_owned(),
-            doc,
-            classes: BTreeMap::from([(MAIN.to_owned(), DefaultClass::new())]),
+            sources,
+            docs,
+            classes: BTreeMap::new(),
         };
-        let root = doc.root_element();
-        if root.tag_name().name() != "mujoco" {
-            let found = format!("<{}>", root.tag_name().name());
-            return Err(file.fail(root, found, "<mujoco>"));
+        let root = file.root();
+        if root.tag() != "mujoco" {
+            let found = format!("<{}>", root.tag());
+            return Err(file.fail(root.node, found, "<mujoco>"));
         }
-        let mut found = BTreeMap::new();
-        for node in root.children().filter(|n| n.has_tag_name("default")) {
-            file.read_class(node, &DefaultClass::new(), true, 0, &mut found)?;
-        }
-        file.classes.extend(found);
+        let classes = file.read_classes(notices)?;
+        file.classes = classes;
+        check_file(&file.root(), kind, notices)?;
         Ok(file)
     }
 
-    fn read_class(
-        &self,
-        node: Node<'a, 'a>,
-        parent: &DefaultClass,
-        outermost: bool,
-        depth: usize,
-        out: &mut BTreeMap<String, DefaultClass>,
-    ) -> Result<(), TaskError> {
-        if depth > MAX_DEPTH {
-            return Err(self.fail(
-                node,
-                "default".into(),
-                "fewer default classes in each other",
+    fn read_classes(&self, notices: &Notices) -> Result<BTreeMap<String, DefaultClass>, TaskError> {
+        let mut classes = BTreeMap::new();
+        let mut sections = self.root().children().filter(|el| el.tag() == "default");
+        let Some(section) = sections.next() else {
+            return Ok(classes);
+        };
+        if let Some(second) = sections.next() {
+            return Err(second.fail(
+                "a second <default>",
+                "one, as robosuite reads only the first",
             ));
         }
-        let mut class = parent.clone();
-        for child in node.children().filter(Node::is_element) {
-            if !child.has_tag_name("default") {
-                let values = class.entry(child.tag_name().name().to_owned()).or_default();
-                for a in child.attributes() {
-                    values.insert(a.name().to_owned(), a.value().to_owned());
+        for class in section.children() {
+            if class.tag() != "default" {
+                let tag = class.tag();
+                let sentence = format!(
+                    "<{tag}> of the unnamed <default> has no effect, as in LIBERO: robosuite gives defaults only to \
+                     elements that name their class"
+                );
+                notices.say(&class.place(), &sentence);
+                continue;
+            }
+            let name = (class.own("class"))
+                .ok_or_else(|| class.fail("no `class`", "the name of the class"))?;
+            let mut values = DefaultClass::new();
+            for el in class.children() {
+                if el.tag() == "default" {
+                    return Err(el.fail(
+                        "a class in a class",
+                        "classes one level deep, as robosuite reads them",
+                    ));
                 }
+                let attributes =
+                    (el.node.attributes()).map(|a| (a.name().to_owned(), a.value().to_owned()));
+                // The last element of a tag is the one that robosuite keeps.
+                values.insert(el.tag().to_owned(), attributes.collect());
+            }
+            classes.insert(name.to_owned(), values);
+            if classes.len() > MAX_CLASSES {
+                let expected = format!("at most {MAX_CLASSES} default classes");
+                return Err(class.fail("another class", &expected));
             }
         }
-        let name = match node.attribute("class") {
-            Some(name) => name,
-            None if outermost => MAIN,
-            None => return Err(self.fail(node, "<default>".into(), "a `class` name")),
-        };
-        out.insert(name.to_owned(), class.clone());
-        if out.len() > MAX_CLASSES {
-            let expected = format!("at most {MAX_CLASSES} default classes");
-            return Err(self.fail(node, "another class".into(), &expected));
-        }
-        for child in node.children().filter(|n| n.has_tag_name("default")) {
-            self.read_class(child, &class, false, depth + 1, out)?;
-        }
-        Ok(())
+        Ok(classes)
     }
 
     /// The root element.
     pub fn root(&self) -> MjcfElement<'_, 'a> {
         MjcfElement {
             file: self,
-            node: self.doc.root_element(),
-            childclass: None,
+            node: self.docs[0].root_element(),
         }
+    }
+
+    /// Index of the file of a node.
+    fn index_of(&self, node: Node<'_, '_>) -> usize {
+        let is_of =
+            |doc: &Document<'_>| std::ptr::eq(doc.input_text(), node.document().input_text());
+        // Every node is of one of the files.
+        self.docs.iter().position(is_of).unwrap_or_default()
+    }
+
+    fn line(&self, node: Node<'_, '_>) -> usize {
+        node.document().text_pos_at(node.range().start).row as usize
     }
 
     fn fail(&self, node: Node<'_, '_>, found: String, expected: &str) -> TaskError {
         TaskError::Malformed {
-            path: self.path.clone(),
-            line: self.doc.text_pos_at(node.range().start).row as usize,
+            path: self.sources.path(self.index_of(node)).to_owned(),
+            line: self.line(node),
             found,
             expected: expected.to_owned(),
         }
+    }
+}
+
+impl PartialEq for MjcfElement<'_, '_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
     }
 }
 
@@ -151,21 +178,41 @@ impl<'f, 'a> MjcfElement<'f, 'a> {
         self.file.fail(self.node, found, expected)
     }
 
-    /// Elements inside, in order.
-    pub fn children(&self) -> impl Iterator<Item = MjcfElement<'f, 'a>> + use<'f, 'a> {
-        let childclass = match self.node.attribute("childclass") {
-            Some(class) => Some(class.to_owned()),
-            None => self.childclass.clone(),
-        };
+    /// The error of an element that is neither used nor known to be without effect.
+    pub fn refused(&self) -> TaskError {
+        let inside = (self.node.parent_element()).map_or("", |parent| parent.tag_name().name());
+        let found = format!("<{}> in <{inside}>", self.tag());
+        let expected =
+            "elements of MuJoCo 2.3.7 that are simulated here (tasks/src/mjcf/rules.rs lists them)";
+        self.file.fail(self.node, found, expected)
+    }
+
+    /// File and line, for notices.
+    pub fn place(&self) -> String {
+        let path = self.file.sources.path(self.file.index_of(self.node));
+        format!("{}:{}", path.display(), self.file.line(self.node))
+    }
+
+    /// Elements inside, in order; those of an included file in the place of `<include>`.
+    pub fn children(&self) -> std::vec::IntoIter<MjcfElement<'f, 'a>> {
+        let mut out = Vec::new();
+        self.collect_children(self.node, 0, &mut out);
+        out.into_iter()
+    }
+
+    fn collect_children(&self, node: Node<'a, 'a>, depth: usize, out: &mut Vec<Self>) {
         let file = self.file;
-        self.node
-            .children()
-            .filter(Node::is_element)
-            .map(move |node| MjcfElement {
-                file,
-                node,
-                childclass: childclass.clone(),
-            })
+        for node in node.children().filter(Node::is_element) {
+            let included = if node.has_tag_name("include") && depth < MAX_DEPTH {
+                file.sources.included(node)
+            } else {
+                None
+            };
+            match included.and_then(|index| file.docs.get(index)) {
+                Some(doc) => self.collect_children(doc.root_element(), depth + 1, out),
+                None => out.push(MjcfElement { file, node }),
+            }
+        }
     }
 
     /// Elements inside with a tag.
@@ -174,6 +221,34 @@ impl<'f, 'a> MjcfElement<'f, 'a> {
         tag: &'t str,
     ) -> impl Iterator<Item = MjcfElement<'f, 'a>> + use<'f, 'a, 't> {
         self.children().filter(move |e| e.tag() == tag)
+    }
+
+    /// Names and values of the attributes, those of the class included.
+    pub fn attributes(&self) -> Result<Vec<(&'f str, &'f str)>, TaskError>
+    where
+        'a: 'f,
+    {
+        let own = self.node.attributes().map(|a| (a.name(), a.value()));
+        let mut all: Vec<(&'f str, &'f str)> = own.collect();
+        if let Some(values) = self.class_values()? {
+            let given = (values.iter()).map(|(name, value)| (name.as_str(), value.as_str()));
+            let new: Vec<_> = given.filter(|(name, _)| self.own(name).is_none()).collect();
+            all.extend(new);
+        }
+        Ok(all)
+    }
+
+    /// Values that the class of the element gives to its tag.
+    fn class_values(&self) -> Result<Option<&'f BTreeMap<String, String>>, TaskError> {
+        let Some(name) = self.node.attribute("class") else {
+            return Ok(None);
+        };
+        let class = self.file.classes.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.file.classes.keys().map(String::as_str).collect();
+            let expected = format!("a default class of the file: {}", known.join(", "));
+            self.fail(format!("class `{name}`"), &expected)
+        })?;
+        Ok(class.get(self.tag()))
     }
 
     /// An attribute as written here.
@@ -189,18 +264,8 @@ impl<'f, 'a> MjcfElement<'f, 'a> {
         if let Some(value) = self.node.attribute(name) {
             return Ok(Some(value));
         }
-        let class = self
-            .node
-            .attribute("class")
-            .or(self.childclass.as_deref())
-            .unwrap_or(MAIN);
-        let class = self.file.classes.get(class).ok_or_else(|| {
-            let known: Vec<&str> = self.file.classes.keys().map(String::as_str).collect();
-            let expected = format!("a default class of the file: {}", known.join(", "));
-            self.fail(format!("class `{class}`"), &expected)
-        })?;
-        Ok(class
-            .get(self.tag())
+        let values = self.class_values()?;
+        Ok(values
             .and_then(|values| values.get(name))
             .map(String::as_str))
     }

@@ -5,10 +5,10 @@ use super::document::MjcfElement;
 use super::material::MjcfMaterial;
 use super::mesh::TriMesh;
 use super::notices::Notices;
-use super::pose::{AngleSettings, rotation_from_z};
+use super::pose::{read_pose, rotation_from_z};
 use super::tessellation::ellipsoid_points;
 use crate::error::TaskError;
-use bitvla_sim::ShapeDesc;
+use bitvla_sim::{MAX_LENGTH_METRES, ShapeDesc};
 use nalgebra::{Isometry3, Vector3};
 use std::f64::consts::PI;
 use std::path::PathBuf;
@@ -92,6 +92,8 @@ pub(super) struct Geom {
     pub group: i64,
     /// Takes part in contacts.
     pub collides: bool,
+    /// Collision bits, `contype` and `conaffinity`.
+    pub bits: [u32; 2],
     /// Sliding friction.
     pub friction: f64,
     /// Density, kg/m^3.
@@ -108,12 +110,11 @@ impl Geom {
     /// Reads a geom and the mesh that it names.
     pub fn read(
         el: &MjcfElement,
-        angles: &AngleSettings,
         assets: &mut MjcfAssets,
         notices: &Notices,
     ) -> Result<Geom, TaskError> {
         let kind = GeomKind::read(el)?;
-        let (pose, size) = read_pose_and_size(el, kind, angles)?;
+        let (pose, size) = read_pose_and_size(el, kind)?;
         let mesh = match kind {
             GeomKind::Mesh => Some(assets.mesh(el, el.need("mesh")?, notices)?),
             _ => None,
@@ -129,6 +130,17 @@ impl Geom {
                 "numbers of 0 or more",
             ));
         }
+        let bits = [
+            collision_bits(el, "contype")?,
+            collision_bits(el, "conaffinity")?,
+        ];
+        if kind != GeomKind::Mesh && el.get("mesh")?.is_some() {
+            let found = format!("a mesh of a {kind:?}").to_lowercase();
+            return Err(el.fail(
+                found,
+                "type mesh: fitting a primitive to a mesh is not supported",
+            ));
+        }
         Ok(Geom {
             name: el.own("name").map(str::to_owned),
             kind,
@@ -139,7 +151,8 @@ impl Geom {
                 mesh: asset.mesh,
             }),
             group: el.whole("group", 0)?,
-            collides: el.whole("contype", 1)? != 0 || el.whole("conaffinity", 1)? != 0,
+            collides: bits != [0; 2],
+            bits,
             friction,
             density,
             mass,
@@ -206,13 +219,24 @@ pub(super) fn primitive_volume(shape: &ShapeDesc) -> Option<f64> {
     })
 }
 
+/// Reads 32 collision bits; MuJoCo's default is the lowest.
+fn collision_bits(el: &MjcfElement, name: &str) -> Result<u32, TaskError> {
+    let value = el.whole(name, 1)?;
+    u32::try_from(value).or_else(|_| {
+        // MuJoCo keeps them in a signed number.
+        let signed = i32::try_from(value);
+        signed
+            .map(i32::cast_unsigned)
+            .map_err(|_| el.fail(format!("{name}=\"{value}\""), "32 bits"))
+    })
+}
+
 fn read_pose_and_size(
     el: &MjcfElement,
     kind: GeomKind,
-    angles: &AngleSettings,
 ) -> Result<(Isometry3<f64>, [f64; 3]), TaskError> {
     let size = el.numbers("size", 3)?.unwrap_or_default();
-    let mut pose = angles.pose(el)?;
+    let mut pose = read_pose(el)?;
     let mut size = [0, 1, 2].map(|k| size.get(k).copied().unwrap_or(0.0));
     if let Some([a, b, c, d, e, f]) = el.vector::<6>("fromto")? {
         let (from, to) = (Vector3::new(a, b, c), Vector3::new(d, e, f));
@@ -238,6 +262,11 @@ fn read_pose_and_size(
     if size[..kind.sizes()].iter().any(|x| *x <= 0.0) {
         let found = format!("size {size:?} of a {kind:?}").to_lowercase();
         return Err(el.fail(found, "sizes above 0"));
+    }
+    let lengths = size.iter().chain(pose.translation.vector.iter());
+    if lengths.copied().any(|x| x.abs() > MAX_LENGTH_METRES) {
+        let found = format!("size {size:?} at {:?}", pose.translation.vector.as_slice());
+        return Err(el.fail(found, "lengths of at most 1000 m"));
     }
     Ok((pose, size))
 }

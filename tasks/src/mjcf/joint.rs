@@ -1,19 +1,27 @@
 //! `<joint>` and `<inertial>` elements.
 
 use super::document::MjcfElement;
-use super::pose::{AngleSettings, inertia_desc, pose_to_desc};
+use super::pose::{inertia_desc, pose_to_desc, read_pose};
 use crate::error::TaskError;
 use bitvla_sim::{InertiaDesc, JointDesc, JointKind};
-use nalgebra::{Matrix3, Vector3};
+use nalgebra::{Isometry3, Matrix3, Translation3, UnitQuaternion, Vector3};
 
 /// Largest absolute position of a joint without limits, rad or m.
 const UNLIMITED: f64 = 1e6;
 
-/// Reads a joint and its position in the frame of its body, m.
-pub(super) fn read_joint(
-    el: &MjcfElement,
-    angles: &AngleSettings,
-) -> Result<(JointDesc, [f64; 3]), TaskError> {
+/// A joint as read.
+pub(super) struct MjcfJoint {
+    /// The joint, with its axis in the frame of the body.
+    pub desc: JointDesc,
+    /// Position in the frame of the body, m.
+    pub at: [f64; 3],
+    /// Motion of the body, in the frame of the joint, from the pose that the file states to joint position zero: against
+    /// `ref`, the joint position in the pose of the file.
+    pub to_zero: Isometry3<f64>,
+}
+
+/// Reads a joint.
+pub(super) fn read_joint(el: &MjcfElement) -> Result<MjcfJoint, TaskError> {
     let kind = match el.get("type")?.unwrap_or("hinge") {
         "hinge" => JointKind::Hinge,
         "slide" => JointKind::Slide,
@@ -32,32 +40,43 @@ pub(super) fn read_joint(
         let found = format!("damping, frictionloss, armature {losses:?}");
         return Err(el.fail(found, "numbers of 0 or more"));
     }
-    let joint = JointDesc {
+    let stiffness = el.number("stiffness", 0.0)?;
+    if stiffness < 0.0 {
+        return Err(el.fail(format!("stiffness {stiffness}"), "a number of 0 or more"));
+    }
+    let axis = axis.normalize();
+    let back = -el.number("ref", 0.0)?;
+    let to_zero = match kind {
+        JointKind::Hinge => {
+            let turn = UnitQuaternion::from_scaled_axis(axis * back);
+            Isometry3::from_parts(Translation3::identity(), turn)
+        }
+        JointKind::Slide => Isometry3::from_parts((axis * back).into(), UnitQuaternion::identity()),
+    };
+    let desc = JointDesc {
         name: el.need("name")?.to_owned(),
         kind,
-        axis: axis.normalize().into(),
-        range: read_range(el, kind, angles)?,
+        axis: axis.into(),
+        range: read_range(el)?,
+        stiffness,
+        spring_reference: el.number("springref", 0.0)?,
         damping: losses[0],
         friction_loss: losses[1],
         armature: losses[2],
     };
-    Ok((joint, el.vector::<3>("pos")?.unwrap_or_default()))
+    Ok(MjcfJoint {
+        desc,
+        at: el.vector::<3>("pos")?.unwrap_or_default(),
+        to_zero,
+    })
 }
 
 /// Lowest and highest position of a joint, rad or m.
-fn read_range(
-    el: &MjcfElement,
-    kind: JointKind,
-    angles: &AngleSettings,
-) -> Result<[f64; 2], TaskError> {
+fn read_range(el: &MjcfElement) -> Result<[f64; 2], TaskError> {
     let range = el.vector::<2>("range")?;
     let limited = el.flag("limited")?.unwrap_or(range.is_some());
-    let unit = match kind {
-        JointKind::Hinge => angles.radians_per_unit(),
-        JointKind::Slide => 1.0,
-    };
     let range = match range {
-        Some(range) if limited => range.map(|x| x * unit),
+        Some(range) if limited => range,
         None if limited => return Err(el.fail("no range", "a range, as it is limited")),
         _ => [-UNLIMITED, UNLIMITED],
     };
@@ -68,17 +87,18 @@ fn read_range(
 }
 
 /// Reads an `<inertial>`: mass (kg), centre of mass (m) and inertia about it (kg m^2) in the frame of the body.
-pub(super) fn read_inertial(
-    el: &MjcfElement,
-    angles: &AngleSettings,
-) -> Result<InertiaDesc, TaskError> {
+pub(super) fn read_inertial(el: &MjcfElement) -> Result<InertiaDesc, TaskError> {
     let mass = el.number("mass", -1.0)?;
     if mass < 0.0 {
         return Err(el.fail("no mass of 0 or more", "a mass"));
     }
-    let pose = angles.pose(el)?;
+    let pose = read_pose(el)?;
     let (com, quat_wxyz) = pose_to_desc(&pose);
     if let Some([xx, yy, zz, xy, xz, yz]) = el.vector::<6>("fullinertia")? {
+        if el.get("diaginertia")?.is_some() || pose.rotation.angle() > 0.0 {
+            let found = "`fullinertia` beside `diaginertia` or an orientation";
+            return Err(el.fail(found, "one of them"));
+        }
         let full = Matrix3::new(xx, xy, xz, xy, yy, yz, xz, yz, zz);
         return Ok(inertia_desc(mass, com.into(), full));
     }

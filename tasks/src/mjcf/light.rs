@@ -12,6 +12,9 @@ pub(super) fn read_light(el: &MjcfElement) -> Result<LightDesc, TaskError> {
             .vector::<3>(name)?
             .map_or(default, |c| c.iter().sum::<f64>() / 3.0))
     };
+    if el.flag("active")? == Some(false) {
+        return Err(el.fail("active=\"false\"", "a light that is on"));
+    }
     let dir = el.vector::<3>("dir")?.unwrap_or([0.0, 0.0, -1.0]);
     let length = Vector3::from(dir).norm();
     if length < 1e-9 {

@@ -37,7 +37,7 @@ pub(super) enum TextureMapping {
     Cube,
 }
 
-/// A texture: a picture, or one colour.
+/// A texture: a picture, one colour, or a checkerboard of two.
 #[derive(Debug, Clone)]
 pub(super) struct MjcfTexture {
     /// Projection.
@@ -46,6 +46,8 @@ pub(super) struct MjcfTexture {
     pub picture: Option<PathBuf>,
     /// Colour that the picture is multiplied by or that replaces it, RGB 0..1.
     pub colour: [f64; 3],
+    /// The other colour of a checkerboard.
+    pub checker: Option<[f64; 3]>,
 }
 
 impl MjcfTexture {
@@ -61,6 +63,7 @@ impl MjcfTexture {
             mapping,
             picture: exists.then_some(picture),
             colour,
+            checker: None,
         }
     }
 }
@@ -126,23 +129,25 @@ impl MjcfMaterial {
         }
     }
 
-    /// Projection of the texture if it is a picture.
+    /// Projection of the texture unless it is of one colour.
     pub fn mapping(&self) -> Option<TextureMapping> {
         let texture = self.texture.as_ref()?;
-        texture.picture.as_ref().map(|_| texture.mapping)
+        (texture.picture.is_some() || texture.checker.is_some()).then_some(texture.mapping)
     }
 
     /// Describes the material for the renderer with the colour of a geom; only flat geoms mirror.
     pub fn desc(&self, rgba: [f64; 4], flat: bool) -> MaterialDesc {
         let texture = self.texture.as_ref().map(|texture| TextureDesc {
-            kind: if texture.picture.is_some() {
-                "file"
-            } else {
-                "flat"
+            kind: match (&texture.picture, texture.checker) {
+                (Some(_), _) => "file",
+                (None, Some(_)) => "checker",
+                (None, None) => "flat",
             }
             .into(),
             size: None,
-            colors: vec![texture.colour],
+            colors: std::iter::once(texture.colour)
+                .chain(texture.checker)
+                .collect(),
             repeat: None,
             seed: 0,
             text: (texture.picture.as_ref()).map(|path| path.to_string_lossy().into_owned()),

@@ -1,11 +1,9 @@
-//! Triangle meshes: shading normals as MuJoCo draws them, and the volume properties of the enclosed solid.
+//! Triangle meshes: their frame and scale, and shading normals as MuJoCo draws them.
 
-use nalgebra::{Matrix3, Vector3};
+use nalgebra::{UnitQuaternion, Vector3};
 
 /// Cosine below which a normal counts as turned away from a face: 37 degrees, MuJoCo's limit.
 const SMOOTH_COSINE: f64 = 0.8;
-/// Least volume of a solid, m^3; below it a mesh encloses nothing.
-const MIN_VOLUME: f64 = 1e-18;
 
 /// A mesh in the frame of its file, scaled.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,15 +18,15 @@ pub(super) struct TriMesh {
     pub triangles: Vec<[u32; 3]>,
 }
 
-/// Volume, centre of mass and inertia of the solid that a mesh encloses, at density one.
+/// Changes that a mesh asset makes to the vertices of its file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct VolumeProperties {
-    /// Volume, m^3.
-    pub volume: f64,
-    /// Centre of mass, m.
-    pub com: Vector3<f64>,
-    /// Inertia about the centre of mass, m^5.
-    pub inertia: Matrix3<f64>,
+pub(super) struct MeshFrame {
+    /// Position that is subtracted first (`refpos`), m before scaling.
+    pub origin: [f64; 3],
+    /// Rotation whose inverse is applied next (`refquat`), if one is given.
+    pub turn: Option<UnitQuaternion<f64>>,
+    /// Factors of the axes, applied last.
+    pub scale: [f64; 3],
 }
 
 fn vector(p: [f32; 3]) -> Vector3<f64> {
@@ -44,8 +42,24 @@ impl TriMesh {
             .position(|x| !x.is_finite())
     }
 
+    /// Moves, turns and scales the mesh in this order, as MuJoCo does.
+    pub fn transform(&mut self, frame: &MeshFrame) {
+        if frame.origin != [0.0; 3] {
+            for p in &mut self.vertices {
+                *p = std::array::from_fn(|k| (f64::from(p[k]) - frame.origin[k]) as f32);
+            }
+        }
+        if let Some(turn) = frame.turn {
+            for p in self.vertices.iter_mut().chain(&mut self.normals) {
+                let turned = turn.inverse() * vector(*p);
+                *p = std::array::from_fn(|k| turned[k] as f32);
+            }
+        }
+        self.scale(frame.scale);
+    }
+
     /// Scales the axes; a mirrored mesh keeps its faces counter-clockwise from outside.
-    pub fn scale(&mut self, by: [f64; 3]) {
+    fn scale(&mut self, by: [f64; 3]) {
         for p in &mut self.vertices {
             *p = std::array::from_fn(|k| (f64::from(p[k]) * by[k]) as f32);
         }
@@ -63,7 +77,7 @@ impl TriMesh {
         }
     }
 
-    fn corners(&self, t: [u32; 3]) -> [Vector3<f64>; 3] {
+    pub(super) fn corners(&self, t: [u32; 3]) -> [Vector3<f64>; 3] {
         t.map(|i| vector(self.vertices[i as usize]))
     }
 
@@ -130,30 +144,5 @@ impl TriMesh {
             }
         }
         mesh
-    }
-
-    /// The solid that the surface encloses, from signed tetrahedra; `None` if it encloses nothing.
-    pub fn volume_properties(&self) -> Option<VolumeProperties> {
-        let (mut volume, mut first, mut second) = (0.0, Vector3::zeros(), Matrix3::zeros());
-        for t in &self.triangles {
-            let [a, b, c] = self.corners(*t);
-            let v = a.dot(&b.cross(&c)) / 6.0;
-            let s = a + b + c;
-            volume += v;
-            first += s * (v / 4.0);
-            second +=
-                (s * s.transpose() + a * a.transpose() + b * b.transpose() + c * c.transpose())
-                    * (v / 20.0);
-        }
-        if !(volume > MIN_VOLUME && volume.is_finite()) {
-            return None;
-        }
-        let com = first / volume;
-        let about = second - com * com.transpose() * volume;
-        Some(VolumeProperties {
-            volume,
-            com,
-            inertia: Matrix3::identity() * about.trace() - about,
-        })
     }
 }

@@ -5,7 +5,7 @@
 //! file.
 
 use super::bounded_read::read_bytes;
-use super::mesh::TriMesh;
+use super::mesh::{MeshFrame, TriMesh};
 use crate::error::TaskError;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,12 +13,24 @@ use std::path::Path;
 /// Largest mesh file, bytes; LIBERO's have at most 3 million.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Reads a mesh file in the format of its ending and scales it.
-pub(super) fn read_mesh(path: &Path, scale: [f64; 3]) -> Result<TriMesh, TaskError> {
+/// Most corners of a face of an OBJ file.
+const MAX_CORNERS: usize = 4096;
+/// Largest coordinate of a mesh, m.
+const MAX_COORDINATE: f32 = 1e3;
+
+/// Reads a mesh file in the format of its ending, in the frame and scale of its asset.
+pub(super) fn read_mesh(path: &Path, frame: &MeshFrame) -> Result<TriMesh, TaskError> {
     let mut mesh = parse_mesh(path, &read_bytes(path, MAX_FILE)?)?;
-    mesh.scale(scale);
-    check_finite(&mesh, path, &format!("scaled by {scale:?}, "))?;
-    Ok(mesh)
+    mesh.transform(frame);
+    let context = format!("scaled by {:?}, ", frame.scale);
+    check_finite(&mesh, path, &context)?;
+    match (mesh.vertices.as_flattened().iter()).find(|x| x.abs() > MAX_COORDINATE) {
+        Some(x) => {
+            let found = format!("{context}a coordinate of {x} m");
+            Err(malformed(path, 1, found, "a mesh of at most 1000 m"))
+        }
+        None => Ok(mesh),
+    }
 }
 
 /// Reads a mesh from the bytes of a file; the ending of the path decides the format.
@@ -235,6 +247,11 @@ fn obj(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
                     });
                     face.push(id);
                 }
+                if face.len() > MAX_CORNERS {
+                    let found = format!("a face of {} corners", face.len());
+                    let expected = format!("at most {MAX_CORNERS} corners");
+                    return Err(malformed(path, line_no, found, &expected));
+                }
                 if face.len() < 3 {
                     return Err(fail("a face of three corners or more"));
                 }
@@ -242,7 +259,16 @@ fn obj(path: &Path, bytes: &[u8]) -> Result<TriMesh, TaskError> {
                     triangles.push([face[0], face[k], face[k + 1]]);
                 }
             }
-            _ => {}
+            // Names, groups and materials: the asset of the model names the material.
+            "" | "o" | "g" | "s" | "mtllib" | "usemtl" | "vp" => {}
+            // Lines between vertices have no surface.
+            "l" | "p" => {}
+            tag if tag.starts_with('#') => {}
+            _ => {
+                return Err(fail(
+                    "a statement of an OBJ file: v, vt, vn, f, o, g, s, l, p, mtllib or usemtl",
+                ));
+            }
         }
     }
     let full = |k: usize| !order.is_empty() && order.iter().all(|key| key[k] != NONE);

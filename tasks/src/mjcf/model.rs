@@ -1,27 +1,31 @@
 //! Bodies of an MJCF file with their joints, geoms and sites as a model description.
 
 use super::asset_section::{MjcfAssets, TextureOverrides};
+use super::collision::{MASS_GROUP, first_weightless};
 use super::document::{MAX_DEPTH, MjcfElement};
-use super::geom::{Geom, GeomKind, GeomMesh, primitive_volume};
+use super::geom::{Geom, GeomKind, GeomMesh};
 use super::joint::{read_inertial, read_joint};
 use super::material::MjcfMaterial;
 use super::notices::Notices;
-use super::pose::{AngleSettings, inertia_desc, pose_to_desc};
+use super::pose::{pose_to_desc, read_pose};
+use super::rules::FileKind;
 use super::visual::visual_shape;
 use crate::error::TaskError;
 use bitvla_sim::{
-    BodyDesc, CollisionDesc, JointDesc, JointKind, ModelDesc, PlacementDesc, ShapeDesc, SiteDesc,
-    VisibleWhen, VisualDesc, isometry,
+    BodyDesc, JointDesc, JointKind, ModelDesc, ShapeDesc, SiteDesc, VisibleWhen, VisualDesc,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use nalgebra::{Isometry3, Translation3, Vector3};
+use std::collections::BTreeSet;
 use std::path::Path;
 
+/// Most geoms of a file; LIBERO's have at most a hundred.
+const MAX_GEOMS: usize = 1000;
 /// Most vertices that the shapes of a file are drawn with; LIBERO's have at most some hundred thousand.
 const MAX_DRAWN_VERTICES: usize = 1_000_000;
-/// Group of the geoms that have mass.
-const MASS_GROUP: i64 = 0;
-/// Group of the geoms that are drawn.
+/// Group of the geoms that are drawn: robosuite hides group 0.
 const DRAWN_GROUP: i64 = 1;
+/// Another group that MuJoCo draws unless it is told not to.
+const ALSO_DRAWN_GROUP: i64 = 2;
 /// Half size of a site that states none, m: MuJoCo's default.
 const DEFAULT_SITE_HALF: f64 = 0.005;
 /// Colour of a site that states none, RGBA: MuJoCo's default.
@@ -36,6 +40,8 @@ pub(crate) struct ImportOptions<'w> {
     pub texture_overrides: TextureOverrides,
     /// Sites that are drawn.
     pub shown_sites: Vec<ShownSite<'w>>,
+    /// The root moves freely, so that it needs a mass.
+    pub is_free: bool,
 }
 
 /// A site that is drawn while a joint is at or above a position.
@@ -51,22 +57,25 @@ pub(crate) struct ShownSite<'w> {
 
 /// A model under construction: bodies are added from the root on.
 pub(super) struct ModelBuilder<'w> {
-    angles: AngleSettings,
+    kind: FileKind,
     assets: MjcfAssets,
-    notices: &'w Notices,
+    pub(super) notices: &'w Notices,
     options: &'w ImportOptions<'w>,
-    model: ModelDesc,
+    pub(super) model: ModelDesc,
     site_names: BTreeSet<String>,
-    body_names: BTreeSet<String>,
+    pub(super) body_names: BTreeSet<String>,
     /// The file has geoms of the drawn group; without any, colliding geoms are drawn.
     has_drawn_group: bool,
     drawn_vertices: usize,
+    read_geoms: usize,
 }
 
 impl<'w> ModelBuilder<'w> {
-    /// Reads the settings and assets of a file.
+    /// Reads the assets of a file; bodies are added from `start`.
     pub fn new(
         root: &MjcfElement,
+        start: &MjcfElement,
+        kind: FileKind,
         path: &Path,
         options: &'w ImportOptions,
         notices: &'w Notices,
@@ -74,51 +83,58 @@ impl<'w> ModelBuilder<'w> {
         // Only a root folder has no parent, and it is no file with a text.
         let dir = path.parent().unwrap_or(Path::new("."));
         Ok(ModelBuilder {
-            angles: AngleSettings::read(root)?,
+            kind,
             assets: MjcfAssets::read(root, dir, &options.texture_overrides, notices)?,
             notices,
             options,
-            model: ModelDesc {
-                name: options.name.clone(),
-                placement: PlacementDesc::default(),
-                bodies: Vec::new(),
-                materials: BTreeMap::new(),
-                articulation: None,
-            },
+            model: ModelDesc::empty(&options.name),
             site_names: BTreeSet::new(),
             body_names: BTreeSet::new(),
-            has_drawn_group: has_drawn_group(root, 0)?,
+            has_drawn_group: has_drawn_group(start, kind)?,
             drawn_vertices: 0,
+            read_geoms: 0,
         })
     }
 
     /// Adds an element under a name as the root body, and everything in it.
     pub fn add_root(&mut self, el: &MjcfElement, name: &str) -> Result<(), TaskError> {
-        self.add_body(el, None, name, 0)
+        self.add_body(el, None, name, Vector3::zeros(), 0)
     }
 
-    /// The model.
-    pub fn finish(self) -> ModelDesc {
-        self.model
+    /// The model. Fails at the element around it if a part moves and has no mass.
+    pub fn finish(self, el: &MjcfElement) -> Result<ModelDesc, TaskError> {
+        // The physics of a robot come from elsewhere.
+        let weightless = match self.kind {
+            FileKind::Robot => None,
+            _ => first_weightless(&self.model, self.options.is_free),
+        };
+        if let Some(name) = weightless {
+            let found = format!("body `{name}`, which moves and has no mass,");
+            return Err(el.fail(found, "an <inertial> or geoms of group 0 with volume"));
+        }
+        Ok(self.model)
     }
 
+    /// Adds a body; `shift` is the origin of the parent's element in the frame of the parent, m.
     fn add_body(
         &mut self,
         el: &MjcfElement,
         parent: Option<String>,
         wanted_name: &str,
+        shift: Vector3<f64>,
         depth: usize,
     ) -> Result<(), TaskError> {
         if depth > MAX_DEPTH {
             return Err(el.fail("bodies in bodies", "fewer levels"));
         }
         let name = unused_name(&mut self.body_names, wanted_name.to_owned());
-        let mut body = empty_body(name.clone(), parent);
-        if body.parent.is_some() {
-            // The root has the pose of its instance.
-            let pose = self.angles.pose(el)?;
-            (body.pos, body.quat_wxyz) = pose_to_desc(&pose);
-        }
+        let mut body = BodyDesc::new(name.clone(), parent);
+        // The root has the pose of its instance.
+        let mut pose = match body.parent {
+            Some(_) => shifted(read_pose(el)?, shift),
+            None => Isometry3::identity(),
+        };
+        let mut shift = Vector3::zeros();
         let mut joints = el.all("joint");
         if let Some(joint) = joints.next() {
             if let Some(second) = joints.next() {
@@ -127,128 +143,88 @@ impl<'w> ModelBuilder<'w> {
             if body.parent.is_none() {
                 return Err(joint.fail("a joint of the root", "joints of bodies inside only"));
             }
-            self.add_joint(&joint, &mut body)?;
+            (body.joint, shift) = self.read_joint_of(&joint, &mut pose)?;
         }
-        if let Some(inertial) = el.all("inertial").next() {
-            body.inertia = Some(read_inertial(&inertial, &self.angles)?);
+        if body.parent.is_some() {
+            (body.pos, body.quat_wxyz) = pose_to_desc(&pose);
+        }
+        let mut inertials = el.all("inertial");
+        if let Some(inertial) = inertials.next() {
+            if let Some(second) = inertials.next() {
+                return Err(second.fail("a second <inertial>", "one per body"));
+            }
+            let mut inertia = read_inertial(&inertial)?;
+            inertia.com = (Vector3::from(inertia.com) + shift).into();
+            body.inertia = Some(inertia);
         }
         let index = self.model.bodies.len();
         self.model.bodies.push(body);
-        let geoms: Vec<Geom> = (el.all("geom"))
-            .map(|g| Geom::read(&g, &self.angles, &mut self.assets, self.notices))
-            .collect::<Result<_, _>>()?;
-        for (geom, el) in geoms.iter().zip(el.all("geom")) {
-            self.add_collision(index, geom, &el)?;
+        let mut geoms = Vec::new();
+        for el in el.all("geom") {
+            if let Some(mut geom) = self.read_geom(&el)? {
+                geom.pose = shifted(geom.pose, shift);
+                geoms.push((geom, el));
+            }
+        }
+        for (geom, el) in &geoms {
+            self.add_collision(index, geom, el)?;
         }
         let mut has_substitute = false;
-        for (geom, el) in geoms.iter().zip(el.all("geom")) {
-            self.add_visual(index, geom, &geoms, &mut has_substitute, &el)?;
+        for (geom, el) in &geoms {
+            self.add_visual(index, geom, &geoms, &mut has_substitute, el)?;
         }
         for (k, site) in el.all("site").enumerate() {
-            self.add_site(index, k, &site)?;
+            self.add_site(index, k, shift, &site)?;
         }
         for child in el.all("body") {
             let child_name = child.own("name").unwrap_or("body");
-            self.add_body(&child, Some(name.clone()), child_name, depth + 1)?;
+            self.add_body(&child, Some(name.clone()), child_name, shift, depth + 1)?;
         }
         Ok(())
     }
 
-    /// Adds a joint to a body. A hinge beside the origin of the body gets a body of its own at the hinge.
-    fn add_joint(&mut self, el: &MjcfElement, body: &mut BodyDesc) -> Result<(), TaskError> {
-        let (joint, at): (JointDesc, [f64; 3]) = read_joint(el, &self.angles)?;
-        let mut known = (self.model.bodies.iter()).filter_map(|b| b.joint.as_ref());
-        if known.any(|j| j.name == joint.name) {
-            return Err(el.fail("a second joint of that name", "unique names"));
+    /// Reads a geom; none if robosuite deletes it from an object, which is said.
+    fn read_geom(&mut self, el: &MjcfElement) -> Result<Option<Geom>, TaskError> {
+        let group = el.whole("group", 0)?;
+        if self.kind == FileKind::Object && ![MASS_GROUP, DRAWN_GROUP].contains(&group) {
+            let sentence = format!(
+                "the geom of group {group} is left out, as in LIBERO: robosuite deletes the geoms of an object that are \
+                 of no group 0 or 1"
+            );
+            self.notices.say(&el.place(), &sentence);
+            return Ok(None);
         }
-        if joint.kind == JointKind::Slide || at == [0.0; 3] {
-            body.joint = Some(joint);
-            return Ok(());
-        }
-        let pose = isometry(body.pos, body.quat_wxyz) * isometry(at, [1.0, 0.0, 0.0, 0.0]);
-        let name = unused_name(
-            &mut self.body_names,
-            format!("{}_{}", body.name, joint.name),
-        );
-        let mut hinge = empty_body(name.clone(), body.parent.replace(name));
-        (hinge.pos, hinge.quat_wxyz) = pose_to_desc(&pose);
-        hinge.joint = Some(joint);
-        self.model.bodies.push(hinge);
-        (body.pos, body.quat_wxyz) = (at.map(|x| -x), [1.0, 0.0, 0.0, 0.0]);
-        Ok(())
-    }
-
-    /// Adds the contact shape and the mass of a geom.
-    fn add_collision(
-        &mut self,
-        index: usize,
-        geom: &Geom,
-        el: &MjcfElement,
-    ) -> Result<(), TaskError> {
-        let has_mass = geom.group == MASS_GROUP && geom.kind != GeomKind::Plane;
-        if !geom.collides && !has_mass {
-            return Ok(());
-        }
-        let Some((shape, offset)) = geom.shape() else {
-            // Only the shape of a mesh can be missing.
-            let path = geom.mesh.as_ref().map(|m| m.path.display().to_string());
-            let found = format!("`{}`, which is not there,", path.unwrap_or_default());
-            return Err(el.fail(found, "the mesh file of a collision shape"));
-        };
-        let (pos, quat_wxyz) = pose_to_desc(&(geom.pose * offset));
-        let density = match (has_mass, primitive_volume(&shape), geom.mass) {
-            (false, ..) => 0.0,
-            (true, None, _) => {
-                // The simulation does not compute the mass of a hull, so its inertia is stated.
-                self.add_mesh_inertia(index, geom, el)?;
-                0.0
-            }
-            (true, Some(volume), Some(mass)) => mass / volume,
-            (true, Some(_), None) => geom.density,
-        };
-        if geom.collides {
-            self.model.bodies[index].collision.push(CollisionDesc {
-                name: geom.name.clone(),
-                shape,
-                pos,
-                quat_wxyz,
-                friction: geom.friction,
-                density,
-            });
-        } else if density > 0.0 && self.model.bodies[index].inertia.is_none() {
+        if self.read_geoms >= MAX_GEOMS {
             return Err(el.fail(
-                "a geom of group 0 that does not collide",
-                "mass of colliding geoms",
+                "another geom",
+                &format!("at most {MAX_GEOMS} geoms in a file"),
             ));
         }
-        Ok(())
+        self.read_geoms += 1;
+        Ok(Some(Geom::read(el, &mut self.assets, self.notices)?))
     }
 
-    /// Adds the mass of a mesh geom, as a body welded to that of the geom; none if the file states the inertia of the body.
-    fn add_mesh_inertia(
-        &mut self,
-        index: usize,
-        geom: &Geom,
+    /// Reads the joint of a body and moves the pose of the body in that of its parent to the frame of the joint, at joint
+    /// position zero. Returns the joint and the origin of the body's element in that frame, m.
+    fn read_joint_of(
+        &self,
         el: &MjcfElement,
-    ) -> Result<(), TaskError> {
-        if self.model.bodies[index].inertia.is_some() {
-            return Ok(());
+        pose: &mut Isometry3<f64>,
+    ) -> Result<(Option<JointDesc>, Vector3<f64>), TaskError> {
+        let joint = read_joint(el)?;
+        let mut known = (self.model.bodies.iter()).filter_map(|b| b.joint.as_ref());
+        if known.any(|j| j.name == joint.desc.name) {
+            return Err(el.fail("a second joint of that name", "unique names"));
         }
-        let solid = (geom.mesh.as_ref())
-            .and_then(|m| m.mesh.as_ref()?.volume_properties())
-            .ok_or_else(|| el.fail("a mesh without volume", "a closed mesh"))?;
-        let density = geom.mass.map_or(geom.density, |m| m / solid.volume);
-        let parent = self.model.bodies[index].name.clone();
-        let name = unused_name(&mut self.body_names, format!("{parent}_weight"));
-        let mut weight = empty_body(name, Some(parent));
-        (weight.pos, weight.quat_wxyz) = pose_to_desc(&geom.pose);
-        weight.inertia = Some(inertia_desc(
-            density * solid.volume,
-            solid.com,
-            solid.inertia * density,
-        ));
-        self.model.bodies.push(weight);
-        Ok(())
+        let mut shift = Vector3::zeros();
+        if joint.desc.kind == JointKind::Hinge && joint.at != [0.0; 3] {
+            *pose *= Translation3::from(Vector3::from(joint.at));
+            shift = -Vector3::from(joint.at);
+        }
+        if joint.to_zero != Isometry3::identity() {
+            *pose *= joint.to_zero;
+        }
+        Ok((Some(joint.desc), shift))
     }
 
     /// Adds the drawn shape of a geom. Where a mesh is missing, the collision shapes of its body are drawn, once.
@@ -256,12 +232,12 @@ impl<'w> ModelBuilder<'w> {
         &mut self,
         index: usize,
         geom: &Geom,
-        all: &[Geom],
+        all: &[(Geom, MjcfElement)],
         has_substitute: &mut bool,
         el: &MjcfElement,
     ) -> Result<(), TaskError> {
         let is_drawn = if self.has_drawn_group {
-            geom.group == DRAWN_GROUP
+            is_drawn_group(geom.group, self.kind)
         } else {
             geom.collides
         };
@@ -272,7 +248,8 @@ impl<'w> ModelBuilder<'w> {
             if std::mem::replace(has_substitute, true) {
                 return Ok(());
             }
-            for other in all.iter().filter(|g| g.collides && g.group == MASS_GROUP) {
+            let others = all.iter().map(|(other, _)| other);
+            for other in others.filter(|g| g.collides && g.group == MASS_GROUP) {
                 let substitute = Geom {
                     material: geom.material.without_reflectance(),
                     rgba: geom.rgba,
@@ -324,8 +301,14 @@ impl<'w> ModelBuilder<'w> {
         Ok(())
     }
 
-    fn add_site(&mut self, index: usize, k: usize, el: &MjcfElement) -> Result<(), TaskError> {
-        let pose = self.angles.pose(el)?;
+    fn add_site(
+        &mut self,
+        index: usize,
+        k: usize,
+        shift: Vector3<f64>,
+        el: &MjcfElement,
+    ) -> Result<(), TaskError> {
+        let pose = shifted(read_pose(el)?, shift);
         let (pos, quat_wxyz) = pose_to_desc(&pose);
         let given = el.numbers("size", 3)?.unwrap_or_default();
         let half = [0, 1, 2].map(|k| given.get(k).copied().unwrap_or(DEFAULT_SITE_HALF));
@@ -350,6 +333,7 @@ impl<'w> ModelBuilder<'w> {
                 mesh: None,
                 group: DRAWN_GROUP,
                 collides: false,
+                bits: [0; 2],
                 friction: 0.0,
                 density: 0.0,
                 mass: None,
@@ -372,28 +356,24 @@ impl<'w> ModelBuilder<'w> {
     }
 }
 
-fn empty_body(name: String, parent: Option<String>) -> BodyDesc {
-    BodyDesc {
-        name,
-        parent,
-        pos: [0.0; 3],
-        quat_wxyz: [1.0, 0.0, 0.0, 0.0],
-        joint: None,
-        inertia: None,
-        collision: Vec::new(),
-        visual: Vec::new(),
-        site: Vec::new(),
+/// Pose of something in a body whose element has its origin at `shift`.
+fn shifted(mut pose: Isometry3<f64>, shift: Vector3<f64>) -> Isometry3<f64> {
+    if shift != Vector3::zeros() {
+        pose.translation.vector += shift;
     }
+    pose
 }
 
-fn has_drawn_group(el: &MjcfElement, depth: usize) -> Result<bool, TaskError> {
-    if depth > MAX_DEPTH + 2 {
-        return Err(el.fail("elements in elements", "fewer levels"));
-    }
+fn is_drawn_group(group: i64, kind: FileKind) -> bool {
+    group == DRAWN_GROUP || (group == ALSO_DRAWN_GROUP && kind != FileKind::Object)
+}
+
+/// Returns true if a geom of an element or of a body inside is drawn by its group. Depth has been checked with the file.
+fn has_drawn_group(el: &MjcfElement, kind: FileKind) -> Result<bool, TaskError> {
     for child in el.children() {
         match child.tag() {
-            "geom" if child.whole("group", 0)? == DRAWN_GROUP => return Ok(true),
-            "worldbody" | "body" if has_drawn_group(&child, depth + 1)? => return Ok(true),
+            "geom" if is_drawn_group(child.whole("group", 0)?, kind) => return Ok(true),
+            "body" if has_drawn_group(&child, kind)? => return Ok(true),
             _ => {}
         }
     }
@@ -401,7 +381,7 @@ fn has_drawn_group(el: &MjcfElement, depth: usize) -> Result<bool, TaskError> {
 }
 
 /// Takes a name that is not taken yet: the wanted one, or that with a number.
-fn unused_name(taken: &mut BTreeSet<String>, wanted: String) -> String {
+pub(super) fn unused_name(taken: &mut BTreeSet<String>, wanted: String) -> String {
     let mut name = wanted.clone();
     let mut k = 2;
     while !taken.insert(name.clone()) {

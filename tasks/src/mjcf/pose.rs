@@ -5,111 +5,65 @@ use crate::error::TaskError;
 use bitvla_sim::{InertiaDesc, isometry};
 use nalgebra::{Isometry3, Matrix3, Rotation3, UnitQuaternion, Vector3};
 
-/// Units and order of angles, from `<compiler>`.
-#[derive(Debug, Clone)]
-pub(super) struct AngleSettings {
-    /// Angles of the file are in degrees rather than radians.
-    pub degrees: bool,
-    /// Axes of `euler` in order, as `eulerseq` writes them.
-    sequence: String,
+/// Pose of an element in the frame of its parent, m. Angles are radians and `euler` turns about the rotated x, y and z:
+/// robosuite drops the `<compiler>` of a file.
+pub(super) fn read_pose(el: &MjcfElement) -> Result<Isometry3<f64>, TaskError> {
+    let pos = el.vector::<3>("pos")?.unwrap_or_default();
+    let turn = orientation(el)?;
+    Ok(Isometry3::from_parts(Vector3::from(pos).into(), turn))
 }
 
-impl AngleSettings {
-    /// Reads the compiler settings of a model; radians unless it says otherwise, as under LIBERO.
-    pub fn read(root: &MjcfElement) -> Result<AngleSettings, TaskError> {
-        let mut angles = AngleSettings {
-            degrees: false,
-            sequence: "xyz".into(),
-        };
-        for compiler in root.all("compiler") {
-            match compiler.own("angle") {
-                None => {}
-                Some("radian") => angles.degrees = false,
-                Some("degree") => angles.degrees = true,
-                Some(other) => {
-                    return Err(compiler.fail(format!("angle `{other}`"), "radian or degree"));
-                }
-            }
-            if let Some(sequence) = compiler.own("eulerseq") {
-                let good = sequence.len() == 3 && sequence.chars().all(|c| "xyzXYZ".contains(c));
-                if !good {
-                    let found = format!("eulerseq `{sequence}`");
-                    return Err(compiler.fail(found, "three of x, y, z, X, Y, Z"));
-                }
-                angles.sequence = sequence.to_owned();
-            }
+fn orientation(el: &MjcfElement) -> Result<UnitQuaternion<f64>, TaskError> {
+    let direction = |v: [f64; 3], what: &str| -> Result<Vector3<f64>, TaskError> {
+        let v = Vector3::from(v);
+        if v.norm() < 1e-10 {
+            return Err(el.fail(format!("{what} of length 0"), "a direction"));
         }
-        Ok(angles)
+        Ok(v.normalize())
+    };
+    if let Some(q) = el.vector::<4>("quat")? {
+        return unit_quaternion(el, "quat", q);
     }
+    if let Some([x, y, z, angle]) = el.vector::<4>("axisangle")? {
+        let axis = direction([x, y, z], "axis")?;
+        return Ok(UnitQuaternion::from_scaled_axis(axis * angle));
+    }
+    if let Some(euler) = el.vector::<3>("euler")? {
+        let mut turn = UnitQuaternion::identity();
+        for (axis, angle) in [Vector3::x(), Vector3::y(), Vector3::z()]
+            .into_iter()
+            .zip(euler)
+        {
+            turn *= UnitQuaternion::from_scaled_axis(axis * angle);
+        }
+        return Ok(turn);
+    }
+    if let Some([a, b, c, d, e, f]) = el.vector::<6>("xyaxes")? {
+        let x = direction([a, b, c], "x axis")?;
+        let y = Vector3::new(d, e, f);
+        let y = y - x * x.dot(&y);
+        let y = direction(y.into(), "y axis")?;
+        let turn = Matrix3::from_columns(&[x, y, x.cross(&y)]);
+        return Ok(UnitQuaternion::from_rotation_matrix(
+            &Rotation3::from_matrix_unchecked(turn),
+        ));
+    }
+    if let Some(z) = el.vector::<3>("zaxis")? {
+        return Ok(rotation_from_z(direction(z, "z axis")?));
+    }
+    Ok(UnitQuaternion::identity())
+}
 
-    /// Factor from the file's unit of angles to radians.
-    pub fn radians_per_unit(&self) -> f64 {
-        if self.degrees {
-            std::f64::consts::PI / 180.0
-        } else {
-            1.0
-        }
+/// Rotation of a quaternion w x y z of an attribute.
+pub(super) fn unit_quaternion(
+    el: &MjcfElement,
+    name: &str,
+    q: [f64; 4],
+) -> Result<UnitQuaternion<f64>, TaskError> {
+    if q.iter().map(|x| x * x).sum::<f64>() < 1e-20 {
+        return Err(el.fail(format!("{name} of length 0"), "a quaternion w x y z"));
     }
-
-    /// Pose of an element in the frame of its parent, m.
-    pub fn pose(&self, el: &MjcfElement) -> Result<Isometry3<f64>, TaskError> {
-        let pos = el.vector::<3>("pos")?.unwrap_or_default();
-        let turn = self.orientation(el)?;
-        Ok(Isometry3::from_parts(Vector3::from(pos).into(), turn))
-    }
-
-    fn orientation(&self, el: &MjcfElement) -> Result<UnitQuaternion<f64>, TaskError> {
-        let unit = self.radians_per_unit();
-        let direction = |v: [f64; 3], what: &str| -> Result<Vector3<f64>, TaskError> {
-            let v = Vector3::from(v);
-            if v.norm() < 1e-10 {
-                return Err(el.fail(format!("{what} of length 0"), "a direction"));
-            }
-            Ok(v.normalize())
-        };
-        if let Some(q) = el.vector::<4>("quat")? {
-            if q.iter().map(|x| x * x).sum::<f64>() < 1e-20 {
-                return Err(el.fail("quat of length 0", "a quaternion w x y z"));
-            }
-            return Ok(isometry([0.0; 3], q).rotation);
-        }
-        if let Some([x, y, z, angle]) = el.vector::<4>("axisangle")? {
-            let axis = direction([x, y, z], "axis")?;
-            return Ok(UnitQuaternion::from_scaled_axis(axis * (angle * unit)));
-        }
-        if let Some(euler) = el.vector::<3>("euler")? {
-            let mut turn = UnitQuaternion::identity();
-            for (which, angle) in self.sequence.chars().zip(euler) {
-                let axis = match which.to_ascii_lowercase() {
-                    'x' => Vector3::x(),
-                    'y' => Vector3::y(),
-                    _ => Vector3::z(),
-                };
-                let step = UnitQuaternion::from_scaled_axis(axis * (angle * unit));
-                // Small letters are axes of the rotated frame, capitals axes of the parent.
-                turn = if which.is_lowercase() {
-                    turn * step
-                } else {
-                    step * turn
-                };
-            }
-            return Ok(turn);
-        }
-        if let Some([a, b, c, d, e, f]) = el.vector::<6>("xyaxes")? {
-            let x = direction([a, b, c], "x axis")?;
-            let y = Vector3::new(d, e, f);
-            let y = y - x * x.dot(&y);
-            let y = direction(y.into(), "y axis")?;
-            let turn = Matrix3::from_columns(&[x, y, x.cross(&y)]);
-            return Ok(UnitQuaternion::from_rotation_matrix(
-                &Rotation3::from_matrix_unchecked(turn),
-            ));
-        }
-        if let Some(z) = el.vector::<3>("zaxis")? {
-            return Ok(rotation_from_z(direction(z, "z axis")?));
-        }
-        Ok(UnitQuaternion::identity())
-    }
+    Ok(isometry([0.0; 3], q).rotation)
 }
 
 /// Position (m) and quaternion `[w, x, y, z]` of a pose.

@@ -22,7 +22,7 @@ pub(crate) fn validate_arena(path: &Path, text: &str, arena: &ArenaDesc) -> Resu
             check.line("cameras", i),
         );
         check.unique(&item, &mut names, &camera.name)?;
-        check.finite(&item, "pos", &camera.pos)?;
+        check.length(&item, "pos", &camera.pos)?;
         check.quat(&item, camera.quat_wxyz)?;
         if !(camera.fovy_deg > 0.0 && camera.fovy_deg < 180.0) {
             let found = format!("field of view {}", camera.fovy_deg);
@@ -31,7 +31,7 @@ pub(crate) fn validate_arena(path: &Path, text: &str, arena: &ArenaDesc) -> Resu
     }
     for (i, light) in arena.lights.iter().enumerate() {
         let item = Item::new(format!("light {i}"), check.line("lights", i));
-        check.finite(&item, "pos", &light.pos)?;
+        check.length(&item, "pos", &light.pos)?;
         check.finite(&item, "dir", &light.dir)?;
         let strengths = [
             light.ambient,
@@ -45,9 +45,9 @@ pub(crate) fn validate_arena(path: &Path, text: &str, arena: &ArenaDesc) -> Resu
         }
     }
     let item = Item::new("arena".into(), 1);
-    check.finite(&item, "workspace_offset", &arena.workspace_offset)?;
-    check.finite(&item, "robot_base_pos", &arena.robot_base_pos)?;
+    check.length(&item, "workspace_offset", &arena.workspace_offset)?;
+    check.length(&item, "robot_base_pos", &arena.robot_base_pos)?;
     check.finite(&item, "headlight", &arena.headlight)?;
     let offsets = [arena.fixture_z_offset, arena.region_site_z];
-    check.finite(&item, "z offsets", &offsets)
+    check.length(&item, "z offsets", &offsets)
 }

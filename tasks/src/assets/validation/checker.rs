@@ -1,6 +1,7 @@
 //! Checks of single values, with errors that name the line and the part of the model.
 
 use crate::error::TaskError;
+use bitvla_sim::MAX_LENGTH_METRES;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -103,6 +104,31 @@ impl Checker<'_> {
             Some(x) => self.fail(item, format!("{what} {x}"), "finite numbers"),
             None => Ok(()),
         }
+    }
+
+    /// Checks that all values are finite and at most `most` in size.
+    pub fn at_most(
+        &self,
+        item: &Item,
+        what: &str,
+        unit: &str,
+        most: f64,
+        values: &[f64],
+    ) -> Result<(), TaskError> {
+        self.finite(item, what, values)?;
+        match values.iter().find(|x| x.abs() > most) {
+            Some(x) => self.fail(
+                item,
+                format!("{what} {x}"),
+                &format!("at most {most} {unit}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that all lengths (m) are finite and not absurd.
+    pub fn length(&self, item: &Item, what: &str, values: &[f64]) -> Result<(), TaskError> {
+        self.at_most(item, what, "m", MAX_LENGTH_METRES, values)
     }
 
     /// Checks that all values are finite and above zero.

@@ -4,10 +4,14 @@ use super::checker::{Checker, Item, UNIT_TOLERANCE};
 use super::shape::check_shape;
 use crate::error::TaskError;
 use bitvla_sim::{
-    BodyDesc, CollisionDesc, InertiaDesc, JointDesc, MaterialDesc, ModelDesc, ShapeDesc, VisualDesc,
+    ArticulationDesc, BodyDesc, CollisionDesc, InertiaDesc, JointDesc, MAX_INERTIA, MAX_MASS_KG,
+    MaterialDesc, ModelDesc, ShapeDesc, VisualDesc,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Most shapes of a model.
+const MAX_SHAPES: usize = 4000;
 
 /// Checks a model.
 pub(crate) fn validate_model(path: &Path, text: &str, model: &ModelDesc) -> Result<(), TaskError> {
@@ -35,15 +39,58 @@ pub(super) fn check_model(check: &Checker, model: &ModelDesc) -> Result<(), Task
     }
     let p = &model.placement;
     let offsets = [p.bottom_offset, p.top_offset, p.horizontal_radius];
-    check.finite(&whole, "placement", &offsets)?;
+    check.length(&whole, "placement", &offsets)?;
     check.quat(&whole, p.quat_wxyz)?;
     check.finite(&whole, "yaw_range", &p.yaw_range)?;
+    if let Some(articulation) = &model.articulation {
+        check_articulation(check, &whole, articulation)?;
+    }
     for (name, material) in &model.materials {
         check_material(check, name, material)?;
+    }
+    let shapes = model
+        .bodies
+        .iter()
+        .map(|b| b.collision.len() + b.visual.len());
+    let count: usize = shapes.sum();
+    if count > MAX_SHAPES {
+        let found = format!("{count} shapes");
+        return check.fail(&whole, found, &format!("at most {MAX_SHAPES} shapes"));
     }
     let mut seen = SeenNames::default();
     for (i, body) in model.bodies.iter().enumerate() {
         check_body(check, model, i, body, &mut seen)?;
+    }
+    Ok(())
+}
+
+/// Checks that every interval of the joint thresholds has finite ends in order.
+fn check_articulation(
+    check: &Checker,
+    item: &Item,
+    articulation: &ArticulationDesc,
+) -> Result<(), TaskError> {
+    let a = articulation;
+    let intervals = [
+        ("open", a.open),
+        ("close", a.close),
+        ("turn_on", a.turn_on),
+        ("turn_off", a.turn_off),
+        ("sample_open", a.sample_open),
+        ("sample_close", a.sample_close),
+        ("sample_on", a.sample_on),
+        ("sample_off", a.sample_off),
+    ];
+    for (name, interval) in intervals {
+        let Some([low, high]) = interval else {
+            continue;
+        };
+        let what = format!("articulation.{name}");
+        check.finite(item, &what, &[low, high])?;
+        if low > high {
+            let found = format!("{what} [{low}, {high}]");
+            return check.fail(item, found, "[low, high] with low <= high");
+        }
     }
     Ok(())
 }
@@ -81,7 +128,7 @@ fn check_body(
     );
     check_parent(check, &item, index, body, &seen.bodies)?;
     check.unique(&item, &mut seen.bodies, &body.name)?;
-    check.finite(&item, "pos", &body.pos)?;
+    check.length(&item, "pos", &body.pos)?;
     check.quat(&item, body.quat_wxyz)?;
     if let Some(joint) = &body.joint {
         check.unique(&item, &mut seen.joints, &joint.name)?;
@@ -107,7 +154,7 @@ fn check_body(
             line,
         );
         check.unique(&item, &mut seen.sites, &site.name)?;
-        check.finite(&item, "pos", &site.pos)?;
+        check.length(&item, "pos", &site.pos)?;
         check.quat(&item, site.quat_wxyz)?;
         check.not_negative(&item, "half", &site.half)?;
     }
@@ -142,8 +189,14 @@ fn check_parent(
 fn check_joint(check: &Checker, item: &Item, joint: &JointDesc) -> Result<(), TaskError> {
     check.finite(item, "axis", &joint.axis)?;
     check.finite(item, "range", &joint.range)?;
-    let losses = [joint.damping, joint.friction_loss, joint.armature];
-    check.not_negative(item, "damping, friction loss, armature", &losses)?;
+    check.finite(item, "spring_reference", &[joint.spring_reference])?;
+    let losses = [
+        joint.damping,
+        joint.friction_loss,
+        joint.armature,
+        joint.stiffness,
+    ];
+    check.not_negative(item, "damping, friction loss, armature, stiffness", &losses)?;
     let length = joint.axis.iter().map(|x| x * x).sum::<f64>().sqrt();
     if (length - 1.0).abs() > UNIT_TOLERANCE {
         return check.fail(item, format!("axis of length {length}"), "a unit axis");
@@ -156,14 +209,16 @@ fn check_joint(check: &Checker, item: &Item, joint: &JointDesc) -> Result<(), Ta
 }
 
 fn check_inertia(check: &Checker, item: &Item, inertia: &InertiaDesc) -> Result<(), TaskError> {
+    check.at_most(item, "mass", "kg", MAX_MASS_KG, &[inertia.mass])?;
     check.not_negative(item, "mass", &[inertia.mass])?;
-    check.finite(item, "com", &inertia.com)?;
+    check.length(item, "com", &inertia.com)?;
+    check.at_most(item, "diagonal", "kg m^2", MAX_INERTIA, &inertia.diagonal)?;
     check.not_negative(item, "diagonal", &inertia.diagonal)?;
     check.quat(item, inertia.quat_wxyz)
 }
 
 fn check_collision(check: &Checker, item: &Item, shape: &CollisionDesc) -> Result<(), TaskError> {
-    check.finite(item, "pos", &shape.pos)?;
+    check.length(item, "pos", &shape.pos)?;
     check.quat(item, shape.quat_wxyz)?;
     let values = [shape.friction, shape.density];
     check.not_negative(item, "friction, density", &values)?;
@@ -183,7 +238,7 @@ fn check_visual(
     model: &ModelDesc,
     shape: &VisualDesc,
 ) -> Result<(), TaskError> {
-    check.finite(item, "pos", &shape.pos)?;
+    check.length(item, "pos", &shape.pos)?;
     check.quat(item, shape.quat_wxyz)?;
     check_shape(check, item, &shape.shape)?;
     if !model.materials.contains_key(&shape.material) {

@@ -4,6 +4,11 @@ use super::checker::{Checker, Item};
 use crate::error::TaskError;
 use bitvla_sim::ShapeDesc;
 
+/// Most points of a hull.
+const MAX_POINTS: usize = 10_000;
+/// Most points of the profile of a lathe; each makes up to 1024 facets.
+const MAX_PROFILE: usize = 1000;
+
 /// Checks sizes, points and indices of a shape.
 pub(super) fn check_shape(
     check: &Checker,
@@ -11,8 +16,14 @@ pub(super) fn check_shape(
     shape: &ShapeDesc,
 ) -> Result<(), TaskError> {
     match shape {
-        ShapeDesc::Box { half } => check.positive(item, "half", half),
-        ShapeDesc::Sphere { radius } => check.positive(item, "radius", &[*radius]),
+        ShapeDesc::Box { half } => {
+            check.length(item, "half", half)?;
+            check.positive(item, "half", half)
+        }
+        ShapeDesc::Sphere { radius } => {
+            check.length(item, "radius", &[*radius])?;
+            check.positive(item, "radius", &[*radius])
+        }
         ShapeDesc::Cylinder {
             radius,
             half_height,
@@ -20,9 +31,16 @@ pub(super) fn check_shape(
         | ShapeDesc::Capsule {
             radius,
             half_height,
-        } => check.positive(item, "radius, half_height", &[*radius, *half_height]),
+        } => {
+            check.length(item, "radius, half_height", &[*radius, *half_height])?;
+            check.positive(item, "radius, half_height", &[*radius, *half_height])
+        }
         ShapeDesc::Hull { points } => {
-            check.finite(item, "points", points.as_flattened())?;
+            check.length(item, "points", points.as_flattened())?;
+            if points.len() > MAX_POINTS {
+                let found = format!("{} points", points.len());
+                return check.fail(item, found, &format!("at most {MAX_POINTS} points"));
+            }
             if points.len() < 4 {
                 let found = format!("{} points", points.len());
                 return check.fail(item, found, "at least 4 points of a hull");
@@ -35,7 +53,11 @@ pub(super) fn check_shape(
             flatten,
         } => {
             check.positive(item, "flatten", &[*flatten])?;
-            check.finite(item, "profile", profile.as_flattened())?;
+            check.length(item, "profile", profile.as_flattened())?;
+            if profile.len() > MAX_PROFILE {
+                let found = format!("a profile of {} points", profile.len());
+                return check.fail(item, found, &format!("at most {MAX_PROFILE} points"));
+            }
             if profile.len() < 2 || profile.iter().any(|p| p[0] < 0.0) {
                 let found = format!("profile {profile:?}");
                 return check.fail(item, found, "two or more [radius >= 0, z]");

@@ -87,6 +87,25 @@ fn mistakes_are_named_with_their_line() {
             6,
             "only drawn",
         ),
+        (
+            "name = \"thing\"",
+            "name = \"thing\"\narticulation = { open = [0.1, -0.1] }",
+            1,
+            "articulation.open [0.1, -0.1]",
+        ),
+        (
+            "name = \"thing\"",
+            "name = \"thing\"\narticulation = { sample_close = [nan, 0.0] }",
+            1,
+            "articulation.sample_close NaN",
+        ),
+        ("radius = 0.1", "radius = 1e9", 14, "radius 1000000000"),
+        (
+            "half = [0.1, 0.1, 0.1]",
+            "half = [0.1, 2e3, 0.1]",
+            6,
+            "half 2000",
+        ),
         ("friction = 0.95", "frction = 0.95", 8, "frction"),
         ("friction = 0.95", "friction = ", 8, "friction ="),
     ];
@@ -98,6 +117,15 @@ fn mistakes_are_named_with_their_line() {
             "{bad}: {message}"
         );
     }
+}
+
+#[test]
+fn a_lathe_has_a_bounded_profile() {
+    let profile = "[0.1, 0.0], ".repeat(20_000);
+    let lathe = format!("shape = {{ lathe = {{ segments = 8, profile = [{profile}] }} }}");
+    let text = GOOD.replacen("shape = { sphere = { radius = 0.1 } }", &lathe, 1);
+    let message = read(&text).expect_err("too long").to_string();
+    assert!(message.contains("a profile of 20000 points"), "{message}");
 }
 
 proptest! {
