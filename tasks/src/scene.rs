@@ -24,8 +24,12 @@ pub fn scene_desc(
     })?;
     let (name, arena) = arena_of(assets, problem)?;
     let mut instances = Vec::new();
-    for object in problem.objects.iter().chain(problem.model_fixtures()) {
-        let (model, fixed) = assets.model(&object.category)?;
+    let objects = problem.objects.iter().map(|object| (object, false));
+    let fixtures = problem.model_fixtures().map(|fixture| (fixture, true));
+    for (object, is_fixture) in objects.chain(fixtures) {
+        // LIBERO gives no joint to the root of whatever is declared as a fixture.
+        let (model, is_welded) = assets.model(&object.category)?;
+        let fixed = is_welded || is_fixture;
         let joint_positions = joints_of(problem, init, &object.name, &model)?;
         let poses = if fixed { &init.fixtures } else { &init.objects };
         let pose = poses

@@ -1,5 +1,5 @@
 //! Guarantees about tasks of LIBERO's form from files of one's own, in worlds of this project's models: predicates beyond
-//! those of LIBERO's suites, initial states with velocities, names that a scene does not have, and folders that are
+//! those of LIBERO's suites, initial states with velocities, names that a scene does not have, fixtures by declaration, and folders that are
 //! incomplete.
 
 use bitvla_tasks::bddl::Problem;
@@ -121,6 +121,24 @@ fn a_state_with_velocities_starts_with_them() {
     // Less than 0.1 rad: the damping of a free joint stops the turning of so light a thing.
     assert!(turned > 0.01 && turned < 0.1, "{turned}");
     assert!(open < closed - 1e-4, "{open} {closed}");
+}
+
+#[test]
+fn what_is_declared_as_a_fixture_does_not_move() {
+    let assets = assets();
+    let text = text("(Up plate_1)").replace(
+        "wooden_cabinet_1 - wooden_cabinet)",
+        "wooden_cabinet_1 - wooden_cabinet plate_2 - plate)",
+    );
+    let problem = Problem::parse("t.bddl", &text).unwrap_or_else(|e| panic!("{e}"));
+    let mut state = state();
+    let pose = [-0.2, -0.2, 1.3, 1.0, 0.0, 0.0, 0.0];
+    state.fixtures.insert("plate_2".into(), pose);
+    let mut world = scene::build_world(&assets, &problem, &state).expect("a world");
+    let plate = world.scene().instance("plate_2").expect("a plate");
+    world.step(&[0.0; 7]).expect("a step");
+    let fallen = 1.3 - world.instance_pose(plate).translation.z;
+    assert!(fallen.abs() < 1e-6, "{fallen}");
 }
 
 #[test]

@@ -5,15 +5,17 @@
 use crate::error::TaskError;
 use crate::mjcf::{self, ImportOptions, Notices, ShownSite};
 use bitvla_sim::{ArticulationDesc, ModelDesc};
-use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 use std::path::{Path, PathBuf};
 
 /// Folders of the asset folder; true if a model there has a folder of its own.
-const FOLDERS: [(&str, bool); 4] = [
+const FOLDERS: [(&str, bool); 5] = [
     ("articulated_objects", false),
     ("stable_hope_objects", true),
     ("stable_scanned_objects", true),
     ("turbosquid_objects", true),
+    // LIBERO-PRO's.
+    ("custom_objects", true),
 ];
 /// Categories that are welded to the world although they have no joints.
 const WELDED: [&str; 4] = [
@@ -183,6 +185,10 @@ fn rotation_ranges(category: &str, path: &Path) -> RotationRanges {
         | "new_salad_dressing" => vec![('x', right), ('z', right)],
         "porcelain_mug" | "red_coffee_mug" | "white_yellow_mug" => one('x', [-FRAC_PI_2; 2]),
         "black_book" | "yellow_book" => one('x', [-FRAC_PI_2, -FRAC_PI_4]),
+        "libero_mug_yellow" | "libero_mug_green" | "red_box" => {
+            vec![('x', [-FRAC_PI_2; 2]), ('y', [-PI; 2]), ('z', [PI; 2])]
+        }
+        "red_sticker" | "blue_red_sticker" => ['x', 'y', 'z'].map(|axis| (axis, [0.0; 2])).into(),
         _ => {
             let scanned = ["stable_hope_objects", "stable_scanned_objects"];
             let folder = path
