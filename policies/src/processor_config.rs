@@ -151,28 +151,15 @@ impl ProcessorConfig {
         check_fields(&object, &[FIELDS], "").map_err(|what| file_error(&path, what))?;
         let config: ProcessorConfig =
             serde_json::from_value(object.into()).map_err(|e| file_error(&path, e))?;
-        for (name, found, most) in [
-            (
-                "prompt_template",
-                config.prompt_template.as_ref().map_or(0, String::len),
-                MAX_TEMPLATE_BYTES,
-            ),
-            (
-                "camera_size",
-                config.camera_size.unwrap_or(0),
-                MAX_CAMERA_SIZE,
-            ),
+        let template = config.prompt_template.as_ref().map_or(0, String::len);
+        let side = config.camera_size.unwrap_or(0);
+        for (name, found, most, unit) in [
+            ("prompt_template", template, MAX_TEMPLATE_BYTES, "bytes"),
+            ("camera_size", side, MAX_CAMERA_SIZE, "pixels"),
         ] {
             if found > most {
-                let unit = if name == "camera_size" {
-                    "pixels"
-                } else {
-                    "bytes"
-                };
-                return Err(file_error(
-                    &path,
-                    format!("{name}: {found} {unit}, expected at most {most}"),
-                ));
+                let what = format!("{name}: {found} {unit}, expected at most {most}");
+                return Err(file_error(&path, what));
             }
         }
         Ok(config)

@@ -25,6 +25,13 @@ pub struct Link {
     pub inertia: Matrix3<f64>,
 }
 
+impl Link {
+    /// Returns true if the link can move in the world; the root of a `fixed` model cannot.
+    pub fn moves(&self, fixed: bool) -> bool {
+        self.joint.is_some() || !fixed
+    }
+}
+
 /// All links of a model, and the pose of each described body on them.
 #[derive(Debug, Clone)]
 pub struct LinkTree {

@@ -122,21 +122,21 @@ fn checked_factory(
 /// task that cannot be run.
 fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
     let mut refused = Vec::new();
+    let mut outcome = Ok(());
     for loaded in suites {
         match checked_factory(loaded, args) {
+            Ok(factory) if refused.is_empty() && outcome.is_ok() => {
+                let plan = plan(loaded, args);
+                let context = loaded.context(args.seed());
+                outcome = preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs);
+            }
             Ok(_) => {}
             Err(EvalError::UnknownSuite { suite, source, .. }) => refused.push((suite, source)),
             Err(other) => return Err(other),
         }
     }
     if refused.is_empty() {
-        // Loaded once more, so that never more than one policy is in memory.
-        return suites.iter().try_for_each(|loaded| {
-            let factory = checked_factory(loaded, args)?;
-            let plan = plan(loaded, args);
-            let context = loaded.context(args.seed());
-            preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs)
-        });
+        return outcome;
     }
     let reasons: Vec<String> = refused
         .iter()

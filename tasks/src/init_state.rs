@@ -48,7 +48,8 @@ pub(crate) fn is_unit(pose: &[f64; 7]) -> bool {
 }
 
 impl InitState {
-    /// Checks that the state names only what a problem declares, as what it declares it, with numbers that a world can be built from.
+    /// Checks that the state names only what a problem declares, as what it declares it, with numbers that a world can be
+    /// built from.
     ///
     /// # Errors
     /// What was found, and what was expected.
@@ -78,7 +79,7 @@ impl InitState {
     }
 
     /// Found and expected of the first number that no world can be built from; `None` for a good state.
-    pub(crate) fn defect(&self) -> Option<(String, String)> {
+    fn defect(&self) -> Option<(String, String)> {
         for (name, pose) in self.objects.iter().chain(&self.fixtures) {
             if !is_unit(pose) {
                 let norm = pose[3..].iter().map(|q| q * q).sum::<f64>().sqrt();

@@ -188,7 +188,7 @@ fn compare(ours: &LinkTree, theirs: &LinkTree, fixed: bool) -> Vec<BodyErrors> {
         let (mass, inertia) = (mine.mass - theirs.mass, mine.inertia - theirs.inertia);
         BodyErrors {
             name: name.unwrap_or_else(|| "root".to_owned()),
-            moves: mine.joint.is_some() || !fixed,
+            moves: mine.moves(fixed),
             mass_kg: mine.mass,
             recorded_mass_kg: theirs.mass,
             mass_percent: 100.0 * mass.abs() / theirs.mass.max(LEAST_MASS),

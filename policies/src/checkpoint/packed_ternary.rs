@@ -2,6 +2,7 @@
 //! inputs]`, where byte `[r, c]` holds the codes plus one of outputs `r`, `r + outputs / 4`, `r + 2 outputs / 4` and
 //! `r + 3 outputs / 4` in ascending bit pairs, and a scale `[1]` under `NAME.weight_scale`.
 
+use crate::formats::{CodeError, find_ternary_code};
 use std::ops::Range;
 
 /// Packed weights of one layer of the language model.
@@ -59,12 +60,9 @@ impl PackedMatrix {
     /// # Errors
     /// Names the first byte with code 3, which is none.
     pub fn unpack(&self, bytes: &[u8]) -> Result<Vec<i8>, String> {
-        if let Some(at) = bytes.iter().position(|byte| byte & (byte >> 1) & 0x55 != 0) {
-            let found = bytes[at];
-            return Err(format!(
-                "byte {at} is {found:#04x}: a code of 3, expected 0, 1 or 2"
-            ));
-        }
+        find_ternary_code(bytes).map_err(|CodeError { byte, found, what }| {
+            format!("byte {byte} is {found:#04x}: {what}")
+        })?;
         let unpack = |shift: u32| bytes.iter().map(move |byte| (byte >> shift & 3) as i8 - 1);
         Ok([0, 2, 4, 6].into_iter().flat_map(unpack).collect())
     }

@@ -11,7 +11,7 @@ mod ternary;
 
 pub use codec::{CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec};
 pub use int4::INT4_GROUP;
-pub(crate) use ternary::encode_codes;
+pub(crate) use ternary::{encode_codes, find_ternary_code};
 
 use crate::activation_buffer::ActivationFormat;
 use std::str::FromStr;

@@ -14,6 +14,12 @@ use std::ops::Range;
 /// Ternary weights.
 pub struct TernaryCodec;
 
+/// Refuses the first byte with a code of 3 among its four bit pairs, which is none.
+pub(crate) fn find_ternary_code(codes: &[u8]) -> Result<(), CodeError> {
+    let holds_three = |byte: u8| byte & (byte >> 1) & 0x55 != 0;
+    find_code(codes, holds_three, "a code of 3, expected 0, 1 or 2")
+}
+
 impl WeightCodec for TernaryCodec {
     fn layout(&self, n: usize, k: usize) -> CodeLayout {
         CodeLayout {
@@ -33,11 +39,7 @@ impl WeightCodec for TernaryCodec {
         look_up(group.codes, range, values, stride, out);
     }
     fn check_codes(&self, codes: &[u8], _: (usize, usize)) -> Result<(), CodeError> {
-        find_code(
-            codes,
-            |byte| byte & (byte >> 1) & 0x55 != 0,
-            "a code of 3, expected 0, 1 or 2",
-        )
+        find_ternary_code(codes)
     }
     fn least_scale(&self) -> f32 {
         f32::MIN_POSITIVE

@@ -197,11 +197,10 @@ impl PosedModel<'_> {
             }
         }
         for link in &tree.links {
-            let moves = link.joint.is_some() || (link.parent.is_none() && !self.fixed);
             let body = &self.model.bodies[link.body].name;
             let inertia = link.inertia.trace();
-            let far = link.com.norm() <= MAX_LENGTH_METRES && inertia <= MAX_INERTIA;
-            if !(link.mass <= MAX_MASS_KG && far) {
+            let bounded = link.com.norm() <= MAX_LENGTH_METRES && inertia <= MAX_INERTIA;
+            if !(link.mass <= MAX_MASS_KG && bounded) {
                 return Err(self.invalid(format!(
                     "body {body} of {} kg with its centre at {:?} m and a sum of principal moments of {inertia} kg m^2, \
                      expected at most {MAX_MASS_KG} kg, {MAX_LENGTH_METRES} m and {MAX_INERTIA} kg m^2",
@@ -209,7 +208,7 @@ impl PosedModel<'_> {
                     link.com.as_slice()
                 )));
             }
-            if moves && !(link.mass > 0.0 && inertia > 0.0) {
+            if link.moves(self.fixed) && !(link.mass > 0.0 && inertia > 0.0) {
                 return Err(self.invalid(format!(
                     "body {body} moves and has {} kg and a sum of principal moments of {inertia} kg m^2, expected more",
                     link.mass
@@ -266,7 +265,7 @@ impl SceneBuilder<'_> {
         for link in &tree.links {
             let pose = (link.parent).map_or(placement.pose, |p| world_pose[p] * link.to_parent);
             world_pose.push(pose);
-            let movable = link.joint.is_some() || !placement.fixed;
+            let movable = link.moves(placement.fixed);
             let mut builder = if movable {
                 RigidBodyBuilder::dynamic()
                     .additional_mass_properties(mass_properties(link))

@@ -188,8 +188,8 @@ impl World {
     /// axes), gripper (positive closes), each -1 to 1 (`docs/reference/libero.md`, section 4).
     ///
     /// # Errors
-    /// [`SimError::NonFiniteAction`] before anything moves; [`SimError::NonFiniteState`] when a body has left all bounds; [`SimError::SingularMatrix`] in a singular posture,
-    /// with the world left at the physics step that failed.
+    /// [`SimError::NonFiniteAction`] before anything moves; [`SimError::NonFiniteState`] when a body has left all bounds;
+    /// [`SimError::SingularMatrix`] in a singular posture, with the world left at the physics step that failed.
     pub fn step(&mut self, action: &[f64; 7]) -> Result<(), SimError> {
         if let Some(index) = action.iter().position(|a| !a.is_finite()) {
             return Err(SimError::NonFiniteAction {

@@ -24,7 +24,7 @@ impl ModelBuilder<'_> {
         el: &MjcfElement,
     ) -> Result<(), TaskError> {
         let has_mass = geom.group == MASS_GROUP && geom.kind != GeomKind::Plane;
-        if !geom.collides && !has_mass {
+        if !geom.collides() && !has_mass {
             return Ok(());
         }
         let Some((shape, offset)) = geom.shape() else {
@@ -52,11 +52,11 @@ impl ModelBuilder<'_> {
                 // The simulation does not compute the mass of a hull, so its inertia is stated.
                 None => self.add_weight(index, |body| solid_inertia(geom, el, body))?,
             }
-            if !geom.collides && collision.density > 0.0 {
+            if !geom.collides() && collision.density > 0.0 {
                 self.add_weight(index, |_| primitive_inertia(&collision, el))?;
             }
         }
-        if geom.collides {
+        if geom.collides() {
             self.model.bodies[index].collision.push(collision);
         }
         Ok(())
@@ -153,8 +153,7 @@ fn primitive_inertia(collision: &CollisionDesc, el: &MjcfElement) -> Result<Weig
 pub(super) fn first_weightless(model: &ModelDesc, is_free: bool) -> Option<&str> {
     let tree = LinkTree::new(model).ok()?;
     let weightless = (tree.links.iter()).find(|link| {
-        let moves = link.joint.is_some() || (link.parent.is_none() && is_free);
-        moves && !(link.mass >= MIN_MASS && link.inertia.trace() >= MIN_MASS)
+        link.moves(!is_free) && !(link.mass >= MIN_MASS && link.inertia.trace() >= MIN_MASS)
     })?;
     Some(&model.bodies[weightless.body].name)
 }

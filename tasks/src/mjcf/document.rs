@@ -1,5 +1,5 @@
-//! XML of an MJCF file with what it includes and its default classes: a mistake in an element or attribute is reported with file, line, what
-//! was found and what was expected.
+//! XML of an MJCF file with what it includes and its default classes: a mistake in an element or attribute is reported with
+//! file, line, what was found and what was expected.
 
 use super::notices::Notices;
 use super::rules::{FileKind, check_file};

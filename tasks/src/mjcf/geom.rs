@@ -90,8 +90,6 @@ pub(super) struct Geom {
     pub mesh: Option<GeomMesh>,
     /// Group, which decides whether it has mass and whether it is drawn.
     pub group: i64,
-    /// Takes part in contacts.
-    pub collides: bool,
     /// Collision bits, `contype` and `conaffinity`.
     pub bits: [u32; 2],
     /// Sliding friction.
@@ -151,7 +149,6 @@ impl Geom {
                 mesh: asset.mesh,
             }),
             group: el.whole("group", 0)?,
-            collides: bits != [0; 2],
             bits,
             friction,
             density,
@@ -159,6 +156,11 @@ impl Geom {
             material,
             rgba,
         })
+    }
+
+    /// Returns true if the geom takes part in contacts.
+    pub fn collides(&self) -> bool {
+        self.bits != [0; 2]
     }
 
     /// Shape for contacts and its pose in the frame of the geom; `None` if its mesh is missing.
@@ -266,7 +268,7 @@ fn read_pose_and_size(
     let lengths = size.iter().chain(pose.translation.vector.iter());
     if lengths.copied().any(|x| x.abs() > MAX_LENGTH_METRES) {
         let found = format!("size {size:?} at {:?}", pose.translation.vector.as_slice());
-        return Err(el.fail(found, "lengths of at most 1000 m"));
+        return Err(el.fail(found, &format!("lengths of at most {MAX_LENGTH_METRES} m")));
     }
     Ok((pose, size))
 }

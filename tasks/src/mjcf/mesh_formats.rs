@@ -7,6 +7,7 @@
 use super::bounded_read::read_bytes;
 use super::mesh::{MeshFrame, TriMesh};
 use crate::error::TaskError;
+use bitvla_sim::MAX_LENGTH_METRES;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,8 +16,6 @@ const MAX_FILE: u64 = 64 << 20;
 
 /// Most corners of a face of an OBJ file.
 const MAX_CORNERS: usize = 4096;
-/// Largest coordinate of a mesh, m.
-const MAX_COORDINATE: f32 = 1e3;
 
 /// Reads a mesh file in the format of its ending, in the frame and scale of its asset.
 pub(super) fn read_mesh(path: &Path, frame: &MeshFrame) -> Result<TriMesh, TaskError> {
@@ -24,10 +23,11 @@ pub(super) fn read_mesh(path: &Path, frame: &MeshFrame) -> Result<TriMesh, TaskE
     mesh.transform(frame);
     let context = format!("scaled by {:?}, ", frame.scale);
     check_finite(&mesh, path, &context)?;
-    match (mesh.vertices.as_flattened().iter()).find(|x| x.abs() > MAX_COORDINATE) {
+    match (mesh.vertices.as_flattened().iter()).find(|x| f64::from(x.abs()) > MAX_LENGTH_METRES) {
         Some(x) => {
             let found = format!("{context}a coordinate of {x} m");
-            Err(malformed(path, 1, found, "a mesh of at most 1000 m"))
+            let expected = format!("a mesh of at most {MAX_LENGTH_METRES} m");
+            Err(malformed(path, 1, found, &expected))
         }
         None => Ok(mesh),
     }

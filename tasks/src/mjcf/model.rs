@@ -239,7 +239,7 @@ impl<'w> ModelBuilder<'w> {
         let is_drawn = if self.has_drawn_group {
             is_drawn_group(geom.group, self.kind)
         } else {
-            geom.collides
+            geom.collides()
         };
         if !is_drawn || geom.rgba[3] <= 0.0 {
             return Ok(());
@@ -249,7 +249,7 @@ impl<'w> ModelBuilder<'w> {
                 return Ok(());
             }
             let others = all.iter().map(|(other, _)| other);
-            for other in others.filter(|g| g.collides && g.group == MASS_GROUP) {
+            for other in others.filter(|g| g.collides() && g.group == MASS_GROUP) {
                 let substitute = Geom {
                     material: geom.material.without_reflectance(),
                     rgba: geom.rgba,
@@ -332,7 +332,6 @@ impl<'w> ModelBuilder<'w> {
                 size: half,
                 mesh: None,
                 group: DRAWN_GROUP,
-                collides: false,
                 bits: [0; 2],
                 friction: 0.0,
                 density: 0.0,

@@ -21,12 +21,26 @@ struct ElementRule {
     tag: &'static str,
     /// Tags of the elements that it may hold.
     children: &'static [&'static str],
-    /// Attributes that are read.
+    /// Attributes that are read, besides those of the pose.
     used: &'static [&'static str],
+    /// Has a pose: `pos` and one of [`ORIENTATIONS`] are read.
+    has_pose: bool,
     /// Attributes without effect here, with the reason.
     without_effect: &'static [(&'static [&'static str], &'static str)],
     /// Attributes that are accepted with these values only, because they change nothing then.
     only: &'static [(&'static str, &'static [&'static str])],
+}
+
+impl ElementRule {
+    /// Attributes that are read.
+    fn attributes(&self) -> impl Iterator<Item = &'static str> {
+        let pose = std::iter::once("pos").chain(ORIENTATIONS);
+        (self.used.iter().copied()).chain(pose.filter(|_| self.has_pose))
+    }
+
+    fn reads(&self, name: &str) -> bool {
+        self.attributes().any(|read| read == name)
+    }
 }
 
 const ORIENTATIONS: [&str; 5] = ["quat", "axisangle", "euler", "xyaxes", "zaxis"];
@@ -40,6 +54,7 @@ const ELEMENTS: [ElementRule; 11] = [
         tag: "asset",
         children: &["mesh", "texture", "material"],
         used: &[],
+        has_pose: false,
         without_effect: &[],
         only: &[],
     },
@@ -47,6 +62,7 @@ const ELEMENTS: [ElementRule; 11] = [
         tag: "mesh",
         children: &[],
         used: &["name", "class", "file", "scale", "refpos", "refquat"],
+        has_pose: false,
         without_effect: &[],
         only: &[("smoothnormal", &["false"])],
     },
@@ -54,6 +70,7 @@ const ELEMENTS: [ElementRule; 11] = [
         tag: "texture",
         children: &[],
         used: &["name", "class", "type", "file", "builtin", "rgb1", "rgb2"],
+        has_pose: false,
         without_effect: &[
             (
                 &["width", "height"],
@@ -90,6 +107,7 @@ const ELEMENTS: [ElementRule; 11] = [
             "reflectance",
             "rgba",
         ],
+        has_pose: false,
         without_effect: &[],
         only: &[],
     },
@@ -97,6 +115,7 @@ const ELEMENTS: [ElementRule; 11] = [
         tag: "worldbody",
         children: &["body", "geom", "site", "camera", "light"],
         used: &[],
+        has_pose: false,
         without_effect: &[],
         only: &[],
     },
@@ -105,16 +124,8 @@ const ELEMENTS: [ElementRule; 11] = [
         children: &[
             "body", "geom", "site", "joint", "inertial", "camera", "region",
         ],
-        used: &[
-            "name",
-            "class",
-            "pos",
-            "quat",
-            "axisangle",
-            "euler",
-            "xyaxes",
-            "zaxis",
-        ],
+        used: &["name", "class"],
+        has_pose: true,
         without_effect: &[(&["user"], NO_NAME)],
         only: &[("mocap", &["false"]), ("gravcomp", &["0"])],
     },
@@ -136,6 +147,7 @@ const ELEMENTS: [ElementRule; 11] = [
             "frictionloss",
             "armature",
         ],
+        has_pose: false,
         without_effect: &[
             (
                 &[
@@ -154,18 +166,8 @@ const ELEMENTS: [ElementRule; 11] = [
     ElementRule {
         tag: "inertial",
         children: &[],
-        used: &[
-            "class",
-            "mass",
-            "pos",
-            "quat",
-            "axisangle",
-            "euler",
-            "xyaxes",
-            "zaxis",
-            "diaginertia",
-            "fullinertia",
-        ],
+        used: &["class", "mass", "diaginertia", "fullinertia"],
+        has_pose: true,
         without_effect: &[],
         only: &[],
     },
@@ -176,12 +178,6 @@ const ELEMENTS: [ElementRule; 11] = [
             "name",
             "class",
             "type",
-            "pos",
-            "quat",
-            "axisangle",
-            "euler",
-            "xyaxes",
-            "zaxis",
             "size",
             "fromto",
             "contype",
@@ -194,6 +190,7 @@ const ELEMENTS: [ElementRule; 11] = [
             "material",
             "mesh",
         ],
+        has_pose: true,
         without_effect: &[
             (&["solmix", "solref", "solimp", "margin", "gap"], SOFTNESS),
             (&["condim"], FRICTION_KINDS),
@@ -209,19 +206,8 @@ const ELEMENTS: [ElementRule; 11] = [
     ElementRule {
         tag: "site",
         children: &[],
-        used: &[
-            "name",
-            "class",
-            "type",
-            "pos",
-            "quat",
-            "axisangle",
-            "euler",
-            "xyaxes",
-            "zaxis",
-            "size",
-            "rgba",
-        ],
+        used: &["name", "class", "type", "size", "rgba"],
+        has_pose: true,
         without_effect: &[
             (
                 &["group", "material"],
@@ -249,6 +235,7 @@ const ELEMENTS: [ElementRule; 11] = [
             "specular",
             "active",
         ],
+        has_pose: false,
         without_effect: &[
             (&["name"], NO_NAME),
             (&["castshadow"], "robosuite draws without shadows"),
@@ -361,10 +348,11 @@ pub(super) fn check_element(el: &MjcfElement, depth: usize) -> Result<(), TaskEr
     let Some(rule) = ELEMENTS.iter().find(|rule| rule.tag == el.tag()) else {
         return Err(el.refused());
     };
-    for (name, value) in el.attributes()? {
-        let known = rule.used.contains(&name)
-            || (rule.without_effect.iter()).any(|(names, _)| names.contains(&name));
-        let allowed = rule.only.iter().find(|(only, _)| *only == name);
+    let attributes = el.attributes()?;
+    for (name, value) in &attributes {
+        let known =
+            rule.reads(name) || (rule.without_effect.iter()).any(|(names, _)| names.contains(name));
+        let allowed = rule.only.iter().find(|(only, _)| only == name);
         match allowed {
             _ if known => {}
             Some((_, values)) if values.contains(&value.trim()) => {}
@@ -376,12 +364,13 @@ pub(super) fn check_element(el: &MjcfElement, depth: usize) -> Result<(), TaskEr
                 ));
             }
             None => {
-                let expected = format!("attributes that are read: {}", rule.used.join(", "));
+                let read: Vec<&str> = rule.attributes().collect();
+                let expected = format!("attributes that are read: {}", read.join(", "));
                 return Err(el.fail(format!("attribute `{name}`"), &expected));
             }
         }
     }
-    let orientations = (el.attributes()?.iter())
+    let orientations = (attributes.iter())
         .filter(|(name, _)| ORIENTATIONS.contains(name))
         .count();
     if orientations > 1 {
