@@ -5,8 +5,8 @@
 //! not 100 %.
 //!
 //! On the recorded MuJoCo runs and a LIBERO checkout's own models (needs ../shared): on a small part of the recordings the
-//! metrics meet their targets (joint torques, responses but for the one sequence through a singular posture, settling,
-//! predicate definitions, inertia), the folder holds every promised file, and the same comparison gives the same bytes
+//! metrics meet their targets (joint torques, responses but for the one sequence through a singular posture, settling over all
+//! objects and per task, predicate definitions, inertia, contacts), the folder holds every promised file, and the same comparison gives the same bytes
 //! whatever the number of threads.
 
 use assert_cmd::Command;
@@ -389,7 +389,7 @@ fn the_metrics_of_a_small_comparison_hold() {
         "--episodes",
         "1",
         "--only",
-        "osc,torques,settle,predicates,replay,inertia",
+        "osc,torques,settle,predicates,replay,inertia,contacts",
     ];
     let r = recorded(&shared, &out, &small);
     assert!(unmet(&r).contains(&"osc: free motion, position, worst".to_owned()));
@@ -398,6 +398,15 @@ fn the_metrics_of_a_small_comparison_hold() {
     assert!(value(&r, "osc", "sequences inside both throughout") >= 41.0);
     let near = "after 100 steps within 5 mm and 3 degrees";
     assert!(value(&r, "settle", near) >= 95.0);
+    assert!(value(&r, "settle", "after 10 steps, worst task") >= 80.0);
+    let contacts = |name: &String| name.starts_with("contacts: ");
+    assert!(!unmet(&r).iter().any(contacts), "{:?}", unmet(&r));
+    assert!(value(&r, "contacts", "plate, way, median") <= 4.0);
+    assert!(value(&r, "contacts", "top drawer, pushed") <= 0.5);
+    let notes = r["notes"].as_array().expect("notes");
+    let known = notes.iter().filter_map(Value::as_str);
+    let known = known.filter(|n| n.starts_with("contacts: known difference: "));
+    assert_eq!(known.count(), 4, "{notes:?}");
     let truth = "definitions, recorded contact and site";
     assert_eq!(value(&r, "predicates", truth), 100.0);
     // The recording says that the stove's `cook_region` has a half size of 0.075 m; the file of the checkout says 0.1 m, and nine
@@ -417,14 +426,24 @@ fn the_metrics_of_a_small_comparison_hold() {
         "osc_steps.csv",
         "torques.csv",
         "settle_objects.csv",
+        "settle_tasks.csv",
         "predicates_differing.csv",
         "replay_episodes.csv",
         "replay_drift.csv",
         "inertia.csv",
+        "contacts.csv",
+        "contacts_readings.csv",
     ] {
         assert!(out.join(file).is_file(), "{file}");
     }
-    for plot in ["osc_position", "torques", "settle", "predicates", "replay"] {
+    for plot in [
+        "osc_position",
+        "torques",
+        "settle",
+        "predicates",
+        "replay",
+        "contacts",
+    ] {
         for kind in ["svg", "png"] {
             let file = out.join("plots").join(format!("{plot}.{kind}"));
             assert!(file.is_file(), "{}", file.display());
@@ -439,6 +458,7 @@ fn the_metrics_of_a_small_comparison_hold() {
         "parity.txt",
         "replay_drift.csv",
         "osc_steps.csv",
+        "contacts_readings.csv",
     ] {
         let read = |dir: &Path| fs::read(dir.join(file)).expect(file);
         assert!(read(&out) == read(&again), "{file} depends on threads");

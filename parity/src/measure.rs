@@ -1,5 +1,7 @@
 //! Measurements: one module per quantity; rows hold errors, not targets.
 
+pub(crate) mod contact_cases;
+pub(crate) mod contacts;
 mod context;
 pub(crate) mod images;
 pub(crate) mod inertia;

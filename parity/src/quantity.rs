@@ -18,19 +18,22 @@ pub enum Quantity {
     Replay,
     /// Mass, centre of mass, inertia.
     Inertia,
+    /// Bowls on ramekin, plate and stove, rim pinch, drawer handles.
+    Contacts,
     /// Structural similarity of camera images.
     Images,
 }
 
 impl Quantity {
     /// All quantities in the order of the report.
-    pub const ALL: [Quantity; 7] = [
+    pub const ALL: [Quantity; 8] = [
         Quantity::Osc,
         Quantity::Torques,
         Quantity::Settle,
         Quantity::Predicates,
         Quantity::Replay,
         Quantity::Inertia,
+        Quantity::Contacts,
         Quantity::Images,
     ];
 
@@ -43,6 +46,7 @@ impl Quantity {
             Quantity::Predicates => "predicates",
             Quantity::Replay => "replay",
             Quantity::Inertia => "inertia",
+            Quantity::Contacts => "contacts",
             Quantity::Images => "images",
         }
     }
@@ -56,6 +60,7 @@ impl Quantity {
             Quantity::Predicates => "Truth of predicates on recorded states",
             Quantity::Replay => "Recorded actions played again",
             Quantity::Inertia => "Mass, centre of mass, inertia",
+            Quantity::Contacts => "Contacts of bowls, gripper and drawers",
             Quantity::Images => "Structural similarity of camera images",
         }
     }

@@ -2,6 +2,7 @@
 
 mod section;
 
+pub(crate) mod contacts;
 pub(crate) mod images;
 pub(crate) mod inertia;
 pub(crate) mod osc;

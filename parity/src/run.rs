@@ -98,6 +98,7 @@ fn section(ctx: &MeasureContext<'_>, quantity: Quantity) -> Result<Section, Pari
         Quantity::Predicates => report::predicates::section(measure::predicates::measure(ctx)?),
         Quantity::Replay => report::replay::section(measure::replay::measure(ctx)?),
         Quantity::Inertia => report::inertia::section(measure::inertia::measure(ctx)?),
+        Quantity::Contacts => report::contacts::section(measure::contacts::measure(ctx)?),
         Quantity::Images => report::images::section(measure::images::measure(ctx)?),
     })
 }

@@ -144,6 +144,12 @@ pub struct SolverSettings {
     pub contact_recycle_distance: f32,
     /// Distance, m, from which contacts are predicted.
     pub prediction_distance: f32,
+    /// Length, m, that the engine takes for one unit: boxes of the broad phase are 4 % of it wider than their shapes. A power
+    /// of two, so that the other lengths here stay what they are to the bit.
+    pub length_unit: f32,
+    /// Penetration of two free objects at the first physics step, m, from which both keep the velocity with which the solver
+    /// pushes them apart, as in MuJoCo; it ends when they are less deep for the first time.
+    pub initial_overlap_depth: f32,
     /// Penetration, m, that is left uncorrected.
     pub allowed_linear_error: f32,
     /// Substeps of continuous collision detection; 0 turns it off.
@@ -155,8 +161,8 @@ pub struct SolverSettings {
     pub contact_natural_frequency: f32,
     /// Damping ratio of contacts, 1 is critical.
     pub contact_damping_ratio: f32,
-    /// Distance, m, below which two shapes are in contact, as in MuJoCo. A resting object sinks in by
-    /// g / (natural angular frequency)^2, 0.04 mm.
+    /// Distance, m, below which two shapes are in contact (MuJoCo: 0). Above 0 by more than single precision rounds: a ball at
+    /// rest was found 7e-9 m above its support. Most resting objects sink in by g / (natural angular frequency)^2, 0.04 mm.
     pub contact_distance: f32,
 }
 
@@ -184,12 +190,14 @@ impl Default for SolverSettings {
             max_corrective_velocity: engine.normalized_max_corrective_velocity,
             contact_recycle_distance: 0.0001,
             prediction_distance: 0.005,
+            length_unit: 0.0625,
+            initial_overlap_depth: 0.0005,
             allowed_linear_error: 0.0001,
             max_ccd_substeps: 0,
             friction_model: FrictionCone::Coulomb,
             contact_natural_frequency: 80.0,
             contact_damping_ratio: 1.0,
-            contact_distance: 0.0,
+            contact_distance: 1e-6,
         }
     }
 }
@@ -197,6 +205,7 @@ impl Default for SolverSettings {
 impl SolverSettings {
     /// Rapier's parameters for steps of `physics_step_secs`.
     pub(crate) fn integration_parameters(&self, physics_step_secs: f64) -> IntegrationParameters {
+        let engine = IntegrationParameters::default();
         let mut parameters = IntegrationParameters {
             dt: physics_step_secs as f32,
             num_solver_iterations: self.iterations,
@@ -206,16 +215,19 @@ impl SolverSettings {
             contact_clustering: self.contact_clustering,
             contact_recycling: self.contact_recycling,
             warmstart_coefficient: self.warmstart_coefficient,
-            normalized_max_corrective_velocity: self.max_corrective_velocity,
-            normalized_contact_recycle_distance: self.contact_recycle_distance,
-            normalized_prediction_distance: self.prediction_distance,
-            normalized_allowed_linear_error: self.allowed_linear_error,
+            length_unit: self.length_unit,
+            normalized_max_corrective_velocity: self.max_corrective_velocity / self.length_unit,
+            normalized_max_linear_velocity: engine.normalized_max_linear_velocity
+                / self.length_unit,
+            normalized_contact_recycle_distance: self.contact_recycle_distance / self.length_unit,
+            normalized_prediction_distance: self.prediction_distance / self.length_unit,
+            normalized_allowed_linear_error: self.allowed_linear_error / self.length_unit,
             max_ccd_substeps: self.max_ccd_substeps,
             friction_model: match self.friction_model {
                 FrictionCone::Coulomb => FrictionModel::Coulomb,
                 FrictionCone::Simplified => FrictionModel::Simplified,
             },
-            ..IntegrationParameters::default()
+            ..engine
         };
         parameters.contact_softness =
             SpringCoefficients::new(self.contact_natural_frequency, self.contact_damping_ratio);
@@ -223,9 +235,11 @@ impl SolverSettings {
         parameters
     }
 
-    /// Reads the settings back from Rapier's parameters.
-    pub(crate) fn read(parameters: &IntegrationParameters, contact_distance: f32) -> Self {
+    /// Reads the settings back from Rapier's parameters; those that the engine does not know stay as they are here.
+    pub(crate) fn read(&self, parameters: &IntegrationParameters) -> Self {
         SolverSettings {
+            initial_overlap_depth: self.initial_overlap_depth,
+            contact_distance: self.contact_distance,
             iterations: parameters.num_solver_iterations,
             internal_pgs_iterations: parameters.num_internal_pgs_iterations,
             internal_stabilization_iterations: parameters.num_internal_stabilization_iterations,
@@ -233,10 +247,11 @@ impl SolverSettings {
             contact_clustering: parameters.contact_clustering,
             contact_recycling: parameters.contact_recycling,
             warmstart_coefficient: parameters.warmstart_coefficient,
-            max_corrective_velocity: parameters.normalized_max_corrective_velocity,
-            contact_recycle_distance: parameters.normalized_contact_recycle_distance,
-            prediction_distance: parameters.normalized_prediction_distance,
-            allowed_linear_error: parameters.normalized_allowed_linear_error,
+            max_corrective_velocity: parameters.max_corrective_velocity(),
+            contact_recycle_distance: parameters.contact_recycle_distance(),
+            prediction_distance: parameters.prediction_distance(),
+            length_unit: parameters.length_unit,
+            allowed_linear_error: parameters.allowed_linear_error(),
             max_ccd_substeps: parameters.max_ccd_substeps,
             friction_model: match parameters.friction_model {
                 FrictionModel::Coulomb => FrictionCone::Coulomb,
@@ -244,7 +259,6 @@ impl SolverSettings {
             },
             contact_natural_frequency: parameters.contact_softness.natural_frequency,
             contact_damping_ratio: parameters.contact_softness.damping_ratio,
-            contact_distance,
         }
     }
 }

@@ -16,4 +16,6 @@
 /// |---|---|
 /// | 1 | the spatial suite alone, two contact sweeps; protocol cards do not name it |
 /// | 2 | four suites, more contact sweeps |
-pub const WORLD_VERSION: u32 = 2;
+/// | 3 | broad phase for lengths of a table top, objects that overlap at first are pushed apart, drawers with stops, the
+/// readers of LIBERO's files as of version 0.2, rasteriser in blocks of pixels |
+pub const WORLD_VERSION: u32 = 3;

@@ -1,6 +1,6 @@
 //! Guarantee: the gripper can pick up every object that a task moves by the part by which LIBERO's demonstrations
 //! hold it (rim, cap, neck, knob or sides), lift it by 10 cm and hold it there for a
-//! second within half a millimetre and half a degree.
+//! second without creeping more than an object does in MuJoCo.
 
 use bitvla_sim::panda::RESET_QPOS;
 use bitvla_sim::{InstanceDesc, SceneDesc, World, isometry};
@@ -34,6 +34,9 @@ const GRIPS: [(&str, [f64; 3], f64); 19] = [
 
 /// A tilted wall turns into the plane of the pads, at most by this, degrees.
 const SWING: f64 = 16.0;
+/// Creep in the gripper in 20 control steps, m and degrees: that of the bowl held by its rim in MuJoCo
+/// (`parity/data/contacts.json`, rim pinch, steps 180 to 200).
+const CREEP: (f64, f64) = (0.00123, 1.05);
 /// World z of the top of the table, m.
 const TABLE: f64 = 0.9;
 
@@ -113,7 +116,7 @@ fn lift(assets: &Assets, category: &str, grip: [f64; 3], yaw: f64) -> Result<(),
     if from_start.angle().to_degrees() > SWING {
         return Err(format!("{category} turned over while it was lifted"));
     }
-    if moved > 0.0005 || turned > 0.5 {
+    if moved > CREEP.0 || turned > CREEP.1 {
         return Err(format!(
             "{category} moves in the gripper: {:.2} mm, {turned:.2} degrees",
             moved * 1e3

@@ -217,7 +217,7 @@ fn states_of_long_rest() -> Result<(), TaskError> {
 
 /// The stored states are those that the sampler draws with today's models (seed 1000 task + state), up to the effect of
 /// another setting of the contact solver on where objects land: 1 cm, and 3 degrees (0.025 of a quaternion), because
-/// a bottle turns on landing. Those of Spatial are frozen: the shipped checkpoints are evaluated on them.
+/// a bottle turns on landing.
 #[test]
 fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
     let assets = Assets::open(&Assets::default_dir())?;

@@ -12,6 +12,9 @@ const NEAR_DEG: f64 = 3.0;
 /// Share of objects that is to be within the tolerances, %.
 const TARGET_PERCENT: f64 = 95.0;
 
+/// Share of objects of the worst task that is to be within the tolerances after ten steps, %.
+const WORST_TASK_PERCENT: f64 = 80.0;
+
 /// Pose errors of objects.
 #[derive(Default)]
 struct PoseErrors {
@@ -60,6 +63,18 @@ pub(crate) fn section(rows: SettleRows) -> Section {
         groups.push((format!("position after {steps} steps, mm"), errors.mm));
         groups.push((format!("angle after {steps} steps, degrees"), errors.deg));
     }
+    let tasks = by_task(rows);
+    let shares: Vec<f64> = tasks.values().map(TaskErrors::share).collect();
+    let smallest = largest(shares.iter().map(|s| -s)).map(|s| -s);
+    let over = format!(
+        "{} tasks, share of objects within 5 mm and 3 degrees",
+        tasks.len()
+    );
+    let name = "after 10 steps, worst task";
+    m.at_least(name, (smallest, "%"), WORST_TASK_PERCENT, &over);
+    let full = shares.iter().filter(|s| **s >= TARGET_PERCENT).count();
+    let name = "after 10 steps, tasks with at least 95 %";
+    m.report(name, (Some(full as f64), ""), &over);
     let joints: Vec<f64> = rows.iter().filter_map(SettleRow::joint).collect();
     if !joints.is_empty() {
         let over = format!("{} joints of fixtures", joints.len());
@@ -71,6 +86,7 @@ pub(crate) fn section(rows: SettleRows) -> Section {
         tables: vec![
             ("settle_objects", objects_table(rows)),
             ("settle", categories_table(rows)),
+            ("settle_tasks", tasks_table(&tasks)),
         ],
         charts: vec![NamedChart {
             name: "settle",
@@ -85,6 +101,67 @@ pub(crate) fn section(rows: SettleRows) -> Section {
         }],
         notes: measured.notes,
     }
+}
+
+/// Rows of the objects of one task after ten steps; never empty.
+struct TaskErrors<'a> {
+    errors: PoseErrors,
+    /// The object that is furthest outside the tolerances, with its excess (1 at the tolerance).
+    worst: (f64, &'a SettleRow),
+}
+
+impl TaskErrors<'_> {
+    /// Objects within the tolerances, %.
+    fn share(&self) -> f64 {
+        100.0 * self.errors.near() as f64 / self.errors.mm.len() as f64
+    }
+}
+
+fn by_task(rows: &[SettleRow]) -> BTreeMap<(&str, usize), TaskErrors<'_>> {
+    let mut tasks: BTreeMap<(&str, usize), TaskErrors<'_>> = BTreeMap::new();
+    for r in rows.iter().filter(|r| r.steps == 10) {
+        let Some((mm, deg)) = r.pose() else {
+            continue;
+        };
+        let excess = largest([mm / NEAR_MM, deg / NEAR_DEG]).unwrap_or(f64::NAN);
+        let task = tasks
+            .entry((r.key.0.as_str(), r.key.1))
+            .or_insert_with(|| TaskErrors {
+                errors: PoseErrors::default(),
+                worst: (excess, r),
+            });
+        task.errors.push((mm, deg));
+        if excess.is_nan() || excess > task.worst.0 {
+            task.worst = (excess, r);
+        }
+    }
+    tasks
+}
+
+/// Objects within the tolerances after ten steps, and the worst object, per task.
+fn tasks_table(tasks: &BTreeMap<(&str, usize), TaskErrors<'_>>) -> TextTable {
+    let mut table = TextTable::new(&[
+        "task",
+        "objects",
+        "near, %",
+        "worst mm",
+        "worst deg",
+        "worst object",
+    ]);
+    for ((suite, task), of) in tasks {
+        let PoseErrors { mm, deg } = &of.errors;
+        let worst = |v: &[f64], unit| format_value(largest(v.iter().copied()), unit);
+        let (_, object) = of.worst;
+        table.push([
+            format!("{suite}:{task}"),
+            mm.len().to_string(),
+            format_value(Some(of.share()), "%"),
+            worst(mm, "mm"),
+            worst(deg, "degree"),
+            object.name.clone(),
+        ]);
+    }
+    table
 }
 
 fn objects_table(rows: &[SettleRow]) -> TextTable {

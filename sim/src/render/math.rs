@@ -100,13 +100,21 @@ pub(super) fn normalized_lanes<F: F32x16>(a: [F; 3]) -> [F; 3] {
     scale(a, F::select(long_enough, one / l2.sqrt(), one))
 }
 
-/// Rigid transform: the columns `x`, `y`, `z` of the rotation, and the translation `t`, m.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Rigid transform: the columns `x`, `y`, `z` of the rotation, and the translation `t`, m. Two are equal when their
+/// bits are.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct RigidTransform {
     pub x: V3,
     pub y: V3,
     pub z: V3,
     pub t: V3,
+}
+
+impl PartialEq for RigidTransform {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |f: &Self| [f.x, f.y, f.z, f.t].map(|v| v.map(f32::to_bits));
+        bits(self) == bits(other)
+    }
 }
 
 impl RigidTransform {

@@ -3,13 +3,15 @@
 //!
 //! One frame is the work of one thread: transform, clip and rasterise all triangles into a visibility buffer with four
 //! samples per pixel (`projection`, `visibility_buffer`), then shade each pixel once per triangle that it sees,
-//! triangle by triangle (`shading_queue`, `shade`, with `lighting`, `texture` and `shadow_map`). Arithmetic is plain
+//! triangle by triangle (`shading_queue`, `shade`, with `lighting`, `texture` and `shadow_map`). What a camera that
+//! stays in place sees of things that do not move is kept (`static_set`, `static_image`). Arithmetic is plain
 //! f32 without fused multiply-add; transcendental functions come from `libm` and are used only when a scene is built.
 
 // Axes and channels index several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
 mod camera_image;
+mod clip;
 mod drawable;
 mod font;
 mod frustum;
@@ -26,6 +28,8 @@ mod shading_queue;
 mod shadow_map;
 mod simd;
 mod simd_dispatch;
+mod static_image;
+mod static_set;
 mod texture;
 mod texture_patterns;
 mod visibility_buffer;

@@ -10,6 +10,8 @@ use super::projection::{self, ProjectedVertices};
 use super::shade::{self, ShadingInputs};
 use super::shading_queue::ShadingQueue;
 use super::shadow_map::{self, ShadowMap};
+use super::static_image::{StaticImage, View};
+use super::static_set::{Change, StaticSet};
 use super::visibility_buffer::{self, VisibilityBuffer};
 use crate::description::{CameraDesc, Owner, SceneDesc, VisualState, isometry};
 use crate::error::SimError;
@@ -84,10 +86,10 @@ pub struct Renderer {
     buffer: VisibilityBuffer,
     queue: ShadingQueue,
     shadow: ShadowMap,
-    /// Pose of each drawable in the shadow map, none where it is not in it.
-    shadow_poses: Vec<Option<RigidTransform>>,
-    /// Drawables that are in the static part of the shadow map.
-    is_static: Vec<bool>,
+    static_set: StaticSet,
+    static_image: Option<StaticImage>,
+    /// The last view of a camera that is fixed in the world.
+    fixed_view: Option<View>,
     /// Vertices in the world, by coordinate, m.
     world_vertices: [Vec<f32>; 3],
     /// Pose of each body with which its world vertices were computed.
@@ -122,8 +124,9 @@ impl Renderer {
             buffer: VisibilityBuffer::default(),
             queue: ShadingQueue::default(),
             shadow: ShadowMap::new([offset[0] as f32 - 0.05, offset[1] as f32]),
-            shadow_poses: Vec::new(),
-            is_static: Vec::new(),
+            static_set: StaticSet::default(),
+            static_image: None,
+            fixed_view: None,
             world_vertices: std::array::from_fn(|_| vec![0.0; vertices]),
             world_poses: vec![None; bodies],
             projected,
@@ -174,29 +177,79 @@ impl Renderer {
         let ty = camera.tan_half_fovy;
         let tx = camera.tan_half_fovy * width as f32 / height as f32;
         let frustum = Frustum::new(RigidTransform::new(&pose), [tx, ty], [width, height]);
+        let is_fixed = camera.body.is_none();
         let frames: Vec<RigidTransform> = state.poses.iter().map(RigidTransform::new).collect();
         self.update_world_vertices(&frames);
+        let poses = (self.geometry.drawables.iter())
+            .map(|d| d.is_visible(state).then_some(frames[d.body]))
+            .collect();
+        let change = self.static_set.update(poses);
+        let mut base = None;
         if self.vertex_colours.is_none() {
-            self.update_shadow_map(state, &frames);
+            self.update_shadow_map(change);
+            if is_fixed {
+                base = self.static_image(&frames, &frustum);
+            }
         }
-        self.rasterise(state, &frames, &frustum);
-        let mut rgb = self.shade(&frames, &frustum);
+        let base_buffer = base.as_ref().map(|base| &base.buffer);
+        self.rasterise(&frames, &frustum, base_buffer);
+        let mut rgb = self.shade(&frames, &frustum, base.as_ref());
+        if base.is_some() {
+            self.static_image = base;
+        }
         if let Some(mirror) = self.geometry.mirror.clone() {
             let pixels = mirror.pixels(&self.buffer, &self.geometry.normals);
             let frame = &frames[self.geometry.drawables[mirror.drawable].body];
             if let Some(reflected) = mirror.reflected(&frustum, frame, &pixels) {
-                self.rasterise(state, &frames, &reflected);
+                self.rasterise(&frames, &reflected, None);
                 let kept = pixels.iter().map(|p| mirror::flipped(p.index, width));
                 self.buffer.keep_only(kept);
-                let reflection = self.shade(&frames, &reflected);
+                let reflection = self.shade(&frames, &reflected, None);
                 mirror::add_reflection(&mut rgb, &pixels, &reflection, &self.buffer);
             }
         }
         Ok(CameraImage { width, height, rgb })
     }
 
+    /// The static image of the view of a fixed camera, taken out of the renderer; none before there are static
+    /// drawables, and for a view that has not been asked for twice in a row.
+    fn static_image(
+        &mut self,
+        frames: &[RigidTransform],
+        frustum: &Frustum,
+    ) -> Option<StaticImage> {
+        let (view, version) = (View::new(frustum), self.static_set.version());
+        let before = self.fixed_view.replace(view);
+        let kept = self.static_image.take().filter(|image| image.view == view);
+        match kept {
+            Some(image) if image.version == version => return Some(image),
+            None if before != Some(view) => return None,
+            _ if self.static_set.is_empty() => return None,
+            _ => {}
+        }
+        self.shadow.begin();
+        self.shadow.finish();
+        self.begin_buffer(frustum, None);
+        for i in 0..self.geometry.drawables.len() {
+            if self.static_set.contains(i) {
+                self.draw(i, frames, frustum, None);
+            }
+        }
+        let rgb = self.shade(frames, frustum, None);
+        let buffer = std::mem::take(&mut self.buffer);
+        let fragments = self.queue.fragments();
+        let image = StaticImage::new(frustum, version, buffer, rgb, fragments, &self.shadow);
+        self.add_moving_to_shadow_map();
+        Some(image)
+    }
+
     /// Colours of the visible triangles.
-    fn shade(&mut self, frames: &[RigidTransform], frustum: &Frustum) -> Vec<u8> {
+    fn shade(
+        &mut self,
+        frames: &[RigidTransform],
+        frustum: &Frustum,
+        base: Option<&StaticImage>,
+    ) -> Vec<u8> {
         let inputs = ShadingInputs {
             geometry: &self.geometry,
             vertex_colours: self.vertex_colours.as_deref(),
@@ -206,7 +259,7 @@ impl Renderer {
             eye: &frustum.eye,
             tan: frustum.tan,
         };
-        shade::shade_image(&inputs, &self.buffer, &mut self.queue)
+        shade::shade_image(&inputs, &self.buffer, base, &mut self.queue)
     }
 
     /// Recomputes the world vertices of all bodies that have moved.
@@ -228,92 +281,98 @@ impl Renderer {
         }
     }
 
-    /// Updates the height map of the soft shadow, which is kept while nothing moves (both cameras share it). Drawables
-    /// that have not moved since the last map are drawn once and kept until they move.
-    fn update_shadow_map(&mut self, state: &VisualState, frames: &[RigidTransform]) {
-        let poses: Vec<Option<RigidTransform>> = (self.geometry.drawables.iter())
-            .map(|d| {
-                let casts = d.is_visible(state) && d.radius <= MAX_SHADOW_RADIUS;
-                casts.then_some(frames[d.body])
-            })
-            .collect();
-        if poses == self.shadow_poses {
-            return;
-        }
-        self.shadow_poses.resize(poses.len(), None);
-        self.is_static.resize(poses.len(), false);
-        let unmoved: Vec<bool> = poses
-            .iter()
-            .zip(&self.shadow_poses)
-            .map(|(now, before)| now.is_some() && now == before)
-            .collect();
-        if unmoved != self.is_static {
+    /// Updates the height map of the soft shadow, which is kept while nothing moves (both cameras share it). Static
+    /// drawables are added once and kept until there are others.
+    fn update_shadow_map(&mut self, change: Change) {
+        if change == Change::Members {
             self.shadow.begin_static();
-            self.add_to_shadow_map(|i| unmoved[i]);
+            self.add_to_shadow_map(true);
             self.shadow.keep_static();
-            self.is_static = unmoved;
         }
-        self.shadow.begin();
-        let moving: Vec<bool> = poses
-            .iter()
-            .zip(&self.is_static)
-            .map(|(now, is_static)| now.is_some() && !is_static)
-            .collect();
-        self.add_to_shadow_map(|i| moving[i]);
-        self.shadow.finish();
-        self.shadow_poses = poses;
+        if change != Change::Nothing {
+            self.add_moving_to_shadow_map();
+        }
     }
 
-    /// Adds some drawables to the shadow map.
-    fn add_to_shadow_map(&mut self, chosen: impl Fn(usize) -> bool) {
+    /// Completes the shadow map of the static drawables by the others.
+    fn add_moving_to_shadow_map(&mut self) {
+        self.shadow.begin();
+        self.add_to_shadow_map(false);
+        self.shadow.finish();
+    }
+
+    /// Adds the drawables that are static, or those that are not, to the shadow map.
+    fn add_to_shadow_map(&mut self, are_static: bool) {
         for (i, drawable) in self.geometry.drawables.iter().enumerate() {
-            if chosen(i) {
+            let casts = self.static_set.pose(i).is_some() && drawable.radius <= MAX_SHADOW_RADIUS;
+            if casts && self.static_set.contains(i) == are_static {
                 let triangles = &self.geometry.triangles[drawable.triangles.clone()];
                 shadow_map::add_triangles(&mut self.shadow, &self.world_vertices, triangles);
             }
         }
     }
 
-    /// Fills the visibility buffer, and lights the vertices in fixed-function shading.
-    fn rasterise(&mut self, state: &VisualState, frames: &[RigidTransform], frustum: &Frustum) {
-        let [width, height] = frustum.size;
-        let half = [width as f32 * 0.5, height as f32 * 0.5];
-        let geometry = &self.geometry;
-        self.buffer.begin(width, height);
+    /// Starts an image, over a base or an empty one.
+    fn begin_buffer(&mut self, frustum: &Frustum, base: Option<&VisibilityBuffer>) {
+        self.buffer.begin(frustum.size, base);
         self.buffer.mirror_side = frustum.mirror.as_ref().map(|m| m.side);
-        for (index, drawable) in geometry.drawables.iter().enumerate() {
-            let is_mirror = (frustum.mirror.as_ref()).is_some_and(|m| m.drawable == index);
-            if is_mirror || !drawable.is_visible(state) {
-                continue;
+    }
+
+    /// Draws an image: all drawables, or over a base those that are not static.
+    fn rasterise(
+        &mut self,
+        frames: &[RigidTransform],
+        frustum: &Frustum,
+        base: Option<&VisibilityBuffer>,
+    ) {
+        self.begin_buffer(frustum, base);
+        for i in 0..self.geometry.drawables.len() {
+            let in_base = base.is_some() && self.static_set.contains(i);
+            if !in_base && self.static_set.pose(i).is_some() {
+                self.draw(i, frames, frustum, base);
             }
-            let frame = &frames[drawable.body];
-            if frustum.excludes(frame.point(drawable.centre), drawable.radius) {
-                continue;
-            }
-            let range = drawable.vertices.clone();
-            let projected = &mut self.projected;
-            projection::project(
-                projected,
-                &self.world_vertices,
-                range.clone(),
-                &frustum.eye,
-                frustum.tan,
-                half,
-            );
-            let mut material = geometry.materials[drawable.material].clone();
-            if let Some(mirror) = &frustum.mirror {
-                projected.mark_behind(range.clone(), mirror.side);
-                material.rgb = scale(material.rgb, mirror.reflectance);
-            }
-            let triangles = &geometry.triangles[drawable.triangles.clone()];
-            let buffer = &mut self.buffer;
-            visibility_buffer::draw(buffer, projected, triangles, index as u32, material.mask);
-            if let Some(colours) = &mut self.vertex_colours {
-                let from = (&self.world_vertices, &geometry.normals[range.clone()]);
-                let eye = (frustum.eye.t, frustum.to_headlight);
-                let lighting = &self.lighting;
-                lighting::light_vertices(colours, range, from, frame, &material, lighting, eye);
-            }
+        }
+    }
+
+    /// Draws a drawable into the visibility buffer, and lights its vertices in fixed-function shading.
+    fn draw(
+        &mut self,
+        index: usize,
+        frames: &[RigidTransform],
+        frustum: &Frustum,
+        base: Option<&VisibilityBuffer>,
+    ) {
+        let geometry = &self.geometry;
+        let drawable = &geometry.drawables[index];
+        let is_mirror = (frustum.mirror.as_ref()).is_some_and(|m| m.drawable == index);
+        let frame = &frames[drawable.body];
+        if is_mirror || frustum.excludes(frame.point(drawable.centre), drawable.radius) {
+            return;
+        }
+        let range = drawable.vertices.clone();
+        let projected = &mut self.projected;
+        let half = frustum.size.map(|side| side as f32 * 0.5);
+        projection::project(
+            projected,
+            &self.world_vertices,
+            range.clone(),
+            &frustum.eye,
+            frustum.tan,
+            half,
+        );
+        let mut material = geometry.materials[drawable.material].clone();
+        if let Some(mirror) = &frustum.mirror {
+            projected.mark_behind(range.clone(), mirror.side);
+            material.rgb = scale(material.rgb, mirror.reflectance);
+        }
+        let triangles = &geometry.triangles[drawable.triangles.clone()];
+        let (buffer, mask) = (&mut self.buffer, material.mask);
+        visibility_buffer::draw(buffer, base, projected, triangles, index as u32, mask);
+        if let Some(colours) = &mut self.vertex_colours {
+            let from = (&self.world_vertices, &geometry.normals[range.clone()]);
+            let eye = (frustum.eye.t, frustum.to_headlight);
+            let lighting = &self.lighting;
+            lighting::light_vertices(colours, range, from, frame, &material, lighting, eye);
         }
     }
 }

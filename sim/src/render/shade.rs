@@ -6,8 +6,9 @@ use super::lighting::{Lighting, Material, SurfacePoints};
 use super::math::{RigidTransform, V3, add, normalized_lanes, scale, splat3, xyz};
 use super::shading_queue::{Fragment, ShadingQueue};
 use super::shadow_map::ShadowMap;
-use super::simd::{F32x16, LANES, LaneArray};
+use super::simd::{F32x16, LANES};
 use super::simd_dispatch::multiversion;
+use super::static_image::StaticImage;
 use super::visibility_buffer::{VisibilityBuffer, VisibleTriangle};
 use std::ops::Range;
 
@@ -74,23 +75,47 @@ impl TriangleAttributes for SharedTriangle {
     }
 }
 
-/// Each fragment has a triangle of its own.
-struct TrianglePerLane([LaneArray; ATTRIBUTES]);
+/// Lanes that are written at once.
+const RUN: usize = 8;
+
+/// Each fragment has a triangle of its own; the numbers behind the lanes mean nothing.
+struct TrianglePerLane([[f32; LANES + RUN]; ATTRIBUTES]);
+
+impl TrianglePerLane {
+    /// Writes the first `n` attributes of a triangle into the lanes from `start` to `end`, and anything into the lanes
+    /// behind.
+    #[inline(always)]
+    fn set(&mut self, [start, end]: [usize; 2], triangle: &[f32; ATTRIBUTES], n: usize) {
+        let mut at = start;
+        while at < end {
+            for k in 0..n {
+                if let Some(run) = self.0[k][at..].first_chunk_mut::<RUN>() {
+                    *run = [triangle[k]; RUN];
+                }
+            }
+            at += RUN;
+        }
+    }
+}
 
 impl TriangleAttributes for TrianglePerLane {
     #[inline(always)]
     fn get<F: F32x16>(&self, attribute: usize) -> F {
-        F::load(&self.0[attribute])
+        match self.0[attribute].first_chunk() {
+            Some(lanes) => F::load(lanes),
+            None => F::splat(0.0),
+        }
     }
 }
 
-/// Shades an image into bytes, RGB, top row first.
+/// Shades an image into bytes, RGB, top row first; `base` is the one over which the buffer was drawn.
 pub(super) fn shade_image(
     inputs: &ShadingInputs<'_>,
     buffer: &VisibilityBuffer,
+    base: Option<&StaticImage>,
     queue: &mut ShadingQueue,
 ) -> Vec<u8> {
-    queue.collect(buffer);
+    queue.collect(buffer, base.map(|base| (base, inputs.shadow)));
     for (drawable, range) in queue.by_drawable(buffer, &inputs.geometry.drawables) {
         shade_drawable(inputs, buffer, drawable, range, queue);
     }
@@ -106,23 +131,30 @@ multiversion! {
         range: Range<usize>,
         queue: &mut ShadingQueue,
     ) {
+        let material = &inputs.geometry.materials[drawable.material];
+        let has_texture = material.texture.is_some();
+        let mut lanes = TrianglePerLane([[0.0; LANES + RUN]; ATTRIBUTES]);
         let mut at = range.start;
         while at < range.end {
             let (group, len) = queue.take(at, range.end);
-            let first = attributes(inputs, &buffer.triangles[group[0].triangle as usize]);
+            let first = &buffer.triangles[group[0].triangle as usize];
+            let first = attributes(inputs, first, has_texture);
             // They are sorted.
             let colour = if group[0].triangle == group[len - 1].triangle {
                 colours::<F, _>(inputs, buffer, drawable, &group, &SharedTriangle(first))
             } else {
-                let mut lanes = TrianglePerLane([[0.0; LANES]; ATTRIBUTES]);
-                let mut known = first;
-                for i in 0..LANES {
-                    if i > 0 && group[i].triangle != group[i - 1].triangle {
-                        known = attributes(inputs, &buffer.triangles[group[i].triangle as usize]);
+                let n = if has_texture { ATTRIBUTES } else { UVS };
+                let (mut start, mut known) = (0, first);
+                for end in 1..=LANES {
+                    if end < LANES && group[end].triangle == group[start].triangle {
+                        continue;
                     }
-                    for k in 0..ATTRIBUTES {
-                        lanes.0[k][i] = known[k];
+                    lanes.set([start, end], &known, n);
+                    if end < LANES {
+                        let next = &buffer.triangles[group[end].triangle as usize];
+                        known = attributes(inputs, next, has_texture);
                     }
+                    start = end;
                 }
                 colours::<F, _>(inputs, buffer, drawable, &group, &lanes)
             };
@@ -132,9 +164,13 @@ multiversion! {
     }
 }
 
-/// The attributes of one triangle.
+/// The attributes of one triangle; without a texture the last ones are zero.
 #[inline(always)]
-fn attributes(inputs: &ShadingInputs<'_>, t: &VisibleTriangle) -> [f32; ATTRIBUTES] {
+fn attributes(
+    inputs: &ShadingInputs<'_>,
+    t: &VisibleTriangle,
+    has_texture: bool,
+) -> [f32; ATTRIBUTES] {
     let mut c = [0.0; ATTRIBUTES];
     c[0..2].copy_from_slice(&t.origin);
     c[INV_W..B0].copy_from_slice(&t.inv_w);
@@ -142,9 +178,14 @@ fn attributes(inputs: &ShadingInputs<'_>, t: &VisibleTriangle) -> [f32; ATTRIBUT
     c[B1..NORMALS].copy_from_slice(&t.b1);
     let normals = inputs.vertex_colours.unwrap_or(&inputs.geometry.normals);
     for k in 0..3 {
-        let (n, uv) = (NORMALS + 3 * k, UVS + 2 * k);
+        let n = NORMALS + 3 * k;
         c[n..n + 3].copy_from_slice(&normals[t.vertices[k] as usize]);
-        c[uv..uv + 2].copy_from_slice(&inputs.geometry.uvs[t.vertices[k] as usize]);
+    }
+    if has_texture {
+        for k in 0..3 {
+            let uv = UVS + 2 * k;
+            c[uv..uv + 2].copy_from_slice(&inputs.geometry.uvs[t.vertices[k] as usize]);
+        }
     }
     c
 }

@@ -3,9 +3,11 @@
 
 use super::drawable::Drawable;
 use super::math::{V3, add, scale, xyz};
+use super::shadow_map::ShadowMap;
 use super::simd::{F32x16, LANES};
 use super::simd_dispatch::multiversion;
-use super::visibility_buffer::{NO_TRIANGLE, SAMPLES, VisibilityBuffer};
+use super::static_image::StaticImage;
+use super::visibility_buffer::{BLOCK, NO_TRIANGLE, SAMPLES, VisibilityBuffer};
 use std::ops::Range;
 
 /// Colour of samples that see no triangle, 0..1.
@@ -48,15 +50,29 @@ pub(super) struct ShadingQueue {
 }
 
 multiversion! {
-    /// Adds the fragments of every pixel of an image.
-    fn add_fragments(queue: &mut ShadingQueue, buffer: &VisibilityBuffer) {
+    /// Adds the fragments of every pixel of an image that is not kept.
+    fn add_fragments(queue: &mut ShadingQueue, buffer: &VisibilityBuffer, kept: Option<(&StaticImage, &ShadowMap)>) {
         let (w, h) = (buffer.width, buffer.height);
         let quarter = 1.0 / SAMPLES.len() as f32;
         let background = BACKGROUND.map(|v| v * 255.0);
-        for y in 0..h {
-            for x in 0..w {
+        let blocks = (0..h.div_ceil(BLOCK)).flat_map(|j| (0..buffer.row_blocks).map(move |i| [i, j]));
+        for (block, [i, j]) in blocks.enumerate() {
+            let (left, top) = (i * BLOCK, j * BLOCK);
+            let ids = match kept {
+                Some((image, shadow)) if !buffer.touched[block] => {
+                    if image.keeps(block, shadow) {
+                        continue;
+                    }
+                    image.buffer.block_ids(block)
+                }
+                _ => buffer.block_ids(block),
+            };
+            for (i, ids) in ids.as_chunks::<4>().0.iter().enumerate() {
+                let (x, y) = (left + i % BLOCK, top + i / BLOCK);
+                if x >= w || y >= h {
+                    continue;
+                }
                 let pixel = y * w + x;
-                let ids = buffer.pixel(pixel);
                 if ids[0] == ids[1] && ids[0] == ids[2] && ids[0] == ids[3] {
                     if ids[0] == NO_TRIANGLE {
                         queue.set_pixel(pixel, background);
@@ -105,15 +121,19 @@ multiversion! {
 }
 
 impl ShadingQueue {
-    /// Collects and sorts the fragments of an image.
-    pub fn collect(&mut self, buffer: &VisibilityBuffer) {
+    /// Collects and sorts the fragments of an image, but for those of a static image and its shadow map that are
+    /// kept.
+    pub fn collect(&mut self, buffer: &VisibilityBuffer, kept: Option<(&StaticImage, &ShadowMap)>) {
         self.pixels = buffer.width * buffer.height;
-        self.rgb = vec![0; self.pixels * 3];
+        self.rgb = match kept {
+            Some((image, _)) => image.rgb.clone(),
+            None => vec![0; self.pixels * 3],
+        };
         self.fragments.clear();
         self.partial.clear();
         self.offsets.clear();
         self.offsets.resize(buffer.triangles.len(), 0);
-        add_fragments(self, buffer);
+        add_fragments(self, buffer, kept);
         let mut next = 0;
         for n in &mut self.offsets {
             next += *n;
@@ -128,6 +148,11 @@ impl ShadingQueue {
             self.sorted[*offset as usize] = *r;
             *offset += 1;
         }
+    }
+
+    /// The fragments of the last image, in no particular order.
+    pub fn fragments(&self) -> &[Fragment] {
+        &self.fragments
     }
 
     /// Ranges of the sorted fragments of each drawable with a visible triangle, in the order of the drawables.

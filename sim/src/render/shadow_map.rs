@@ -30,6 +30,43 @@ pub(super) struct ShadowMap {
     static_height: Vec<f32>,
     /// Highest of the cells that the filter reads around each cell.
     max_around: Vec<f32>,
+    /// Number of cells that are higher than in the static map in the rows and columns before each, one more than the
+    /// map has.
+    raised: Vec<u16>,
+}
+
+/// A rectangle of cells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MapCells {
+    /// First column and row.
+    first: [u8; 2],
+    /// Column and row past the last one.
+    end: [u8; 2],
+}
+
+impl Default for MapCells {
+    /// No cells.
+    fn default() -> Self {
+        MapCells {
+            first: [u8::MAX; 2],
+            end: [0; 2],
+        }
+    }
+}
+
+impl MapCells {
+    /// Enlarges the rectangle by all cells that the shadow at a world point may depend on, with room for rounding.
+    pub(super) fn include(&mut self, shadow: &ShadowMap, point: V3) {
+        let cell = shadow.cell(point);
+        if cell.iter().any(|c| !(0.0..SIDE as f32).contains(c)) {
+            return;
+        }
+        for k in 0..2 {
+            let at = cell[k] as usize;
+            self.first[k] = self.first[k].min(at.saturating_sub(REACH) as u8);
+            self.end[k] = self.end[k].max((at + REACH + 1).min(SIDE) as u8);
+        }
+    }
 }
 
 multiversion! {
@@ -53,6 +90,9 @@ const TAPS: [(i32, i32); 8] = [
     (-3, -3),
 ];
 
+/// Cells between a point's cell and the farthest one that its shadow depends on, and one more for rounding.
+const REACH: usize = 6;
+
 impl ShadowMap {
     pub(super) fn new(centre: [f32; 2]) -> Self {
         ShadowMap {
@@ -60,6 +100,7 @@ impl ShadowMap {
             height: vec![f32::MIN; SIDE * SIDE],
             static_height: vec![f32::MIN; SIDE * SIDE],
             max_around: vec![f32::MIN; SIDE * SIDE],
+            raised: vec![0; (SIDE + 1) * (SIDE + 1)],
         }
     }
 
@@ -122,6 +163,27 @@ impl ShadowMap {
     /// Completes the map once all triangles are in.
     pub(super) fn finish(&mut self) {
         max_filter(self);
+        for j in 0..SIDE {
+            let (above, below) = self.raised[j * (SIDE + 1)..].split_at_mut(SIDE + 1);
+            let cells = j * SIDE..(j + 1) * SIDE;
+            let heights = self.height[cells.clone()]
+                .iter()
+                .zip(&self.static_height[cells]);
+            let mut in_row = 0;
+            for (i, (now, fixed)) in heights.enumerate() {
+                in_row += u16::from(now != fixed);
+                below[i + 1] = above[i + 1] + in_row;
+            }
+        }
+    }
+
+    /// Returns true when a drawable that is not static rises in any of the cells.
+    #[inline(always)]
+    pub(super) fn is_raised(&self, cells: &MapCells) -> bool {
+        let [x0, y0] = cells.first.map(usize::from);
+        let [x1, y1] = cells.end.map(usize::from);
+        let before = |x: usize, y: usize| u32::from(self.raised[y * (SIDE + 1) + x]);
+        x0 < x1 && before(x1, y1) + before(x0, y0) > before(x0, y1) + before(x1, y0)
     }
 
     /// Share of the light that reaches world points with vertical components `up` of their normals, 1 in the open.
@@ -151,52 +213,42 @@ impl ShadowMap {
         if !F::any(below) {
             return splat(1.0);
         }
-        let asked = F::select(below, splat(1.0), splat(0.0)).store();
-        let (fx, fy, floor) = ((x - i).store(), (y - j).store(), floor.store());
-        let mut blocked = [0.0; LANES];
-        for i in 0..LANES {
-            if asked[i] > 0.0 {
-                blocked[i] = self.blocked::<F>(cell[i] as usize, floor[i], [fx[i], fy[i]]);
-            }
-        }
-        splat(1.0) - splat(STRENGTH) * up * F::load(&blocked)
+        let blocked = self.blocked(&cell, floor, [x - i, y - j]);
+        let blocked = F::select(below, blocked, splat(0.0));
+        splat(1.0) - splat(STRENGTH) * up * blocked
     }
 
-    /// Share of the sky above a cell that is blocked by something higher than `floor` (m); `f` is the position in the
+    /// Share of the sky above cells that is blocked by something higher than `floor` (m); `f` is the position in the
     /// cell, 0..1.
     #[inline(always)]
-    fn blocked<F: F32x16>(&self, cell: usize, floor: f32, f: [f32; 2]) -> f32 {
-        // Points are shaded from cell 4 to SIDE - 6 only (`visibility`), whose filter stays in the map.
-        let Some(map) = self.height[cell - TAPS_FROM..].first_chunk::<TAPS_SPAN>() else {
-            return 0.0;
-        };
-        let zero = F::splat(0.0);
-        let mut heights = [0.0; LANES];
-        for (h, at) in heights.iter_mut().zip(TAP_CELLS) {
-            *h = map[at];
-        }
-        let d = F::load(&heights) - F::splat(floor);
-        let fade = F::splat(FADE * FADE);
-        let share = F::select(d.gt(zero), fade / (fade + d * d), zero);
-        // Two cells per tap, weighted by where the point lies between them.
-        let mut between = [0.0; LANES];
-        for (k, b) in between.iter_mut().enumerate() {
-            let t = f[k / 2 % 2];
-            *b = if k % 2 == 0 { 1.0 - t } else { t };
-        }
-        let weighted = (share * F::load(&between)).store();
-        let mut sum = 0.0;
+    fn blocked<F: F32x16>(&self, cells: &[i32; LANES], floor: F, f: [F; 2]) -> F {
+        let one = F::splat(1.0);
+        let mut sum = F::splat(0.0);
         for k in 0..TAPS.len() {
-            sum += weighted[2 * k] + weighted[2 * k + 1];
+            // Two cells per tap, weighted by where the point lies between them.
+            let (t, [a, b]) = (f[k % 2], [TAP_CELLS[2 * k], TAP_CELLS[2 * k + 1]]);
+            let (a, b) = (self.share(cells, a, floor), self.share(cells, b, floor));
+            sum = sum + (a * (one - t) + b * t);
         }
-        sum * (1.0 / TAPS.len() as f32)
+        sum * F::splat(1.0 / TAPS.len() as f32)
+    }
+
+    /// How much the cells at a place in the filter around some cells block above `floor`, 0..1.
+    #[inline(always)]
+    fn share<F: F32x16>(&self, cells: &[i32; LANES], at: usize, floor: F) -> F {
+        let mut heights = [0.0; LANES];
+        for i in 0..LANES {
+            // Points are shaded from cell 4 to SIDE - 6 only (`visibility`), whose filter stays in the map.
+            heights[i] = self.height[cells[i] as usize - TAPS_FROM + at];
+        }
+        let d = F::load(&heights) - floor;
+        let (zero, fade) = (F::splat(0.0), F::splat(FADE * FADE));
+        F::select(d.gt(zero), fade / (fade + d * d), zero)
     }
 }
 
 /// Offset from the first cell of the filter to its cell.
 const TAPS_FROM: usize = 3 * SIDE + 3;
-/// Number of cells from the first one of the filter to past the last.
-const TAPS_SPAN: usize = TAPS_FROM + 5 * SIDE + 4;
 /// Cells of the filter, counted from the first one.
 const TAP_CELLS: [usize; LANES] = {
     let mut cells = [0; LANES];

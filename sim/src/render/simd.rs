@@ -40,6 +40,8 @@ pub(crate) trait F32x16: Real + Sub<Output = Self> + Div<Output = Self> {
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
     /// Truncated towards zero; `i32::MIN` for what does not fit.
     fn to_i32(self) -> [i32; LANES];
+    /// Writes `value` to the numbers in the lanes of the mask.
+    fn write_where(mask: Self::Mask, value: u32, to: &mut [u32; LANES]);
     /// Byte `index` (0 is the lowest) of each number.
     fn from_byte(of: &[u32; LANES], index: u32) -> Self;
 }
@@ -164,6 +166,13 @@ impl F32x16 for Scalar {
                 i32::MIN
             }
         })
+    }
+
+    #[inline(always)]
+    fn write_where(mask: Self::Mask, value: u32, to: &mut [u32; LANES]) {
+        for (to, m) in to.iter_mut().zip(mask) {
+            *to = if m { value } else { *to };
+        }
     }
 
     #[inline(always)]
@@ -293,6 +302,18 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn write_where(mask: Self::Mask, value: u32, to: &mut [u32; LANES]) {
+            let to = to.as_mut_ptr().cast();
+            // A blend, since stores with a mask are slow on some processors.
+            // SAFETY: the processor has AVX-512 (see the module); the array has sixteen numbers.
+            unsafe {
+                let before = _mm512_loadu_si512(to);
+                let value = _mm512_set1_epi32(value as i32);
+                _mm512_storeu_si512(to, _mm512_mask_mov_epi32(before, mask, value));
+            }
+        }
+
+        #[inline(always)]
         fn from_byte(of: &[u32; LANES], index: u32) -> Self {
             // SAFETY: as above; the array has sixteen numbers.
             unsafe {
@@ -419,6 +440,22 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn write_where(mask: Self::Mask, value: u32, to: &mut [u32; LANES]) {
+            let [a, b] = Self::halves_mut(to);
+            // A blend, since stores with a mask are slow on some processors.
+            // SAFETY: the processor has AVX2 (see the module); each half has eight numbers.
+            unsafe {
+                let value = _mm256_set1_epi32(value as i32);
+                for (half, mask) in [(a, mask.0), (b, mask.1)] {
+                    let half = half.cast();
+                    let mask = _mm256_castps_si256(mask);
+                    let v = _mm256_blendv_epi8(_mm256_loadu_si256(half), value, mask);
+                    _mm256_storeu_si256(half, v);
+                }
+            }
+        }
+
+        #[inline(always)]
         fn from_byte(of: &[u32; LANES], index: u32) -> Self {
             let [a, b] = Self::halves(of);
             // SAFETY: as above; each half has eight numbers.
@@ -487,6 +524,9 @@ mod tests {
             for mask in [more, least, F::and(more, least)] {
                 out.push(bits(F::select(mask, x, y).store()));
                 out.push([u32::from(F::any(mask)); LANES]);
+                let mut numbers = a.map(f32::to_bits);
+                F::write_where(mask, turn as u32, &mut numbers);
+                out.push(numbers);
             }
             out.push(x.to_i32().map(|v| v as u32));
             for index in 0..4 {

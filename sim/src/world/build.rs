@@ -2,13 +2,14 @@
 //! reduced-coordinate joints and the collision groups that keep the pair list short.
 
 use super::engine::{HandleMap, JointRef, RapierState};
+use super::slide_range::slide_range;
 use crate::description::{
-    CollisionDesc, JointKind, MAX_DISTANCE_METRES, MAX_INERTIA, MAX_JOINT_POSITION,
+    CollisionDesc, JointDesc, JointKind, MAX_DISTANCE_METRES, MAX_INERTIA, MAX_JOINT_POSITION,
     MAX_LENGTH_METRES, MAX_MASS_KG, ModelDesc, Owner, SceneDesc, ShapeDesc, isometry,
 };
 use crate::error::SimError;
 use crate::links::{Link, LinkTree};
-use crate::settings::BodySettings;
+use crate::settings::SimulationSettings;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::math::{Matrix, Pose, Rotation, Vector};
 use rapier3d::prelude::*;
@@ -115,7 +116,7 @@ pub(super) fn owner_of(user_data: u128) -> Owner {
 /// Builds the engine's sets and the handles of the described bodies.
 pub(super) fn build(
     scene: &SceneDesc,
-    settings: &BodySettings,
+    settings: &SimulationSettings,
 ) -> Result<(RapierState, HandleMap), SimError> {
     let mut builder = SceneBuilder {
         engine: RapierState::new(),
@@ -168,6 +169,13 @@ struct PosedModel<'a> {
 impl PosedModel<'_> {
     fn is_robot(&self) -> bool {
         self.owner == Owner::Robot
+    }
+
+    /// Start position of a joint, rad or m: the given one, or the position in range nearest 0.
+    fn start_of(&self, joint: &JointDesc) -> f64 {
+        let [low, high] = joint.range;
+        let given = self.joint_positions.get(&joint.name).copied();
+        given.unwrap_or(0.0_f64.max(low).min(high))
     }
 
     /// Refuses what the engine would make NaN or a wrong world of: poses and start positions that are not finite or far
@@ -232,7 +240,7 @@ impl PosedModel<'_> {
 struct SceneBuilder<'a> {
     engine: RapierState,
     handle_map: HandleMap,
-    settings: &'a BodySettings,
+    settings: &'a SimulationSettings,
 }
 
 impl SceneBuilder<'_> {
@@ -277,7 +285,7 @@ impl SceneBuilder<'_> {
             if robot {
                 builder = builder.gravity_scale(0.0);
             } else if link.parent.is_none() && movable {
-                let damping = self.settings.free_damping;
+                let damping = self.settings.bodies.free_damping;
                 let inertia = (link.inertia.trace() / 3.0).max(MIN_INERTIA);
                 builder = builder
                     .linear_damping((damping / link.mass.max(MIN_MASS)) as f32)
@@ -285,9 +293,11 @@ impl SceneBuilder<'_> {
             }
             let mut body = builder.build();
             let activation = body.activation_mut();
-            activation.normalized_linear_threshold = self.settings.sleep_linear_speed;
-            activation.angular_threshold = self.settings.sleep_angular_speed;
-            activation.time_until_sleep = self.settings.sleep_after_secs;
+            let bodies = &self.settings.bodies;
+            activation.normalized_linear_threshold =
+                bodies.sleep_linear_speed / self.settings.solver.length_unit;
+            activation.angular_threshold = bodies.sleep_angular_speed;
+            activation.time_until_sleep = bodies.sleep_after_secs;
             if robot {
                 activation.normalized_linear_threshold = -1.0;
                 activation.angular_threshold = -1.0;
@@ -327,8 +337,20 @@ impl SceneBuilder<'_> {
                 .local_frame1(to_engine(&(link.to_parent * joint_frame)))
                 .local_frame2(to_engine(&joint_frame))
                 .contacts_enabled(false);
-            if !placement.is_robot() {
-                data = data.limits(axis, [joint.range[0] as f32, joint.range[1] as f32]);
+            let range = match placement.is_robot() {
+                // Those of the arm are soft and computed in `joint_constraints`. So are the fingers', a little further in; the
+                // engine's keep a contact from pushing a finger through its stop.
+                true => (joint.kind == JointKind::Slide).then_some(joint.range),
+                false if placement.fixed => Some(slide_range(
+                    placement.model,
+                    tree,
+                    i,
+                    placement.start_of(joint),
+                )),
+                false => Some(joint.range),
+            };
+            if let Some(range) = range {
+                data = data.limits(axis, range.map(|end| end as f32));
             }
             if joint.stiffness > 0.0 {
                 data = data
@@ -370,12 +392,8 @@ impl SceneBuilder<'_> {
             } else {
                 joint.friction_loss as f32
             };
-            let [low, high] = joint.range;
-            // A joint without a start position starts at the position in range nearest 0.
-            let start = (placement.joint_positions.get(&joint.name).copied())
-                .unwrap_or(0.0_f64.max(low).min(high));
             let mut shift = vec![0.0; multibody.ndofs()];
-            shift[row] = start as f32;
+            shift[row] = placement.start_of(joint) as f32;
             multibody.apply_displacements(&shift);
             self.engine.update_kinematics(reference);
         }
@@ -444,7 +462,8 @@ fn mass_properties(c: &Link) -> MassProperties {
     MassProperties::with_inertia_matrix(com, mass, Matrix::from_cols_array(&columns))
 }
 
-fn collider(desc: &CollisionDesc, offset: &Isometry3<f64>) -> Option<ColliderBuilder> {
+/// Collider of a shape, without the data of its owner; none for a shape that is not convex.
+pub(super) fn collider(desc: &CollisionDesc, offset: &Isometry3<f64>) -> Option<ColliderBuilder> {
     let mut pose = offset * isometry(desc.pos, desc.quat_wxyz);
     let shape = match &desc.shape {
         ShapeDesc::Box { half: [x, y, z] } => SharedShape::cuboid(*x as f32, *y as f32, *z as f32),

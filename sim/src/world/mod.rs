@@ -9,10 +9,12 @@ mod build;
 mod contacts;
 mod engine;
 mod handles;
+mod initial_overlap;
 mod perturb;
 mod sensors;
 mod set_state;
 mod set_velocity;
+mod slide_range;
 mod snapshot;
 
 pub use contacts::Contact;
@@ -26,8 +28,9 @@ use crate::error::SimError;
 use crate::joint_constraints;
 use crate::osc::{self, ArmTorques, GripperCommand, OscGoal};
 use crate::panda::{DOFS, JointVector, Kinematics, Panda, RESET_QPOS};
-use crate::settings::{SimulationProtocol, SimulationSettings, SolverSettings};
+use crate::settings::{SimulationProtocol, SimulationSettings};
 use engine::{HandleMap, JointRef};
+use initial_overlap::InitialOverlaps;
 use nalgebra::Vector3;
 use rapier3d::math::{Pose, Vector};
 use rapier3d::prelude::*;
@@ -110,7 +113,7 @@ impl World {
         let base = isometry(scene.arena.robot_base_pos, [1.0, 0.0, 0.0, 0.0]);
         let mut panda = Panda::new(&scene.robot, base)?;
         panda.environment = settings.environment.clone();
-        let (engine, handle_map) = build::build(scene, &settings.bodies)?;
+        let (engine, handle_map) = build::build(scene, settings)?;
         let first_robot_row = scene.arena.model.bodies.len();
         let mut first_row = Vec::with_capacity(scene.instances.len());
         let mut row = first_robot_row + scene.robot.bodies.len();
@@ -159,6 +162,7 @@ impl World {
                 first_action: true,
                 samples,
                 last_torque: ArmTorques::zeros(),
+                initial_overlaps: InitialOverlaps::default(),
             },
         };
         world.set_robot_qpos(&RESET_QPOS);
@@ -172,12 +176,11 @@ impl World {
 
     /// Protocol of the simulation, read from the values that this world steps with.
     pub fn protocol(&self) -> SimulationProtocol {
-        let contact_distance = self.settings.solver.contact_distance;
         SimulationProtocol {
             control_rate_hz: self.settings.timing.control_rate_hz(),
             robot_model: self.scene.robot.name.clone(),
             settings: SimulationSettings {
-                solver: SolverSettings::read(&self.parameters, contact_distance),
+                solver: self.settings.solver.read(&self.parameters),
                 environment: self.panda.environment.clone(),
                 ..self.settings.clone()
             },
@@ -289,6 +292,8 @@ impl World {
         if let Some(spring) = &self.point_spring {
             spring.apply(engine, gravity);
         }
+        let overlaps = &mut state.initial_overlaps;
+        let before = overlaps.poses(engine, state.first_action);
         self.pipeline.step(
             Vector::new(0.0, 0.0, -gravity),
             &self.parameters,
@@ -304,6 +309,11 @@ impl World {
             &build::CollisionBitFilter,
             &(),
         );
+        if state.first_action {
+            overlaps.find(engine, settings.solver.initial_overlap_depth);
+        }
+        overlaps.keep_velocities(engine, &before, dt as f32);
+        overlaps.release(engine, settings.solver.initial_overlap_depth);
         Ok(())
     }
 

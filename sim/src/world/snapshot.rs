@@ -2,6 +2,7 @@
 
 use super::World;
 use super::engine::RapierState;
+use super::initial_overlap::InitialOverlaps;
 use super::sensors::SensorSamples;
 use crate::osc::{ArmTorques, GripperCommand, OscGoal};
 use rapier3d::pipeline::PhysicsPipeline;
@@ -16,6 +17,7 @@ pub struct Snapshot {
     pub(super) first_action: bool,
     pub(super) samples: SensorSamples,
     pub(super) last_torque: ArmTorques,
+    pub(super) initial_overlaps: InitialOverlaps,
 }
 
 impl World {

@@ -26,6 +26,9 @@ const OPEN_FROM: f64 = 0.06;
 const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
 /// Rate of the finger distance beyond which the fingers count as moving, m/s.
 const FINGERS_MOVING: f64 = 0.012;
+/// Rate beyond which the fingers are being opened, m/s: a wall that turns between closed pads moves them more slowly, the
+/// opening gripper faster.
+const FINGERS_OPENING: f64 = 0.04;
 /// Control steps the fingers take from open to closed, and from closed to open.
 const CLOSING_STEPS: f64 = 9.0;
 const OPENING_STEPS: f64 = 8.0;
@@ -147,7 +150,7 @@ impl ManipulationState {
     fn is_held(&self) -> bool {
         let grasped = self.opening > RIM_OPENING[0]
             && self.opening < RIM_OPENING[1]
-            && self.opening_rate < FINGERS_MOVING
+            && self.opening_rate < FINGERS_OPENING
             && (self.eef - self.object).norm() < HELD_DISTANCE;
         let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
         grasped && (lifted || (self.touched && self.opening_rate > -FINGERS_MOVING))
