@@ -6,7 +6,10 @@ use bitvla_policies::{Observation, Policy, PolicyError, VlaPolicy, WeightFormat}
 
 fn main() -> Result<(), PolicyError> {
     let mut words = std::env::args().skip(1);
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/checkpoints/ternary");
+    let shipped = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/assets/checkpoints/spatial/ternary"
+    );
     let checkpoint = words.next().unwrap_or_else(|| shipped.into());
     let instruction = words.next().unwrap_or_else(|| {
         "pick up the black bowl next to the plate and place it on the plate".into()

@@ -3,6 +3,7 @@
 
 mod bench;
 mod evaluate;
+mod failures;
 mod jobs;
 mod output;
 mod parity;
@@ -212,6 +213,14 @@ enum Subcommands {
         /// Open the window on the run instead
         #[arg(long)]
         view: bool,
+    },
+    /// Counts the failed episodes of a run by the phase in which they ended
+    Failures {
+        /// The run folder
+        run_dir: PathBuf,
+        /// Worker threads [default: all cores]
+        #[arg(long, value_parser = parse_positive)]
+        jobs: Option<usize>,
     },
     /// Writes a checkpoint folder as one packed file, which starts at once, or checks such a file
     Pack {

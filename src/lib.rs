@@ -14,6 +14,7 @@ pub mod cli;
 mod episode;
 mod error;
 mod executor;
+mod failure_phases;
 mod journal;
 mod journal_line;
 mod observation;
@@ -27,7 +28,9 @@ mod video;
 
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
-pub use agent::registry::{PolicyName, PolicyOptions, PolicySpec, memory_of};
+pub use agent::registry::{
+    PACKED_FILE, PolicyName, PolicyOptions, PolicySpec, SanityCheck, memory_of,
+};
 pub use agent::{
     ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
     ErasedAgent, QueryTrace, StepInput, one_action_per_step,
@@ -37,14 +40,14 @@ pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparis
 pub use episode::{EpisodeOutcome, EvalContext, run_episode};
 pub use error::EvalError;
 pub use executor::{ActionChunkExecutor, Decision, PolicyQuery};
+pub use failure_phases::{FailedEpisode, FailurePhase, failure_phases};
 pub use journal::Journal;
 pub use journal_line::JournalEntry;
 pub use observation::{CameraImages, CameraRig, proprio};
 pub use preflight::preflight;
 pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
-pub(crate) use provenance::file_hashes;
 pub use provenance::{
-    machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
+    file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
 pub use replay_check::{ReplayResult, replay};
 pub use run_folder::RunFolder;

@@ -135,6 +135,7 @@ pub fn protocol(
         precision: policy.precision,
         above_2_bits: policy.above_2_bits,
         arithmetic: factory.arithmetic().to_owned(),
+        sanity: factory.sanity().to_owned(),
         engine: factory.engine().to_owned(),
         robot_model: simulation.robot_model.clone(),
         simulation: settings_by_group(simulation)?,

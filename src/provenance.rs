@@ -66,7 +66,7 @@ fn collect(
 ///
 /// # Errors
 /// If something cannot be read.
-pub(crate) fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
+pub fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
     let mut hashes = BTreeMap::new();
     if let (true, Some(name)) = (path.is_file(), path.file_name()) {
         hashes.insert(name.to_string_lossy().into_owned(), sha256_of_file(path)?);

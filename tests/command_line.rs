@@ -685,6 +685,12 @@ fn a_recording_is_a_policy() {
 fn a_policy_that_does_not_know_a_suite_is_refused_before_the_first_episode() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let out = dir.path().join("run");
+    let spatial = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/checkpoints/spatial/ternary");
+    let one_episode = |policy: &str, suite: &str, out: &Path| {
+        let mut run = one_episode(policy, suite, out);
+        run.arg("--checkpoint").arg(&spatial);
+        run
+    };
     let object = one_episode("ternary", "object", &out);
     refused(
         object,

@@ -6,8 +6,8 @@
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, WORLD_VERSION,
-    protocol, run, sha256_of_file, simulation_protocol,
+    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, SanityCheck,
+    WORLD_VERSION, protocol, run, sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -169,6 +169,9 @@ fn every_field_changes_with_what_runs() {
         &["policy", "precision", "above_2_bits", "arithmetic"],
         &fixture.card(&full),
     );
+    let mut blackout = fixture.spec("base", "ternary");
+    blackout.options.sanity = Some(SanityCheck::Blackout);
+    expect(&["policy", "sanity"], &fixture.card(&blackout));
     expect(
         &["cameras", "chunk_length", "network_image_size", "engine"],
         &fixture.card(&fixture.spec("base", "expert")),

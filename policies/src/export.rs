@@ -20,9 +20,9 @@ pub const WORD_LEVEL_TEMPLATE: &str = "{images}{proprio}{instruction}";
 pub struct WordLevelText<'a> {
     /// Words of the instructions, in the order of their ids.
     pub words: &'a [&'a str],
-    /// Name of the entry of `dataset_statistics.json`.
-    pub key: &'a str,
-    /// Contents of the entry.
+    /// Names of the entries of `dataset_statistics.json`; the first is recorded as `unnorm_key`.
+    pub keys: &'a [&'a str],
+    /// Contents of every entry.
     pub statistics: &'a Statistics,
 }
 
@@ -70,7 +70,7 @@ pub fn write_checkpoint(
     let processor = ProcessorConfig {
         prompt_template: Some(WORD_LEVEL_TEMPLATE.into()),
         image_pipeline: Some("area".into()),
-        unnorm_key: Some(text.key.into()),
+        unnorm_key: text.keys.first().map(|key| (*key).to_owned()),
         ..ProcessorConfig::default()
     };
     write_json(&dir.join("config.json"), config)?;
@@ -78,7 +78,7 @@ pub fn write_checkpoint(
     write_json(&dir.join(PROCESSOR_FILE), &processor)?;
     write_json(
         &dir.join(STATISTICS_FILE),
-        &BTreeMap::from([(text.key, text.statistics)]),
+        &BTreeMap::from_iter(text.keys.iter().map(|key| (*key, text.statistics))),
     )?;
     let specs = TensorSpecs::new(config);
     for (file, specs) in [

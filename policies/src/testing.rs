@@ -150,7 +150,7 @@ pub fn write_random_checkpoint(dir: &Path, config: &Config, seed: u64) -> Result
     }
     let text = WordLevelText {
         words: &WORDS,
-        key: "spatial",
+        keys: &["spatial"],
         statistics: &Statistics { action, proprio },
     };
     write_checkpoint(dir, config, &text, &values, true)

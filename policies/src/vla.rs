@@ -67,7 +67,7 @@ impl From<WeightFormat> for VlaOptions {
 /// use bitvla_policies::{Observation, Policy, VlaPolicy, WeightFormat};
 ///
 /// # fn main() -> Result<(), bitvla_policies::PolicyError> {
-/// let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/checkpoints/ternary");
+/// let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/checkpoints/spatial/ternary");
 /// let mut policy = VlaPolicy::open(shipped.as_ref(), WeightFormat::Ternary)?;
 /// let grey = vec![128u8; 256 * 256 * 3];
 /// let chunk = policy.query(&Observation {

@@ -70,7 +70,7 @@ fn compare(dir: &Path) {
 }
 
 fn shipped() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/checkpoints/full")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/checkpoints/spatial/full")
 }
 
 #[test]

@@ -75,6 +75,9 @@ pub struct EvalProtocol {
     /// Library that computes the network: `native`, `candle` or `none`.
     #[serde(default)]
     pub engine: String,
+    /// Replacement of a part of every observation, for a sanity check; `none` without one.
+    #[serde(default = "no_replacement")]
+    pub sanity: String,
     /// Name of the robot model.
     #[serde(default)]
     pub robot_model: String,
@@ -98,6 +101,11 @@ pub struct EvalProtocol {
 /// World version of protocols that do not name theirs.
 fn first_world() -> u32 {
     1
+}
+
+/// Replacement in protocols from before there were sanity checks.
+fn no_replacement() -> String {
+    "none".to_owned()
 }
 
 impl EvalProtocol {

@@ -36,6 +36,7 @@ fn card(world_version: u32) -> RunManifest {
             precision: BTreeMap::new(),
             above_2_bits: Vec::new(),
             arithmetic: "none".into(),
+            sanity: "none".into(),
             engine: "none".into(),
             robot_model: "panda".into(),
             simulation: BTreeMap::new(),

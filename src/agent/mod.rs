@@ -68,6 +68,11 @@ pub trait AgentFactory: Send + Sync {
         "none"
     }
 
+    /// Replacement of a part of every observation, for a sanity check; `none` without one.
+    fn sanity(&self) -> &str {
+        "none"
+    }
+
     /// Threads of one query.
     fn threads(&self) -> usize {
         1

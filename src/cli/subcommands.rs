@@ -9,7 +9,8 @@ use crate::protocol::check_recorded_with;
 use crate::{CameraRig, EvalContext, EvalError, RunFolder, WORLD_VERSION, record_video, replay};
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
-    EpisodeActions, StagedFile, TERMINAL_COLUMNS, format_bytes, printable, wrap, write_atomically,
+    EpisodeActions, RunManifest, StagedFile, TERMINAL_COLUMNS, format_bytes, printable, wrap,
+    write_atomically,
 };
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::SUITES;
@@ -50,6 +51,9 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             video,
             ..
         }) => repeat(&resolver()?, run_dir, *jobs, *video),
+        Some(Subcommands::Failures { run_dir, jobs }) => {
+            super::failures::failures(&resolver()?, run_dir, *jobs)
+        }
         Some(Subcommands::Render {
             suite,
             task,
@@ -182,6 +186,20 @@ fn list_suite(text: &mut String, suite: &Suite) {
     }
 }
 
+/// Opens the suite of a recording as it was recorded.
+pub(super) fn recorded_suite(
+    resolver: &AssetResolver,
+    run_dir: &Path,
+    manifest: &RunManifest,
+) -> Result<LoadedSuite, EvalError> {
+    let resolver = resolver.for_tasks(Some(&manifest.tasks));
+    let loaded = resolver.open(&manifest.protocol.suite)?;
+    let suite = (&loaded.assets, &loaded.suite);
+    check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
+    print_notices(&loaded, &manifest.tasks)?;
+    Ok(loaded)
+}
+
 fn repeat(
     resolver: &AssetResolver,
     run_dir: &Path,
@@ -199,11 +217,7 @@ fn repeat(
             run_dir.display()
         )));
     }
-    let resolver = resolver.for_tasks(Some(&manifest.tasks));
-    let loaded = resolver.open(&manifest.protocol.suite)?;
-    let suite = (&loaded.assets, &loaded.suite);
-    check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
-    print_notices(&loaded, &manifest.tasks)?;
+    let loaded = recorded_suite(resolver, run_dir, &manifest)?;
     let context = loaded.context(manifest.protocol.seed);
     let mut done = 0;
     let results = replay(

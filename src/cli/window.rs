@@ -35,6 +35,9 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     if args.options.verify_checksums {
         words.push("--verify-checksums".into());
     }
+    if let Some(sanity) = args.options.sanity {
+        words.extend(["--sanity".into(), sanity.name().into()]);
+    }
     open(sources, words)
 }
 

@@ -3,6 +3,7 @@
 use crate::dataset::IMAGE_SIZE;
 use crate::net::{Layout, NetConfig};
 use crate::optim::AdamW;
+use crate::recipe::NetworkSizes;
 use anyhow::{Context, Result, ensure};
 use bitvla_policies::checkpoint_files::CheckpointDir;
 use bitvla_policies::export::{
@@ -18,10 +19,11 @@ use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// Returns the words of the instructions of a suite, in order of first appearance.
-pub fn vocabulary(suite: &Suite) -> Vec<&str> {
+/// Returns the words of the instructions of suites, in order of first appearance.
+pub fn vocabulary(suites: &[Suite]) -> Vec<&str> {
     let mut words: Vec<&str> = Vec::new();
-    for word in suite.tasks.iter().flat_map(|t| t.instruction.split(' ')) {
+    let tasks = suites.iter().flat_map(|suite| &suite.tasks);
+    for word in tasks.flat_map(|t| t.instruction.split(' ')) {
         if !words.contains(&word) {
             words.push(word);
         }
@@ -29,9 +31,9 @@ pub fn vocabulary(suite: &Suite) -> Vec<&str> {
     words
 }
 
-/// Returns the sizes of the network that ships, for the vocabulary of a suite.
-pub fn net_config(suite: &Suite) -> NetConfig {
-    let config = NetConfig::small(SPECIAL_TOKENS.len() + vocabulary(suite).len());
+/// Returns a network of these sizes for the vocabulary of suites.
+pub fn net_config(sizes: &NetworkSizes, suites: &[Suite]) -> NetConfig {
+    let config = NetConfig::sized(sizes, SPECIAL_TOKENS.len() + vocabulary(suites).len());
     assert_eq!(
         config.image_size, IMAGE_SIZE,
         "frames are stored at the input size"
@@ -84,14 +86,14 @@ pub fn published_config(c: &NetConfig, ternary: bool) -> Config {
     }
 }
 
-/// Returns the token ids of the prompt of every task of a suite, made by the prompt builder of inference; its tokenizer is
+/// Returns the token ids of the prompt of every task of suites, made by the prompt builder of inference; its tokenizer is
 /// written to `scratch`.
 ///
 /// # Errors
 /// If the tokenizer cannot be written to or read from `scratch`.
-pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u32>>> {
+pub fn prompts(suites: &[Suite], c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u32>>> {
     std::fs::create_dir_all(scratch).with_context(|| format!("making {}", scratch.display()))?;
-    let text = serde_json::to_string(&word_tokenizer(&vocabulary(suite)))?;
+    let text = serde_json::to_string(&word_tokenizer(&vocabulary(suites)))?;
     write_atomically(&scratch.join(TOKENIZER_FILE), text.as_bytes())?;
     let processor = ProcessorConfig {
         prompt_template: Some(WORD_LEVEL_TEMPLATE.into()),
@@ -102,21 +104,23 @@ pub fn prompts(suite: &Suite, c: &NetConfig, scratch: &Path) -> Result<Vec<Vec<u
         &published_config(c, false),
         &processor,
     )?;
-    let ids = suite.tasks.iter().map(|t| prompter.ids(&t.instruction));
+    let tasks = suites.iter().flat_map(|suite| &suite.tasks);
+    let ids = tasks.map(|t| prompter.ids(&t.instruction));
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// Writes a checkpoint folder of flat parameters (`Layout::total`); `ternary` as in [`published_config`].
+/// Writes a checkpoint folder of flat parameters (`Layout::total`); `ternary` as in [`published_config`]. The numbers are
+/// rounded to bfloat16 if `bf16` says so.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn export(
     dir: &Path,
-    suite: &Suite,
+    suites: &[Suite],
     c: &NetConfig,
     params: &[f32],
     statistics: &Statistics,
-    ternary: bool,
+    (ternary, bf16): (bool, bool),
 ) -> Result<()> {
     let layout = Layout::new(c);
     let values: BTreeMap<String, Vec<f32>> = layout
@@ -124,12 +128,13 @@ pub fn export(
         .iter()
         .map(|s| (s.name.clone(), params[s.range()].to_vec()))
         .collect();
+    let keys: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
     let text = WordLevelText {
-        words: &vocabulary(suite),
-        key: &suite.name,
+        words: &vocabulary(suites),
+        keys: &keys,
         statistics,
     };
-    write_checkpoint(dir, &published_config(c, ternary), &text, &values, false)?;
+    write_checkpoint(dir, &published_config(c, ternary), &text, &values, bf16)?;
     Ok(())
 }
 

@@ -1,14 +1,16 @@
-//! The command line: `bitvla-train all`, `bitvla-train stages`.
+//! The command line: `bitvla-train all`, `bitvla-train stages`, `bitvla-train install`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use bitvla_tasks::{Assets, Suite};
+use bitvla_train::install::install;
 use bitvla_train::loss_curves::write_loss_curves;
-use bitvla_train::pipeline::{PipelineConfig, PipelineStage, STAGES};
+use bitvla_train::pipeline::PipelineConfig;
+use bitvla_train::recipe::{Recipe, StageWork, TrainedWeights};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Makes demonstrations and trains the two checkpoints of bitvla-eval from nothing.
+/// Makes demonstrations and trains the checkpoints of bitvla-eval from nothing.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -18,17 +20,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Runs every stage; goes on where an interrupted call stopped
+    /// Runs every stage of a recipe; goes on where an interrupted call stopped
     All(AllArgs),
-    /// Lists the stages
-    Stages,
+    /// Lists the stages of a recipe
+    Stages(RecipeArgs),
+    /// Puts finished checkpoints, with their training cards, where they ship
+    Install(InstallArgs),
 }
 
 #[derive(Debug, Args)]
-struct AllArgs {
-    /// Folder of data sets (about 4 GB), training states and checkpoints
-    #[arg(long, default_value = "data/train", value_name = "DIR")]
-    out: PathBuf,
+struct RecipeArgs {
+    /// Suite that is learned: spatial, object, goal, long
+    #[arg(long, default_value = "spatial")]
+    suite: String,
+    /// Recipe (TOML) in place of the suite's own
+    #[arg(long, value_name = "FILE", conflicts_with = "suite")]
+    recipe: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Folder of data sets (4 to 10 GB), training states and checkpoints [default: data/train/SUITE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Seed of everything
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -38,22 +54,38 @@ struct AllArgs {
     /// Multiplies numbers of episodes and steps: 0.01 shows in a few minutes whether everything works
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Stop after this stage
-    #[arg(long, value_name = "STAGE")]
-    until: Option<String>,
+    /// Adds the stages of the ablation: ternary without alignment, ternary from scratch
+    #[arg(long)]
+    ablation: bool,
     /// Folder of suites and models [default: $BITVLA_ASSETS, ./assets or the source's]
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct AllArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Stop after this stage
+    #[arg(long, value_name = "STAGE")]
+    until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct InstallArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Folder of the suite's checkpoints [default: checkpoints/SUITE of the assets]
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
 }
 
 /// Runs the program on its command line.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Subcommands::All(args) => run_all(&args),
-        Subcommands::Stages => {
-            list_stages();
-            Ok(())
-        }
+        Subcommands::Stages(args) => list_stages(&args),
+        Subcommands::Install(args) => run_install(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,63 +96,120 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run_all(args: &AllArgs) -> Result<()> {
-    if let Some(name) = &args.until
-        && !STAGES.iter().any(|s| s.name() == name)
-    {
-        let known: Vec<_> = STAGES.iter().map(PipelineStage::name).collect();
-        bail!(
-            "there is no stage `{name}`; there are: {}",
-            known.join(", ")
+impl RecipeArgs {
+    fn load(&self) -> Result<Recipe> {
+        match &self.recipe {
+            Some(path) => Recipe::read(path),
+            None => Recipe::named(&self.suite),
+        }
+    }
+}
+
+/// What a run of the pipeline borrows.
+struct LoadedRun {
+    assets: Assets,
+    recipe: Recipe,
+    suites: Vec<Suite>,
+    /// Name of the folders of its data and checkpoints.
+    name: String,
+    out: PathBuf,
+}
+
+impl LoadedRun {
+    fn new(args: &RunArgs) -> Result<LoadedRun> {
+        ensure!(
+            args.scale > 0.0 && args.scale.is_finite(),
+            "--scale {} is not a positive number",
+            args.scale
         );
+        let recipe = args.recipe.load()?;
+        let assets = Assets::open(&args.assets.clone().unwrap_or_else(Assets::default_dir))?;
+        let suites = (recipe.suites.iter()).map(|name| Suite::load(&assets, name));
+        let suites = suites.collect::<Result<_, _>>()?;
+        let name = match recipe.suites.as_slice() {
+            [suite] => suite.clone(),
+            _ => "all".to_owned(),
+        };
+        let default_out = || PathBuf::from("data/train").join(&name);
+        Ok(LoadedRun {
+            out: args.out.clone().unwrap_or_else(default_out),
+            assets,
+            recipe,
+            suites,
+            name,
+        })
     }
-    if !(args.scale > 0.0 && args.scale.is_finite()) {
-        bail!("--scale {} is not a positive number", args.scale);
+
+    fn config(&self, args: &RunArgs) -> PipelineConfig<'_> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        PipelineConfig {
+            assets: &self.assets,
+            recipe: &self.recipe,
+            suites: &self.suites,
+            out: &self.out,
+            seed: args.seed,
+            jobs: args.jobs.unwrap_or_else(cores).max(1),
+            scale: args.scale,
+            ablation: args.ablation,
+        }
     }
-    let assets = Assets::open(&args.assets.clone().unwrap_or_else(Assets::default_dir))?;
-    let suite = Suite::load(&assets, "spatial")?;
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let config = PipelineConfig {
-        assets: &assets,
-        suite: &suite,
-        out: &args.out,
-        seed: args.seed,
-        jobs: args.jobs.unwrap_or_else(cores).max(1),
-        scale: args.scale,
-    };
-    let trained = config.run(&STAGES, args.until.as_deref())?;
-    write_loss_curves(&config, &args.out.join("losses"))?;
+}
+
+fn run_all(args: &AllArgs) -> Result<()> {
+    let loaded = LoadedRun::new(&args.run)?;
+    let config = loaded.config(&args.run);
+    if let Some(name) = &args.until {
+        let known: Vec<_> = config.stages().map(|(_, s)| s.name.as_str()).collect();
+        if !known.contains(&name.as_str()) {
+            bail!(
+                "there is no stage `{name}`; there are: {}",
+                known.join(", ")
+            );
+        }
+    }
+    let trained = config.run(args.until.as_deref())?;
+    write_loss_curves(&config, &loaded.out.join("losses"))?;
     for name in trained {
         println!("{}", config.checkpoint_dir(name).display());
     }
     Ok(())
 }
 
-fn list_stages() {
-    for stage in STAGES {
-        match stage {
-            PipelineStage::Collect(c) => println!(
-                "{:16} {} episodes driven by {}",
-                c.name,
+fn run_install(args: &InstallArgs) -> Result<()> {
+    let loaded = LoadedRun::new(&args.run)?;
+    let shipped = loaded.assets.dir().join("checkpoints").join(&loaded.name);
+    let to = args.to.as_ref().unwrap_or(&shipped);
+    for dir in install(&loaded.config(&args.run), to)? {
+        println!("{}", dir.display());
+    }
+    Ok(())
+}
+
+fn list_stages(args: &RecipeArgs) -> Result<()> {
+    for stage in args.load()?.stages {
+        let about = match stage.work() {
+            StageWork::Collect(c) => format!(
+                "{} episodes driven by {}",
                 c.episodes,
-                c.policy_stage.unwrap_or("the expert")
+                c.policy.as_deref().unwrap_or("the expert")
             ),
-            PipelineStage::Train(t) => println!(
-                "{:16} {} steps from {}, {}{}",
-                t.name,
+            StageWork::Train(t) => format!(
+                "{} steps from {}, {}{}",
                 t.steps,
-                t.init_from.unwrap_or("nothing"),
-                if t.ternary {
-                    "ternary"
-                } else {
-                    "full precision"
+                t.from.as_deref().unwrap_or("fresh parameters"),
+                match t.weights {
+                    TrainedWeights::Ternary => "ternary",
+                    TrainedWeights::Full => "full precision",
                 },
                 if t.align {
-                    ", aligned to its start"
+                    ", aligned with its start"
                 } else {
                     ""
                 }
             ),
-        }
+        };
+        let ablation = if stage.ablation { " (ablation)" } else { "" };
+        println!("{:18} {about}{ablation}", stage.name);
     }
+    Ok(())
 }

@@ -11,7 +11,8 @@
 use crate::dataset::{
     CHUNK, EpisodeCounts, TrainingFrame, downscale_images, shard_path, write_shard,
 };
-use crate::stage_progress::StageProgress;
+use crate::recipe::CollectionSettings;
+use crate::stage_progress::{StageProgress, WorkTime};
 use anyhow::{Context, Result};
 use bitvla_eval::{
     ActError, ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent,
@@ -28,12 +29,14 @@ use std::path::Path;
 
 /// Number of episodes of a shard.
 const EPISODES_PER_SHARD: usize = 50;
-/// Control steps between two frames while the expert acts.
-const EXPERT_STRIDE: usize = 3;
-/// Control steps between two frames while a policy acts.
-const POLICY_STRIDE: usize = 4;
 /// First seed of training states.
 const FIRST_SEED: u64 = 1_000_000;
+
+/// Returns the seed of the initial state of an episode of a data set. The stored states of the suites have seeds below
+/// [`FIRST_SEED`] (`tasks/examples/draw_init_states.rs`).
+pub fn training_seed(data_set_seed: u64, episode: usize) -> u64 {
+    FIRST_SEED * (1 + data_set_seed) + episode as u64
+}
 
 /// Source of the executed actions.
 #[derive(Debug, Clone)]
@@ -48,8 +51,10 @@ pub enum DataSource {
 pub struct CollectConfig<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
-    /// Tasks.
-    pub suite: &'a Suite,
+    /// Suites with the tasks.
+    pub suites: &'a [Suite],
+    /// Taking of frames.
+    pub settings: &'a CollectionSettings,
     /// Name in the progress display.
     pub name: &'a str,
     /// Source of the executed actions.
@@ -80,6 +85,10 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
         .collect();
     let skipped = config.episodes - todo.len();
     let mut progress = StageProgress::new(config.name, skipped as u64, config.episodes as u64);
+    let time = WorkTime::resume(dir)?;
+    let tasks: Vec<(&Suite, &Task)> = (config.suites.iter())
+        .flat_map(|suite| suite.tasks.iter().map(move |task| (suite, task)))
+        .collect();
     let (mut done, mut frames, mut counts) = (skipped, 0, EpisodeCounts::default());
     // Episodes by number that wait for the rest of their shard.
     let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, EpisodeCounts)>> =
@@ -96,9 +105,9 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
             Ok((Assets::open(config.assets.dir())?, agent))
         },
         |(assets, agent), &episode| {
-            let task = &config.suite.tasks[episode % config.suite.tasks.len()];
-            let seed = FIRST_SEED * (1 + config.seed) + episode as u64;
-            let mut collector = EpisodeCollector::new(assets, config.suite, task, seed)?;
+            let task = episode % tasks.len();
+            let seed = training_seed(config.seed, episode);
+            let mut collector = EpisodeCollector::new(assets, config, (task, tasks[task]), seed)?;
             let of_episode = match agent {
                 None => collector.demonstrate()?,
                 Some(agent) => collector.run_policy(&mut **agent, episode, config.seed)?,
@@ -122,6 +131,7 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
                     whole.1.add(of_episode);
                 }
                 write_shard(&shard_path(dir, shard), &whole.0, whole.1)
+                    .and_then(|()| time.save())
                     .map_err(|e| EvalError::Input(format!("{e:#}")))?;
             }
             progress.show(
@@ -139,8 +149,11 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
 
 /// Collection of one episode.
 struct EpisodeCollector<'a> {
+    settings: &'a CollectionSettings,
     suite: &'a Suite,
     task: &'a Task,
+    /// Index of the task among those of all suites.
+    task_index: usize,
     goal: CompiledGoal,
     world: World,
     cameras: CameraRig,
@@ -162,8 +175,8 @@ struct ActionDisturbance {
 impl<'a> EpisodeCollector<'a> {
     fn new(
         assets: &Assets,
-        suite: &'a Suite,
-        task: &'a Task,
+        config: &CollectConfig<'a>,
+        (task_index, (suite, task)): (usize, (&'a Suite, &'a Task)),
         seed: u64,
     ) -> Result<EpisodeCollector<'a>, EvalError> {
         let init = sample_init_state(assets, &task.problem, seed)?;
@@ -175,8 +188,10 @@ impl<'a> EpisodeCollector<'a> {
             rest: RestingHeight::new(&world, task)?,
             cameras: CameraRig::new(world.scene())?,
             goal: task.compile_goal(&world)?,
+            settings: config.settings,
             suite,
             task,
+            task_index,
             world,
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_0000_0000_0000),
             frames: Vec::new(),
@@ -225,7 +240,7 @@ impl<'a> EpisodeCollector<'a> {
             images: downscale_images(&images.agentview.rgb, &images.wrist.rgb),
             proprio: proprio(&self.world.observation(), QuaternionRule::default()),
             actions: [[0.0; 7]; CHUNK],
-            task: self.task.id as u8,
+            task: self.task_index as u8,
         }
     }
 
@@ -260,8 +275,7 @@ impl<'a> EpisodeCollector<'a> {
 
     /// Runs the expert to the end, with disturbances; frames are kept if it succeeds.
     fn demonstrate(&mut self) -> Result<EpisodeCounts, EvalError> {
-        // A third of the episodes has no disturbance.
-        let disturbances = if self.uniform() < 0.33 {
+        let disturbances = if self.uniform() < self.settings.undisturbed {
             Vec::new()
         } else {
             self.draw_disturbances()
@@ -286,7 +300,8 @@ impl<'a> EpisodeCollector<'a> {
         steps: usize,
         disturbances: &[ActionDisturbance],
     ) -> Result<bool, EvalError> {
-        let phase = self.uniform_below(EXPERT_STRIDE);
+        let stride = self.settings.expert_stride;
+        let phase = self.uniform_below(stride);
         // Frames whose chunk is not complete, with the step they are from.
         let mut pending: VecDeque<(usize, TrainingFrame)> = VecDeque::new();
         let mut end = None;
@@ -298,7 +313,7 @@ impl<'a> EpisodeCollector<'a> {
             };
             if end.is_none()
                 && step < steps
-                && step % EXPERT_STRIDE == phase
+                && step % stride == phase
                 && disturbed(step, step + CHUNK).is_none()
             {
                 let frame = self.frame()?;
@@ -379,7 +394,7 @@ impl<'a> EpisodeCollector<'a> {
                 ActError::Policy(error) => error.into(),
                 ActError::Action(what) => EvalError::Input(what),
             })?;
-            if step % POLICY_STRIDE == 0 || query.is_some() {
+            if step % self.settings.policy_stride == 0 || query.is_some() {
                 let images = match query {
                     Some(query) => query.images,
                     None => self.render()?,

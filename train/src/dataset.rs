@@ -25,7 +25,7 @@ pub struct TrainingFrame {
     pub proprio: [f64; 8],
     /// The expert's next actions, (CHUNK, 7), in environment convention: gripper -1 open, 1 closed.
     pub actions: [[f64; 7]; CHUNK],
-    /// Index of the task in its suite.
+    /// Index of the task among those of all suites of the recipe.
     pub task: u8,
 }
 
@@ -57,10 +57,11 @@ impl EpisodeCounts {
     }
 }
 
-/// Frames in memory: images apart from the rest.
+/// Frames in memory: images, one buffer per shard, apart from the rest.
 #[derive(Debug, Default)]
 pub struct FrameDataset {
-    images: Vec<u8>,
+    /// Index of the first frame and images of every shard.
+    shards: Vec<(usize, Vec<u8>)>,
     meta: Vec<FrameMeta>,
     /// Outcomes of the episodes they are from.
     pub counts: EpisodeCounts,
@@ -90,7 +91,9 @@ impl FrameDataset {
 
     /// Returns both images of a frame, (2, IMAGE_SIZE, IMAGE_SIZE, 3).
     pub fn images(&self, i: usize) -> &[u8] {
-        &self.images[i * IMAGE_BYTES..(i + 1) * IMAGE_BYTES]
+        let shard = self.shards.partition_point(|(first, _)| *first <= i) - 1;
+        let (first, images) = &self.shards[shard];
+        &images[(i - first) * IMAGE_BYTES..(i - first + 1) * IMAGE_BYTES]
     }
 
     /// Returns a frame without its images.
@@ -176,7 +179,7 @@ impl FrameDataset {
             "tensor `task` has {} entries, expected {n}",
             tasks.data().len()
         );
-        self.images.extend_from_slice(images.data());
+        self.shards.push((self.meta.len(), images.data().to_vec()));
         for i in 0..n {
             let mut meta = FrameMeta {
                 proprio: [0.0; 8],

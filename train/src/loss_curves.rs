@@ -1,6 +1,7 @@
 //! Loss curves of a run of the pipeline: a table per stage and one plot.
 
-use crate::pipeline::{PipelineConfig, PipelineStage, STAGES};
+use crate::pipeline::PipelineConfig;
+use crate::recipe::TrainedWeights;
 use crate::trainer::{losses_path, read_losses};
 use anyhow::{Context, Result};
 use bitvla_reports::{LossCurve, LossPoint, write_training_curves};
@@ -13,15 +14,15 @@ use std::path::Path;
 pub fn write_loss_curves(config: &PipelineConfig<'_>, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let mut curves = Vec::new();
-    for stage in STAGES {
-        let PipelineStage::Train(t) = stage else {
+    for (_, stage) in config.stages() {
+        let Some(train) = &stage.train else {
             continue;
         };
-        let path = losses_path(&config.stage_dir(t.name));
+        let path = losses_path(&config.stage_dir(&stage.name));
         if !path.is_file() {
             continue;
         }
-        let copy = dir.join(format!("{}.csv", t.name));
+        let copy = dir.join(format!("{}.csv", stage.name));
         std::fs::copy(&path, &copy).with_context(|| format!("writing {}", copy.display()))?;
         let points = read_losses(&path)?.into_iter().map(|row| LossPoint {
             samples: row.samples,
@@ -29,11 +30,11 @@ pub fn write_loss_curves(config: &PipelineConfig<'_>, dir: &Path) -> Result<()> 
             validation: row.validation,
         });
         curves.push(LossCurve {
-            name: t.name.to_owned(),
-            ternary: t.ternary,
+            name: stage.name.clone(),
+            ternary: train.weights == TrainedWeights::Ternary,
             points: points.collect(),
         });
     }
-    write_training_curves(dir, &config.suite.name, &curves)?;
+    write_training_curves(dir, &config.recipe.suites.join(", "), &curves)?;
     Ok(())
 }

@@ -1,153 +1,46 @@
-//! Stages of training in their order, from nothing to the two checkpoints that ship.
+//! A run through the stages of a [`Recipe`], from nothing to the checkpoints that ship. The recipes of the suites do, in this
+//! order:
 //!
 //! 1. Demonstrations of the disturbed expert, and some more that are never trained on.
 //! 2. Behaviour cloning in full precision.
-//! 3. The policy acts and the expert labels; training continues with all frames so far. This is `full`.
+//! 3. The policy acts and the expert labels; training continues with all frames so far, in rounds. The last is `full`.
 //! 4. Quantize-then-distill: weights of the language model and the vision tower become ternary, activations int8
 //!    (straight-through), the layers of the vision tower are aligned with those of `full`.
 //! 5. The ternary policy acts and the expert labels; everything is fine-tuned without the teacher. This is `ternary`.
+//!
+//! Every stage keeps what it has done and goes on where it was interrupted; each records what it was made from, so that
+//! results of two recipes are never mixed in one folder.
 
 use crate::checkpoint::{export, net_config, prompts};
 use crate::collect::{CollectConfig, DataSource, collect};
 use crate::dataset::{EpisodeCounts, FrameDataset};
 use crate::net::{Net, NetConfig, QuantConfig};
 use crate::optim::LearningRateSchedule;
+use crate::recipe::{CollectStage, Recipe, Stage, StageWork, TrainStage, TrainedWeights};
 use crate::statistics::statistics;
 use crate::trainer::{self, TrainConfig, train};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bitvla_eval::{PolicyName, PolicyOptions, PolicySpec, WORLD_VERSION};
 use bitvla_policies::WeightFormat;
 use bitvla_policies::normalise::Statistics;
 use bitvla_reports::write_atomically;
 use bitvla_tasks::{Assets, Suite};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// Number of samples of a step.
-const BATCH: usize = 32;
-/// Decoupled weight decay (docs/reference/bitvla.md, section 9.3).
-const DECAY: f64 = 0.01;
-/// Upper bound of the gradient norm.
-const CLIP: f64 = 1.0;
-/// Weight of the layer-wise alignment (docs/reference/bitvla.md, section 9.1).
-const ALIGNMENT: f32 = 0.1;
-
-/// Stage that makes a data set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CollectStage {
-    /// Name of the data set and its folder.
-    pub name: &'static str,
-    /// Training stage whose policy acts; `None` for the expert.
-    pub policy_stage: Option<&'static str>,
-    /// Number of episodes.
-    pub episodes: usize,
-}
-
-/// Stage that trains.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrainStage {
-    /// Name of the stage and its folder.
-    pub name: &'static str,
-    /// Stage whose parameters it starts from; `None` for fresh ones.
-    pub init_from: Option<&'static str>,
-    /// True for ternary weights and int8 activations.
-    pub ternary: bool,
-    /// True if the vision tower is aligned with that of the start in full precision.
-    pub align: bool,
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Number of steps of `BATCH` samples.
-    pub steps: u64,
-    /// Number of steps of the linear start.
-    pub warmup: u64,
-}
-
-/// Stage of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PipelineStage {
-    /// Make a data set, which all later training stages use.
-    Collect(CollectStage),
-    /// Train on all data sets so far.
-    Train(TrainStage),
-}
-
-impl PipelineStage {
-    /// Returns the name, also of the folder.
-    pub fn name(&self) -> &'static str {
-        match self {
-            PipelineStage::Collect(c) => c.name,
-            PipelineStage::Train(t) => t.name,
-        }
-    }
-}
-
-/// Validation frames: never trained on.
-const VALIDATION: CollectStage = CollectStage {
-    name: "validation",
-    policy_stage: None,
-    episodes: 30,
-};
-
-/// The stages that made the checkpoints that ship.
-pub const STAGES: [PipelineStage; 7] = [
-    PipelineStage::Collect(CollectStage {
-        name: "demonstrations",
-        policy_stage: None,
-        episodes: 600,
-    }),
-    PipelineStage::Train(TrainStage {
-        name: "cloning",
-        init_from: None,
-        ternary: false,
-        align: false,
-        lr: 1e-3,
-        steps: 3500,
-        warmup: 100,
-    }),
-    PipelineStage::Collect(CollectStage {
-        name: "corrections-1",
-        policy_stage: Some("cloning"),
-        episodes: 400,
-    }),
-    PipelineStage::Train(TrainStage {
-        name: "full",
-        init_from: Some("cloning"),
-        ternary: false,
-        align: false,
-        lr: 8e-4,
-        steps: 1500,
-        warmup: 100,
-    }),
-    PipelineStage::Train(TrainStage {
-        name: "distill",
-        init_from: Some("full"),
-        ternary: true,
-        align: true,
-        lr: 1e-3,
-        steps: 2000,
-        warmup: 100,
-    }),
-    PipelineStage::Collect(CollectStage {
-        name: "corrections-2",
-        policy_stage: Some("distill"),
-        episodes: 200,
-    }),
-    PipelineStage::Train(TrainStage {
-        name: "ternary",
-        init_from: Some("distill"),
-        ternary: true,
-        align: false,
-        lr: 8e-4,
-        steps: 2000,
-        warmup: 100,
-    }),
-];
+/// Name of the data set of frames that are never trained on.
+pub const VALIDATION: &str = "validation";
+/// File of a stage with the sum of what it was made from.
+const ORIGIN_FILE: &str = "origin";
 
 /// Settings of a run of the pipeline.
 pub struct PipelineConfig<'a> {
     /// Models and arenas.
     pub assets: &'a Assets,
-    /// Tasks.
-    pub suite: &'a Suite,
+    /// Stages and settings.
+    pub recipe: &'a Recipe,
+    /// The suites of the recipe.
+    pub suites: &'a [Suite],
     /// Folder of data sets, states and checkpoints.
     pub out: &'a Path,
     /// Seed of everything.
@@ -156,6 +49,8 @@ pub struct PipelineConfig<'a> {
     pub jobs: usize,
     /// Factor of all numbers of episodes and steps; a small one serves to test the pipeline.
     pub scale: f64,
+    /// Runs the stages of the ablation too.
+    pub ablation: bool,
 }
 
 /// A run through the stages; finished ones are kept.
@@ -164,7 +59,7 @@ struct PipelineRun<'a> {
     net: NetConfig,
     prompts: Vec<Vec<u32>>,
     /// Names of the data sets so far; read once a training stage needs them.
-    data_sets: Vec<&'static str>,
+    data_sets: Vec<&'a str>,
     /// Number of data sets that are in `frames`.
     loaded: usize,
     frames: FrameDataset,
@@ -172,22 +67,33 @@ struct PipelineRun<'a> {
     statistics: Option<Statistics>,
 }
 
-impl PipelineConfig<'_> {
+impl<'a> PipelineConfig<'a> {
     fn scaled(&self, n: usize) -> usize {
         ((n as f64 * self.scale).round() as usize).max(1)
     }
 
-    fn data_dir(&self, name: &str) -> PathBuf {
+    /// Returns the folder of a data set.
+    pub fn data_dir(&self, name: &str) -> PathBuf {
         self.out.join("frames").join(name)
     }
 
-    pub(crate) fn stage_dir(&self, name: &str) -> PathBuf {
+    /// Returns the folder of the state of a training stage.
+    pub fn stage_dir(&self, name: &str) -> PathBuf {
         self.out.join("stages").join(name)
     }
 
     /// Returns the checkpoint folder of a training stage.
     pub fn checkpoint_dir(&self, name: &str) -> PathBuf {
         self.out.join("checkpoints").join(name)
+    }
+
+    /// Returns the stages that are run, in their order, with their indices in the recipe.
+    pub fn stages(&self) -> impl Iterator<Item = (usize, &'a Stage)> + use<'a> {
+        let (stages, ablation) = (&self.recipe.stages, self.ablation);
+        stages
+            .iter()
+            .enumerate()
+            .filter(move |(_, stage)| ablation || !stage.ablation)
     }
 
     /// Refuses a folder that was begun in another version of the world; frames of two versions are never trained on
@@ -215,15 +121,51 @@ impl PipelineConfig<'_> {
         Ok(())
     }
 
+    /// Returns the SHA-256 of what the results of the first `stages` stages of the recipe depend on, apart from the program:
+    /// seed, scale, settings and those stages.
+    pub fn origin(&self, stages: usize) -> Result<String> {
+        let part = Recipe {
+            stages: self.recipe.stages[..stages].to_vec(),
+            ..self.recipe.clone()
+        };
+        let text = serde_json::to_string(&(self.seed, self.scale, part))?;
+        let digest = Sha256::digest(text.as_bytes());
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Writes down what a folder is made from, or refuses one that was made from something else.
+    fn claim(&self, dir: &Path, stages: usize) -> Result<()> {
+        let (path, ours) = (dir.join(ORIGIN_FILE), self.origin(stages)?);
+        if !path.is_file() {
+            std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+            return Ok(write_atomically(&path, format!("{ours}\n").as_bytes())?);
+        }
+        let theirs = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        ensure!(
+            theirs.trim() == ours,
+            "{} was made with another recipe, seed or scale; remove it to make it again, with all later stages, or choose \
+             another --out",
+            dir.display()
+        );
+        Ok(())
+    }
+
     /// Runs all stages, or those up to `until`; returns the names of the training stages done.
     ///
     /// # Errors
-    /// If the folder was begun in another version of the world, or a stage fails; what it has done so far is kept.
-    pub fn run(&self, stages: &[PipelineStage], until: Option<&str>) -> Result<Vec<&'static str>> {
+    /// If the folder was begun in another version of the world or by another recipe, or a stage fails; what it has done so
+    /// far is kept.
+    pub fn run(&self, until: Option<&str>) -> Result<Vec<&'a str>> {
         self.check_world()?;
-        let net = net_config(self.suite);
-        let prompts = prompts(self.suite, &net, &self.out.join("tokenizer"))?;
-        self.collect(stages, &VALIDATION, 0)?;
+        let net = net_config(&self.recipe.network, self.suites);
+        let prompts = prompts(self.suites, &net, &self.out.join("tokenizer"))?;
+        self.claim(&self.data_dir(VALIDATION), 0)?;
+        let validation = CollectStage {
+            episodes: self.recipe.validation_episodes,
+            policy: None,
+        };
+        self.collect(VALIDATION, &validation, 0)?;
         let mut run = PipelineRun {
             pipeline: self,
             net,
@@ -231,56 +173,64 @@ impl PipelineConfig<'_> {
             data_sets: Vec::new(),
             loaded: 0,
             frames: FrameDataset::default(),
-            validation: FrameDataset::read(&self.data_dir(VALIDATION.name))?,
+            validation: FrameDataset::read(&self.data_dir(VALIDATION))?,
             statistics: None,
         };
         let mut trained = Vec::new();
-        for (index, stage) in stages.iter().enumerate() {
-            match stage {
-                PipelineStage::Collect(c) => {
-                    self.collect(stages, c, 1 + index as u64)?;
-                    run.data_sets.push(c.name);
+        for (index, stage) in self.stages() {
+            match stage.work() {
+                StageWork::Collect(c) => {
+                    self.claim(&self.data_dir(&stage.name), index + 1)?;
+                    self.collect(&stage.name, c, 1 + index as u64)?;
+                    run.data_sets.push(&stage.name);
                 }
-                PipelineStage::Train(t) => {
-                    run.train(t, index as u64)?;
-                    trained.push(t.name);
+                StageWork::Train(t) => {
+                    self.claim(&self.stage_dir(&stage.name), index + 1)?;
+                    run.train(&stage.name, t, index as u64)?;
+                    trained.push(stage.name.as_str());
                 }
             }
-            if until == Some(stage.name()) {
+            if until == Some(&stage.name) {
                 break;
             }
         }
         Ok(trained)
     }
 
-    fn collect(&self, stages: &[PipelineStage], c: &CollectStage, index: u64) -> Result<()> {
-        let source = match c.policy_stage {
+    /// Returns the training stage with this name.
+    ///
+    /// # Errors
+    /// If the recipe has none.
+    pub fn training_stage(&self, name: &str) -> Result<&'a TrainStage> {
+        let mut stages = self.recipe.stages.iter().filter(|s| s.name == name);
+        let stage = stages.find_map(|s| s.train.as_ref());
+        stage.with_context(|| format!("the recipe has no training stage `{name}`"))
+    }
+
+    fn collect(&self, name: &str, c: &CollectStage, index: u64) -> Result<()> {
+        let source = match &c.policy {
             None => DataSource::Expert,
             Some(stage) => {
-                let ternary = stages
-                    .iter()
-                    .any(|s| matches!(s, PipelineStage::Train(t) if t.name == stage && t.ternary));
-                let format = if ternary {
-                    WeightFormat::Ternary
-                } else {
-                    WeightFormat::Full
+                let format = match self.training_stage(stage)?.weights {
+                    TrainedWeights::Ternary => WeightFormat::Ternary,
+                    TrainedWeights::Full => WeightFormat::Full,
                 };
-                let dir = self.checkpoint_dir(stage);
+                let options = PolicyOptions::with_checkpoint(&self.checkpoint_dir(stage));
                 let name = PolicyName::of_weights(format);
-                let options = PolicyOptions::with_checkpoint(&dir);
                 DataSource::Policy(PolicySpec::new(name, options, self.assets.dir()))
             }
         };
         let config = CollectConfig {
             assets: self.assets,
-            suite: self.suite,
-            name: c.name,
+            suites: self.suites,
+            settings: &self.recipe.collection,
+            name,
             source,
             episodes: self.scaled(c.episodes),
             seed: self.seed * 100 + index,
             jobs: self.jobs,
         };
-        collect(&config, &self.data_dir(c.name)).with_context(|| format!("collecting {}", c.name))
+        collect(&config, &self.data_dir(name)).with_context(|| format!("collecting {name}"))
     }
 }
 
@@ -317,9 +267,9 @@ impl PipelineRun<'_> {
         Ok(crate::checkpoint::read_state(&path, parameters)?.params)
     }
 
-    fn train(&mut self, t: &TrainStage, index: u64) -> Result<()> {
+    fn train(&mut self, name: &str, t: &TrainStage, index: u64) -> Result<()> {
         let p = self.pipeline;
-        let out = p.checkpoint_dir(t.name);
+        let out = p.checkpoint_dir(name);
         let done = out.join("done");
         if done.is_file() {
             // Later stages need the statistics of the data sets before the first training stage.
@@ -329,27 +279,22 @@ impl PipelineRun<'_> {
             return Ok(());
         }
         self.load_frames()?;
-        let quant = if t.ternary {
-            QuantConfig::ALL
-        } else {
-            QuantConfig::NONE
+        let (quant, ternary) = match t.weights {
+            TrainedWeights::Ternary => (QuantConfig::ALL, true),
+            TrainedWeights::Full => (QuantConfig::NONE, false),
         };
         let net = Net::new(self.net.clone(), quant);
-        let start = match t.init_from {
+        let start = match &t.from {
             Some(stage) => self.params_of(stage, net.layout.total)?,
             None => net.layout.init(p.seed),
         };
-        let teacher = match t.init_from {
-            Some(stage) if t.align => Some(self.params_of(stage, net.layout.total)?),
-            _ => None,
-        };
+        let teacher = t.align.then(|| start.clone());
         let Some(statistics) = &self.statistics else {
-            anyhow::bail!("training stage {} comes before any data set", t.name);
+            bail!("training stage {name} comes before any data set");
         };
-        let dir = p.stage_dir(t.name);
         let params = train(TrainConfig {
-            name: t.name,
-            dir: &dir,
+            name,
+            dir: &p.stage_dir(name),
             net: &net,
             start,
             data: &self.frames,
@@ -357,44 +302,77 @@ impl PipelineRun<'_> {
             statistics,
             prompts: &self.prompts,
             schedule: LearningRateSchedule {
-                lr: t.lr,
+                lr: t.learning_rate,
                 warmup: p.scaled(t.warmup as usize) as u64,
                 steps: p.scaled(t.steps as usize) as u64,
             },
-            decay: DECAY,
-            batch: BATCH,
-            clip: CLIP,
-            teacher: teacher.as_deref().map(|p| (p, ALIGNMENT)),
+            optimisation: &p.recipe.optimisation,
+            augmentation: p.recipe.augmentation,
+            teacher: teacher.as_deref(),
             seed: p.seed * 100 + index,
             jobs: p.jobs,
             stop_at: None,
         })
-        .with_context(|| format!("training stage {}", t.name))?;
-        export(&out, p.suite, &self.net, &params, statistics, t.ternary)?;
+        .with_context(|| format!("training stage {name}"))?;
+        export(
+            &out,
+            p.suites,
+            &self.net,
+            &params,
+            statistics,
+            (ternary, false),
+        )?;
         Ok(write_atomically(&done, b"")?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: frames of two versions of the world are never mixed.
+    //! Guarantees: frames of two versions of the world, and results of two recipes, are never mixed; training states are
+    //! never those that policies are evaluated from.
     use super::*;
+    use crate::collect::training_seed;
+    use bitvla_tasks::sample_init_state;
 
-    #[test]
-    fn a_folder_of_another_world_is_refused() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let assets = Assets::open(&Assets::default_dir()).expect("assets");
-        let suite = Suite::load(&assets, "spatial").expect("a suite");
-        let refused = |out: &Path, theirs: &str| {
-            let config = PipelineConfig {
-                assets: &assets,
-                suite: &suite,
+    struct Fixture {
+        assets: Assets,
+        recipe: Recipe,
+        suites: Vec<Suite>,
+    }
+
+    impl Fixture {
+        fn new() -> Fixture {
+            let assets = Assets::open(&Assets::default_dir()).expect("assets");
+            let recipe = Recipe::named("spatial").expect("a recipe");
+            let suites = vec![Suite::load(&assets, "spatial").expect("a suite")];
+            Fixture {
+                assets,
+                recipe,
+                suites,
+            }
+        }
+
+        fn config<'a>(&'a self, out: &'a Path) -> PipelineConfig<'a> {
+            PipelineConfig {
+                assets: &self.assets,
+                recipe: &self.recipe,
+                suites: &self.suites,
                 out,
                 seed: 1,
                 jobs: 1,
                 scale: 0.01,
-            };
-            let words = config.run(&STAGES, None).expect_err("refused").to_string();
+                ablation: false,
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_world_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let fixture = Fixture::new();
+        let refused = |out: &Path, theirs: &str| {
+            let run = fixture.config(out).run(None);
+            let words = run.expect_err("refused").to_string();
             let ours = format!("world version {WORLD_VERSION};");
             assert!(words.contains(theirs) && words.contains(&ours), "{words}");
         };
@@ -403,18 +381,51 @@ mod tests {
         refused(&old, "begun in world version 1,");
 
         let begun = dir.path().join("begun");
-        let config = PipelineConfig {
-            assets: &assets,
-            suite: &suite,
-            out: &begun,
-            seed: 1,
-            jobs: 1,
-            scale: 0.01,
-        };
+        let config = fixture.config(&begun);
         config.check_world().expect("begins");
         std::fs::create_dir_all(begun.join("frames")).expect("a folder");
         config.check_world().expect("goes on");
         std::fs::write(begun.join("world_version"), "77\n").expect("written");
         refused(&begun, "begun in world version 77,");
+    }
+
+    #[test]
+    fn a_stage_of_another_recipe_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut fixture = Fixture::new();
+        let folder = dir.path().join("stage");
+        let stages = fixture.recipe.stages.len() - 1;
+        let claim = |fixture: &Fixture| fixture.config(dir.path()).claim(&folder, stages);
+        claim(&fixture).expect("begins");
+        // A later stage changes nothing that was made before it.
+        fixture.recipe.stages.pop();
+        claim(&fixture).expect("goes on");
+        fixture.recipe.optimisation.weight_decay *= 2.0;
+        let words = claim(&fixture).expect_err("refused").to_string();
+        assert!(words.contains("another recipe") && words.contains("stage"));
+    }
+
+    #[test]
+    fn training_states_are_not_those_of_evaluation() {
+        let assets = Assets::open(&Assets::default_dir()).expect("assets");
+        // Two data sets of one seed share no state either.
+        assert!(training_seed(100, 999_999) < training_seed(101, 0));
+        for name in crate::recipe::names() {
+            let suite = Suite::load(&assets, name).expect("a suite");
+            for task in &suite.tasks {
+                assert_eq!(task.init_states.len(), 50);
+                for episode in [0, 1, 2] {
+                    let seed = training_seed(100, episode);
+                    let drawn = sample_init_state(&assets, &task.problem, seed).expect("a state");
+                    for stored in &task.init_states {
+                        let differ = drawn.objects.iter().any(|(object, pose)| {
+                            let at = stored.objects.get(object);
+                            at.is_none_or(|at| (0..3).any(|i| (at[i] - pose[i]).abs() > 1e-6))
+                        });
+                        assert!(differ, "{name}, task {}: a stored state", task.id);
+                    }
+                }
+            }
+        }
     }
 }

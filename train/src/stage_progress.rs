@@ -1,7 +1,11 @@
-//! Progress of a stage with an estimate of the time left: a bar on a terminal, plain lines elsewhere.
+//! Progress of a stage with an estimate of the time left (a bar on a terminal, plain lines elsewhere), and the time that a
+//! stage took over all calls. No result depends on either.
 
+use anyhow::{Context, Result};
+use bitvla_reports::write_atomically;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Time between two lines where there is no terminal.
@@ -75,5 +79,52 @@ impl Drop for StageProgress {
         if let Some(bar) = &self.bar {
             bar.abandon();
         }
+    }
+}
+
+/// Time that a stage has taken, interrupted calls included; kept in its folder as `seconds`.
+pub struct WorkTime {
+    path: PathBuf,
+    /// Time of earlier calls, s.
+    earlier: f64,
+    start: Instant,
+}
+
+impl WorkTime {
+    /// Starts the clock of the stage with this folder.
+    ///
+    /// # Errors
+    /// If the time of earlier calls cannot be read.
+    pub fn resume(dir: &Path) -> Result<WorkTime> {
+        Ok(WorkTime {
+            path: dir.join("seconds"),
+            earlier: WorkTime::read(dir)?,
+            start: Instant::now(),
+        })
+    }
+
+    /// Returns the time that the stage with this folder has taken so far, s.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
+    pub fn read(dir: &Path) -> Result<f64> {
+        let path = dir.join("seconds");
+        if !path.is_file() {
+            return Ok(0.0);
+        }
+        let read = || -> Result<f64> { Ok(std::fs::read_to_string(&path)?.trim().parse()?) };
+        read().with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Writes the time so far.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self) -> Result<()> {
+        let seconds = self.earlier + self.start.elapsed().as_secs_f64();
+        Ok(write_atomically(
+            &self.path,
+            format!("{seconds:.1}\n").as_bytes(),
+        )?)
     }
 }

@@ -7,7 +7,8 @@ use crate::checkpoint::{TrainingState, read_state, write_state};
 use crate::dataset::FrameDataset;
 use crate::net::{Losses, Net, NetActivations, Teacher, TrainingSample};
 use crate::optim::{AdamW, LearningRateSchedule, clip_scale};
-use crate::stage_progress::StageProgress;
+use crate::recipe::{ImageAugmentation, OptimisationSettings};
+use crate::stage_progress::{StageProgress, WorkTime};
 use crate::statistics::normalised_target;
 use anyhow::{Context, Result, ensure};
 use bitvla_policies::normalise::Statistics;
@@ -16,6 +17,7 @@ use bitvla_reports::write_atomically;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -70,14 +72,12 @@ pub struct TrainConfig<'a> {
     pub prompts: &'a [Vec<u32>],
     /// Schedule of the learning rate.
     pub schedule: LearningRateSchedule,
-    /// Decoupled weight decay.
-    pub decay: f64,
-    /// Number of samples of a step, a multiple of [`MICROBATCH_SIZE`].
-    pub batch: usize,
-    /// Upper bound of the gradient norm.
-    pub clip: f64,
-    /// Parameters of the full-precision teacher (`Layout::total`) and the weight of the alignment.
-    pub teacher: Option<(&'a [f32], f32)>,
+    /// Samples of a step (a multiple of [`MICROBATCH_SIZE`]), weight decay, clipping and weight of the alignment.
+    pub optimisation: &'a OptimisationSettings,
+    /// Random changes of the images.
+    pub augmentation: ImageAugmentation,
+    /// Parameters of the full-precision teacher (`Layout::total`), if the vision tower is aligned.
+    pub teacher: Option<&'a [f32]>,
     /// Seed of the order of samples.
     pub seed: u64,
     /// Number of threads; never changes a result.
@@ -115,9 +115,9 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
         .with_context(|| format!("making {}", config.dir.display()))?;
     ensure!(!config.data.is_empty(), "no frames to train on");
     ensure!(
-        config.batch.is_multiple_of(MICROBATCH_SIZE),
+        config.optimisation.batch.is_multiple_of(MICROBATCH_SIZE),
         "a batch of {} samples is no multiple of {MICROBATCH_SIZE}",
-        config.batch
+        config.optimisation.batch
     );
     let n = config.start.len();
     let (path, end) = (state_path(config.dir), config.schedule.steps);
@@ -139,12 +139,13 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
     if state.step >= end {
         return Ok(state.params);
     }
-    let mut microbatches: Vec<Mutex<Microbatch>> = (0..config.batch / MICROBATCH_SIZE)
+    let mut microbatches: Vec<Mutex<Microbatch>> = (0..config.optimisation.batch / MICROBATCH_SIZE)
         .map(|_| Mutex::new(Microbatch::default()))
         .collect();
-    let mut sampler = BatchSampler::new(config.data.len(), config.batch, config.seed);
+    let mut sampler = BatchSampler::new(config.data.len(), config.optimisation.batch, config.seed);
     let (mut effective_weights, mut grad) = (Vec::new(), vec![0.0; n]);
     let mut progress = StageProgress::new(config.name, state.step, end);
+    let time = WorkTime::resume(config.dir)?;
     let mut sums = [0.0f64; 3];
     let stop = config.stop_at.unwrap_or(end).min(end);
     while state.step < stop {
@@ -155,10 +156,12 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
             &mut effective_weights,
         );
         let indices = sampler.batch(state.step).to_vec();
-        let losses = forward_backward(&config, &effective_weights, &indices, &mut microbatches);
+        let step = (state.step, &indices[..]);
+        let losses = forward_backward(&config, &effective_weights, step, &mut microbatches);
         let norm = reduce(&mut microbatches, &mut grad, config.jobs);
-        let scale = clip_scale(norm, config.clip);
-        update(&mut state, &grad, lr, config.decay, scale, config.jobs);
+        let scale = clip_scale(norm, config.optimisation.gradient_norm);
+        let decay = config.optimisation.weight_decay;
+        update(&mut state, &grad, lr, decay, scale, config.jobs);
         state.step += 1;
         for (s, v) in sums.iter_mut().zip([losses.l1, losses.aux, norm]) {
             *s += v;
@@ -170,7 +173,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
             let measured = state.step.is_multiple_of(VALIDATION_INTERVAL) || state.step == end;
             rows.push(LossRow {
                 step: state.step,
-                samples: state.step * config.batch as u64,
+                samples: state.step * config.optimisation.batch as u64,
                 lr,
                 l1,
                 aux,
@@ -178,7 +181,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
                 validation: measured.then(|| validate(&config, &state.params)).flatten(),
             });
             let seen = rows.iter().rev().find_map(|r| r.validation);
-            let rate = progress.rate(state.step) * config.batch as f64;
+            let rate = progress.rate(state.step) * config.optimisation.batch as f64;
             let seen = seen.map_or(String::new(), |v| format!(", validation {v:.4}"));
             progress.show(
                 state.step,
@@ -188,21 +191,24 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
         if state.step.is_multiple_of(SAVE_INTERVAL) || state.step == stop {
             write_losses(&losses_path(config.dir), &rows)?;
             write_state(&path, &state)?;
+            time.save()?;
         }
     }
     Ok(state.params)
 }
 
-/// Runs forward and backward pass of all microbatches; returns the losses of the batch.
+/// Runs forward and backward pass of all microbatches of a step, given with its frames; returns the losses of the batch.
 fn forward_backward(
     config: &TrainConfig<'_>,
     effective_weights: &[f32],
-    indices: &[usize],
+    (step, indices): (u64, &[usize]),
     microbatches: &mut [Mutex<Microbatch>],
 ) -> Losses {
-    let teacher = config
-        .teacher
-        .map(|(params, weight)| Teacher { params, weight });
+    let batch = config.optimisation.batch;
+    let teacher = config.teacher.map(|params| Teacher {
+        params,
+        weight: config.optimisation.alignment,
+    });
     for_each_parallel(microbatches, config.jobs, |i, microbatch| {
         let Microbatch {
             activations,
@@ -210,18 +216,16 @@ fn forward_backward(
             samples,
             losses,
         } = microbatch;
-        fill_samples(
-            config,
-            &indices[i * MICROBATCH_SIZE..(i + 1) * MICROBATCH_SIZE],
-            config.data,
-            samples,
-        );
+        let first = i * MICROBATCH_SIZE;
+        let (data, indices) = (config.data, &indices[first..first + MICROBATCH_SIZE]);
+        let place = step.wrapping_mul(batch as u64) + first as u64;
+        fill_samples(config, indices, data, Some(place), samples);
         grad.resize(effective_weights.len(), 0.0);
         grad.fill(0.0);
         *losses = config.net.train(
             effective_weights,
             samples,
-            config.batch,
+            batch,
             teacher,
             activations,
             grad,
@@ -236,18 +240,25 @@ fn forward_backward(
     all
 }
 
-/// Makes normalised samples of the frames at `indices`.
+/// Makes normalised samples of the frames at `indices`; their images are augmented if `place` is given, the number of
+/// samples that the stage has seen before.
 fn fill_samples(
     config: &TrainConfig<'_>,
     indices: &[usize],
     frames: &FrameDataset,
+    place: Option<u64>,
     samples: &mut Vec<TrainingSample>,
 ) {
     samples.resize_with(indices.len(), TrainingSample::default);
-    for (sample, &i) in samples.iter_mut().zip(indices) {
+    for (n, (sample, &i)) in samples.iter_mut().zip(indices).enumerate() {
         let meta = frames.meta(i);
+        let mut images = Cow::Borrowed(frames.images(i));
+        if let Some(place) = place.filter(|_| !config.augmentation.is_none()) {
+            let seed = (config.seed << 40).wrapping_add(place + n as u64);
+            config.augmentation.apply(images.to_mut(), seed);
+        }
         sample.images.clear();
-        for image in frames.images(i).chunks_exact(frames.images(i).len() / 2) {
+        for image in images.chunks_exact(images.len() / 2) {
             sample.images.extend(normalise(image));
         }
         sample.prompt.clone_from(&config.prompts[meta.task]);
@@ -271,7 +282,7 @@ fn validate(config: &TrainConfig<'_>, params: &[f32]) -> Option<f64> {
     for_each_parallel(&microbatches, config.jobs, |i, sum| {
         let mut activations = NetActivations::default();
         let mut samples = Vec::new();
-        fill_samples(config, groups[i], config.validation, &mut samples);
+        fill_samples(config, groups[i], config.validation, None, &mut samples);
         let answers = config
             .net
             .predict(&effective_weights, &samples, &mut activations);

@@ -10,6 +10,7 @@ use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{export, net_config, prompts};
 use bitvla_train::dataset::{CHUNK, FrameMeta};
 use bitvla_train::net::{Net, NetActivations, QuantConfig, TrainingSample};
+use bitvla_train::recipe::Recipe;
 use bitvla_train::statistics::statistics;
 
 /// Inputs that are compared.
@@ -19,9 +20,10 @@ const INPUTS: usize = 48;
 fn the_exported_checkpoint_gives_the_outputs_of_the_trained_network() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let assets = Assets::open(&Assets::default_dir())?;
-    let suite = Suite::load(&assets, "spatial")?;
-    let config = net_config(&suite);
-    let prompts = prompts(&suite, &config, dir.path())?;
+    let suites = [Suite::load(&assets, "spatial")?];
+    let sizes = Recipe::named("spatial")?.network;
+    let config = net_config(&sizes, &suites);
+    let prompts = prompts(&suites, &config, dir.path())?;
     let frame = FrameMeta {
         proprio: [0.0; 8],
         actions: [[0.0; 7]; CHUNK],
@@ -43,11 +45,11 @@ fn the_exported_checkpoint_gives_the_outputs_of_the_trained_network() -> Result<
         let folder = dir.path().join(if ternary { "ternary" } else { "full" });
         export(
             &folder,
-            &suite,
+            &suites,
             &config,
             &params,
             &statistics(std::slice::from_ref(&frame))?,
-            ternary,
+            (ternary, false),
         )?;
         let inference = BitVla::new(&Checkpoint::load(&folder)?, format)?;
         let mut effective_weights = Vec::new();

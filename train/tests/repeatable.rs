@@ -1,7 +1,9 @@
 //! Guarantees: training gives the same bits for any number of threads and when it was interrupted; the pipeline, cut
-//! short, goes from nothing to checkpoints that inference loads, and a second call changes nothing.
+//! short, goes from nothing to checkpoints that inference loads, and a second call changes nothing; what ships has a card
+//! with the hashes of its weights.
 
 use anyhow::{Context, Result};
+use bitvla_eval::PACKED_FILE;
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{net_config, prompts};
 use bitvla_train::dataset::{
@@ -9,8 +11,11 @@ use bitvla_train::dataset::{
 };
 use bitvla_train::net::{Net, QuantConfig};
 use bitvla_train::optim::LearningRateSchedule;
+use bitvla_train::recipe::{ImageAugmentation, OptimisationSettings, Recipe};
 use bitvla_train::statistics::statistics;
+
 use bitvla_train::trainer::{MICROBATCH_SIZE, TrainConfig, losses_path, read_losses, train};
+use bitvla_train::training_card::{CARD_FILE, TrainingCard};
 use std::path::Path;
 use std::process::Command;
 
@@ -39,9 +44,19 @@ fn noise(dir: &Path, n: usize) -> Result<FrameDataset> {
 fn threads_and_interruptions_change_no_bit() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let assets = Assets::open(&Assets::default_dir())?;
-    let suite = Suite::load(&assets, "spatial")?;
-    let config = net_config(&suite);
-    let prompts = prompts(&suite, &config, dir.path())?;
+    let suites = [Suite::load(&assets, "spatial")?];
+    let recipe = Recipe::named("spatial")?;
+    let config = net_config(&recipe.network, &suites);
+    let prompts = prompts(&suites, &config, dir.path())?;
+    let optimisation = OptimisationSettings {
+        batch: 2 * MICROBATCH_SIZE,
+        ..recipe.optimisation
+    };
+    let augmentation = ImageAugmentation {
+        shift_pixels: 3,
+        brightness: 0.1,
+        contrast: 0.1,
+    };
     let data = noise(dir.path(), 11)?;
     let statistics = statistics(data.metas())?;
     let net = Net::new(config, QuantConfig::ALL);
@@ -61,10 +76,9 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
                 warmup: 1,
                 steps: 5,
             },
-            decay: 0.01,
-            batch: 2 * MICROBATCH_SIZE,
-            clip: 1.0,
-            teacher: Some((&teacher, 0.1)),
+            optimisation: &optimisation,
+            augmentation,
+            teacher: Some(&teacher),
             seed: 3,
             jobs,
             stop_at,
@@ -86,15 +100,18 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
 #[test]
 fn a_short_pipeline_ends_in_checkpoints_that_load() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let call = || -> Result<String> {
+    let installed = dir.path().join("installed");
+    let command = |words: &[&str]| -> Result<()> {
         let out = Command::new(env!("CARGO_BIN_EXE_bitvla-train"))
-            .args(["all", "--scale", "0.002", "--jobs", "2", "--out"])
+            .args(words)
+            .args(["--scale", "0.002", "--jobs", "2", "--ablation", "--out"])
             .arg(dir.path())
             .output()?;
         let words = String::from_utf8_lossy(&out.stderr).into_owned();
         anyhow::ensure!(out.status.success(), "{words}");
-        Ok(words)
+        Ok(())
     };
+    let call = || command(&["all"]);
     call()?;
     let weights = dir.path().join("checkpoints/ternary/model.safetensors");
     let first = std::fs::read(&weights).context("no ternary weights")?;
@@ -115,6 +132,24 @@ fn a_short_pipeline_ends_in_checkpoints_that_load() -> Result<()> {
         assert_eq!(answer.actions.len(), CHUNK);
     }
     assert!(dir.path().join("losses/losses.svg").is_file());
+    let to = installed.to_str().context("a path in UTF-8")?;
+    command(&["install", "--to", to])?;
+    for name in ["full", "ternary", "ternary-unaligned", "ternary-scratch"] {
+        let folder = installed.join(name);
+        let card = std::fs::read(folder.join(CARD_FILE))?;
+        let card: TrainingCard = serde_json::from_slice(&card)?;
+        assert_eq!(card.suites, ["spatial"]);
+        assert!(card.data_sets.iter().all(|d| d.frames > 0) && !card.stages.is_empty());
+        assert_eq!(card.stages.last().map(|s| s.name.as_str()), Some(name));
+        let weights = match name {
+            "full" => "model.safetensors",
+            _ => PACKED_FILE,
+        };
+        assert_eq!(
+            card.weights_sha256.get(weights),
+            Some(&bitvla_eval::sha256_of_file(&folder.join(weights))?)
+        );
+    }
     call()?;
     assert!(
         first == std::fs::read(&weights)?,

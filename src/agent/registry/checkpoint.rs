@@ -1,9 +1,10 @@
 //! Checkpoints of the BitVLA network, in any weight format and on any engine.
 
-use super::PolicySpec;
+use super::{PolicySpec, SanityCheck};
 use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
 };
+use crate::observation::CameraImages;
 use crate::{EvalError, file_hashes, resident_bytes};
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
@@ -12,10 +13,12 @@ use bitvla_policies::{
 use bitvla_reports::{MemoryReport, WeightMemory};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Makes agents of a checkpoint; the weights are loaded once, when they are first needed.
 pub(super) struct CheckpointFactory {
+    /// The weight format, with the sanity check behind it.
+    name: String,
     spec: PolicySpec,
     format: WeightFormat,
     loaded: Mutex<Option<Loaded>>,
@@ -31,6 +34,17 @@ struct CheckpointAgent {
     policy: VlaPolicy,
     protocol: PolicyProtocol,
     program_bytes: u64,
+    sanity: Option<SanityCheck>,
+    /// Instructions of the suite in the order of its tasks.
+    instructions: Arc<[String]>,
+}
+
+/// What a checkpoint keeps of an episode.
+#[derive(Clone)]
+struct EpisodeState {
+    instruction: Arc<str>,
+    /// Images of the first query, where a sanity check asks for them.
+    first: Option<CameraImages>,
 }
 
 /// Opens the checkpoint that a spec names. The statistics are those of the spec's key, or else of its suite, or else the
@@ -59,7 +73,12 @@ pub(crate) fn open_checkpoint(
 
 impl CheckpointFactory {
     pub(super) fn new(spec: &PolicySpec, format: WeightFormat) -> CheckpointFactory {
+        let name = match spec.options.sanity {
+            None => format.name().to_owned(),
+            Some(sanity) => format!("{}-{sanity}", format.name()),
+        };
         CheckpointFactory {
+            name,
             spec: spec.clone(),
             format,
             loaded: Mutex::new(None),
@@ -90,7 +109,14 @@ impl CheckpointFactory {
 
 impl AgentFactory for CheckpointFactory {
     fn name(&self) -> &str {
-        self.format.name()
+        &self.name
+    }
+
+    fn sanity(&self) -> &str {
+        self.spec
+            .options
+            .sanity
+            .map_or("none", SanityCheck::description)
     }
 
     fn arithmetic(&self) -> &str {
@@ -143,25 +169,42 @@ impl AgentFactory for CheckpointFactory {
                 policy: loaded.policy.for_worker(threads),
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
+                sanity: self.spec.options.sanity,
+                instructions: self.spec.instructions.as_slice().into(),
             }) as Box<dyn ErasedAgent>)
         })
     }
 }
 
 impl Agent for CheckpointAgent {
-    type State = ();
+    type State = EpisodeState;
 
-    fn start(&mut self, _: &EpisodeStart<'_>) -> Result<(), EvalError> {
-        Ok(())
+    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<EpisodeState, EvalError> {
+        let own = &start.task.instruction;
+        let instruction = match self.sanity {
+            None => own.clone(),
+            Some(sanity) => sanity.replace_instruction(&self.instructions, start.task.id, own)?,
+        };
+        Ok(EpisodeState {
+            instruction: instruction.into(),
+            first: None,
+        })
     }
 
-    fn act(&mut self, (): &mut (), input: &mut StepInput<'_>) -> Result<AgentOutput, ActError> {
-        let observed = input.observe(&self.protocol)?;
+    fn act(
+        &mut self,
+        state: &mut EpisodeState,
+        input: &mut StepInput<'_>,
+    ) -> Result<AgentOutput, ActError> {
+        let mut observed = input.observe(&self.protocol)?;
+        if let Some(sanity) = self.sanity {
+            sanity.replace_images(&mut observed.images, &mut state.first);
+        }
         let answer = self.policy.query(&Observation {
             agentview: &observed.images.agentview.rgb,
             wrist: &observed.images.wrist.rgb,
             proprio: observed.proprio,
-            instruction: &input.task.instruction,
+            instruction: &state.instruction,
         })?;
         Ok(AgentOutput {
             actions: answer.actions,

@@ -5,13 +5,17 @@ mod checkpoint;
 mod expert;
 mod random;
 mod replay;
+mod sanity;
 mod zero;
 
 pub use checkpoint::memory_of;
 pub(crate) use checkpoint::open_checkpoint;
+pub use sanity::SanityCheck;
 
 use crate::EvalError;
 use crate::agent::AgentFactory;
+use crate::asset_resolver::file_name;
+use bitvla_policies::normaliser::suite_keys;
 use bitvla_policies::{Engine, WeightFormat};
 use bitvla_tasks::Suite;
 use clap::Args;
@@ -219,6 +223,10 @@ pub struct PolicyOptions {
     /// Compare every tensor of a packed file with its checksum first, which reads the whole file
     #[arg(long)]
     pub verify_checksums: bool,
+    /// Replace what the policy sees or is told: camera images black, camera images of the first query, or the instruction of
+    /// the next task; a policy that looks and listens fails
+    #[arg(long, value_name = "blackout|freeze|instruction")]
+    pub sanity: Option<SanityCheck>,
 }
 
 impl Default for PolicyOptions {
@@ -230,6 +238,7 @@ impl Default for PolicyOptions {
             engine: Engine::Native,
             normaliser_key: None,
             verify_checksums: false,
+            sanity: None,
         }
     }
 }
@@ -258,6 +267,12 @@ pub(crate) fn parse_positive(text: &str) -> Result<usize, String> {
         Err(e) => Err(format!("{e}")),
     }
 }
+
+/// Packed file in the folder of a checkpoint that ships.
+pub const PACKED_FILE: &str = "policy.packed";
+
+/// Suite whose checkpoint is taken where none is named.
+const DEFAULT_SUITE: &str = "spatial";
 
 /// A policy and how it is loaded.
 #[derive(Debug, Clone)]
@@ -298,13 +313,23 @@ impl PolicySpec {
         self
     }
 
-    /// Folder or packed file of the weights: the one that was named, or the one that ships under `checkpoints/`.
+    /// Folder or packed file of the weights: the one that was named, or the one that ships for the suite under
+    /// `checkpoints/SUITE`. A folder with a packed file stands for that file.
     pub fn checkpoint_path(&self) -> PathBuf {
         // What is not trained is a rounding of the teacher's weights.
         let trained = self.policy.weights().filter(|format| format.is_trained());
         let shipped = trained.unwrap_or(WeightFormat::Full);
-        let shipped = || self.assets.join("checkpoints").join(shipped.name());
-        self.options.checkpoint.clone().unwrap_or_else(shipped)
+        let shipped = || self.shipped_checkpoints().join(shipped.name());
+        let path = self.options.checkpoint.clone().unwrap_or_else(shipped);
+        let packed = path.join(PACKED_FILE);
+        if packed.is_file() { packed } else { path }
+    }
+
+    /// Folder of the checkpoints that ship for the suite, by the first of the names of its statistics.
+    fn shipped_checkpoints(&self) -> PathBuf {
+        let suite = self.suite.as_deref().unwrap_or(DEFAULT_SUITE);
+        let name = suite_keys(suite).first().copied().unwrap_or(suite);
+        self.assets.join("checkpoints").join(file_name(name))
     }
 
     /// Checks that the files of the policy are there, without loading them.
@@ -313,14 +338,15 @@ impl PolicySpec {
     /// [`EvalError::Input`] with the name of the missing file.
     pub fn check(&self) -> Result<(), EvalError> {
         if self.policy.weights().is_none() {
-            return match self.options.engine {
-                Engine::Native => Ok(()),
-                engine => Err(EvalError::Input(format!(
-                    "--engine {}: `{}` has no network",
-                    engine.name(),
-                    self.policy
-                ))),
+            let option = match (self.options.engine, self.options.sanity) {
+                (Engine::Native, None) => return Ok(()),
+                (Engine::Native, Some(sanity)) => format!("--sanity {sanity}"),
+                (engine, _) => format!("--engine {}", engine.name()),
             };
+            return Err(EvalError::Input(format!(
+                "{option}: `{}` has no network",
+                self.policy
+            )));
         }
         let path = self.checkpoint_path();
         let config = path.join("config.json");
@@ -352,8 +378,33 @@ impl PolicySpec {
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: every policy is found by its name, and a word that is none is refused with all names.
+    //! Guarantees: every policy is found by its name, and a word that is none is refused with all names; the checkpoint that
+    //! ships is the one of the suite, packed if it is.
     use super::*;
+
+    #[test]
+    fn checkpoints_are_found_by_suite() {
+        let assets = tempfile::tempdir().expect("a temporary folder");
+        let path = |policy: &str, suite: Option<&str>| {
+            let name = policy.parse().expect("a policy");
+            let mut spec = PolicySpec::new(name, PolicyOptions::default(), assets.path());
+            spec.suite = suite.map(str::to_owned);
+            let path = spec.checkpoint_path();
+            let inside = path.strip_prefix(assets.path().join("checkpoints"));
+            inside.expect("a shipped one").display().to_string()
+        };
+        assert_eq!(path("full", Some("goal")), "goal/full");
+        assert_eq!(path("int4", Some("libero:10")), "long/full");
+        assert_eq!(path("ternary", Some("libero:object")), "object/ternary");
+        assert_eq!(path("ternary", None), "spatial/ternary");
+        let folder = assets.path().join("checkpoints/object/ternary");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(PACKED_FILE), "").expect("a file");
+        assert_eq!(
+            path("ternary", Some("object")),
+            format!("object/ternary/{PACKED_FILE}")
+        );
+    }
 
     #[test]
     fn every_policy_is_found_by_its_name() {

@@ -1,5 +1,6 @@
 //! Sizes of the network and its quantised parts.
 
+use crate::recipe::NetworkSizes;
 use serde::{Deserialize, Serialize};
 
 /// Parts that the straight-through estimator quantises (docs/reference/bitvla.md, section 5).
@@ -80,19 +81,35 @@ pub struct NetConfig {
 impl NetConfig {
     /// Returns the sizes of the network that ships: width 128, 4 + 4 layers, 112 pixels, patch 16 (1.5 GFLOP a sample).
     pub fn small(vocab: usize) -> NetConfig {
+        NetConfig::sized(
+            &NetworkSizes {
+                width: 128,
+                vision_ffn: 512,
+                vision_layers: 4,
+                language_ffn: 384,
+                language_layers: 4,
+            },
+            vocab,
+        )
+    }
+
+    /// Returns a network of these sizes: heads of 32 numbers, one key and value head for two query heads, two images of 112
+    /// pixels in patches of 16.
+    pub fn sized(sizes: &NetworkSizes, vocab: usize) -> NetConfig {
+        let heads = sizes.width / 32;
         NetConfig {
             image_size: 112,
             patch: 16,
             images: 2,
-            vision_width: 128,
-            vision_ffn: 512,
-            vision_layers: 4,
-            vision_heads: 4,
-            width: 128,
-            ffn: 384,
-            layers: 4,
-            heads: 4,
-            kv_heads: 2,
+            vision_width: sizes.width,
+            vision_ffn: sizes.vision_ffn,
+            vision_layers: sizes.vision_layers,
+            vision_heads: heads,
+            width: sizes.width,
+            ffn: sizes.language_ffn,
+            layers: sizes.language_layers,
+            heads,
+            kv_heads: heads / 2,
             vocab,
             rope_theta: 500_000.0,
             causal: false,

@@ -115,16 +115,20 @@ pub fn product(
         panel.resize(KC * NR, 0.0);
         for p in (0..k).step_by(KC) {
             let depth = KC.min(k - p);
-            // Element (i, p) of A lies at i * rs + p * ks, block i of rows at i * block.
+            // Rows in groups of `group`; row r of group g at step p lies at g * block + r * rs + p * ks.
+            let group = group_rows(isa);
             let (mut from, mut rs, mut ks) = if a_t {
                 (&a.0[p * a.1..], 1, a.1)
             } else {
                 (&a.0[p..], a.1, 1)
             };
-            let mut block = rs;
-            if a_t && isa == Isa::Avx512Vnni && n > NR {
-                pack_rows(rows, from, a.1, m, depth);
-                (from, rs, ks, block) = (rows.as_slice(), 1, MR512, depth);
+            let mut block = group * rs;
+            if a_t && isa != Isa::Scalar && n > NR {
+                match isa {
+                    Isa::Avx512Vnni => pack_rows::<MR512>(rows, from, a.1, m, depth),
+                    _ => pack_rows::<MR256>(rows, from, a.1, m, depth),
+                }
+                (from, rs, ks, block) = (rows.as_slice(), 1, group, depth * group);
             }
             for j in (0..n).step_by(NR) {
                 let width = NR.min(n - j);
@@ -147,31 +151,40 @@ pub fn product(
     });
 }
 
-/// Copies `depth` rows of `m` entries into groups of eight columns, each `[depth][8]`.
-fn pack_rows(rows: &mut Vec<f32>, a: &[f32], lda: usize, m: usize, depth: usize) {
-    let groups = m.div_ceil(MR512);
-    if rows.len() < groups * depth * MR512 {
-        rows.resize(groups * depth * MR512, 0.0);
+/// Number of rows of the register tile.
+fn group_rows(isa: Isa) -> usize {
+    match isa {
+        Isa::Scalar => 1,
+        Isa::Avx512Vnni => MR512,
+        _ => MR256,
     }
-    // Two groups are one cache line of A.
-    for (pair, out) in rows[..groups * depth * MR512]
-        .chunks_mut(2 * depth * MR512)
+}
+
+/// Copies `depth` rows of `m` entries into groups of `G` columns, each `[depth][G]`.
+fn pack_rows<const G: usize>(rows: &mut Vec<f32>, a: &[f32], lda: usize, m: usize, depth: usize) {
+    let groups = m.div_ceil(G);
+    if rows.len() < groups * depth * G {
+        rows.resize(groups * depth * G, 0.0);
+    }
+    // Two groups are a cache line of A or a little less.
+    for (pair, out) in rows[..groups * depth * G]
+        .chunks_mut(2 * depth * G)
         .enumerate()
     {
-        let at = pair * 2 * MR512;
-        let width = (2 * MR512).min(m - at);
-        if width == 2 * MR512 {
-            let (lo, hi) = out.split_at_mut(depth * MR512);
-            let (lo, hi) = (lo.as_chunks_mut::<MR512>().0, hi.as_chunks_mut::<MR512>().0);
+        let at = pair * 2 * G;
+        let width = (2 * G).min(m - at);
+        if width == 2 * G {
+            let (lo, hi) = out.split_at_mut(depth * G);
+            let (lo, hi) = (lo.as_chunks_mut::<G>().0, hi.as_chunks_mut::<G>().0);
             for ((row, lo), hi) in a[at..].chunks(lda).zip(lo).zip(hi) {
-                let (x, y) = row[..2 * MR512].split_at(MR512);
+                let (x, y) = row[..2 * G].split_at(G);
                 lo.copy_from_slice(x);
                 hi.copy_from_slice(y);
             }
         } else {
             for q in 0..depth {
                 for (i, x) in a[q * lda + at..][..width].iter().enumerate() {
-                    out[(i / MR512 * depth + q) * MR512 + i % MR512] = *x;
+                    out[(i / G * depth + q) * G + i % G] = *x;
                 }
             }
         }
@@ -204,6 +217,19 @@ fn pack(
                     // SAFETY: `product` checked the instruction set; both slices hold sixteen rows of sixteen entries.
                     unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr()) };
                     done += 16;
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            if matches!(isa, Isa::Avx2 | Isa::AvxVnni) && q1 - q0 == 16 {
+                while done + 8 <= width {
+                    for q in [q0, q0 + 8] {
+                        let block = &b[(j + done) * ldb + p + q..];
+                        let out = &mut panel[q * NR + done..];
+                        assert!(block.len() >= 7 * ldb + 8 && out.len() >= 7 * NR + 8);
+                        // SAFETY: `product` checked the instruction set; both slices hold eight rows of eight entries.
+                        unsafe { x86::transpose8(block.as_ptr(), ldb, out.as_mut_ptr()) };
+                    }
+                    done += 8;
                 }
             }
             for jj in done..width {

@@ -10,7 +10,8 @@ use super::ternary_linear::{LinearArithmetic, TernaryBuffers};
 /// Epsilon of the norms.
 const EPS: f32 = 1e-5;
 
-/// Activations of one layer that the backward pass needs; t tokens, w width, f feed-forward width.
+/// Activations of one layer that the backward pass needs; t tokens, w width, f feed-forward width. In the last layer t is the
+/// number of kept tokens from `attention_output` on.
 #[derive(Default)]
 struct SavedActivations {
     /// (t)
@@ -47,10 +48,15 @@ struct SavedActivations {
 #[derive(Default)]
 pub struct LanguageActivations {
     layers: Vec<SavedActivations>,
-    /// Input and output of every layer, each (tokens, width); the first is the embedding, filled by the caller.
+    /// Input and output of every layer, each (tokens, width), the last output (kept tokens, width); the first is the
+    /// embedding, filled by the caller.
     pub hidden: Vec<Vec<f32>>,
-    /// Output of the final norm, (tokens, width).
+    /// Output of the final norm, (kept tokens, width).
     pub states: Vec<f32>,
+    /// Tokens whose states are wanted, in increasing order: behind its attention, the last layer computes no other.
+    kept: Vec<usize>,
+    /// Input of the last layer, (kept tokens, width).
+    kept_input: Vec<f32>,
     final_norm_inv: Vec<f32>,
     /// Length of every sequence.
     pub lens: Vec<usize>,
@@ -73,9 +79,11 @@ fn attention(c: &NetConfig) -> AttentionShape {
 }
 
 impl LanguageActivations {
-    /// Sets the sequence lengths and returns the embedding buffer, (tokens, width).
-    pub fn start(&mut self, c: &NetConfig, lens: &[usize]) -> &mut [f32] {
+    /// Sets the sequence lengths and the tokens whose states are wanted, in increasing order; returns the embedding buffer,
+    /// (tokens, width).
+    pub fn start(&mut self, c: &NetConfig, lens: &[usize], kept: Vec<usize>) -> &mut [f32] {
         self.lens = lens.to_vec();
+        self.kept = kept;
         self.layers.resize_with(c.layers, SavedActivations::default);
         self.hidden.resize_with(c.layers + 1, Vec::new);
         let longest = lens.iter().copied().max().unwrap_or(0);
@@ -103,7 +111,7 @@ impl LanguageActivations {
         for i in 0..c.layers {
             self.layer(c, &l.language[i], arithmetic, effective_weights, i);
         }
-        let t = self.tokens();
+        let t = self.kept.len();
         let x = &self.hidden[c.layers][..t * c.width];
         let inv = sized(&mut self.final_norm_inv, t);
         let states = sized(&mut self.states, t * c.width);
@@ -121,8 +129,7 @@ impl LanguageActivations {
         let (t, w, f) = (self.tokens(), c.width, c.ffn);
         let ew = effective_weights;
         let (before, after) = self.hidden.split_at_mut(i + 1);
-        let x = &before[i][..t * w];
-        let y = sized(&mut after[0], t * w);
+        let mut x = &before[i][..t * w];
         let s = &mut self.layers[i];
         let scratch = sized(&mut self.scratch, t * w.max(f));
         let mut linear = self.ternary.of(arithmetic, ew);
@@ -135,6 +142,19 @@ impl LanguageActivations {
         self.rope.apply(&attention(c), &self.lens, qkv, false);
         let heads = sized(&mut s.attention_output, t * w);
         attention(c).forward(&self.lens, qkv, &mut s.attention_probs, heads);
+
+        let t = if i + 1 < c.layers {
+            t
+        } else {
+            gather_rows(&self.kept, w, heads);
+            let input = sized(&mut self.kept_input, t * w);
+            input.copy_from_slice(x);
+            gather_rows(&self.kept, w, input);
+            x = &input[..self.kept.len() * w];
+            self.kept.len()
+        };
+        let (heads, normed) = (&heads[..t * w], &mut scratch[..t * w]);
+        let y = sized(&mut after[0], t * w);
         let inv = sized(&mut s.attn_norm_inv, t);
         l.attn_norm.forward(ew, EPS, heads, normed, inv);
         let middle = sized(&mut s.after_attention, t * w);
@@ -155,7 +175,7 @@ impl LanguageActivations {
         add(middle, y);
     }
 
-    /// Backward pass from `dstates` (tokens, width), the gradient of `states`; overwrites `d` (tokens, width) with the
+    /// Backward pass from `dstates` (kept tokens, width), the gradient of `states`; overwrites `d` (tokens, width) with the
     /// gradient of the embeddings and adds to `grad`.
     pub fn backward(
         &mut self,
@@ -166,15 +186,21 @@ impl LanguageActivations {
         d: &mut [f32],
         grad: &mut [f32],
     ) {
-        let (t, w, f) = (self.tokens(), c.width, c.ffn);
+        let (tokens, w, f) = (self.tokens(), c.width, c.ffn);
         let ew = effective_weights;
-        d.fill(0.0);
+        let all = d;
+        all.fill(0.0);
+        let t = self.kept.len();
         let saved = (&self.hidden[c.layers][..t * w], &self.final_norm_inv[..]);
-        l.final_norm.backward(ew, saved, dstates, d, grad);
+        let last = &mut all[..t * w];
+        l.final_norm.backward(ew, saved, dstates, last, grad);
         for (i, l) in l.language.iter().enumerate().rev() {
+            let is_last = i + 1 == c.layers;
+            let t = if is_last { self.kept.len() } else { tokens };
+            let d = &mut all[..t * w];
             let s = &self.layers[i];
-            let x = &self.hidden[i][..t * w];
-            let scratch = sized(&mut self.scratch, t * w.max(f));
+            let x = &self.hidden[i][..tokens * w];
+            let scratch = sized(&mut self.scratch, tokens * w.max(f));
             let dnormed = &mut scratch[..t * f];
             l.down
                 .backward(ew, (&s.down_input[..t * f], d), dnormed, grad);
@@ -182,7 +208,8 @@ impl LanguageActivations {
             dglu.fill(0.0);
             let saved = (&s.glu[..t * f], &s.ffn_norm_inv[..]);
             l.ffn_norm.backward(ew, saved, dnormed, dglu, grad);
-            let dgate_up = sized(&mut self.dgate_up, t * 2 * f);
+            let gradients = sized(&mut self.dgate_up, tokens * w.max(2 * f));
+            let dgate_up = &mut gradients[..t * 2 * f];
             relu2_glu_back(&s.gate_up[..t * 2 * f], f, dglu, dgate_up);
             let dx = &mut scratch[..t * w];
             let saved = (&s.gate_up_input[..t * w], &*dgate_up);
@@ -191,10 +218,16 @@ impl LanguageActivations {
             l.norm2.backward(ew, saved, dx, d, grad);
 
             l.out.backward(ew, (&s.out_input[..t * w], d), dx, grad);
-            let dheads = &mut dgate_up[..t * w];
+            let dheads = &mut gradients[..t * w];
             dheads.fill(0.0);
             let saved = (&s.attention_output[..t * w], &s.attn_norm_inv[..]);
             l.attn_norm.backward(ew, saved, dx, dheads, grad);
+            let (t, d, dheads) = (tokens, &mut *all, &mut gradients[..tokens * w]);
+            if is_last {
+                scatter_rows(&self.kept, w, d);
+                scatter_rows(&self.kept, w, dheads);
+            }
+            let dx = &mut scratch[..t * w];
             let dqkv = sized(&mut self.dqkv, t * l.qkv.n_out);
             let saved = (&s.qkv[..], &s.attention_probs[..]);
             attention(c).backward(&self.lens, saved, dheads, dqkv, &mut self.dattention);
@@ -203,4 +236,22 @@ impl LanguageActivations {
             l.norm1.backward(ew, (x, &s.norm1_inv), dx, d, grad);
         }
     }
+}
+
+/// Moves the rows `kept` (in increasing order) of a matrix (rows, width) to its beginning.
+fn gather_rows(kept: &[usize], width: usize, rows: &mut [f32]) {
+    for (to, &from) in kept.iter().enumerate() {
+        rows.copy_within(from * width..(from + 1) * width, to * width);
+    }
+}
+
+/// Moves the first rows of a matrix (rows, width) to the places `kept` (in increasing order); zero elsewhere.
+fn scatter_rows(kept: &[usize], width: usize, rows: &mut [f32]) {
+    let mut end = rows.len();
+    for (from, &to) in kept.iter().enumerate().rev() {
+        rows.copy_within(from * width..(from + 1) * width, to * width);
+        rows[(to + 1) * width..end].fill(0.0);
+        end = to * width;
+    }
+    rows[..end].fill(0.0);
 }

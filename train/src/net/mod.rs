@@ -50,7 +50,6 @@ pub struct NetActivations {
     pub language: LanguageActivations,
     /// Action head.
     pub head: HeadActivations,
-    dstates: Vec<f32>,
     d: Vec<f32>,
     dvision: Vec<f32>,
     token_sources: Vec<TokenSource>,
@@ -148,6 +147,21 @@ impl Net {
         samples: &[TrainingSample],
         activations: &mut NetActivations,
     ) {
+        let (token_sources, lens) = self.token_sources(samples);
+        let all = (0..token_sources.len()).collect();
+        let tokens = (token_sources, &lens[..]);
+        self.forward_kept(effective_weights, samples, tokens, all, activations);
+    }
+
+    /// Does the same for the tokens `kept`, in increasing order; the result is (kept tokens, width).
+    fn forward_kept(
+        &self,
+        effective_weights: &[f32],
+        samples: &[TrainingSample],
+        (token_sources, lens): (Vec<TokenSource>, &[usize]),
+        kept: Vec<usize>,
+        activations: &mut NetActivations,
+    ) {
         let (c, l) = (&self.config, &self.layout);
         let images = images_of(c, samples);
         activations
@@ -165,9 +179,8 @@ impl Net {
         activations
             .proprio
             .forward(&l.proprio, effective_weights, &states);
-        let (token_sources, lens) = self.token_sources(samples);
         let w = c.width;
-        let x = activations.language.start(c, &lens);
+        let x = activations.language.start(c, lens, kept);
         for (source, row) in token_sources.iter().zip(x.chunks_exact_mut(w)) {
             match *source {
                 TokenSource::Vocabulary(id) => {
@@ -189,7 +202,7 @@ impl Net {
             .forward(c, l, self.quant, effective_weights);
     }
 
-    /// Backward pass from `dstates` (tokens, width); adds to `grad` (`Layout::total`) and returns the alignment loss.
+    /// Backward pass from `dstates`, the gradient of the states; adds to `grad` (`Layout::total`) and returns the alignment loss.
     /// `teacher` comes with the share of this microbatch in the batch.
     pub fn backward_states(
         &self,
@@ -275,31 +288,28 @@ impl Net {
         samples: &[TrainingSample],
         activations: &mut NetActivations,
     ) -> Vec<f32> {
-        self.forward_states(effective_weights, samples, activations);
-        let (c, w) = (&self.config, self.config.width);
-        let mut rows = Vec::with_capacity(samples.len() * c.placeholders() * w);
-        for at in self.action_rows(samples, activations) {
-            rows.extend_from_slice(
-                &activations.language.states[at * w..(at + c.placeholders()) * w],
-            );
-        }
+        let c = &self.config;
+        let (token_sources, lens) = self.token_sources(samples);
+        let rows = self.action_rows(samples, &lens);
+        let rows = rows.into_iter().flat_map(|at| at..at + c.placeholders());
+        let tokens = (token_sources, &lens[..]);
+        let kept = rows.collect();
+        self.forward_kept(effective_weights, samples, tokens, kept, activations);
+        let states = &activations.language.states[..samples.len() * c.placeholders() * c.width];
         activations
             .head
-            .forward(&self.layout, effective_weights, &rows);
+            .forward(&self.layout, effective_weights, states);
         activations.head.y[..samples.len() * c.placeholders()].to_vec()
     }
 
     /// Returns the first row of the action states of every sample: the last prompt token (docs/reference/bitvla.md,
     /// section 1.6).
-    fn action_rows(&self, samples: &[TrainingSample], activations: &NetActivations) -> Vec<usize> {
+    fn action_rows(&self, samples: &[TrainingSample], lens: &[usize]) -> Vec<usize> {
         let mut start = 0;
-        let rows = samples
-            .iter()
-            .zip(&activations.language.lens)
-            .map(|(sample, len)| {
-                start += len;
-                start - len + sample.prompt.len() - 1
-            });
+        let rows = samples.iter().zip(lens).map(|(sample, len)| {
+            start += len;
+            start - len + sample.prompt.len() - 1
+        });
         rows.collect()
     }
 
@@ -337,26 +347,14 @@ impl Net {
         activations
             .head
             .backward(&self.layout, effective_weights, &dy, &mut dx, grad);
-        let mut dstates = std::mem::take(&mut activations.dstates);
-        let all = sized(&mut dstates, activations.language.tokens() * w);
-        all.fill(0.0);
-        let rows = c.placeholders() * w;
-        for (at, d) in self
-            .action_rows(samples, activations)
-            .into_iter()
-            .zip(dx.chunks_exact(rows))
-        {
-            all[at * w..at * w + rows].copy_from_slice(d);
-        }
         let share = samples.len() as f32 / batch as f32;
         let aux = self.backward_states(
             effective_weights,
-            all,
+            &dx,
             teacher.map(|t| (t, share)),
             activations,
             grad,
         );
-        activations.dstates = dstates;
         Losses {
             l1: l1 * f64::from(per),
             aux,
@@ -373,3 +371,63 @@ fn images_of<'a>(c: &NetConfig, samples: &'a [TrainingSample]) -> Vec<&'a [f32]>
 
 #[cfg(test)]
 mod golden;
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: the gradients of a training step are those of the whole last layer, to the bit.
+    use super::*;
+
+    fn wave(n: usize, k: f32) -> Vec<f32> {
+        (0..n).map(|i| libm::sinf(i as f32 * k)).collect()
+    }
+
+    #[test]
+    fn states_that_nothing_reads_change_no_gradient() {
+        let c = NetConfig::small(31);
+        for quant in [QuantConfig::NONE, QuantConfig::ALL] {
+            let net = Net::new(c.clone(), quant);
+            let mut weights = Vec::new();
+            let params = net.layout.init(3);
+            net.layout.effective_weights(&params, quant, &mut weights);
+            let sample = |i: usize| {
+                let mut prompt = vec![c.bos_token];
+                prompt.extend(vec![c.image_token; c.images * c.patches()]);
+                prompt.push(c.proprio_token);
+                prompt.extend(5..9 + i as u32);
+                TrainingSample {
+                    images: wave(c.images * 3 * c.image_size * c.image_size, 0.3 + i as f32),
+                    prompt,
+                    proprio: wave(c.proprio, 0.7),
+                    target: wave(c.placeholders(), 0.9),
+                }
+            };
+            let samples = [sample(0), sample(1)];
+            let mut kept = (NetActivations::default(), vec![0.0; params.len()]);
+            net.train(&weights, &samples, 2, None, &mut kept.0, &mut kept.1);
+
+            let mut whole = (NetActivations::default(), vec![0.0; params.len()]);
+            net.forward_states(&weights, &samples, &mut whole.0);
+            let rows = c.placeholders() * c.width;
+            let starts = net.action_rows(&samples, &whole.0.language.lens.clone());
+            let mut states = Vec::new();
+            for at in &starts {
+                states.extend_from_slice(&whole.0.language.states[at * c.width..][..rows]);
+            }
+            whole.0.head.forward(&net.layout, &weights, &states);
+            let per = 1.0 / (2 * c.placeholders()) as f32;
+            let targets = samples.iter().flat_map(|s| &s.target);
+            let answers = whole.0.head.y.iter().zip(targets);
+            let dy: Vec<f32> = answers.map(|(y, t)| per * (y - t).signum()).collect();
+            let mut dx = vec![0.0; states.len()];
+            let (layout, head) = (&net.layout, &mut whole.0.head);
+            head.backward(layout, &weights, &dy, &mut dx, &mut whole.1);
+            let mut dstates = vec![0.0; whole.0.language.tokens() * c.width];
+            for (at, d) in starts.iter().zip(dx.chunks_exact(rows)) {
+                dstates[at * c.width..][..rows].copy_from_slice(d);
+            }
+            net.backward_states(&weights, &dstates, None, &mut whole.0, &mut whole.1);
+            assert!(kept.1 == whole.1, "{quant:?}: gradients differ");
+            assert!(kept.1.iter().any(|g| *g != 0.0));
+        }
+    }
+}

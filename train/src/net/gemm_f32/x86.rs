@@ -56,6 +56,43 @@ pub(super) unsafe fn transpose(a: *const f32, lda: usize, out: *mut f32) {
     }
 }
 
+/// Transposes eight rows of eight entries at stride `lda` into rows at stride `NR`.
+///
+/// # Safety
+/// AVX2 is present; both pointers are valid for their eight rows.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn transpose8(a: *const f32, lda: usize, out: *mut f32) {
+    // SAFETY: row i exists.
+    let r: [__m256; 8] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(a.add(i * lda)) });
+    // Transposes 4 x 4 within the 128-bit lanes, then the lanes.
+    let quad = |i: usize| {
+        let (lo01, hi01) = (
+            _mm256_unpacklo_ps(r[i], r[i + 1]),
+            _mm256_unpackhi_ps(r[i], r[i + 1]),
+        );
+        let (lo23, hi23) = (
+            _mm256_unpacklo_ps(r[i + 2], r[i + 3]),
+            _mm256_unpackhi_ps(r[i + 2], r[i + 3]),
+        );
+        [
+            _mm256_shuffle_ps::<0x44>(lo01, lo23),
+            _mm256_shuffle_ps::<0xee>(lo01, lo23),
+            _mm256_shuffle_ps::<0x44>(hi01, hi23),
+            _mm256_shuffle_ps::<0xee>(hi01, hi23),
+        ]
+    };
+    let (upper, lower) = (quad(0), quad(4));
+    for i in 0..4 {
+        let near = _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]);
+        let far = _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]);
+        // SAFETY: rows i and 4 + i exist.
+        unsafe {
+            _mm256_storeu_ps(out.add(i * NR), near);
+            _mm256_storeu_ps(out.add((4 + i) * NR), far);
+        }
+    }
+}
+
 impl Tile<'_> {
     /// # Safety
     /// AVX-512F is present; `c` is valid for the whole tile.
@@ -112,7 +149,7 @@ impl Tile<'_> {
                     }
                 }
             }
-            let a = self.a.as_ptr().add(i * self.block);
+            let a = self.a.as_ptr().add(i / MR512 * self.block);
             let rows: [*const f32; M] = std::array::from_fn(|r| a.add(r * self.rs));
             let mut at = 0;
             let mut b = self.panel.as_ptr();
@@ -148,9 +185,13 @@ impl Tile<'_> {
                     self.rows256::<MR256>(i, half, c);
                     i += MR256;
                 }
-                while i < self.m {
-                    self.rows256::<1>(i, half, c);
-                    i += 1;
+                match self.m - i {
+                    0 => {}
+                    1 => self.rows256::<1>(i, half, c),
+                    2 => self.rows256::<2>(i, half, c),
+                    3 => self.rows256::<3>(i, half, c),
+                    4 => self.rows256::<4>(i, half, c),
+                    _ => self.rows256::<5>(i, half, c),
                 }
             }
         }
@@ -160,20 +201,30 @@ impl Tile<'_> {
     #[inline]
     unsafe fn rows256<const M: usize>(&self, i: usize, half: usize, c: *mut f32) {
         let lanes = (self.width - half * 16).min(16);
+        let whole = lanes == 16;
+        // All bits of the lanes that exist.
+        let mask = |first: usize| {
+            let lane: [i32; 8] = std::array::from_fn(|i| if first + i < lanes { -1 } else { 0 });
+            // SAFETY: the array holds 256 bits.
+            unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
+        };
+        let masks = [mask(0), mask(8)];
         let mut acc = [[_mm256_setzero_ps(); 2]; M];
-        let mut spill = [0.0f32; 16];
         // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
         unsafe {
             let c = c.add(i * self.ldc + half * 16);
             if self.add {
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let row = c.wrapping_add(r * self.ldc);
-                    std::ptr::copy_nonoverlapping(row, spill.as_mut_ptr(), lanes);
-                    acc[0] = _mm256_loadu_ps(spill.as_ptr());
-                    acc[1] = _mm256_loadu_ps(spill.as_ptr().add(8));
+                    for w in 0..2 {
+                        acc[w] = match whole {
+                            true => _mm256_loadu_ps(row.add(8 * w)),
+                            false => _mm256_maskload_ps(row.wrapping_add(8 * w), masks[w]),
+                        };
+                    }
                 }
             }
-            let mut a = self.a.as_ptr().add(i * self.block);
+            let mut a = self.a.as_ptr().add(i / MR256 * self.block);
             let mut b = self.panel.as_ptr().add(half * 16);
             for _ in 0..self.depth {
                 let b0 = _mm256_loadu_ps(b);
@@ -188,9 +239,14 @@ impl Tile<'_> {
             }
             for (r, acc) in acc.iter().enumerate() {
                 let row = c.wrapping_add(r * self.ldc);
-                _mm256_storeu_ps(spill.as_mut_ptr(), acc[0]);
-                _mm256_storeu_ps(spill.as_mut_ptr().add(8), acc[1]);
-                std::ptr::copy_nonoverlapping(spill.as_ptr(), row, lanes);
+                for w in 0..2 {
+                    match whole {
+                        true => _mm256_storeu_ps(row.add(8 * w), acc[w]),
+                        false => {
+                            _mm256_maskstore_ps(row.wrapping_add(8 * w), masks[w], acc[w]);
+                        }
+                    }
+                }
             }
         }
     }
