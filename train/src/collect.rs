@@ -32,8 +32,8 @@ const EPISODES_PER_SHARD: usize = 50;
 /// First seed of training states.
 const FIRST_SEED: u64 = 1_000_000;
 
-/// Returns the seed of the initial state of an episode of a data set. The stored states of the suites have seeds below
-/// [`FIRST_SEED`] (`tasks/examples/draw_init_states.rs`).
+/// Returns the seed of the initial state of an episode of a data set, 1 000 000 at least. The stored states of the suites have
+/// smaller ones (`tasks/examples/draw_init_states.rs`).
 pub fn training_seed(data_set_seed: u64, episode: usize) -> u64 {
     FIRST_SEED * (1 + data_set_seed) + episode as u64
 }
