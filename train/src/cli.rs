@@ -110,8 +110,6 @@ struct LoadedRun {
     assets: Assets,
     recipe: Recipe,
     suites: Vec<Suite>,
-    /// Name of the folders of its data and checkpoints.
-    name: String,
     out: PathBuf,
 }
 
@@ -126,17 +124,12 @@ impl LoadedRun {
         let assets = Assets::open(&args.assets.clone().unwrap_or_else(Assets::default_dir))?;
         let suites = (recipe.suites.iter()).map(|name| Suite::load(&assets, name));
         let suites = suites.collect::<Result<_, _>>()?;
-        let name = match recipe.suites.as_slice() {
-            [suite] => suite.clone(),
-            _ => "all".to_owned(),
-        };
-        let default_out = || PathBuf::from("data/train").join(&name);
+        let default_out = || PathBuf::from("data/train").join(recipe.name());
         Ok(LoadedRun {
             out: args.out.clone().unwrap_or_else(default_out),
             assets,
             recipe,
             suites,
-            name,
         })
     }
 
@@ -177,7 +170,8 @@ fn run_all(args: &AllArgs) -> Result<()> {
 
 fn run_install(args: &InstallArgs) -> Result<()> {
     let loaded = LoadedRun::new(&args.run)?;
-    let shipped = loaded.assets.dir().join("checkpoints").join(&loaded.name);
+    let shipped = loaded.assets.dir().join("checkpoints");
+    let shipped = shipped.join(loaded.recipe.name());
     let to = args.to.as_ref().unwrap_or(&shipped);
     for dir in install(&loaded.config(&args.run), to)? {
         println!("{}", dir.display());

@@ -6,7 +6,7 @@ use crate::net::Layout;
 use crate::pipeline::PipelineConfig;
 use crate::recipe::TrainedWeights;
 use crate::trainer::state_path;
-use crate::training_card::{CARD_FILE, training_card};
+use crate::training_card::{CARD_FILE, DataSetCards, training_card};
 use anyhow::{Context, Result, ensure};
 use bitvla_eval::{PACKED_FILE, file_hashes};
 use bitvla_policies::WeightFormat;
@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 /// Writes every finished checkpoint that ships under `to`, in a folder of its own; returns the folders.
 ///
 /// # Errors
-/// If no such stage is finished, or a file cannot be read or written.
+/// If no such stage is finished, the folder is of another world version or recipe, or a file cannot be read or written.
 pub fn install(config: &PipelineConfig<'_>, to: &Path) -> Result<Vec<PathBuf>> {
-    let mut installed = Vec::new();
-    for (_, stage) in config.stages() {
+    let (mut installed, mut data_sets) = (Vec::new(), DataSetCards::new());
+    for (index, stage) in config.stages() {
         let Some((train, name)) = stage
             .train
             .as_ref()
@@ -33,6 +33,8 @@ pub fn install(config: &PipelineConfig<'_>, to: &Path) -> Result<Vec<PathBuf>> {
         if !trained.join("done").is_file() {
             continue;
         }
+        config.check_world()?;
+        config.claim(&config.stage_dir(&stage.name), index + 1)?;
         let dir = to.join(name);
         if dir.is_dir() {
             std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
@@ -55,7 +57,8 @@ pub fn install(config: &PipelineConfig<'_>, to: &Path) -> Result<Vec<PathBuf>> {
                 bitvla_policies::packed::pack(&published, &file, WeightFormat::Ternary)?;
             }
         }
-        let card = training_card(config, &stage.name, parameters, file_hashes(&dir)?)?;
+        let hashes = file_hashes(&dir)?;
+        let card = training_card(config, &stage.name, parameters, hashes, &mut data_sets)?;
         let text = serde_json::to_string_pretty(&card)? + "\n";
         write_atomically(&dir.join(CARD_FILE), text.as_bytes())?;
         installed.push(dir);

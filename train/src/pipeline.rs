@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bitvla_eval::{PolicyName, PolicyOptions, PolicySpec, WORLD_VERSION};
 use bitvla_policies::WeightFormat;
 use bitvla_policies::normalise::Statistics;
-use bitvla_reports::write_atomically;
+use bitvla_reports::{to_hex, write_atomically};
 use bitvla_tasks::{Assets, Suite};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ impl<'a> PipelineConfig<'a> {
 
     /// Refuses a folder that was begun in another version of the world; frames of two versions are never trained on
     /// together. A folder from before the version was written is of world version 1.
-    fn check_world(&self) -> Result<()> {
+    pub(crate) fn check_world(&self) -> Result<()> {
         let path = self.out.join("world_version");
         let theirs = if path.is_file() {
             let text = std::fs::read_to_string(&path)
@@ -129,12 +129,11 @@ impl<'a> PipelineConfig<'a> {
             ..self.recipe.clone()
         };
         let text = serde_json::to_string(&(self.seed, self.scale, part))?;
-        let digest = Sha256::digest(text.as_bytes());
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(to_hex(&Sha256::digest(text.as_bytes())))
     }
 
     /// Writes down what a folder is made from, or refuses one that was made from something else.
-    fn claim(&self, dir: &Path, stages: usize) -> Result<()> {
+    pub(crate) fn claim(&self, dir: &Path, stages: usize) -> Result<()> {
         let (path, ours) = (dir.join(ORIGIN_FILE), self.origin(stages)?);
         if !path.is_file() {
             std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;

@@ -41,7 +41,7 @@ pub struct Recipe {
     pub stages: Vec<Stage>,
 }
 
-/// Sizes of the network that differ between recipes; the others are those of [`crate::net::NetConfig::small`].
+/// Sizes of the network that differ between recipes; the others are those of [`crate::net::NetConfig::sized`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSizes {
@@ -215,6 +215,14 @@ impl Recipe {
         let recipe: Recipe = toml::from_str(text).with_context(|| origin.to_owned())?;
         recipe.check().with_context(|| origin.to_owned())?;
         Ok(recipe)
+    }
+
+    /// Returns the name of the folders of data and checkpoints: the suite, or `all` for several.
+    pub fn name(&self) -> &str {
+        match self.suites.as_slice() {
+            [suite] => suite,
+            _ => "all",
+        }
     }
 
     /// Returns the training stage `name`, if it comes before stage `index`.

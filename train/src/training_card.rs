@@ -37,10 +37,8 @@ pub struct TrainingCard {
     pub data_sets: Vec<DataSetCard>,
     /// Training stages that led to it, in their order.
     pub stages: Vec<StageCard>,
-    /// Hours of all data sets and stages together, as many threads as `jobs`.
+    /// Hours of all data sets and stages together.
     pub hours: f64,
-    /// Number of threads.
-    pub jobs: usize,
     /// SHA-256 of the files of the weights by name.
     pub weights_sha256: BTreeMap<String, String>,
     /// The recipe, whole.
@@ -83,7 +81,10 @@ pub struct StageCard {
     pub hours: f64,
 }
 
-/// Returns the card of the checkpoint of a finished training stage; `suite_option` is that of the command.
+/// Cards of the data sets that were read so far, by name: all checkpoints of a recipe share them.
+pub type DataSetCards = BTreeMap<String, DataSetCard>;
+
+/// Returns the card of the checkpoint of a finished training stage; `data_sets` is filled with what is read.
 ///
 /// # Errors
 /// If a file of the training is missing or cannot be read.
@@ -92,6 +93,7 @@ pub fn training_card(
     stage: &str,
     parameters: usize,
     weights_sha256: BTreeMap<String, String>,
+    data_sets: &mut DataSetCards,
 ) -> Result<TrainingCard> {
     let recipe = config.recipe;
     let last = recipe.stages.iter().position(|s| s.name == stage);
@@ -106,19 +108,19 @@ pub fn training_card(
         program: format!("bitvla-train {}", env!("CARGO_PKG_VERSION")),
         seed: config.seed,
         origin_sha256: config.origin(last + 1)?,
-        data_sets: vec![data_set(config, VALIDATION, "expert")?],
+        data_sets: vec![data_set(config, VALIDATION, "expert", data_sets)?],
         stages: Vec::new(),
         hours: 0.0,
-        jobs: config.jobs,
         weights_sha256,
         recipe: recipe.clone(),
     };
-    // Stages behind the last data set are not part of it, nor data sets behind the stage.
+    // Data sets behind the stage are not part of it, nor training stages that it does not go back to.
     for stage in &recipe.stages[..=last] {
         match stage.work() {
             StageWork::Collect(collect) => {
                 let acts = collect.policy.as_deref().unwrap_or("expert");
-                card.data_sets.push(data_set(config, &stage.name, acts)?);
+                let data_set = data_set(config, &stage.name, acts, data_sets)?;
+                card.data_sets.push(data_set);
             }
             StageWork::Train(_) if lineage.contains(&stage.name.as_str()) => {
                 card.stages.push(stage_card(config, &stage.name)?);
@@ -144,10 +146,7 @@ fn lineage<'a>(config: &PipelineConfig<'a>, stage: &'a str) -> Result<Vec<&'a st
 
 fn command(config: &PipelineConfig<'_>, ablation: bool) -> String {
     let mut command = "cargo run --release -p bitvla-train -- all".to_owned();
-    match config.recipe.suites.as_slice() {
-        [suite] => command.push_str(&format!(" --suite {suite}")),
-        _ => command.push_str(" --suite all"),
-    }
+    command.push_str(&format!(" --suite {}", config.recipe.name()));
     if config.seed != 1 {
         command.push_str(&format!(" --seed {}", config.seed));
     }
@@ -165,10 +164,18 @@ fn hours(dir: &std::path::Path) -> Result<f64> {
     Ok((hours * 1000.0).round() / 1000.0)
 }
 
-fn data_set(config: &PipelineConfig<'_>, name: &str, acts: &str) -> Result<DataSetCard> {
+fn data_set(
+    config: &PipelineConfig<'_>,
+    name: &str,
+    acts: &str,
+    known: &mut DataSetCards,
+) -> Result<DataSetCard> {
+    if let Some(card) = known.get(name) {
+        return Ok(card.clone());
+    }
     let dir = config.data_dir(name);
     let frames = FrameDataset::read(&dir)?;
-    Ok(DataSetCard {
+    let card = DataSetCard {
         name: name.to_owned(),
         acts: acts.to_owned(),
         episodes: frames.counts.episodes,
@@ -176,7 +183,9 @@ fn data_set(config: &PipelineConfig<'_>, name: &str, acts: &str) -> Result<DataS
         counted: frames.counts.counted,
         successes: frames.counts.successes,
         hours: hours(&dir)?,
-    })
+    };
+    known.insert(name.to_owned(), card.clone());
+    Ok(card)
 }
 
 fn stage_card(config: &PipelineConfig<'_>, name: &str) -> Result<StageCard> {

@@ -79,20 +79,6 @@ pub struct NetConfig {
 }
 
 impl NetConfig {
-    /// Returns the sizes of the network that ships: width 128, 4 + 4 layers, 112 pixels, patch 16 (1.5 GFLOP a sample).
-    pub fn small(vocab: usize) -> NetConfig {
-        NetConfig::sized(
-            &NetworkSizes {
-                width: 128,
-                vision_ffn: 512,
-                vision_layers: 4,
-                language_ffn: 384,
-                language_layers: 4,
-            },
-            vocab,
-        )
-    }
-
     /// Returns a network of these sizes: heads of 32 numbers, one key and value head for two query heads, two images of 112
     /// pixels in patches of 16.
     pub fn sized(sizes: &NetworkSizes, vocab: usize) -> NetConfig {

@@ -376,6 +376,7 @@ mod golden;
 mod tests {
     //! Guarantee: the gradients of a training step are those of the whole last layer, to the bit.
     use super::*;
+    use crate::recipe::Recipe;
 
     fn wave(n: usize, k: f32) -> Vec<f32> {
         (0..n).map(|i| libm::sinf(i as f32 * k)).collect()
@@ -383,7 +384,8 @@ mod tests {
 
     #[test]
     fn states_that_nothing_reads_change_no_gradient() {
-        let c = NetConfig::small(31);
+        let sizes = Recipe::named("spatial").expect("a recipe").network;
+        let c = NetConfig::sized(&sizes, 31);
         for quant in [QuantConfig::NONE, QuantConfig::ALL] {
             let net = Net::new(c.clone(), quant);
             let mut weights = Vec::new();
