@@ -17,10 +17,13 @@ const DIRECTIONS: usize = 24;
 const LINE_STEP: f64 = 0.001;
 /// Distance between parallel lines at one height, m.
 const LINE_SPACING: f64 = 0.01;
-/// Depths of the grasp point below the top of the object: the first, their spacing, m, and their number.
-const FIRST_DEPTH: f64 = 0.008;
+/// Depths of the grasp point below the top of the object, m. The first is for a knob so short that at the second
+/// the finger tips would touch what it stands on.
+const DEPTHS: [f64; 9] = [
+    0.005, 0.008, 0.014, 0.020, 0.026, 0.032, 0.038, 0.044, 0.050,
+];
+/// Distance below the lowest possible grasp point up to which a depth is still tried, there, m.
 const DEPTH_SPACING: f64 = 0.006;
-const DEPTHS: i32 = 8;
 /// Depth that costs nothing, m.
 const PREFERRED_DEPTH: f64 = 0.022;
 /// Thickness that fits between the pads, m: least and most.
@@ -33,6 +36,12 @@ const THIN: f64 = 0.01;
 const FINGERTIP_DEPTH: f64 = 0.0095;
 /// Height that the piece has to reach above the grasp point, m.
 const PAD_HEIGHT: f64 = 0.006;
+/// Distance across the opening axis and below the surface at which a face that the pads meet squarely is solid
+/// on both sides of the grasp point, m: a face turned away by more than 32 degrees is not.
+const PAD_HALF_WIDTH: f64 = 0.004;
+const PAD_INSET: f64 = 0.0025;
+/// Cost of faces that the pads do not meet squarely, m: the object turns or slips when the fingers close.
+const SLANT_COST: f64 = 0.03;
 /// Tilts of the hand about the opening axis that are tried, rad: away from the base of the robot if
 /// negative.
 const TILTS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
@@ -144,8 +153,8 @@ pub(super) struct GraspQuery<'a> {
     pub obstacles: &'a Obstacles,
     /// Grasps that have failed.
     pub failed: &'a [AntipodalGrasp],
-    /// Height from which the object may fall at no cost, m.
-    pub free_drop: f64,
+    /// Height from which the object may fall at no cost, m, and the cost of each metre more.
+    pub drop: (f64, f64),
 }
 
 impl GraspQuery<'_> {
@@ -164,6 +173,7 @@ impl GraspQuery<'_> {
                     yaw: rim_point.angle.rem_euclid(PI),
                     thickness: BOWL_WALL,
                     depth: PREFERRED_DEPTH,
+                    slanted: false,
                 });
             }
         } else {
@@ -193,6 +203,8 @@ struct Candidate {
     thickness: f64,
     /// Depth of the grasp point below the top of the object, m.
     depth: f64,
+    /// True if the opening direction is not normal to the faces.
+    slanted: bool,
 }
 
 /// Intersects the pieces with lines along one opening direction, `yaw` (rad), at several heights and distances
@@ -209,8 +221,7 @@ fn sample_candidates(
     let u = horizontal(yaw);
     let v = Vector3::new(-u.y, u.x, 0.0);
     for w in -lines..=lines {
-        for level in 0..DEPTHS {
-            let depth = FIRST_DEPTH + DEPTH_SPACING * f64::from(level);
+        for depth in DEPTHS {
             // Not so deep that the tips touch what the object stands on; once at that depth.
             let lowest = low.z + FINGERTIP_DEPTH + 0.0005;
             if high.z - depth < lowest - DEPTH_SPACING {
@@ -226,13 +237,16 @@ fn sample_candidates(
                 let point = line + u * (0.5 * (from + to));
                 let above = point + Vector3::z() * PAD_HEIGHT.min(high.z - z - 0.001);
                 let solid = |p: Point3<f64>| pieces.iter().any(|s| s.contains(p));
-                let edge = u * (0.5 * thickness - 0.0025).max(0.0);
+                let edge = u * (0.5 * thickness - PAD_INSET).max(0.0);
                 if solid(above + edge) && solid(above - edge) {
+                    let side = v * PAD_HALF_WIDTH;
+                    let sides = [edge + side, edge - side, side - edge, -edge - side];
                     found(Candidate {
                         point,
                         yaw,
                         thickness,
                         depth,
+                        slanted: !sides.into_iter().all(|s| solid(point + s)),
                     });
                 }
             }
@@ -352,6 +366,7 @@ impl<'a> GraspScorer<'a> {
             + (reach - 0.672).max(0.0)
             + 0.4 * off_centre
             + 0.3 * depth.abs()
+            + if c.slanted { SLANT_COST } else { 0.0 }
             + if failed_before { 0.04 } else { 0.0 }
     }
 
@@ -389,6 +404,9 @@ impl<'a> GraspScorer<'a> {
         }
         let release = self.query.goal + (grasp.point - self.origin);
         let drop = self.query.obstacles.lowest_free_height(release, &r, 0.02);
-        6.0 * (0.006 - clearance).max(0.0) + 0.3 * (drop - self.query.free_drop).max(0.0)
+        6.0 * (0.006 - clearance).max(0.0) + {
+            let (free, cost) = self.query.drop;
+            cost * (drop - free).max(0.0)
+        }
     }
 }

@@ -147,7 +147,10 @@ impl MoveDrawer {
             }
             Phase::Align => {
                 let error = rotation_error(world, &self.orientation).norm();
-                if ((eef - pregrasp).norm() < 0.012 && error < 0.06) || n > 70 {
+                if ((eef - pregrasp).norm() < 0.012 && error < 0.06)
+                    || self.state.stalled(10, 25)
+                    || n > 70
+                {
                     self.state.enter(Phase::Advance, eef);
                 }
             }

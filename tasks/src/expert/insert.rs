@@ -23,6 +23,12 @@ const PREGRASP_DISTANCE: f64 = 0.09;
 const TURNING_DISTANCE: f64 = 0.43;
 /// Largest translation component while the object is lifted, moved in and lowered.
 const CARRY_SPEED: f64 = 0.6;
+/// Largest translation component on the way to the grasp point: a faster hand swings out away from the base, where
+/// the arm is nearly stretched.
+const ADVANCE_SPEED: f64 = 0.4;
+/// Distance from the pregrasp pose below which the hand slows down, m, and its least translation component.
+const BRAKING_DISTANCE: f64 = 0.16;
+const LEAST_SPEED: f64 = 0.25;
 /// Distance of the hand from the grasp point at which the object counts as lost, m.
 const LOST: f64 = 0.04;
 /// Step of a search through the collision shapes, m, and its most steps.
@@ -197,7 +203,7 @@ impl Insert {
             }
             Phase::Align => {
                 let pregrasp = grasp_point - self.approach * PREGRASP_DISTANCE;
-                if ((eef - pregrasp).norm() < 0.010 && error < 0.06) || n > 70 {
+                if ((eef - pregrasp).norm() < 0.010 && error < 0.06) || n > 80 {
                     self.state.enter(Phase::Advance, eef);
                 }
             }
@@ -307,6 +313,14 @@ impl StateMachine for Insert {
         let phase = self.state.phase;
         if matches!(phase, Phase::Insert | Phase::Lower | Phase::Lift) {
             a = a.map(|v| v.clamp(-CARRY_SPEED, CARRY_SPEED));
+        }
+        let limit = match phase {
+            Phase::Align => ((waypoint - eef).norm() / BRAKING_DISTANCE).max(LEAST_SPEED),
+            Phase::Advance => ADVANCE_SPEED,
+            _ => f64::INFINITY,
+        };
+        if a.amax() > limit {
+            a *= limit / a.amax();
         }
         let rotation = rotation_error(world, &self.orientation());
         let rotation = match phase {

@@ -37,8 +37,10 @@ const ARRIVED: f64 = 0.006;
 const NEARLY_ARRIVED: f64 = 0.02;
 /// Distance between the places ahead at which the height of a transfer is evaluated, m.
 const LOOKAHEAD_STEP: f64 = 0.02;
-/// Height from which an object may be dropped at its target at no cost, m.
-const FREE_DROP: f64 = 0.06;
+/// Height from which an object may be dropped at its target at no cost, m, and the cost in m of each metre more.
+const DROP: (f64, f64) = (0.06, 0.3);
+/// The same for a bowl, which turns over when one side of it is let go of first.
+const BOWL_DROP: (f64, f64) = (0.01, 1.0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -222,13 +224,14 @@ impl PickPlace {
                 _ => None,
             })
             .collect();
+        let bowl = Rim::fits(&world.scene().instances[self.object].model);
         GraspQuery {
             world,
             object: self.object,
             goal: self.goal(world),
             obstacles: &self.obstacles,
             failed: &failed,
-            free_drop: FREE_DROP,
+            drop: if bowl { BOWL_DROP } else { DROP },
         }
         .choose()
     }
@@ -365,7 +368,10 @@ impl PickPlace {
             Phase::Descend => {
                 let there = (eef - self.grasp_point).norm() < 0.004;
                 if (there && n > 2) || self.state.stalled(4, 8) || n > 30 {
-                    self.grasp_point = eef;
+                    // A hand that has arrived goes on to the exact point while the fingers close.
+                    if !there || matches!(self.grasp, Grasp::Rim(_)) {
+                        self.grasp_point = eef;
+                    }
                     self.state.enter(Phase::Grasp, eef);
                 }
             }

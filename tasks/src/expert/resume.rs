@@ -6,7 +6,7 @@
 
 use super::controller::Expert;
 use super::grasp::Grasp;
-use super::hand_frame::{instance_origin, rotation_error, top_down_orientation};
+use super::hand_frame::{eef_position, instance_origin, rotation_error, top_down_orientation};
 use super::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
 use super::place_target::PlaceTarget;
 use super::rim_grasp::RimGrasp;
@@ -78,8 +78,13 @@ impl RestingHeight {
     /// Updates the height from the world; to be called after every control step.
     pub fn observe(&mut self, world: &World) {
         let touched = world.in_contact(Owner::Robot, Owner::Instance(self.object));
-        if !touched && is_supported(world, self.object) {
-            self.z = instance_origin(world, self.object).z;
+        let origin = instance_origin(world, self.object);
+        let (q, _) = world.robot_state();
+        // Contacts flicker: an object between closed fingers is held even where none is reported.
+        let between_fingers = q[ARM_DOFS] - q[ARM_DOFS + 1] < RIM_OPENING[1]
+            && (eef_position(world) - origin).norm() < HELD_DISTANCE;
+        if !touched && !between_fingers && is_supported(world, self.object) {
+            self.z = origin.z;
         }
     }
 }
