@@ -2,6 +2,7 @@
 //! and one line, anything else that stops the program with code 1.
 
 mod bench;
+mod compare;
 mod evaluate;
 mod failures;
 mod jobs;
@@ -13,7 +14,7 @@ mod subcommands;
 mod window;
 
 use crate::agent::registry::{
-    PolicyName, PolicyOptions, parse_engine, parse_positive, policy_help,
+    PolicyName, PolicyNames, PolicyOptions, parse_engine, parse_positive, policy_help,
 };
 use crate::{AssetArgs, BenchModel};
 use bitvla_parity::Quantity;
@@ -51,8 +52,8 @@ struct RunArgs {
         conflicts_with = "init_file"
     )]
     init: Option<PathBuf>,
-    #[arg(long, default_value_t, value_name = "NAME[:ARGUMENT]", help = policy_help())]
-    policy: PolicyName,
+    #[arg(long, default_value_t, value_name = "NAME[:ARGUMENT],...", help = policy_help())]
+    policy: PolicyNames,
     /// Tasks to run, for example 0,3 [default: all]
     #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
     tasks: Option<Vec<usize>>,
@@ -65,8 +66,8 @@ struct RunArgs {
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = parse_positive)]
     jobs: Option<usize>,
-    /// Run folder; an interrupted run goes on when it is named again; holds one per suite with --suite all
-    /// [default: runs/SUITE-POLICY]
+    /// Run folder; an interrupted run goes on when it is named again; holds one per suite with --suite all, and one per policy
+    /// beside the comparison with several [default: runs/SUITE-POLICY, runs/SUITE-compare]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write films (GIF) of the first N episodes
@@ -213,6 +214,15 @@ enum Subcommands {
         /// Open the window on the run instead
         #[arg(long)]
         view: bool,
+    },
+    /// Compares runs of several policies on the same initial states with the first of them
+    Compare {
+        /// Run folders, or folders of them (`--suite all`); LABEL=DIR gives a run another name than its policy's
+        #[arg(required = true, num_args = 2.., value_name = "[LABEL=]RUN_DIR")]
+        runs: Vec<String>,
+        /// Folder of tables and plots
+        #[arg(long, default_value = "runs/compare", value_name = "DIR")]
+        out: PathBuf,
     },
     /// Counts the failed episodes of a run by the phase in which they ended
     Failures {

@@ -10,6 +10,7 @@
 
 mod actions;
 mod atomic_file;
+mod compare;
 mod error;
 mod folder_lock;
 mod format;
@@ -26,6 +27,7 @@ mod text_table;
 
 pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
 pub use atomic_file::{StagedFile, check_regular, write_atomically};
+pub use compare::{ComparedPolicy, ComparedRun, Comparison, DiscordantEpisode, PairedResult};
 pub use error::ReportError;
 pub use folder_lock::{FolderLock, lock_for};
 pub use format::{format_bytes, format_number, format_percent, format_value};
@@ -35,12 +37,15 @@ pub use manifest::{
 };
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
-    Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_plots,
-    write_training_curves,
+    Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_comparison_plots,
+    write_plots, write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
-pub use stats::{Interval, largest, mean, median, quantile, wilson};
+pub use stats::{
+    Interval, PairCounts, cluster_bootstrap, compact_letters, holm, largest, mcnemar_exact, mean,
+    median, newcombe_paired, quantile, wilson,
+};
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
 pub use terminal_text::{TERMINAL_COLUMNS, printable, wrap};
 pub use text_files::{

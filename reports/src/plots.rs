@@ -1,9 +1,10 @@
-//! Plots as SVG and PNG: success per task, latency of a query, memory of the weights, loss curves, charts.
+//! Plots as SVG and PNG: success per task, latency of a query, memory of the weights, loss curves, comparisons, charts.
 //!
 //! Each plot is drawn once per format by the same code on a [`canvas::Canvas`].
 
 mod canvas;
 mod chart;
+mod comparison;
 mod curves;
 mod latency;
 mod memory;
@@ -12,7 +13,7 @@ mod success;
 pub use chart::{Chart, ChartLine};
 pub use curves::{LossCurve, LossPoint};
 
-use crate::{EpisodeRecord, MemoryReport, QueryRecord, ReportError, summarise};
+use crate::{Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, summarise};
 use std::path::{Path, PathBuf};
 
 /// A plot that was written: its name and its two files.
@@ -63,6 +64,56 @@ pub fn write_plots(
             memory::size(memory),
             |c| memory::draw(c, title, memory),
         )?);
+    }
+    Ok(plots)
+}
+
+/// Draws the plots of a comparison into `dir`: `success-by-suite`, `success-by-task`, `steps-to-success`, and where there were queries
+/// `success-latency`, `success-memory` and `latency-by-phase`; `title` stands below the name of each.
+///
+/// # Errors
+/// If a plot cannot be drawn or a file not be written.
+pub fn write_comparison_plots(
+    dir: &Path,
+    title: &str,
+    comparison: &Comparison,
+) -> Result<Vec<PlotFiles>, ReportError> {
+    use canvas::{Canvas, DrawResult};
+    use comparison::{Cost, success_against};
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    let write = |name, size, draw: &dyn Fn(&mut dyn Canvas) -> DrawResult| {
+        canvas::write_svg_and_png(dir, name, size, draw)
+    };
+    let size = comparison::success_size(comparison);
+    let mut plots = vec![
+        write("success-by-suite", size, &|c| {
+            comparison::success(c, title, comparison)
+        })?,
+        write(
+            "success-by-task",
+            comparison::heat_map_size(comparison),
+            &|c| comparison::heat_map(c, title, comparison),
+        )?,
+        write_chart(
+            dir,
+            "steps-to-success",
+            ("Steps to success", title),
+            &comparison::steps_to_success(comparison),
+        )?,
+    ];
+    if comparison.policies().iter().any(|p| p.latency().is_some()) {
+        plots.push(write("success-latency", comparison::COST_SIZE, &|c| {
+            success_against(c, title, comparison, Cost::Latency)
+        })?);
+        let size = comparison::phases_size(comparison);
+        plots.push(write("latency-by-phase", size, &|c| {
+            comparison::phases(c, title, comparison)
+        })?);
+    }
+    if comparison.policies().iter().any(|p| p.weight_bytes() > 0) {
+        plots.push(write("success-memory", comparison::COST_SIZE, &|c| {
+            success_against(c, title, comparison, Cost::Memory)
+        })?);
     }
     Ok(plots)
 }

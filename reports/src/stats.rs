@@ -1,4 +1,10 @@
-//! Wilson's interval for a success rate, medians, quantiles and maxima.
+//! Wilson's interval for a success rate, medians, quantiles and maxima; tests of paired outcomes.
+
+mod letters;
+mod paired;
+
+pub use letters::compact_letters;
+pub use paired::{PairCounts, cluster_bootstrap, holm, mcnemar_exact, newcombe_paired};
 
 use serde::{Deserialize, Serialize};
 

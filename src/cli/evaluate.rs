@@ -1,11 +1,12 @@
-//! The run without a subcommand: one suite, or several one after the other.
+//! The run without a subcommand: one suite, or several one after the other, with one policy, or several that are compared.
 
+use super::compare::compare_runs;
 use super::jobs::{all_cores, start_loading_threads};
 use super::progress::EpisodeProgressBar;
 use super::signals::StopSignals;
 use super::subcommands::{print_notices, record_videos};
 use super::{RunArgs, output};
-use crate::agent::registry::PolicySpec;
+use crate::agent::registry::{PolicyName, PolicySpec};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
     AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult,
@@ -20,35 +21,81 @@ use std::process::ExitCode;
 const REASONS: usize = 3;
 
 pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    check_options(args)?;
+    for policy in args.policy.iter() {
+        check_options(args, policy)?;
+    }
     let signals = StopSignals::install()?;
-    if args.policy.weights().is_some() {
+    if args.policy.iter().any(|policy| policy.weights().is_some()) {
         start_loading_threads()?;
     }
     let name = resolver.suite_name(&args.suite);
     let suites = resolver.for_tasks(args.tasks.as_deref()).open_all(&name)?;
     let whole = asset_resolver::file_name(&name);
-    let default_out = || PathBuf::from(format!("runs/{whole}-{}", args.policy.name()));
-    let out = args.out.clone().unwrap_or_else(default_out);
-    if let [suite] = suites.as_slice() {
-        let factory = checked_factory(suite, args)?;
-        let result = run_suite(suite, &*factory, (args, &signals), &out)?;
+    if args.policy.count() == 1 {
+        let policy = args.policy.first();
+        let default_out = || PathBuf::from(format!("runs/{whole}-{}", label(args, policy)));
+        let out = args.out.clone().unwrap_or_else(default_out);
+        return evaluate_policy(&suites, (args, policy, &signals), &out);
+    }
+    // What can be refused is refused before the first episode.
+    for policy in args.policy.iter() {
+        check_all(&suites, args, policy)?;
+    }
+    let mut folders = Vec::new();
+    for policy in args.policy.iter() {
+        let label = label(args, policy);
+        let out = match &args.out {
+            Some(dir) => dir.join(&label),
+            None => PathBuf::from(format!("runs/{whole}-{label}")),
+        };
+        let code = evaluate_policy(&suites, (args, policy, &signals), &out)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+        folders.push((Some(label), out));
+        output::print("\n");
+    }
+    let out = match &args.out {
+        Some(dir) => dir.join("compare"),
+        None => PathBuf::from(format!("runs/{whole}-compare")),
+    };
+    compare_runs(&folders, &out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Name of a policy in folders and tables: with a sanity check, that of its runs.
+fn label(args: &RunArgs, policy: &PolicyName) -> String {
+    match args.options.sanity {
+        Some(sanity) => format!("{}-{}", policy.name(), sanity.name()),
+        None => policy.name().to_owned(),
+    }
+}
+
+/// Evaluates one policy in one suite, or in several one after the other.
+fn evaluate_policy(
+    suites: &[LoadedSuite],
+    (args, policy, signals): (&RunArgs, &PolicyName, &StopSignals),
+    out: &Path,
+) -> Result<ExitCode, EvalError> {
+    if let [suite] = suites {
+        let factory = checked_factory(suite, args, policy)?;
+        let result = run_suite(suite, &*factory, (args, signals), out)?;
         report_errors(&suite.suite.name, &result);
         return Ok(end(
             &[&result.progress],
             result.stopped,
             result.progress.total,
-            &signals,
+            signals,
         ));
     }
-    check_all(&suites, args)?;
-    let _lock = FolderLock::acquire(&out)?;
+    check_all(suites, args, policy)?;
+    let _lock = FolderLock::acquire(out)?;
     let mut rows = Vec::new();
     let mut results = Vec::new();
-    for suite in &suites {
-        let factory = checked_factory(suite, args)?;
+    for suite in suites {
+        let factory = checked_factory(suite, args, policy)?;
         let folder = out.join(suite.file_name());
-        let result = run_suite(suite, &*factory, (args, &signals), &folder)?;
+        let result = run_suite(suite, &*factory, (args, signals), &folder)?;
         report_errors(&suite.suite.name, &result);
         rows.push((suite.suite.name.clone(), summarise(&result.episodes).1));
         let stopped = result.stopped;
@@ -61,7 +108,7 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     let title = format!(
         "{}, {}, world version {WORLD_VERSION}",
         args.suite,
-        args.policy.name()
+        label(args, policy)
     );
     let table = suites_table(&rows, &summarise(&episodes).1);
     let summary = format!("{title}\n\n{table}");
@@ -73,12 +120,11 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
         .map(|suite| planned_tasks(suite, args).len() * args.episodes);
     let progress: Vec<&RunProgress> = results.iter().map(|r| &r.progress).collect();
     let stopped = results.iter().any(|r| r.stopped);
-    Ok(end(&progress, stopped, planned.sum(), &signals))
+    Ok(end(&progress, stopped, planned.sum(), signals))
 }
 
 /// Refuses options that would change nothing but a label.
-fn check_options(args: &RunArgs) -> Result<(), EvalError> {
-    let policy = &args.policy;
+fn check_options(args: &RunArgs, policy: &PolicyName) -> Result<(), EvalError> {
     if args.seed.is_some() && !policy.is_seeded() {
         return Err(EvalError::Input(format!(
             "--seed: nothing is random in a run of `{policy}`, every seed gives the same episodes; leave it out"
@@ -109,22 +155,23 @@ fn planned_tasks(loaded: &LoadedSuite, args: &RunArgs) -> Vec<usize> {
 fn checked_factory(
     loaded: &LoadedSuite,
     args: &RunArgs,
+    policy: &PolicyName,
 ) -> Result<Box<dyn AgentFactory>, EvalError> {
     let assets = loaded.assets.dir();
     let spec =
-        PolicySpec::new(args.policy.clone(), args.options.clone(), assets).for_suite(&loaded.suite);
+        PolicySpec::new(policy.clone(), args.options.clone(), assets).for_suite(&loaded.suite);
     let factory = spec.factory()?;
     factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
     Ok(factory)
 }
 
-/// Refuses a run of several suites before its first episode: with all suites that the policy does not know, or with the first
+/// Refuses a run before its first episode: with all suites that the policy does not know, or with the first
 /// task that cannot be run.
-fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
+fn check_all(suites: &[LoadedSuite], args: &RunArgs, policy: &PolicyName) -> Result<(), EvalError> {
     let mut refused = Vec::new();
     let mut outcome = Ok(());
     for loaded in suites {
-        match checked_factory(loaded, args) {
+        match checked_factory(loaded, args, policy) {
             Ok(factory) if refused.is_empty() && outcome.is_ok() => {
                 let plan = plan(loaded, args);
                 let context = loaded.context(args.seed());
@@ -143,8 +190,7 @@ fn check_all(suites: &[LoadedSuite], args: &RunArgs) -> Result<(), EvalError> {
         .map(|(suite, reason)| format!("`{suite}`: {reason}"))
         .collect();
     Err(EvalError::Input(format!(
-        "policy `{}` does not know {} of {} suites: {}; --normaliser-key KEY uses the statistics of another suite all the same",
-        args.policy,
+        "policy `{policy}` does not know {} of {} suites: {}; --normaliser-key KEY uses the statistics of another suite all the same",
         refused.len(),
         suites.len(),
         reasons.join("; ")

@@ -51,6 +51,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             video,
             ..
         }) => repeat(&resolver()?, run_dir, *jobs, *video),
+        Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
         Some(Subcommands::Failures { run_dir, jobs }) => {
             super::failures::failures(&resolver()?, run_dir, *jobs)
         }

@@ -19,7 +19,15 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
         Some(file) => say("--suite", file),
         None => say("--suite", &args.suite),
     }
-    say("--policy", &args.policy.to_string());
+    for (option, policy) in ["--policy", "--versus"].iter().zip(args.policy.iter()) {
+        say(option, &policy.to_string());
+    }
+    if args.policy.count() > 2 {
+        return Err(EvalError::Input(format!(
+            "--view: the window shows two policies at most, found `{}`",
+            args.policy
+        )));
+    }
     say("--threads", &args.options.threads.to_string());
     say("--engine", &args.options.engine.name());
     say("--seed", &args.seed().to_string());

@@ -30,7 +30,7 @@ enum Subcommands {
 
 #[derive(Debug, Args)]
 struct RecipeArgs {
-    /// Suite that is learned: spatial, object, goal, long
+    /// Suite that is learned: spatial, object, goal, long, or all four by one network with `all`
     #[arg(long, default_value = "spatial")]
     suite: String,
     /// Recipe (TOML) in place of the suite's own

@@ -23,14 +23,18 @@ pub(super) const AXIS_COLOR: RGBColor = RGBColor(110, 117, 130);
 pub(super) const GRID_COLOR: RGBColor = RGBColor(229, 232, 238);
 /// Colour of the full-length track behind a bar.
 pub(super) const BAR_TRACK: RGBColor = RGBColor(243, 245, 248);
-/// Blue, orange, green, red, violet, brown; colour-blind readers can tell neighbours apart.
-pub(super) const PALETTE: [RGBColor; 6] = [
+/// Blue, orange, green, red, violet, brown, then lighter ones; colour-blind readers can tell neighbours apart.
+pub(super) const PALETTE: [RGBColor; 10] = [
     RGBColor(47, 109, 181),
     RGBColor(230, 138, 46),
     RGBColor(58, 150, 110),
     RGBColor(196, 69, 78),
     RGBColor(128, 101, 181),
     RGBColor(140, 110, 90),
+    RGBColor(78, 178, 211),
+    RGBColor(214, 120, 176),
+    RGBColor(150, 160, 60),
+    RGBColor(90, 90, 100),
 ];
 
 /// Horizontal alignment of a text.

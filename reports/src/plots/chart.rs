@@ -110,7 +110,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, subtitle: &str, chart: &Char
 }
 
 /// Returns colour `i` of the palette; the axis colour beyond its end.
-fn palette_color(i: usize) -> RGBColor {
+pub(super) fn palette_color(i: usize) -> RGBColor {
     PALETTE.get(i).copied().unwrap_or(AXIS_COLOR)
 }
 

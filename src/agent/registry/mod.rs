@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod expert;
+mod policy_names;
 mod random;
 mod replay;
 mod sanity;
@@ -10,6 +11,7 @@ mod zero;
 
 pub use checkpoint::memory_of;
 pub(crate) use checkpoint::open_checkpoint;
+pub use policy_names::PolicyNames;
 pub use sanity::SanityCheck;
 
 use crate::EvalError;

@@ -4,7 +4,10 @@
 use super::grasp::left_behind;
 use super::hand_frame::{eef_position, instance_origin, orientation, robot_base, rotation_error};
 use super::obstacles::Obstacles;
-use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
+use super::servo::{
+    GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, braked_translation, limited_rotation,
+    limited_translation,
+};
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
@@ -26,9 +29,6 @@ const CARRY_SPEED: f64 = 0.6;
 /// Largest translation component on the way to the grasp point: a faster hand swings out away from the base, where
 /// the arm is nearly stretched.
 const ADVANCE_SPEED: f64 = 0.4;
-/// Distance from the pregrasp pose below which the hand slows down, m, and its least translation component.
-const BRAKING_DISTANCE: f64 = 0.16;
-const LEAST_SPEED: f64 = 0.25;
 /// Distance of the hand from the grasp point at which the object counts as lost, m.
 const LOST: f64 = 0.04;
 /// Step of a search through the collision shapes, m, and its most steps.
@@ -314,14 +314,11 @@ impl StateMachine for Insert {
         if matches!(phase, Phase::Insert | Phase::Lower | Phase::Lift) {
             a = a.map(|v| v.clamp(-CARRY_SPEED, CARRY_SPEED));
         }
-        let limit = match phase {
-            Phase::Align => ((waypoint - eef).norm() / BRAKING_DISTANCE).max(LEAST_SPEED),
-            Phase::Advance => ADVANCE_SPEED,
-            _ => f64::INFINITY,
+        a = match phase {
+            Phase::Align => braked_translation(a, (waypoint - eef).norm()),
+            Phase::Advance => limited_translation(a, ADVANCE_SPEED),
+            _ => a,
         };
-        if a.amax() > limit {
-            a *= limit / a.amax();
-        }
         let rotation = rotation_error(world, &self.orientation());
         let rotation = match phase {
             Phase::Retract | Phase::Align => limited_rotation(rotation, POSTURE_ROTATION),

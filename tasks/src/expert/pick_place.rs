@@ -12,11 +12,16 @@
 
 use super::antipodal_grasp::{AntipodalGrasp, GraspQuery};
 use super::grasp::{Grasp, left_behind};
-use super::hand_frame::{eef_position, instance_origin, robot_base, rotation_error};
+use super::hand_frame::{
+    eef_position, instance_origin, robot_base, rotation_error, shoulder_to_wrist,
+};
 use super::obstacles::Obstacles;
 use super::place_target::PlaceTarget;
 use super::rim_grasp::{Rim, RimGrasp, RimGraspQuery};
-use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, action, limited_lift};
+use super::servo::{
+    GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, braked_translation, limited_lift,
+    limited_rotation,
+};
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
@@ -27,6 +32,8 @@ pub(super) const PREGRASP_DISTANCE: f64 = 0.05;
 const TILTED_PREGRASP_DISTANCE: f64 = 0.14;
 /// z component of the approach above which the hand counts as tilted.
 const TILTED: f64 = -0.98;
+/// Distance from shoulder to wrist at the grasp point beyond which the hand brakes before it, m.
+const NEARLY_STRETCHED: f64 = 0.62;
 /// Height above the base of the robot that the hand may always use for an approach, m, and the height
 /// above the grasp point or that, at which the approach stays below.
 const APPROACH_LEVEL: f64 = 0.188;
@@ -528,11 +535,18 @@ impl StateMachine for PickPlace {
         if self.state.phase == Phase::Lower {
             a.z = a.z.clamp(-self.tuning.lower_speed, self.tuning.lower_speed);
         }
+        let mut rotation = rotation_error(world, &self.orientation(world));
+        if self.state.phase == Phase::Approach
+            && !matches!(self.grasp, Grasp::Rim(_))
+            && shoulder_to_wrist(self.base, self.grasp_point) > NEARLY_STRETCHED
+        {
+            a = braked_translation(a, (waypoint - eef).norm());
+            rotation = limited_rotation(rotation, POSTURE_ROTATION);
+        }
         let gripper = match self.state.phase {
             Phase::Grasp | Phase::Lift | Phase::Transfer | Phase::Lower => GRIPPER_CLOSE,
             _ => GRIPPER_OPEN,
         };
-        let rotation = rotation_error(world, &self.orientation(world));
         action(a, rotation, gripper)
     }
 }

@@ -24,6 +24,9 @@ const SLOW_LIFT: f64 = 0.2;
 /// Rise at the full [`SLOW_LIFT`] limit, and the distance over which the limit then rises to 1, m.
 const SLOW_LIFT_RISE: f64 = 0.015;
 const SLOW_LIFT_RAMP: f64 = 0.02;
+/// Distance from its target below which a braking hand slows down, m, and its least translation component.
+const BRAKING_DISTANCE: f64 = 0.16;
+const LEAST_SPEED: f64 = 0.25;
 
 /// Largest component of the rotation while the arm changes its posture, rad.
 pub(super) const POSTURE_ROTATION: f64 = 0.25;
@@ -103,6 +106,21 @@ pub(super) fn action(translation: Vector3<f64>, rotation: Vector3<f64>, gripper:
 /// posture: turning at full speed, it would stretch.
 pub(super) fn limited_rotation(rotation: Vector3<f64>, limit: f64) -> Vector3<f64> {
     rotation * (limit / rotation.amax().max(limit))
+}
+
+/// A translation (action units) scaled down until no component exceeds `limit`.
+pub(super) fn limited_translation(a: Vector3<f64>, limit: f64) -> Vector3<f64> {
+    if a.amax() > limit {
+        a * (limit / a.amax())
+    } else {
+        a
+    }
+}
+
+/// A translation (action units) of a hand at `distance` (m) from its target, slower and slower: at full speed
+/// the hand would swing out away from the base where the arm is nearly stretched.
+pub(super) fn braked_translation(a: Vector3<f64>, distance: f64) -> Vector3<f64> {
+    limited_translation(a, (distance / BRAKING_DISTANCE).max(LEAST_SPEED))
 }
 
 /// The vertical action component of a lift by a thin wall that has risen by `rise`, m: slow at first,
