@@ -57,6 +57,8 @@ def import_envs(libero):
 class Task:
     """A task of a suite, soft resets only: fixtures go where a case says."""
 
+    render = dict(has_offscreen_renderer=False)
+
     def __init__(self, envs, libero, suite, task):
         here = libero / "libero" / "libero"
         names = {}
@@ -67,7 +69,7 @@ class Task:
             self.states = pickle.load(io.BytesIO(file.read(entry)))
         self.env = envs.env_wrapper.ControlEnv(
             bddl_file_name=str(here / "bddl_files" / suite / f"{name}.bddl"), use_camera_obs=False, has_renderer=False,
-            has_offscreen_renderer=False, horizon=100000)
+            horizon=100000, **self.render)
         self.env.seed(0)
 
     def start(self, init, fixtures):

@@ -68,24 +68,58 @@ struct BilinearTaps<F> {
     across: [F; 2],
 }
 
-/// Textures read from files, by path: scenes share them. A panic of another thread cannot leave the map half
-/// changed, so that a poisoned lock is used all the same.
-static FILE_TEXTURES: Mutex<BTreeMap<String, Arc<Texture>>> = Mutex::new(BTreeMap::new());
+/// Number of generated textures that are kept.
+const GENERATED: usize = 128;
+
+/// Textures of earlier scenes, which later ones share: read from files, by path, and generated, by description. A panic of
+/// another thread cannot leave a map half changed, so that a poisoned lock is used all the same.
+static TEXTURES: Mutex<TextureCache> = Mutex::new(TextureCache {
+    files: BTreeMap::new(),
+    generated: BTreeMap::new(),
+});
+
+struct TextureCache {
+    files: BTreeMap<String, Arc<Texture>>,
+    generated: BTreeMap<String, Arc<Texture>>,
+}
+
+impl TextureCache {
+    /// Map and key of a texture.
+    fn slot(&mut self, desc: &TextureDesc) -> (&mut BTreeMap<String, Arc<Texture>>, String) {
+        match &desc.text {
+            Some(path) if desc.kind == "file" => (&mut self.files, path.clone()),
+            _ => {
+                // How often it is repeated changes no texel.
+                let texels = TextureDesc {
+                    repeat: None,
+                    ..desc.clone()
+                };
+                (&mut self.generated, format!("{texels:?}"))
+            }
+        }
+    }
+}
 
 impl Texture {
-    /// Generates a texture, or reads a file unless it has been read before.
+    /// Generates a texture or reads a file, unless an earlier scene has it.
     pub(super) fn cached(desc: &TextureDesc) -> Result<Arc<Texture>, SimError> {
-        let Some(path) = desc.text.as_ref().filter(|_| desc.kind == "file") else {
-            return Ok(Arc::new(Texture::new(desc)?));
+        let cache = || TEXTURES.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = {
+            let mut cache = cache();
+            let (map, key) = cache.slot(desc);
+            map.get(&key).cloned()
         };
-        let cache = || FILE_TEXTURES.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache().get(path).cloned();
         if let Some(texture) = cached {
             return Ok(texture);
         }
-        // Read without the lock: two threads may read a file at once, and the first one's texture is kept.
+        // Made without the lock: two threads may make one at once, and the first one's is kept.
         let texture = Arc::new(Texture::new(desc)?);
-        Ok(cache().entry(path.clone()).or_insert(texture).clone())
+        let mut cache = cache();
+        if cache.generated.len() >= GENERATED {
+            cache.generated.clear();
+        }
+        let (map, key) = cache.slot(desc);
+        Ok(map.entry(key).or_insert(texture).clone())
     }
 
     /// Generates or reads a texture.
