@@ -2,6 +2,7 @@
 //! and one line, anything else that stops the program with code 1.
 
 mod bench;
+mod check;
 mod compare;
 mod evaluate;
 mod failures;
@@ -16,7 +17,7 @@ mod window;
 use crate::agent::registry::{
     PolicyName, PolicyNames, PolicyOptions, parse_engine, parse_positive, policy_help,
 };
-use crate::{AssetArgs, BenchModel};
+use crate::{AssetArgs, BenchModel, Shard};
 use bitvla_parity::Quantity;
 use bitvla_policies::{Engine, WeightFormat};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -60,6 +61,9 @@ struct RunArgs {
     /// Episodes per task, one per stored initial state
     #[arg(long, default_value_t = 50, value_parser = parse_positive)]
     episodes: usize,
+    /// Run every N-th episode from number I on, one shard of a run on N machines: 0/8 to 7/8, which `merge` puts together
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Seed of what a policy draws at random; refused for a policy that draws nothing [default: 7]
     #[arg(long)]
     seed: Option<u64>,
@@ -215,6 +219,8 @@ enum Subcommands {
         #[arg(long)]
         view: bool,
     },
+    /// Compares success with a committed baseline; exit codes: 0 held or improved, 1 regressed, 3 more episodes are needed
+    Check(check::CheckArgs),
     /// Compares runs of several policies on the same initial states with the first of them
     Compare {
         /// Run folders, or folders of them (`--suite all`); LABEL=DIR gives a run another name than its policy's
@@ -222,6 +228,15 @@ enum Subcommands {
         runs: Vec<String>,
         /// Folder of tables and plots
         #[arg(long, default_value = "runs/compare", value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Puts run folders of the same protocol together, such as shards; an episode that two of them have must be the same
+    Merge {
+        /// Run folders
+        #[arg(required = true, value_name = "RUN_DIR")]
+        runs: Vec<PathBuf>,
+        /// Folder of the merged run
+        #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
     /// Counts the failed episodes of a run by the phase in which they ended

@@ -12,7 +12,7 @@ use bitvla_tasks::Suite;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const JOURNAL: &str = "journal.jsonl";
@@ -87,6 +87,33 @@ impl Journal {
             Some(header) => journal.read(header, text, (protocol, suite))?,
         }
         Ok(journal)
+    }
+
+    /// Reads the protocol of the journal of a folder.
+    ///
+    /// # Errors
+    /// [`EvalError::Input`] if the folder has no journal, [`EvalError::World`] if it is of another world version; else if its first
+    /// line is none of this program's.
+    pub fn protocol_of(dir: &Path) -> Result<EvalProtocol, EvalError> {
+        let path = dir.join(JOURNAL);
+        if !path.is_file() {
+            return Err(EvalError::Input(format!(
+                "{} is missing: not a run folder",
+                path.display()
+            )));
+        }
+        check_regular(&path)?;
+        let file = File::open(&path).map_err(EvalError::io(&path))?;
+        let mut header = String::new();
+        let read = BufReader::new(file).read_line(&mut header);
+        read.map_err(|e| EvalError::format(&path, format!("line 1: {e}")))?;
+        let header = header.trim_end_matches('\n');
+        let at = |what: String| EvalError::format(&path, format!("line 1: {what}"));
+        schema_version_of(header).map_err(at)?;
+        verify_checksum(header).map_err(at)?;
+        let protocol = serde_json::from_str(header).map_err(|e| at(e.to_string()))?;
+        check_world(dir, &protocol)?;
+        Ok(protocol)
     }
 
     fn read(

@@ -27,10 +27,46 @@ pub struct RunPlan {
     pub tasks: Vec<usize>,
     /// Initial states 0 to one less of each task.
     pub episodes: usize,
+    /// Part of the episodes that is run.
+    pub shard: Shard,
     /// Worker threads.
     pub jobs: usize,
     /// Last episode first. Changes nothing in the results.
     pub backwards: bool,
+}
+
+/// Part of a run that one of several machines does: every `count`-th episode from number `index` on, so that every shard has
+/// episodes of every task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Number of the shard, below `count`.
+    pub index: usize,
+    /// Number of shards.
+    pub count: usize,
+}
+
+impl Shard {
+    /// The whole run.
+    pub const WHOLE: Shard = Shard { index: 0, count: 1 };
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shard, String> {
+        let parts = text.split_once('/');
+        let parts = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((index, count)) if index < count => Ok(Shard { index, count }),
+            _ => Err("expected I/N with I from 0 to N - 1, such as 0/8".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
 }
 
 /// Progress of a run, in episodes.
@@ -274,6 +310,15 @@ fn planned_episodes(
         }
         keys.extend((0..plan.episodes).map(|init| (task, init)));
     }
+    let all = keys.len();
+    let Shard { index, count } = plan.shard;
+    let keys: Vec<_> = keys.into_iter().skip(index).step_by(count).collect();
+    if keys.is_empty() && all > 0 {
+        return Err(EvalError::Input(format!(
+            "shard {} of {all} episodes has none",
+            plan.shard
+        )));
+    }
     Ok(keys)
 }
 
@@ -337,7 +382,7 @@ fn manifest(
     }
 }
 
-fn write_folder(
+pub(crate) fn write_folder(
     journal: &Journal,
     manifest: RunManifest,
     out: &Path,

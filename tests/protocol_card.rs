@@ -6,7 +6,7 @@
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, SanityCheck,
+    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, SanityCheck, Shard,
     WORLD_VERSION, protocol, run, sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
@@ -267,6 +267,7 @@ fn liberos_files_that_change_during_a_run_end_it() {
     let plan = RunPlan {
         tasks: vec![0],
         episodes: 1,
+        shard: Shard::WHOLE,
         jobs: 1,
         backwards: false,
     };

@@ -14,6 +14,7 @@ mod compare;
 mod error;
 mod folder_lock;
 mod format;
+mod gate;
 mod manifest;
 mod metrics;
 mod plots;
@@ -31,6 +32,11 @@ pub use compare::{ComparedPolicy, ComparedRun, Comparison, DiscordantEpisode, Pa
 pub use error::ReportError;
 pub use folder_lock::{FolderLock, lock_for};
 pub use format::{format_bytes, format_number, format_percent, format_value};
+pub use gate::{
+    BASELINE_VERSION, Baseline, Check, ExpectedPairs, Flip, GateInput, GateResult, GateRule,
+    Judgement, RecordedEpisode, SuiteBaseline, TaskBaseline, Verdict, episodes_needed, judge,
+    plan_table, verdict_probability,
+};
 pub use manifest::{
     EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, RunManifest, SCHEMA_VERSION,
     WeightMemory, schema_version_of,

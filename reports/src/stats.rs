@@ -4,6 +4,7 @@ mod letters;
 mod paired;
 
 pub use letters::compact_letters;
+pub(crate) use paired::newcombe_paired_at;
 pub use paired::{PairCounts, cluster_bootstrap, holm, mcnemar_exact, newcombe_paired};
 
 use serde::{Deserialize, Serialize};
@@ -25,16 +26,21 @@ const Z95: f64 = 1.959_963_984_540_054;
 /// `(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, clamped to `[0, 1]`; all of `[0, 1]` for
 /// no trials. It covers the sampling of initial states only, not a change of machine or weights.
 pub fn wilson(successes: usize, trials: usize) -> Interval {
+    wilson_at(successes, trials, Z95)
+}
+
+/// Wilson's interval with another quantile `z` of the standard normal distribution.
+fn wilson_at(successes: usize, trials: usize, z: f64) -> Interval {
     if trials == 0 {
         return Interval {
             low: 0.0,
             high: 1.0,
         };
     }
-    let (n, z2) = (trials as f64, Z95 * Z95);
+    let (n, z2) = (trials as f64, z * z);
     let p = successes as f64 / n;
     let centre = p + z2 / (2.0 * n);
-    let half = Z95 * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    let half = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z2 / n;
     Interval {
         low: if successes == 0 {

@@ -25,7 +25,7 @@ pub(super) fn compare_runs(runs: &[LabelledRun], out: &Path) -> Result<(), EvalE
     let mut origins: BTreeMap<(String, String), PathBuf> = BTreeMap::new();
     for (label, dir) in runs {
         for folder in run_folders(dir)? {
-            let run = RunFolder::open(&folder)?;
+            let run = open_run(&folder)?;
             let protocol = &run.manifest.protocol;
             let label = label.clone().unwrap_or_else(|| protocol.policy.clone());
             let suite = protocol.suite.clone();
@@ -43,12 +43,6 @@ pub(super) fn compare_runs(runs: &[LabelledRun], out: &Path) -> Result<(), EvalE
                 policies.push(ComparedPolicy { label, runs });
                 policies.len() - 1
             });
-            let run = ComparedRun {
-                manifest: run.manifest,
-                episodes: run.episodes,
-                actions: run.actions,
-                queries: run.queries,
-            };
             policies[at].runs.insert(suite, run);
         }
     }
@@ -64,6 +58,17 @@ pub(super) fn compare_runs(runs: &[LabelledRun], out: &Path) -> Result<(), EvalE
     Ok(())
 }
 
+/// Reads a run folder.
+pub(super) fn open_run(folder: &Path) -> Result<ComparedRun, EvalError> {
+    let run = RunFolder::open(folder)?;
+    Ok(ComparedRun {
+        manifest: run.manifest,
+        episodes: run.episodes,
+        actions: run.actions,
+        queries: run.queries,
+    })
+}
+
 /// Splits `LABEL=DIR`; a folder whose name has an equals sign is a folder.
 fn labelled(argument: &str) -> LabelledRun {
     match argument.split_once('=') {
@@ -75,7 +80,7 @@ fn labelled(argument: &str) -> LabelledRun {
 }
 
 /// The folder itself, or, where it holds no run, the run folders in it (those of `--suite all`) by name.
-fn run_folders(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
+pub(super) fn run_folders(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
     let is_run = |folder: &Path| folder.join("run.json").is_file();
     if is_run(dir) || !dir.is_dir() {
         return Ok(vec![dir.to_owned()]);

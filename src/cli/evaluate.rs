@@ -9,7 +9,7 @@ use super::{RunArgs, output};
 use crate::agent::registry::{PolicyName, PolicySpec};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
-    AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult,
+    AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult, Shard,
     WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
 };
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
@@ -33,9 +33,17 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     let whole = asset_resolver::file_name(&name);
     if args.policy.count() == 1 {
         let policy = args.policy.first();
-        let default_out = || PathBuf::from(format!("runs/{whole}-{}", label(args, policy)));
+        let default_out = || {
+            let label = label(args, policy);
+            PathBuf::from(format!("runs/{whole}-{label}{}", shard_ending(args)))
+        };
         let out = args.out.clone().unwrap_or_else(default_out);
         return evaluate_policy(&suites, (args, policy, &signals), &out);
+    }
+    if args.shard.is_some() {
+        return Err(EvalError::Input(
+            "--shard: a shard of several policies cannot be compared; run one policy at a time, merge, then compare".into(),
+        ));
     }
     // What can be refused is refused before the first episode.
     for policy in args.policy.iter() {
@@ -68,6 +76,14 @@ fn label(args: &RunArgs, policy: &PolicyName) -> String {
     match args.options.sanity {
         Some(sanity) => format!("{}-{}", policy.name(), sanity.name()),
         None => policy.name().to_owned(),
+    }
+}
+
+/// Ending of the default folder of a shard.
+fn shard_ending(args: &RunArgs) -> String {
+    match args.shard {
+        Some(Shard { index, count }) => format!("-shard{index}of{count}"),
+        None => String::new(),
     }
 }
 
@@ -201,6 +217,7 @@ fn plan(loaded: &LoadedSuite, args: &RunArgs) -> RunPlan {
     RunPlan {
         tasks: planned_tasks(loaded, args),
         episodes: args.episodes,
+        shard: args.shard.unwrap_or(Shard::WHOLE),
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
     }

@@ -6,7 +6,10 @@ use super::{Cli, Subcommands, output, window};
 use crate::agent::registry::{self, PolicyName, PolicyOptions, PolicySpec};
 use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
-use crate::{CameraRig, EvalContext, EvalError, RunFolder, WORLD_VERSION, record_video, replay};
+use crate::{
+    CameraRig, EvalContext, EvalError, Journal, RunFolder, WORLD_VERSION, merge, record_video,
+    replay,
+};
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
     EpisodeActions, RunManifest, StagedFile, TERMINAL_COLUMNS, format_bytes, printable, wrap,
@@ -14,7 +17,7 @@ use bitvla_reports::{
 };
 use bitvla_tasks::Suite;
 use bitvla_tasks::libero::SUITES;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
@@ -51,7 +54,9 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             video,
             ..
         }) => repeat(&resolver()?, run_dir, *jobs, *video),
+        Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
+        Some(Subcommands::Merge { runs, out }) => merge_runs(&resolver()?, runs, out),
         Some(Subcommands::Failures { run_dir, jobs }) => {
             super::failures::failures(&resolver()?, run_dir, *jobs)
         }
@@ -199,6 +204,41 @@ pub(super) fn recorded_suite(
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
     print_notices(&loaded, &manifest.tasks)?;
     Ok(loaded)
+}
+
+/// Merges run folders and says which episodes are missing.
+fn merge_runs(
+    resolver: &AssetResolver,
+    runs: &[PathBuf],
+    out: &Path,
+) -> Result<ExitCode, EvalError> {
+    let Some(first) = runs.first() else {
+        return Err(EvalError::Input("no run was named".into()));
+    };
+    let protocol = Journal::protocol_of(first)?;
+    let loaded = resolver.open(&protocol.suite)?;
+    let suite = (&loaded.assets, &loaded.suite);
+    check_recorded_with(first, &protocol, suite, loaded.files.as_ref())?;
+    let merged = merge(&loaded.suite, &protocol, runs, out)?;
+    output::print(&format!("{}\n{}\n", merged.result.summary, out.display()));
+    if merged.missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let named: Vec<String> = (merged.missing.iter().take(5))
+        .map(|(task, init)| format!("task {task} state {init}"))
+        .collect();
+    let more = if merged.missing.len() > named.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    output::error(&format!(
+        "{} of {} episodes are missing: {}{more}",
+        merged.missing.len(),
+        merged.missing.len() + merged.result.episodes.len(),
+        named.join(", ")
+    ));
+    Ok(ExitCode::from(1))
 }
 
 fn repeat(

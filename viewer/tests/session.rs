@@ -2,8 +2,8 @@
 //! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
-    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunFolder, RunPlan, protocol,
-    run, simulation_protocol,
+    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunFolder, RunPlan, Shard,
+    protocol, run, simulation_protocol,
 };
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
@@ -139,6 +139,7 @@ fn recorded(dir: &Path) -> LoadedRun {
     let plan = RunPlan {
         tasks: vec![3],
         episodes: 1,
+        shard: Shard::WHOLE,
         jobs: 1,
         backwards: false,
     };

@@ -4,6 +4,8 @@
 mod protocols;
 mod tables;
 
+pub(crate) use protocols::{check_comparable, field_of_the_policy};
+
 use crate::{
     EpisodeActions, EpisodeRecord, Interval, LatencySummary, PairCounts, QueryRecord, RunManifest,
     Score, cluster_bootstrap, compact_letters, holm, mcnemar_exact, newcombe_paired, summarise,

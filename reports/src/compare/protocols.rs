@@ -1,6 +1,7 @@
 //! Protocols of runs that are compared: what must agree, and what differs.
 
 use super::ComparedPolicy;
+use crate::EvalProtocol;
 use std::collections::BTreeSet;
 
 /// Fields of a protocol whose difference makes the success rates of two runs incomparable; parts of a field count as well.
@@ -44,19 +45,14 @@ pub(super) fn differences(policies: &[ComparedPolicy]) -> Result<Vec<String>, St
             let Some((first, other)) = earlier else {
                 continue;
             };
-            let all = other.manifest.protocol.differences(&run.manifest.protocol);
-            let is = |names: &[&str], sentence: &String| names.contains(&field_of(sentence));
-            let forbidden: Vec<&String> = all.iter().filter(|d| is(&MUST_AGREE, d)).collect();
-            if !forbidden.is_empty() {
-                let fields: Vec<String> = forbidden.into_iter().cloned().collect();
-                return Err(format!(
-                    "suite {suite}: `{}` and `{}` cannot be compared: {}",
-                    first.label,
-                    policy.label,
-                    fields.join("; ")
-                ));
-            }
-            for difference in all.iter().filter(|d| !is(&OF_THE_POLICY, d)) {
+            let names = (
+                &*format!("`{}`", first.label),
+                &*format!("`{}`", policy.label),
+            );
+            let (theirs, ours) = (&other.manifest.protocol, &run.manifest.protocol);
+            let differences = check_comparable(names, theirs, ours)
+                .map_err(|what| format!("suite {suite}: {what}"))?;
+            for difference in differences.iter().filter(|d| !field_of_the_policy(d)) {
                 found.insert(format!(
                     "{} and {}: {difference}",
                     first.label, policy.label
@@ -67,7 +63,36 @@ pub(super) fn differences(policies: &[ComparedPolicy]) -> Result<Vec<String>, St
     Ok(found.into_iter().collect())
 }
 
-/// Name of the field that a sentence of [`EvalProtocol::differences`](crate::EvalProtocol::differences) is about, without its part.
+/// Returns the fields in which two protocols differ, as [`EvalProtocol::differences`].
+///
+/// # Errors
+/// A sentence with all fields that forbid a comparison; `names` are those of the two runs.
+pub(crate) fn check_comparable(
+    names: (&str, &str),
+    first: &EvalProtocol,
+    second: &EvalProtocol,
+) -> Result<Vec<String>, String> {
+    let all = first.differences(second);
+    let forbidden: Vec<&str> = (all.iter().map(String::as_str))
+        .filter(|d| MUST_AGREE.contains(&field_of(d)))
+        .collect();
+    if forbidden.is_empty() {
+        return Ok(all);
+    }
+    Err(format!(
+        "{} and {} cannot be compared: {}",
+        names.0,
+        names.1,
+        forbidden.join("; ")
+    ))
+}
+
+/// True if a difference of protocols is one between policies, which is part of what is compared.
+pub(crate) fn field_of_the_policy(difference: &str) -> bool {
+    OF_THE_POLICY.contains(&field_of(difference))
+}
+
+/// Name of the field that a sentence of [`EvalProtocol::differences`] is about, without its part.
 fn field_of(sentence: &str) -> &str {
     let end = sentence.find(['.', ':']).unwrap_or(sentence.len());
     &sentence[..end]

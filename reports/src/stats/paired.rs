@@ -1,6 +1,6 @@
 //! Statistics of two policies on the same initial states: each pair of episodes has one of four outcomes.
 
-use super::{Interval, quantile, wilson};
+use super::{Interval, Z95, quantile, wilson_at};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{Binomial, DiscreteCDF};
@@ -72,6 +72,11 @@ pub fn mcnemar_exact(only_first: usize, only_second: usize) -> f64 {
 /// Returns the 95 % interval of the paired difference second - first, as fractions of 1 (Newcombe, Statistics in Medicine 17,
 /// 1998, 2635-2650, method 10: Wilson's intervals of both rates, with their correlation); [-1, 1] for no pair.
 pub fn newcombe_paired(counts: PairCounts) -> Interval {
+    newcombe_paired_at(counts, Z95)
+}
+
+/// Newcombe's interval with another quantile `z` of the standard normal distribution.
+pub(crate) fn newcombe_paired_at(counts: PairCounts, z: f64) -> Interval {
     let n = counts.pairs();
     if n == 0 {
         return Interval {
@@ -86,8 +91,8 @@ pub fn newcombe_paired(counts: PairCounts) -> Interval {
         counts.neither,
     ]
     .map(|k| k as f64);
-    let second = wilson(counts.both + counts.only_second, n);
-    let first = wilson(counts.both + counts.only_first, n);
+    let second = wilson_at(counts.both + counts.only_second, n, z);
+    let first = wilson_at(counts.both + counts.only_first, n, z);
     let (p2, p1) = ((a + b) / n as f64, (a + c) / n as f64);
     let margins = (a + b) * (c + d) * (a + c) * (b + d);
     let product = a * d - b * c;

@@ -1,0 +1,243 @@
+//! The subcommand `check`: success against a committed baseline, with an exit code for CI.
+
+use super::compare::{open_run, run_folders};
+use super::jobs::all_cores;
+use super::output;
+use super::subcommands::recorded_suite;
+use crate::agent::registry::parse_positive;
+use crate::asset_resolver::AssetResolver;
+use crate::{EvalError, replay};
+use bitvla_reports::{
+    Baseline, Check, ComparedRun, GateRule, ReportError, TERMINAL_COLUMNS, format_bytes,
+    plan_table, wrap, write_atomically, write_json,
+};
+use clap::Args;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Options of a check.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Run folders of one policy, or folders of them (`--suite all`)
+    #[arg(value_name = "RUN_DIR", required_unless_present = "plan")]
+    runs: Vec<PathBuf>,
+    /// Baseline (JSON)
+    #[arg(long, value_name = "FILE", required_unless_present = "plan")]
+    baseline: Option<PathBuf>,
+    /// Non-inferiority margin: the drop that is to be excluded, points
+    #[arg(long, default_value_t = 3.0, value_parser = parse_percent, value_name = "POINTS")]
+    margin: f64,
+    /// Probability of a false verdict at most, %
+    #[arg(long, default_value_t = 5.0, value_parser = parse_percent, value_name = "PERCENT")]
+    level: f64,
+    /// Use e-processes: one may look after every episode, and stop an unfinished run early
+    #[arg(long)]
+    sequential: bool,
+    /// Print how many episodes the margin needs
+    #[arg(long, conflicts_with_all = ["runs", "baseline", "rebaseline", "sequential"])]
+    plan: bool,
+    /// Success rate of the baseline that is planned with, %
+    #[arg(long, default_value_t = 95.0, value_parser = parse_percent, value_name = "PERCENT")]
+    success: f64,
+    /// Write the baseline from these runs instead of comparing with it
+    #[arg(long, requires = "reason")]
+    rebaseline: bool,
+    /// Reason of a new baseline, which is written into it
+    #[arg(long, requires = "rebaseline", value_name = "TEXT")]
+    reason: Option<String>,
+    /// Also write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Print workflow commands of GitHub and append to the summary of the step [default: in a GitHub workflow]
+    #[arg(long)]
+    github: bool,
+    /// Worker threads [default: all cores]
+    #[arg(long, value_parser = parse_positive)]
+    jobs: Option<usize>,
+}
+
+/// A number strictly between 0 and 100.
+fn parse_percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if 0.0 < number && number < 100.0 => Ok(number),
+        _ => Err("expected a number above 0 and below 100".to_owned()),
+    }
+}
+
+impl CheckArgs {
+    fn rule(&self) -> GateRule {
+        GateRule {
+            margin: self.margin / 100.0,
+            level: self.level / 100.0,
+            sequential: self.sequential,
+        }
+    }
+}
+
+/// Compares runs with the baseline, prints the verdicts, and ends with 0 where nothing was lost, 1 for a regression, 3 where
+/// more episodes are needed to tell.
+pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCode, EvalError> {
+    if args.plan {
+        print_plan(args);
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The parser asks for it.
+    let Some(path) = &args.baseline else {
+        return Err(EvalError::Input("`check` needs --baseline FILE".into()));
+    };
+    let mut folders = Vec::new();
+    for dir in &args.runs {
+        folders.extend(run_folders(dir)?);
+    }
+    let mut runs: Vec<ComparedRun> = Vec::new();
+    for folder in &folders {
+        let run = open_run(folder)?;
+        let protocol = &run.manifest.protocol;
+        if let Some(first) = runs.first().map(|run| &run.manifest.protocol)
+            && first.policy != protocol.policy
+        {
+            return Err(EvalError::Input(format!(
+                "{}: policy is {}, expected {} as in {}",
+                folder.display(),
+                protocol.policy,
+                first.policy,
+                folders[0].display()
+            )));
+        }
+        let twice = |other: &ComparedRun| other.manifest.protocol.suite == protocol.suite;
+        if runs.iter().any(twice) {
+            return Err(EvalError::Input(format!(
+                "{}: a second run of suite {}",
+                folder.display(),
+                protocol.suite
+            )));
+        }
+        runs.push(run);
+    }
+    let policy = match runs.first() {
+        Some(run) => run.manifest.protocol.policy.clone(),
+        None => return Err(EvalError::Input("no run was named".into())),
+    };
+    if args.rebaseline {
+        let reason = args.reason.clone().unwrap_or_default();
+        Baseline::of(&policy, &reason, &runs).write(path)?;
+        output::print_line(&path.display().to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let baseline = Baseline::read(path)?;
+    check_simulator(resolver, args, (path, &baseline), &runs)?;
+    let check = baseline
+        .check(&runs, args.rule())
+        .map_err(|what| EvalError::Input(format!("{}: {what}", path.display())))?;
+    if baseline.policy != policy {
+        output::note(&format!(
+            "note: the baseline is of policy `{}`, the run of `{policy}`",
+            baseline.policy
+        ));
+    }
+    report_memory(&baseline, &runs);
+    report(args, &check)?;
+    Ok(ExitCode::from(check.verdict().exit_code()))
+}
+
+fn print_plan(args: &CheckArgs) {
+    let rule = args.rule();
+    let words = format!(
+        "Episodes from which a verdict is reached in 80 % of all checks, with a margin of {} points at {} %, where the baseline succeeds in {} %. \
+         `held`: for a policy that is as good. `drop of N`: `regressed` for one that loses N points more than it gains. Discordant: \
+         episodes in which one of two equally good policies succeeds alone.",
+        args.margin, args.level, args.success
+    );
+    for line in wrap(&words, TERMINAL_COLUMNS) {
+        output::print_line(&line);
+    }
+    output::print_line("");
+    output::print(&plan_table(args.success / 100.0, rule).text());
+}
+
+/// Repeats the recorded episodes of the baseline: where one ends in another state, the simulator has changed, and outcomes say
+/// nothing about the policy.
+fn check_simulator(
+    resolver: &AssetResolver,
+    args: &CheckArgs,
+    (path, baseline): (&Path, &Baseline),
+    runs: &[ComparedRun],
+) -> Result<(), EvalError> {
+    for run in runs {
+        let suite = &run.manifest.protocol.suite;
+        let Some(recorded) = baseline.suites.get(suite) else {
+            continue;
+        };
+        let episodes = recorded
+            .recorded_actions()
+            .map_err(|what| EvalError::format(path, what))?;
+        let mut manifest = run.manifest.clone();
+        manifest.protocol = recorded.protocol.clone();
+        manifest.tasks = episodes.iter().map(|e| e.task).collect();
+        let loaded = recorded_suite(resolver, path, &manifest)?;
+        let context = loaded.context(manifest.protocol.seed);
+        let jobs = args.jobs.unwrap_or_else(all_cores);
+        let replayed = replay(context, &episodes, jobs, &mut |_| {})?;
+        if let Some(r) = replayed.iter().find(|r| !r.identical()) {
+            return Err(EvalError::Input(format!(
+                "{}: suite {suite}, task {}, initial state {}: the recorded actions end in state {:016x}, expected {:016x}: the simulator has changed, outcomes cannot be compared",
+                path.display(),
+                r.task,
+                r.init,
+                r.now,
+                r.recorded
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Says where the weights take another size than in the baseline.
+fn report_memory(baseline: &Baseline, runs: &[ComparedRun]) {
+    for run in runs {
+        let suite = &run.manifest.protocol.suite;
+        let now = run.manifest.memory.weight_bytes();
+        let before = baseline.suites.get(suite).map(|s| s.weight_bytes);
+        if let Some(before) = before.filter(|before| *before != now) {
+            output::note(&format!(
+                "note: suite {suite}: weights take {}, in the baseline {}",
+                format_bytes(now),
+                format_bytes(before)
+            ));
+        }
+    }
+}
+
+fn report(args: &CheckArgs, check: &Check) -> Result<(), EvalError> {
+    output::print(&check.summary());
+    if let Some(file) = &args.junit {
+        write_atomically(file, check.junit().as_bytes())?;
+    }
+    if let Some(file) = &args.json {
+        write_json(file, check)?;
+    }
+    if let Some(file) = &args.markdown {
+        write_atomically(file, check.markdown().as_bytes())?;
+    }
+    let in_workflow = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
+    if args.github || in_workflow {
+        output::print(&format!("\n{}", check.annotations()));
+        if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+            append(&file, &check.markdown()).map_err(ReportError::io(&file))?;
+        }
+    }
+    Ok(())
+}
+
+fn append(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    file.write_all(text.as_bytes())
+}
