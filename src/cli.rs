@@ -12,6 +12,7 @@ mod parity;
 mod progress;
 mod signals;
 mod subcommands;
+mod sweep;
 mod window;
 
 use crate::agent::registry::{
@@ -40,7 +41,7 @@ struct Cli {
 }
 
 /// Options of a run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct RunArgs {
     /// Suite of tasks: spatial, object, goal, long, all four with `all`, one of a LIBERO checkout, or a folder of BDDL files
     #[arg(long, default_value = "spatial", conflicts_with = "bddl")]
@@ -239,6 +240,8 @@ enum Subcommands {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Runs policies with several simulated latencies and plots success against them
+    Sweep(sweep::SweepArgs),
     /// Counts the failed episodes of a run by the phase in which they ended
     Failures {
         /// The run folder

@@ -34,7 +34,7 @@ pub use agent::registry::{
 };
 pub use agent::{
     ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
-    ErasedAgent, QueryTrace, StepInput, one_action_per_step,
+    ErasedAgent, QueryTrace, SimulatedLatency, StepInput, one_action_per_step,
 };
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
 pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparison_table};

@@ -7,7 +7,7 @@
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
     LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, SanityCheck, Shard,
-    WORLD_VERSION, protocol, run, sha256_of_file, simulation_protocol,
+    SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -172,6 +172,9 @@ fn every_field_changes_with_what_runs() {
     let mut blackout = fixture.spec("base", "ternary");
     blackout.options.sanity = Some(SanityCheck::Blackout);
     expect(&["policy", "sanity"], &fixture.card(&blackout));
+    let mut late = fixture.spec("base", "ternary");
+    late.options.latency = SimulatedLatency::constant(100.0).ok();
+    expect(&["policy", "latency_ms"], &fixture.card(&late));
     expect(
         &["cameras", "chunk_length", "network_image_size", "engine"],
         &fixture.card(&fixture.spec("base", "expert")),

@@ -22,6 +22,7 @@ mod record;
 mod run_tables;
 mod stats;
 mod summary;
+mod sweep;
 mod terminal_text;
 mod text_files;
 mod text_table;
@@ -44,7 +45,7 @@ pub use manifest::{
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
     Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_comparison_plots,
-    write_plots, write_training_curves,
+    write_plots, write_sweep_plot, write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
@@ -53,6 +54,7 @@ pub use stats::{
     median, newcombe_paired, quantile, wilson,
 };
 pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
+pub use sweep::{Sweep, SweepLine, SweepPoint};
 pub use terminal_text::{TERMINAL_COLUMNS, printable, wrap};
 pub use text_files::{
     read_episodes, read_json, read_latency, read_manifest, write_episodes, write_json,

@@ -78,6 +78,9 @@ pub struct EvalProtocol {
     /// Replacement of a part of every observation, for a sanity check; `none` without one.
     #[serde(default = "no_replacement")]
     pub sanity: String,
+    /// Simulated latency of the queries of an episode, ms, repeated from the beginning; empty for none.
+    #[serde(default)]
+    pub latency_ms: Vec<f64>,
     /// Name of the robot model.
     #[serde(default)]
     pub robot_model: String,

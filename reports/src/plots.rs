@@ -9,11 +9,12 @@ mod curves;
 mod latency;
 mod memory;
 mod success;
+mod sweep;
 
 pub use chart::{Chart, ChartLine};
 pub use curves::{LossCurve, LossPoint};
 
-use crate::{Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, summarise};
+use crate::{Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, Sweep, summarise};
 use std::path::{Path, PathBuf};
 
 /// A plot that was written: its name and its two files.
@@ -131,6 +132,15 @@ pub fn write_training_curves(
     canvas::write_svg_and_png(dir, "losses", curves::SIZE, |c| {
         curves::draw(c, title, stages)
     })
+}
+
+/// Draws success against latency into `dir`, as `sweep`.
+///
+/// # Errors
+/// If it cannot be drawn or a file not be written.
+pub fn write_sweep_plot(dir: &Path, title: &str, sweep: &Sweep) -> Result<PlotFiles, ReportError> {
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    canvas::write_svg_and_png(dir, "sweep", sweep::SIZE, |c| sweep::draw(c, title, sweep))
 }
 
 /// Draws one chart into `dir`.

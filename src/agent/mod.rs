@@ -40,9 +40,12 @@
 //! ```
 
 mod erased;
+mod latency;
 pub mod registry;
 
 pub use erased::{AgentState, ErasedAgent};
+pub use latency::SimulatedLatency;
+pub(crate) use latency::{DelayedFactory, measured_latency};
 
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, proprio};
@@ -71,6 +74,11 @@ pub trait AgentFactory: Send + Sync {
     /// Replacement of a part of every observation, for a sanity check; `none` without one.
     fn sanity(&self) -> &str {
         "none"
+    }
+
+    /// Simulated latency of the queries of an episode, ms, repeated from the beginning; empty for none.
+    fn latency_ms(&self) -> &[f64] {
+        &[]
     }
 
     /// Threads of one query.

@@ -6,11 +6,12 @@ use super::progress::EpisodeProgressBar;
 use super::signals::StopSignals;
 use super::subcommands::{print_notices, record_videos};
 use super::{RunArgs, output};
-use crate::agent::registry::{PolicyName, PolicySpec};
+use crate::agent::measured_latency;
+use crate::agent::registry::{PolicyName, PolicySpec, control_period_ms};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
     AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult, Shard,
-    WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
+    SimulatedLatency, WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
 };
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
 use std::collections::BTreeMap;
@@ -71,12 +72,16 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Name of a policy in folders and tables: with a sanity check, that of its runs.
+/// Name of a policy in folders and tables: with a sanity check or a latency, that of its runs.
 fn label(args: &RunArgs, policy: &PolicyName) -> String {
-    match args.options.sanity {
-        Some(sanity) => format!("{}-{}", policy.name(), sanity.name()),
-        None => policy.name().to_owned(),
+    let mut label = policy.name().to_owned();
+    if let Some(sanity) = args.options.sanity {
+        label = format!("{label}-{}", sanity.name());
     }
+    if let Some(latency) = &args.options.latency {
+        label = format!("{label}-latency-{latency}");
+    }
+    label
 }
 
 /// Ending of the default folder of a shard.
@@ -86,6 +91,49 @@ fn shard_ending(args: &RunArgs) -> String {
         None => String::new(),
     }
 }
+
+/// Evaluates every policy with every latency, one after the other, in folders of `out`; returns the run folders by policy and
+/// latency, or the exit code of the first run that did not end well.
+pub(super) fn evaluate_latencies(
+    resolver: &AssetResolver,
+    args: &RunArgs,
+    latencies: &[f64],
+    out: &Path,
+) -> Result<Result<SweepFolders, ExitCode>, EvalError> {
+    let signals = StopSignals::install()?;
+    start_loading_threads()?;
+    let name = resolver.suite_name(&args.suite);
+    let suites = resolver.for_tasks(args.tasks.as_deref()).open_all(&name)?;
+    let mut runs = Vec::new();
+    for ms in latencies {
+        let latency = SimulatedLatency::constant(*ms);
+        let latency = latency.map_err(|what| EvalError::Input(format!("--latency: {what}")))?;
+        let mut args = args.clone();
+        args.options.latency = Some(latency);
+        runs.push((*ms, args));
+    }
+    // What can be refused is refused before the first episode.
+    for policy in args.policy.iter() {
+        for (_, args) in &runs {
+            check_all(&suites, args, policy)?;
+        }
+    }
+    let mut folders = Vec::new();
+    for policy in args.policy.iter() {
+        for (ms, args) in &runs {
+            let folder = out.join(label(args, policy));
+            let code = evaluate_policy(&suites, (args, policy, &signals), &folder)?;
+            if code != ExitCode::SUCCESS {
+                return Ok(Err(code));
+            }
+            folders.push((policy.name().to_owned(), *ms, folder));
+        }
+    }
+    Ok(Ok(folders))
+}
+
+/// Name of the policy, latency in ms, folder of the run.
+pub(super) type SweepFolders = Vec<(String, f64, PathBuf)>;
 
 /// Evaluates one policy in one suite, or in several one after the other.
 fn evaluate_policy(
@@ -174,11 +222,32 @@ fn checked_factory(
     policy: &PolicyName,
 ) -> Result<Box<dyn AgentFactory>, EvalError> {
     let assets = loaded.assets.dir();
-    let spec =
+    let mut spec =
         PolicySpec::new(policy.clone(), args.options.clone(), assets).for_suite(&loaded.suite);
+    if spec.options.latency == Some(SimulatedLatency::Measured) {
+        spec.check()?;
+        spec.options.latency = None;
+        let latency = measure_latency(loaded, args, &*spec.factory()?)?;
+        output::note(&format!("measured latency of `{policy}`: {latency} ms"));
+        spec.options.latency = Some(latency);
+    }
     let factory = spec.factory()?;
     factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
     Ok(factory)
+}
+
+/// Latency of a policy on this machine, in the first state of the first task.
+fn measure_latency(
+    loaded: &LoadedSuite,
+    args: &RunArgs,
+    factory: &dyn AgentFactory,
+) -> Result<SimulatedLatency, EvalError> {
+    let context = loaded.context(args.seed());
+    let tasks = planned_tasks(loaded, args);
+    factory.check_suite(&loaded.suite, &tasks)?;
+    let key = (tasks.first().copied().unwrap_or(0), 0);
+    let world = context.settled_world(key.0, key.1)?;
+    measured_latency(factory, &context.start(key, &world)?, control_period_ms())
 }
 
 /// Refuses a run before its first episode: with all suites that the policy does not know, or with the first

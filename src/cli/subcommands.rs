@@ -56,6 +56,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         }) => repeat(&resolver()?, run_dir, *jobs, *video),
         Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
+        Some(Subcommands::Sweep(args)) => super::sweep::sweep(&resolver()?, args),
         Some(Subcommands::Merge { runs, out }) => merge_runs(&resolver()?, runs, out),
         Some(Subcommands::Failures { run_dir, jobs }) => {
             super::failures::failures(&resolver()?, run_dir, *jobs)

@@ -1,7 +1,7 @@
 //! `--view`: hands over to the window, a program of its own beside this one.
 
 use super::RunArgs;
-use crate::{AssetArgs, EvalError};
+use crate::{AssetArgs, EvalError, SimulatedLatency};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -42,6 +42,17 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
     }
     if args.options.verify_checksums {
         words.push("--verify-checksums".into());
+    }
+    match &args.options.latency {
+        None => {}
+        Some(SimulatedLatency::Given { name, ms }) if ms.len() == 1 => {
+            words.extend(["--latency".into(), name.into()]);
+        }
+        Some(latency) => {
+            return Err(EvalError::Input(format!(
+                "--view: found --latency {latency}, expected one number of milliseconds"
+            )));
+        }
     }
     if let Some(sanity) = args.options.sanity {
         words.extend(["--sanity".into(), sanity.name().into()]);

@@ -15,10 +15,11 @@ pub use policy_names::PolicyNames;
 pub use sanity::SanityCheck;
 
 use crate::EvalError;
-use crate::agent::AgentFactory;
+use crate::agent::{AgentFactory, DelayedFactory, SimulatedLatency};
 use crate::asset_resolver::file_name;
 use bitvla_policies::normaliser::suite_keys;
 use bitvla_policies::{Engine, WeightFormat};
+use bitvla_sim::settings::TimingSettings;
 use bitvla_tasks::Suite;
 use clap::Args;
 use std::fmt;
@@ -229,6 +230,10 @@ pub struct PolicyOptions {
     /// the next task; a policy that looks and listens fails
     #[arg(long, value_name = "blackout|freeze|instruction")]
     pub sanity: Option<SanityCheck>,
+    /// Let simulated time run on while the policy thinks: milliseconds a query, the median `measured` on this machine, or a file with
+    /// milliseconds (one a line, or latency.csv of a run folder); rounded to whole control steps
+    #[arg(long, value_name = "MS|measured|FILE")]
+    pub latency: Option<SimulatedLatency>,
 }
 
 impl Default for PolicyOptions {
@@ -241,6 +246,7 @@ impl Default for PolicyOptions {
             normaliser_key: None,
             verify_checksums: false,
             sanity: None,
+            latency: None,
         }
     }
 }
@@ -272,6 +278,11 @@ pub(crate) fn parse_positive(text: &str) -> Result<usize, String> {
 
 /// Packed file in the folder of a checkpoint that ships.
 pub const PACKED_FILE: &str = "policy.packed";
+
+/// Control period of the worlds, ms.
+pub(crate) fn control_period_ms() -> f64 {
+    1e3 / TimingSettings::default().control_rate_hz()
+}
 
 /// Suite whose checkpoint is taken where none is named.
 const DEFAULT_SUITE: &str = "spatial";
@@ -340,10 +351,12 @@ impl PolicySpec {
     /// [`EvalError::Input`] with the name of the missing file.
     pub fn check(&self) -> Result<(), EvalError> {
         if self.policy.weights().is_none() {
-            let option = match (self.options.engine, self.options.sanity) {
-                (Engine::Native, None) => return Ok(()),
-                (Engine::Native, Some(sanity)) => format!("--sanity {sanity}"),
-                (engine, _) => format!("--engine {}", engine.name()),
+            let options = &self.options;
+            let option = match (options.engine, options.sanity, &options.latency) {
+                (Engine::Native, None, None) => return Ok(()),
+                (Engine::Native, None, Some(latency)) => format!("--latency {latency}"),
+                (Engine::Native, Some(sanity), _) => format!("--sanity {sanity}"),
+                (engine, ..) => format!("--engine {}", engine.name()),
             };
             return Err(EvalError::Input(format!(
                 "{option}: `{}` has no network",
@@ -374,7 +387,15 @@ impl PolicySpec {
         let entry = entry.ok_or_else(|| {
             EvalError::Input(format!("there is no policy `{}`", self.policy.name()))
         })?;
-        (entry.build)(self)
+        let factory = (entry.build)(self)?;
+        match &self.options.latency {
+            None => Ok(factory),
+            Some(latency) => Ok(Box::new(DelayedFactory::new(
+                factory,
+                latency,
+                control_period_ms(),
+            )?)),
+        }
     }
 }
 
