@@ -44,7 +44,7 @@ pub enum DataSource {
     /// The expert, with disturbances.
     Expert,
     /// A policy, labelled by the expert.
-    Policy(PolicySpec),
+    Policy(Box<PolicySpec>),
 }
 
 /// Settings of a data set to collect.

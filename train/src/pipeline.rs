@@ -216,7 +216,8 @@ impl<'a> PipelineConfig<'a> {
                 };
                 let options = PolicyOptions::with_checkpoint(&self.checkpoint_dir(stage));
                 let name = PolicyName::of_weights(format);
-                DataSource::Policy(PolicySpec::new(name, options, self.assets.dir()))
+                let spec = PolicySpec::new(name, options, self.assets.dir());
+                DataSource::Policy(Box::new(spec))
             }
         };
         let config = CollectConfig {
