@@ -410,8 +410,8 @@ mod tests {
         let assets = Assets::open(&Assets::default_dir()).expect("assets");
         // Two data sets of one seed share no state either.
         assert!(training_seed(100, 999_999) < training_seed(101, 0));
-        for name in crate::recipe::names() {
-            let suite = Suite::load(&assets, name).expect("a suite");
+        for name in Recipe::named("all").expect("a recipe").suites {
+            let suite = Suite::load(&assets, &name).expect("a suite");
             for task in &suite.tasks {
                 assert_eq!(task.init_states.len(), 50);
                 for episode in [0, 1, 2] {

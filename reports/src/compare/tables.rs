@@ -27,14 +27,17 @@ impl Comparison {
             out.push_str(&self.success_table(None).text());
             out.push('\n');
         }
+        let (adjusted, over) = match self.suites.len() {
+            1 => ("", ""),
+            _ => (
+                ", adjusted by Holm's method over suites",
+                " over all suites",
+            ),
+        };
         let notes = format!(
             "Difference: points against `{reference}` on the initial states that both completed, with the 95 % interval under resampling of tasks \
-             (Newcombe's where there is one task). p: McNemar's exact test, two-sided{}. Policies without a common letter differ at 5 % over all suites \
-             (Holm over all pairs).",
-            match self.suites.len() {
-                1 => "",
-                _ => ", adjusted by Holm's method over suites",
-            }
+             (Newcombe's where there is one task). p: McNemar's exact test, two-sided{adjusted}. Policies without a common letter differ at \
+             5 %{over} (Holm over all pairs)."
         );
         for line in wrap(&notes, TERMINAL_COLUMNS) {
             let _ = writeln!(out, "{line}");
