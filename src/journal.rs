@@ -109,9 +109,8 @@ impl Journal {
         read.map_err(|e| EvalError::format(&path, format!("line 1: {e}")))?;
         let header = header.trim_end_matches('\n');
         let at = |what: String| EvalError::format(&path, format!("line 1: {what}"));
-        schema_version_of(header).map_err(at)?;
+        let (_, protocol) = parse_header(&path, header)?;
         verify_checksum(header).map_err(at)?;
-        let protocol = serde_json::from_str(header).map_err(|e| at(e.to_string()))?;
         check_world(dir, &protocol)?;
         Ok(protocol)
     }
@@ -125,9 +124,7 @@ impl Journal {
         let path = self.path.clone();
         let at =
             |line: usize, what: String| EvalError::format(&path, format!("line {line}: {what}"));
-        let version = schema_version_of(header).map_err(|e| EvalError::format(&path, e))?;
-        let theirs: EvalProtocol =
-            serde_json::from_str(header).map_err(|e| at(1, e.to_string()))?;
+        let (version, theirs) = parse_header(&path, header)?;
         let rows = text.lines().skip(1);
         // A header without rows holds nothing that could be lost or mixed; it is written anew.
         if rows.clone().next().is_none() {
@@ -233,6 +230,14 @@ impl Journal {
     pub fn entries(&self) -> impl Iterator<Item = &JournalEntry> {
         self.entries.values()
     }
+}
+
+/// Schema version and protocol of the first line of a journal.
+fn parse_header(path: &Path, header: &str) -> Result<(u32, EvalProtocol), EvalError> {
+    let version = schema_version_of(header).map_err(|e| EvalError::format(path, e))?;
+    let protocol = serde_json::from_str(header);
+    let protocol = protocol.map_err(|e| EvalError::format(path, format!("line 1: {e}")))?;
+    Ok((version, protocol))
 }
 
 /// Refuses a folder with files that a run would replace, but without the journal of a run.

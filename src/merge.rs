@@ -30,7 +30,11 @@ pub fn merge(
     runs: &[PathBuf],
     out: &Path,
 ) -> Result<MergedRun, EvalError> {
+    let mut journal = Journal::open(out, protocol, suite)?;
     let mut entries: BTreeMap<(usize, usize), (JournalEntry, &Path)> = BTreeMap::new();
+    for entry in journal.entries() {
+        entries.insert(entry.record.key(), (entry.clone(), out));
+    }
     let mut manifests = Vec::new();
     for dir in runs {
         let theirs = Journal::protocol_of(dir)?;
@@ -44,28 +48,19 @@ pub fn merge(
             )));
         }
         manifests.extend(read_manifest(&dir.join("run.json")).ok());
-        let journal = Journal::open(dir, protocol, suite)?;
-        for entry in journal.entries() {
+        for entry in Journal::open(dir, protocol, suite)?.entries() {
             let key = entry.record.key();
-            let Some((known, first)) = entries.get(&key) else {
-                entries.insert(key, (entry.clone(), dir));
-                continue;
-            };
-            if known.record.completed() && entry.record.completed() {
-                check_equal((known, first), (entry, dir))?;
-            } else if entry.record.completed() {
-                entries.insert(key, (entry.clone(), dir));
+            match entries.get(&key) {
+                Some((known, first)) if known.record.completed() => {
+                    if entry.record.completed() {
+                        check_equal((known, first), (entry, dir))?;
+                    }
+                }
+                Some(_) if !entry.record.completed() => {}
+                _ => {
+                    entries.insert(key, (entry.clone(), dir));
+                }
             }
-        }
-    }
-    let mut journal = Journal::open(out, protocol, suite)?;
-    let held: Vec<JournalEntry> = journal.entries().cloned().collect();
-    for entry in &held {
-        if let Some((known, first)) = entries.get(&entry.record.key())
-            && known.record.completed()
-            && entry.record.completed()
-        {
-            check_equal((known, first), (entry, out))?;
         }
     }
     journal.begin(protocol)?;

@@ -20,7 +20,7 @@ pub struct Score {
 }
 
 impl Score {
-    fn of<'a>(episodes: impl Iterator<Item = &'a EpisodeRecord>) -> Score {
+    pub(crate) fn of<'a>(episodes: impl Iterator<Item = &'a EpisodeRecord>) -> Score {
         let (mut completed, mut errors, mut steps) = (0, 0, Vec::new());
         for episode in episodes {
             if episode.completed() {

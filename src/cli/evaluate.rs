@@ -7,7 +7,7 @@ use super::signals::StopSignals;
 use super::subcommands::{print_notices, record_videos};
 use super::{RunArgs, output};
 use crate::agent::measured_latency;
-use crate::agent::registry::{PolicyName, PolicySpec, control_period_ms};
+use crate::agent::registry::{PolicyName, PolicyOptions, PolicySpec, control_period_ms};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
     AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult, Shard,
@@ -25,45 +25,34 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     for policy in args.policy.iter() {
         check_options(args, policy)?;
     }
-    let signals = StopSignals::install()?;
-    if args.policy.iter().any(|policy| policy.weights().is_some()) {
-        start_loading_threads()?;
-    }
-    let name = resolver.suite_name(&args.suite);
-    let suites = resolver.for_tasks(args.tasks.as_deref()).open_all(&name)?;
-    let whole = asset_resolver::file_name(&name);
-    if args.policy.count() == 1 {
-        let policy = args.policy.first();
-        let default_out = || {
-            let label = label(args, policy);
-            PathBuf::from(format!("runs/{whole}-{label}{}", shard_ending(args)))
-        };
-        let out = args.out.clone().unwrap_or_else(default_out);
-        return evaluate_policy(&suites, (args, policy, &signals), &out);
-    }
-    if args.shard.is_some() {
+    let several = args.policy.count() > 1;
+    if several && args.shard.is_some() {
         return Err(EvalError::Input(
             "--shard: a shard of several policies cannot be compared; run one policy at a time, merge, then compare".into(),
         ));
     }
-    // What can be refused is refused before the first episode.
-    for policy in args.policy.iter() {
-        check_all(&suites, args, policy)?;
-    }
-    let mut folders = Vec::new();
-    for policy in args.policy.iter() {
-        let label = label(args, policy);
-        let out = match &args.out {
-            Some(dir) => dir.join(&label),
-            None => PathBuf::from(format!("runs/{whole}-{label}")),
-        };
-        let code = evaluate_policy(&suites, (args, policy, &signals), &out)?;
-        if code != ExitCode::SUCCESS {
-            return Ok(code);
+    let whole = asset_resolver::file_name(&resolver.suite_name(&args.suite));
+    let folder = |policy| match &args.out {
+        Some(dir) if several => dir.join(label(args, policy)),
+        Some(dir) => dir.clone(),
+        None => {
+            let label = label(args, policy);
+            PathBuf::from(format!("runs/{whole}-{label}{}", shard_ending(args)))
         }
-        folders.push((Some(label), out));
-        output::print("\n");
+    };
+    let runs: Vec<PolicyRun> = (args.policy.iter())
+        .map(|policy| PolicyRun {
+            args: args.clone(),
+            policy: policy.clone(),
+            out: folder(policy),
+        })
+        .collect();
+    let code = evaluate_all(resolver, &runs)?;
+    if code != ExitCode::SUCCESS || !several {
+        return Ok(code);
     }
+    let labelled = |run: PolicyRun| (Some(label(args, &run.policy)), run.out);
+    let folders: Vec<_> = runs.into_iter().map(labelled).collect();
     let out = match &args.out {
         Some(dir) => dir.join("compare"),
         None => PathBuf::from(format!("runs/{whole}-compare")),
@@ -72,8 +61,58 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// One policy with the options of its run.
+pub(super) struct PolicyRun {
+    /// Options; those of several runs name the same suites.
+    pub args: RunArgs,
+    /// The policy.
+    pub policy: PolicyName,
+    /// Folder of the run.
+    pub out: PathBuf,
+}
+
+/// Evaluates policies one after the other; returns the exit code of the first run that did not end well. What can be refused of
+/// several runs is refused before the first episode.
+pub(super) fn evaluate_all(
+    resolver: &AssetResolver,
+    runs: &[PolicyRun],
+) -> Result<ExitCode, EvalError> {
+    let Some(PolicyRun { args: first, .. }) = runs.first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let signals = StopSignals::install()?;
+    if runs.iter().any(|run| run.policy.weights().is_some()) {
+        start_loading_threads()?;
+    }
+    let name = resolver.suite_name(&first.suite);
+    let suites = resolver.for_tasks(first.tasks.as_deref()).open_all(&name)?;
+    let mut measured = Vec::with_capacity(runs.len());
+    for run in runs {
+        let mut args = run.args.clone();
+        if let (Some(SimulatedLatency::Measured), Some(suite)) =
+            (&args.options.latency, suites.first())
+        {
+            args.options.latency = Some(measure_latency(suite, &args, &run.policy)?);
+        }
+        if runs.len() > 1 || suites.len() > 1 {
+            check_all(&suites, &args, &run.policy)?;
+        }
+        measured.push(args);
+    }
+    for (run, args) in runs.iter().zip(&measured) {
+        let code = evaluate_policy(&suites, (args, &run.policy, &signals), &run.out)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+        if runs.len() > 1 {
+            output::print("\n");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Name of a policy in folders and tables: with a sanity check or a latency, that of its runs.
-fn label(args: &RunArgs, policy: &PolicyName) -> String {
+pub(super) fn label(args: &RunArgs, policy: &PolicyName) -> String {
     let mut label = policy.name().to_owned();
     if let Some(sanity) = args.options.sanity {
         label = format!("{label}-{}", sanity.name());
@@ -92,49 +131,6 @@ fn shard_ending(args: &RunArgs) -> String {
     }
 }
 
-/// Evaluates every policy with every latency, one after the other, in folders of `out`; returns the run folders by policy and
-/// latency, or the exit code of the first run that did not end well.
-pub(super) fn evaluate_latencies(
-    resolver: &AssetResolver,
-    args: &RunArgs,
-    latencies: &[f64],
-    out: &Path,
-) -> Result<Result<SweepFolders, ExitCode>, EvalError> {
-    let signals = StopSignals::install()?;
-    start_loading_threads()?;
-    let name = resolver.suite_name(&args.suite);
-    let suites = resolver.for_tasks(args.tasks.as_deref()).open_all(&name)?;
-    let mut runs = Vec::new();
-    for ms in latencies {
-        let latency = SimulatedLatency::constant(*ms);
-        let latency = latency.map_err(|what| EvalError::Input(format!("--latency: {what}")))?;
-        let mut args = args.clone();
-        args.options.latency = Some(latency);
-        runs.push((*ms, args));
-    }
-    // What can be refused is refused before the first episode.
-    for policy in args.policy.iter() {
-        for (_, args) in &runs {
-            check_all(&suites, args, policy)?;
-        }
-    }
-    let mut folders = Vec::new();
-    for policy in args.policy.iter() {
-        for (ms, args) in &runs {
-            let folder = out.join(label(args, policy));
-            let code = evaluate_policy(&suites, (args, policy, &signals), &folder)?;
-            if code != ExitCode::SUCCESS {
-                return Ok(Err(code));
-            }
-            folders.push((policy.name().to_owned(), *ms, folder));
-        }
-    }
-    Ok(Ok(folders))
-}
-
-/// Name of the policy, latency in ms, folder of the run.
-pub(super) type SweepFolders = Vec<(String, f64, PathBuf)>;
-
 /// Evaluates one policy in one suite, or in several one after the other.
 fn evaluate_policy(
     suites: &[LoadedSuite],
@@ -152,7 +148,6 @@ fn evaluate_policy(
             signals,
         ));
     }
-    check_all(suites, args, policy)?;
     let _lock = FolderLock::acquire(out)?;
     let mut rows = Vec::new();
     let mut results = Vec::new();
@@ -222,15 +217,8 @@ fn checked_factory(
     policy: &PolicyName,
 ) -> Result<Box<dyn AgentFactory>, EvalError> {
     let assets = loaded.assets.dir();
-    let mut spec =
+    let spec =
         PolicySpec::new(policy.clone(), args.options.clone(), assets).for_suite(&loaded.suite);
-    if spec.options.latency == Some(SimulatedLatency::Measured) {
-        spec.check()?;
-        spec.options.latency = None;
-        let latency = measure_latency(loaded, args, &*spec.factory()?)?;
-        output::note(&format!("measured latency of `{policy}`: {latency} ms"));
-        spec.options.latency = Some(latency);
-    }
     let factory = spec.factory()?;
     factory.check_suite(&loaded.suite, &planned_tasks(loaded, args))?;
     Ok(factory)
@@ -240,14 +228,29 @@ fn checked_factory(
 fn measure_latency(
     loaded: &LoadedSuite,
     args: &RunArgs,
-    factory: &dyn AgentFactory,
+    policy: &PolicyName,
 ) -> Result<SimulatedLatency, EvalError> {
+    let options = PolicyOptions {
+        latency: None,
+        ..args.options.clone()
+    };
+    if policy.weights().is_none() {
+        return Err(EvalError::Input(format!(
+            "--latency measured: `{policy}` has no network"
+        )));
+    }
+    let args = RunArgs {
+        options,
+        ..args.clone()
+    };
+    let factory = checked_factory(loaded, &args, policy)?;
     let context = loaded.context(args.seed());
-    let tasks = planned_tasks(loaded, args);
-    factory.check_suite(&loaded.suite, &tasks)?;
-    let key = (tasks.first().copied().unwrap_or(0), 0);
-    let world = context.settled_world(key.0, key.1)?;
-    measured_latency(factory, &context.start(key, &world)?, control_period_ms())
+    let task = planned_tasks(loaded, &args).first().copied().unwrap_or(0);
+    let world = context.settled_world(task, 0)?;
+    let start = context.start((task, 0), &world)?;
+    let latency = measured_latency(&*factory, &start, control_period_ms())?;
+    output::note(&format!("measured latency of `{policy}`: {latency} ms"));
+    Ok(latency)
 }
 
 /// Refuses a run before its first episode: with all suites that the policy does not know, or with the first

@@ -1,11 +1,11 @@
 //! The subcommand `sweep`: success against simulated latency.
 
 use super::compare::{open_run, run_folders};
-use super::evaluate::evaluate_latencies;
+use super::evaluate::{PolicyRun, evaluate_all, label};
 use super::output;
 use super::{PolicyNames, PolicyOptions, RunArgs, parse_positive};
-use crate::EvalError;
 use crate::asset_resolver::AssetResolver;
+use crate::{EvalError, SimulatedLatency};
 use bitvla_reports::{
     EpisodeRecord, FolderLock, Sweep, SweepLine, SweepPoint, summarise, write_sweep_plot,
     write_text,
@@ -74,14 +74,30 @@ pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCo
         backwards: false,
         view: false,
     };
-    let folders = match evaluate_latencies(resolver, &run, &latencies, &args.out)? {
-        Ok(folders) => folders,
-        Err(code) => return Ok(code),
-    };
+    let mut runs = Vec::new();
+    for policy in run.policy.iter() {
+        for ms in &latencies {
+            let latency = SimulatedLatency::constant(*ms);
+            let latency = latency.map_err(|what| EvalError::Input(format!("--latency: {what}")))?;
+            let mut with_latency = run.clone();
+            with_latency.options.latency = Some(latency);
+            runs.push(PolicyRun {
+                out: args.out.join(label(&with_latency, policy)),
+                policy: policy.clone(),
+                args: with_latency,
+            });
+        }
+    }
+    let code = evaluate_all(resolver, &runs)?;
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
     let mut lines: Vec<SweepLine> = Vec::new();
-    for (policy, latency_ms, folder) in folders {
+    for (run, latency_ms) in runs.iter().zip(latencies.iter().copied().cycle()) {
+        let policy = run.policy.name().to_owned();
+        let folder = &run.out;
         let mut episodes: Vec<EpisodeRecord> = Vec::new();
-        for run in run_folders(&folder)? {
+        for run in run_folders(folder)? {
             episodes.extend(open_run(&run)?.episodes);
         }
         let score = summarise(&episodes).1;

@@ -8,7 +8,7 @@ pub(crate) use protocols::{check_comparable, field_of_the_policy};
 
 use crate::{
     EpisodeActions, EpisodeRecord, Interval, LatencySummary, PairCounts, QueryRecord, RunManifest,
-    Score, cluster_bootstrap, compact_letters, holm, mcnemar_exact, newcombe_paired, summarise,
+    Score, cluster_bootstrap, compact_letters, holm, mcnemar_exact, newcombe_paired,
     summarise_latency,
 };
 use std::collections::BTreeMap;
@@ -43,8 +43,7 @@ impl ComparedPolicy {
     pub fn score(&self, suite: Option<&str>) -> Score {
         let of = |(name, _): &(&String, &ComparedRun)| suite.is_none_or(|suite| *name == suite);
         let runs = self.runs.iter().filter(of);
-        let episodes: Vec<EpisodeRecord> = runs.flat_map(|(_, run)| run.episodes.clone()).collect();
-        summarise(&episodes).1
+        Score::of(runs.flat_map(|(_, run)| &run.episodes))
     }
 
     /// Latency of its queries in the setup that has most of them; `None` for a policy without queries.
@@ -244,11 +243,20 @@ impl Comparison {
         strata
     }
 
-    /// Paired outcome of two policies without adjustment; `None` if they share no completed initial state.
-    fn paired_raw(&self, pair: (usize, usize), suite: Option<&str>) -> Option<PairedResult> {
+    /// Outcomes of two policies by number.
+    fn counts(&self, pair: (usize, usize), suite: Option<&str>) -> PairCounts {
         let strata = self.pairs(pair, suite);
-        let all = strata.iter().flat_map(BTreeMap::values).flatten().copied();
-        let counts = PairCounts::of(all);
+        PairCounts::of(strata.iter().flat_map(BTreeMap::values).flatten().copied())
+    }
+
+    /// Outcome of policy `policy` (an index) against the reference in a suite, or over all suites with `None`; `None` for the
+    /// reference and where the two share no completed initial state.
+    pub fn paired(&self, policy: usize, suite: Option<&str>) -> Option<PairedResult> {
+        if policy == 0 || policy >= self.policies.len() {
+            return None;
+        }
+        let strata = self.pairs((0, policy), suite);
+        let counts = PairCounts::of(strata.iter().flat_map(BTreeMap::values).flatten().copied());
         if counts.pairs() == 0 {
             return None;
         }
@@ -260,35 +268,20 @@ impl Comparison {
                 tasks.values().map(of_task).collect()
             })
             .collect();
-        let p = mcnemar_exact(counts.only_first, counts.only_second);
+        let p = mcnemar(counts);
+        let adjusted = |suite: &str| {
+            let p_of = |name: &String| mcnemar(self.counts((0, policy), Some(name)));
+            let p: Vec<f64> = self.suites.iter().map(p_of).collect();
+            let at = self.suites.iter().position(|name| name == suite)?;
+            Some(holm(&p)[at])
+        };
         Some(PairedResult {
             counts,
             by_task: cluster_bootstrap(&clusters),
             newcombe: newcombe_paired(counts),
             p,
-            p_adjusted: p,
+            p_adjusted: suite.map_or(Some(p), adjusted)?,
         })
-    }
-
-    /// Outcome of policy `policy` (an index) against the reference in a suite, or over all suites with `None`; `None` for the
-    /// reference and where the two share no completed initial state.
-    pub fn paired(&self, policy: usize, suite: Option<&str>) -> Option<PairedResult> {
-        if policy == 0 || policy >= self.policies.len() {
-            return None;
-        }
-        let mut result = self.paired_raw((0, policy), suite)?;
-        if let Some(suite) = suite {
-            let p_of = |name: &String| {
-                let counts = self.pairs((0, policy), Some(name));
-                let all = counts.iter().flat_map(BTreeMap::values).flatten().copied();
-                let counts = PairCounts::of(all);
-                mcnemar_exact(counts.only_first, counts.only_second)
-            };
-            let p: Vec<f64> = self.suites.iter().map(p_of).collect();
-            let at = self.suites.iter().position(|name| name == suite)?;
-            result.p_adjusted = holm(&p)[at];
-        }
-        Some(result)
     }
 
     /// Compact letter display over all suites: two policies share a letter unless McNemar's exact test, adjusted by Holm's
@@ -302,9 +295,10 @@ impl Comparison {
         let mut p = Vec::new();
         for i in 0..order.len() {
             for j in i + 1..order.len() {
-                if let Some(result) = self.paired_raw((order[i], order[j]), None) {
+                let counts = self.counts((order[i], order[j]), None);
+                if counts.pairs() > 0 {
                     pairs.push((i, j));
-                    p.push(result.p);
+                    p.push(mcnemar(counts));
                 }
             }
         }
@@ -350,6 +344,11 @@ impl Comparison {
         }
         found
     }
+}
+
+/// McNemar's exact test, two-sided.
+fn mcnemar(counts: PairCounts) -> f64 {
+    mcnemar_exact(counts.only_first, counts.only_second)
 }
 
 /// First step in which two runs of an initial state executed different actions.

@@ -17,14 +17,15 @@ impl Comparison {
     pub fn summary(&self) -> String {
         let mut out = String::new();
         let reference = printable(&self.policies[0].label).into_owned();
+        let letters = self.letters();
         for suite in &self.suites {
             let _ = writeln!(out, "{}", printable(suite));
-            out.push_str(&self.success_table(Some(suite)).text());
+            out.push_str(&self.success_table(Some(suite), &letters).text());
             out.push('\n');
         }
         if self.suites.len() > 1 {
             out.push_str("all suites\n");
-            out.push_str(&self.success_table(None).text());
+            out.push_str(&self.success_table(None, &letters).text());
             out.push('\n');
         }
         let (adjusted, over) = match self.suites.len() {
@@ -50,7 +51,7 @@ impl Comparison {
     }
 
     /// Success of every policy in a suite, or over all with `None`.
-    fn success_table(&self, suite: Option<&str>) -> TextTable {
+    fn success_table(&self, suite: Option<&str>, letters: &[String]) -> TextTable {
         let mut table = TextTable::new(&[
             "policy",
             "success",
@@ -60,7 +61,6 @@ impl Comparison {
             "p",
             "letters",
         ]);
-        let letters = self.letters();
         for (i, policy) in self.policies.iter().enumerate() {
             let score = policy.score(suite);
             if score.completed + score.errors == 0 {

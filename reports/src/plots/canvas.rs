@@ -255,6 +255,21 @@ fn downsample(large: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
+/// Draws horizontal lines at 0 to 100 percent between two ends, labelled on the left; `y` is the place of a fraction of 1.
+pub(super) fn percent_grid(
+    c: &mut dyn Canvas,
+    (left, right): (f64, f64),
+    y: impl Fn(f64) -> f64,
+) -> DrawResult {
+    for percent in [0, 20, 40, 60, 80, 100] {
+        let at = y(f64::from(percent) / 100.0);
+        c.line((left, at), (right, at), 1.0, GRID_COLOR)?;
+        let format = TextFormat::new(12.0, Align::Right, AXIS_COLOR);
+        c.text((left - 8.0, at), format, &format!("{percent} %"))?;
+    }
+    Ok(())
+}
+
 /// Draws title and subtitle of a plot.
 pub(super) fn heading(c: &mut dyn Canvas, title: &str, subtitle: &str) -> DrawResult {
     c.text(

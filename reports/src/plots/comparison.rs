@@ -3,11 +3,11 @@
 
 use super::canvas::{
     AXIS_COLOR, Align, BAR_TRACK, Canvas, DrawResult, GRID_COLOR, TEXT_COLOR, TextFormat, heading,
-    tick_step, truncate,
+    percent_grid, tick_step, truncate,
 };
 use super::chart::{Chart, ChartLine, palette_color};
 use crate::format::format_trimmed;
-use crate::{Comparison, Score, format_percent, summarise};
+use crate::{Comparison, Score, TaskSummary, format_percent, summarise};
 use plotters::style::RGBColor;
 
 const LEFT: f64 = 250.0;
@@ -131,12 +131,7 @@ pub(super) fn success_against(
     let right = (1.1 * most / step).ceil() * step;
     let x = |value: f64| LEFT + (RIGHT - LEFT) * value / right;
     let y = |rate: f64| BOTTOM - (BOTTOM - TOP) * rate;
-    for percent in [0, 20, 40, 60, 80, 100] {
-        let at = y(f64::from(percent) / 100.0);
-        c.line((LEFT, at), (RIGHT, at), 1.0, GRID_COLOR)?;
-        let format = TextFormat::new(12.0, Align::Right, AXIS_COLOR);
-        c.text((LEFT - 8.0, at), format, &format!("{percent} %"))?;
-    }
+    percent_grid(c, (LEFT, RIGHT), y)?;
     for i in 0..=((right / step).round() as usize) {
         let value = step * i as f64;
         let format = TextFormat::new(12.0, Align::Middle, AXIS_COLOR);
@@ -217,14 +212,16 @@ pub(super) fn heat_map(c: &mut dyn Canvas, title: &str, comparison: &Comparison)
         let format = TextFormat::new(14.0, Align::Left, TEXT_COLOR);
         c.text((24.0, top + 15.0), format, suite)?;
         top += 30.0;
+        let by_policy: Vec<Vec<TaskSummary>> = (comparison.policies().iter())
+            .map(|policy| policy.runs.get(suite))
+            .map(|run| run.map_or_else(Vec::new, |run| summarise(&run.episodes).0))
+            .collect();
         for (task, name) in tasks(comparison, suite) {
             let y = top + 0.5 * CELL.1;
             let format = TextFormat::new(12.0, Align::Right, TEXT_COLOR);
             let label = format!("{}   {task}", truncate(&name, 40));
             c.text((HEAT_LEFT - 12.0, y), format, &label)?;
-            for (i, policy) in comparison.policies().iter().enumerate() {
-                let run = policy.runs.get(suite);
-                let summaries = run.map_or_else(Vec::new, |run| summarise(&run.episodes).0);
+            for (i, summaries) in by_policy.iter().enumerate() {
                 let Some(found) = summaries.iter().find(|t| t.task == task) else {
                     continue;
                 };

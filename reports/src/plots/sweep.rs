@@ -1,7 +1,7 @@
 //! Plot of success against simulated latency.
 
 use super::canvas::{
-    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, TEXT_COLOR, TextFormat, heading,
+    AXIS_COLOR, Align, Canvas, DrawResult, TEXT_COLOR, TextFormat, heading, percent_grid,
 };
 use super::chart::palette_color;
 use crate::{Sweep, format_number};
@@ -34,12 +34,7 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, sweep: &Sweep) -> DrawResult
     latencies.dedup();
     let x = |ms: f64| LEFT + 14.0 + (RIGHT - LEFT - 28.0) * place(&latencies, ms);
     let y = |rate: f64| BOTTOM - (BOTTOM - TOP) * rate;
-    for percent in [0, 20, 40, 60, 80, 100] {
-        let at = y(f64::from(percent) / 100.0);
-        c.line((LEFT, at), (RIGHT, at), 1.0, GRID_COLOR)?;
-        let format = TextFormat::new(12.0, Align::Right, AXIS_COLOR);
-        c.text((LEFT - 8.0, at), format, &format!("{percent} %"))?;
-    }
+    percent_grid(c, (LEFT, RIGHT), y)?;
     for ms in &latencies {
         let format = TextFormat::new(12.0, Align::Middle, AXIS_COLOR);
         c.text((x(*ms), BOTTOM + 16.0), format, &format_number(*ms))?;
