@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod compare;
+mod diff;
 mod evaluate;
 mod failures;
 mod jobs;
@@ -231,6 +232,9 @@ enum Subcommands {
         #[arg(long, default_value = "runs/compare", value_name = "DIR")]
         out: PathBuf,
     },
+    /// Finds the first step at which the episodes of two runs part, and every field in which their protocols differ; exit code 1
+    /// if an episode differs
+    Diff(diff::DiffArgs),
     /// Puts run folders of the same protocol together, such as shards; an episode that two of them have must be the same
     Merge {
         /// Run folders

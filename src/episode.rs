@@ -2,7 +2,7 @@
 
 use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
 use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
-use bitvla_reports::{EpisodeActions, EpisodeRecord, QueryRecord};
+use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task};
@@ -32,6 +32,8 @@ pub struct EpisodeOutcome {
     pub queries: Vec<QueryRecord>,
     /// Executed actions.
     pub actions: EpisodeActions,
+    /// Hashes of the settled state and of that after each action, and of the frames of each query.
+    pub hashes: EpisodeHashes,
 }
 
 impl EpisodeOutcome {
@@ -66,6 +68,7 @@ impl EpisodeOutcome {
                 state_hash: 0,
                 actions: Vec::new(),
             },
+            hashes: EpisodeHashes::new(task, init),
         }
     }
 }
@@ -199,6 +202,7 @@ fn execute(
 ) -> Result<(), EvalError> {
     let key = outcome.record.key();
     let mut world = context.settled_world(key.0, key.1)?;
+    outcome.hashes.push_state(world.state_hash());
     let task = context.task(key.0)?;
     let goal = task.compile_goal(&world)?;
     let mut executor = ActionChunkExecutor::start(agent, &context.start(key, &world)?)?;
@@ -221,17 +225,19 @@ fn execute(
         })?;
         if let Some(query) = &decision.query {
             outcome.queries.push(query.record(key));
+            outcome.hashes.frames.push(query.frame_hash(number));
         }
         outcome.actions.actions.push(decision.action);
         step(&mut world, &decision.action, key, || {
             format!("step {number}")
         })?;
+        outcome.actions.state_hash = world.state_hash();
+        outcome.hashes.push_state(outcome.actions.state_hash);
         if goal.holds(&world) {
             outcome.record.success = true;
             break;
         }
     }
-    outcome.actions.state_hash = world.state_hash();
     outcome.record.state_hash = format!("{:016x}", outcome.actions.state_hash);
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::agent::{ActError, AgentState, EpisodeStart, ErasedAgent, StepInput};
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, QueryTrace};
 use bitvla_policies::PhaseTimes;
-use bitvla_reports::QueryRecord;
+use bitvla_reports::{FrameHash, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::Task;
 use std::collections::VecDeque;
@@ -49,6 +49,17 @@ impl PolicyQuery {
             head_ms: ms(self.times.head),
             // Setups are numbered when the rows of a run are put together.
             setup: 0,
+        }
+    }
+
+    /// Hash of the images; `step` is the control step that the query was made for.
+    pub fn frame_hash(&self, step: usize) -> FrameHash {
+        let mut hash = crc32fast::Hasher::new();
+        hash.update(&self.images.agentview.rgb);
+        hash.update(&self.images.wrist.rgb);
+        FrameHash {
+            step: step as u32,
+            hash: hash.finalize(),
         }
     }
 }

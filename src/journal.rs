@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 
 const JOURNAL: &str = "journal.jsonl";
 /// Files of a run folder, which is recognised by its journal.
-const RESULTS: [&str; 5] = [
+const RESULTS: [&str; 6] = [
     "episodes.csv",
     "latency.csv",
     "actions.bin",
+    "hashes.bin",
     "run.json",
     "summary.txt",
 ];

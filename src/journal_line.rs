@@ -3,7 +3,8 @@
 
 use crate::EpisodeOutcome;
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord, from_hex, to_hex,
+    EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord,
+    from_hex, to_hex,
 };
 use bitvla_tasks::Suite;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub struct JournalEntry {
     pub setup: MeasurementSetup,
     /// Bytes of [`EpisodeActions`], hexadecimal.
     actions: String,
+    /// Bytes of [`EpisodeHashes`], hexadecimal.
+    hashes: String,
 }
 
 impl JournalEntry {
@@ -35,15 +38,26 @@ impl JournalEntry {
             queries: outcome.queries,
             setup,
             actions: to_hex(&outcome.actions.to_bytes()),
+            hashes: to_hex(&outcome.hashes.to_bytes()),
         }
     }
 
     /// The actions; `None` if the line was tampered with.
     pub fn actions(&self) -> Option<EpisodeActions> {
-        let bytes = from_hex(&self.actions)?;
-        let mut rest = bytes.as_slice();
-        EpisodeActions::from_bytes(&mut rest).filter(|_| rest.is_empty())
+        decode(&self.actions, EpisodeActions::from_bytes)
     }
+
+    /// The hashes; `None` if the line was tampered with.
+    pub fn hashes(&self) -> Option<EpisodeHashes> {
+        decode(&self.hashes, EpisodeHashes::from_bytes)
+    }
+}
+
+/// Decodes hexadecimal digits that are exactly one item.
+fn decode<T>(digits: &str, from_bytes: impl Fn(&mut &[u8]) -> Option<T>) -> Option<T> {
+    let bytes = from_hex(digits)?;
+    let mut rest = bytes.as_slice();
+    from_bytes(&mut rest).filter(|_| rest.is_empty())
 }
 
 /// A JSON object as a line with its checksum.
@@ -105,6 +119,7 @@ pub(crate) fn check_entry(
     } else if row.success {
         return Err("success: found true, expected false beside a harness error".to_owned());
     }
+    check_hashes(entry, &actions)?;
     same("number of queries", &entry.queries.len(), &row.queries)?;
     for (number, query) in entry.queries.iter().enumerate() {
         let found = (query.task, query.init, query.query);
@@ -123,6 +138,23 @@ pub(crate) fn check_entry(
             return Err(format!(
                 "query {number}: found a time of {bad} ms, expected 0 to {LONGEST_PHASE_MS}"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the hashes of an episode with its row and its actions.
+fn check_hashes(entry: &JournalEntry, actions: &EpisodeActions) -> Result<(), String> {
+    let row = &entry.record;
+    let hashes = entry.hashes().ok_or("hashes: malformed")?;
+    same("task of the hashes", &hashes.task, &row.task)?;
+    same("init of the hashes", &hashes.init, &row.init)?;
+    same("number of frame hashes", &hashes.frames.len(), &row.queries)?;
+    if row.completed() {
+        let expected = row.steps + 1;
+        same("number of state hashes", &hashes.states.len(), &expected)?;
+        if !hashes.ends_in(actions.state_hash) {
+            return Err("last state hash: found another than that of state_hash".to_owned());
         }
     }
     Ok(())

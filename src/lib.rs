@@ -23,6 +23,7 @@ mod preflight;
 mod protocol;
 mod provenance;
 mod replay_check;
+mod run_diff;
 mod run_folder;
 mod runner;
 mod video;
@@ -52,6 +53,7 @@ pub use provenance::{
     file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
 pub use replay_check::{ReplayResult, replay};
+pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
 pub use run_folder::RunFolder;
 pub use runner::{RunPlan, RunProgress, RunResult, Shard, evaluate, run, run_until};
 pub use video::record_video;

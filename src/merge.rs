@@ -105,7 +105,10 @@ fn check_equal(
     (first, a): (&JournalEntry, &Path),
     (second, b): (&JournalEntry, &Path),
 ) -> Result<(), EvalError> {
-    if first.record == second.record && first.actions() == second.actions() {
+    if first.record == second.record
+        && first.actions() == second.actions()
+        && first.hashes() == second.hashes()
+    {
         return Ok(());
     }
     let (task, init) = first.record.key();

@@ -3,8 +3,8 @@
 
 use crate::{EvalError, check_world};
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, QueryRecord, RunManifest, read_actions, read_episodes,
-    read_latency, read_manifest,
+    EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord, RunManifest, read_actions,
+    read_episodes, read_hashes, read_latency, read_manifest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,6 +18,8 @@ pub struct RunFolder {
     pub episodes: Vec<EpisodeRecord>,
     /// Executed actions of finished episodes.
     pub actions: Vec<EpisodeActions>,
+    /// Hashes of states and frames of finished episodes; empty for a run of a schema version before 4.
+    pub hashes: Vec<EpisodeHashes>,
     /// Policy queries.
     pub queries: Vec<QueryRecord>,
 }
@@ -38,8 +40,13 @@ impl RunFolder {
         }
         let manifest = read_manifest(&manifest_path)?;
         check_world(dir, &manifest.protocol)?;
+        let hashes = match manifest.schema_version {
+            ..4 => Vec::new(),
+            _ => read_hashes(&dir.join("hashes.bin"))?,
+        };
         let folder = RunFolder {
             manifest,
+            hashes,
             episodes: read_episodes(&dir.join("episodes.csv"))?,
             actions: read_actions(&dir.join("actions.bin"))?,
             queries: read_latency(&dir.join("latency.csv"))?,
@@ -142,6 +149,7 @@ impl RunFolder {
                 );
             }
         }
+        self.check_hashes()?;
         if let Some(((task, init), _)) = queries.first_key_value() {
             return Err(format!(
                 "latency.csv has queries of task {task}, initial state {init}, episodes.csv has no such episode"
@@ -162,9 +170,52 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Compares the hashes with the rows and the actions.
+    fn check_hashes(&self) -> Result<(), String> {
+        if self.manifest.schema_version < 4 {
+            return Ok(());
+        }
+        let finished = self.episodes.iter().filter(|row| row.completed());
+        let expected: Vec<_> = (finished.zip(&self.actions))
+            .map(|(row, actions)| (row.key(), row.steps + 1, row.queries, actions.state_hash))
+            .collect();
+        if expected.len() != self.hashes.len() {
+            return Err(format!(
+                "episodes.csv has {} finished episodes, hashes.bin has {}",
+                expected.len(),
+                self.hashes.len()
+            ));
+        }
+        for (hashes, (key, states, queries, state)) in self.hashes.iter().zip(expected) {
+            let found = (hashes.task, hashes.init);
+            if found != key {
+                return Err(format!(
+                    "hashes.bin has task {}, initial state {} where episodes.csv has {}, {}",
+                    found.0, found.1, key.0, key.1
+                ));
+            }
+            let lengths = (hashes.states.len(), hashes.frames.len());
+            if lengths != (states, queries) || !hashes.ends_in(state) {
+                return Err(format!(
+                    "hashes.bin: task {}, initial state {}: found {} states and {} frames, expected {states} and {queries} \
+                     that end in state {state:016x}",
+                    key.0, key.1, lengths.0, lengths.1
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The hashes of an episode, if they were kept.
+    pub fn hashes_of(&self, key: (usize, usize)) -> Option<&EpisodeHashes> {
+        let at = (self.hashes).binary_search_by_key(&key, |h| (h.task, h.init));
+        self.hashes.get(at.ok()?)
+    }
+
     /// The actions of an episode, if it ran to its end.
     pub fn actions_of(&self, key: (usize, usize)) -> Option<&EpisodeActions> {
-        self.actions.iter().find(|a| (a.task, a.init) == key)
+        let at = (self.actions).binary_search_by_key(&key, |a| (a.task, a.init));
+        self.actions.get(at.ok()?)
     }
 
     /// The queries of an episode, in order.

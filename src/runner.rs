@@ -8,10 +8,10 @@ use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, prefl
 use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
 use bitvla_reports::{
-    EpisodeActions, EpisodeRecord, EvalProtocol, MeasurementSetup, MemoryReport, QueryRecord,
-    RunManifest, SCHEMA_VERSION, latency_table, memory_table, printable, read_manifest,
-    success_table, summarise, summarise_latency, write_actions, write_episodes, write_latency,
-    write_manifest, write_plots, write_text,
+    EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, MemoryReport,
+    QueryRecord, RunManifest, SCHEMA_VERSION, latency_table, memory_table, printable,
+    read_manifest, success_table, summarise, summarise_latency, write_actions, write_episodes,
+    write_hashes, write_latency, write_manifest, write_plots, write_text,
 };
 use bitvla_tasks::{in_parallel, panic_message};
 use std::collections::BTreeSet;
@@ -101,6 +101,8 @@ pub struct RunResult {
     pub queries: Vec<QueryRecord>,
     /// Executed actions in the same order.
     pub actions: Vec<EpisodeActions>,
+    /// Hashes of states and frames in the same order.
+    pub hashes: Vec<EpisodeHashes>,
     /// Manifest of the run.
     pub manifest: RunManifest,
     /// The tables as text.
@@ -391,6 +393,7 @@ pub(crate) fn write_folder(
         episodes: Vec::new(),
         queries: Vec::new(),
         actions: Vec::new(),
+        hashes: Vec::new(),
         manifest,
         summary: String::new(),
         progress: RunProgress::default(),
@@ -401,15 +404,16 @@ pub(crate) fn write_folder(
         let setup = setup_index(&mut result.manifest.setups, &entry.setup);
         let of_setup = |query: &QueryRecord| QueryRecord { setup, ..*query };
         result.queries.extend(entry.queries.iter().map(of_setup));
-        let actions = entry.actions().ok_or_else(|| {
+        let (actions, hashes) = entry.actions().zip(entry.hashes()).ok_or_else(|| {
             let what = format!(
-                "the actions of task {}, initial state {} are malformed",
+                "the actions or hashes of task {}, initial state {} are malformed",
                 entry.record.task, entry.record.init
             );
             EvalError::format(&out.join("journal.jsonl"), what)
         })?;
         if entry.record.completed() {
             result.actions.push(actions);
+            result.hashes.push(hashes);
         }
     }
     let protocol = &result.manifest.protocol;
@@ -430,6 +434,7 @@ pub(crate) fn write_folder(
     write_episodes(&out.join("episodes.csv"), &result.episodes)?;
     write_latency(&out.join("latency.csv"), &result.queries)?;
     write_actions(&out.join("actions.bin"), &result.actions)?;
+    write_hashes(&out.join("hashes.bin"), &result.hashes)?;
     write_manifest(&out.join("run.json"), &result.manifest)?;
     write_text(&out.join("summary.txt"), &result.summary)?;
     write_plots(

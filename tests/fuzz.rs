@@ -9,7 +9,8 @@ mod program;
 use bitvla_eval::{AssetArgs, AssetResolver, Journal, LoadedSuite};
 use bitvla_fuzz::{Reader, fuzz};
 use bitvla_reports::{
-    EvalProtocol, ReportError, read_actions, read_episodes, read_latency, read_manifest,
+    EvalProtocol, ReportError, read_actions, read_episodes, read_hashes, read_latency,
+    read_manifest,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -89,6 +90,11 @@ fn actions() {
 }
 
 #[test]
+fn hashes() {
+    RunFolder::new().fuzz("hashes.bin", |path| nothing(read_hashes(path)));
+}
+
+#[test]
 fn episodes() {
     RunFolder::new().fuzz("episodes.csv", |path| nothing(read_episodes(path)));
 }
@@ -113,6 +119,7 @@ fn open(dir: &Path, protocol: &EvalProtocol, loaded: &LoadedSuite) -> Result<(),
     // What was taken for true is used.
     for entry in journal.entries() {
         assert!(entry.actions().is_some(), "an accepted row has actions");
+        assert!(entry.hashes().is_some(), "an accepted row has hashes");
     }
     Ok(())
 }
@@ -122,7 +129,13 @@ fn journal() {
     let (folder, loaded) = (RunFolder::new(), suite());
     let manifest = read_manifest(&folder.path("run.json")).expect("a manifest");
     let dir = folder.path("");
-    for name in ["episodes.csv", "latency.csv", "actions.bin", "run.json"] {
+    for name in [
+        "episodes.csv",
+        "latency.csv",
+        "actions.bin",
+        "hashes.bin",
+        "run.json",
+    ] {
         std::fs::remove_file(dir.join(name)).expect("removed");
     }
     folder.fuzz("journal.jsonl", |path| {

@@ -38,7 +38,7 @@ fn merged_shards_are_a_single_run() {
     );
     // The rest is added to what is there; a shard that is named again changes nothing.
     merge(&["2", "1"]).assert().success();
-    for file in ["episodes.csv", "actions.bin"] {
+    for file in ["episodes.csv", "actions.bin", "hashes.bin"] {
         let bytes = |run: &str| std::fs::read(path(run).join(file)).expect("a file");
         assert_eq!(bytes("whole"), bytes("merged"), "{file}");
     }

@@ -80,7 +80,7 @@ grep -q '"resumed_episodes": [1-9]' "$work/shards/2/run.json"
 "$program" merge "$work"/shards/* --out "$work/merged" > "$work/log/merge"
 # shellcheck disable=SC2086
 "$program" $options --out "$work/single" > "$work/log/single" 2>&1
-for file in episodes.csv actions.bin; do
+for file in episodes.csv actions.bin hashes.bin; do
     cmp "$work/single/$file" "$work/merged/$file"
 done
 rows=$(($(wc -l < "$work/merged/episodes.csv") - 1))

@@ -15,6 +15,7 @@
 
 use crate::ReportError;
 use crate::atomic_file::write_atomically;
+use crate::binary::{read_items, take};
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";
@@ -80,12 +81,6 @@ impl EpisodeActions {
     }
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, rest) = bytes.split_first_chunk::<N>()?;
-    *bytes = rest;
-    Some(*head)
-}
-
 /// Writes `actions.bin` in the order given.
 ///
 /// # Errors
@@ -103,22 +98,7 @@ pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), Rep
 /// # Errors
 /// If the file cannot be read, is of another format or ends in the middle of an episode.
 pub fn read_actions(path: &Path) -> Result<Vec<EpisodeActions>, ReportError> {
-    let file = std::fs::read(path).map_err(ReportError::io(path))?;
-    let mut rest = file.strip_prefix(&MAGIC[..]).ok_or_else(|| {
-        ReportError::format(path, "does not begin with the signature of an actions file")
-    })?;
-    let mut episodes = Vec::new();
-    while !rest.is_empty() {
-        let at = file.len() - rest.len();
-        let episode = EpisodeActions::from_bytes(&mut rest).ok_or_else(|| {
-            ReportError::format(
-                path,
-                format!("the episode at byte {at} is cut short or malformed"),
-            )
-        })?;
-        episodes.push(episode);
-    }
-    Ok(episodes)
+    read_items(path, (MAGIC, "an actions file"), EpisodeActions::from_bytes)
 }
 
 /// Returns bytes as lower-case hexadecimal digits.

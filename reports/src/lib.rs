@@ -1,7 +1,7 @@
 //! Episode records, their statistics, the files of a run, tables and plots.
 //!
 //! A run folder holds `episodes.csv` (deterministic columns only), `latency.csv` (wall-clock times),
-//! `actions.bin` (executed actions, bit for bit), `run.json` (the protocol card), `summary.txt`
+//! `actions.bin` (executed actions, bit for bit), `hashes.bin` (states and frames), `run.json` (the protocol card), `summary.txt`
 //! and `plots/`. This crate depends on no other crate of the workspace: it gets numbers and text, and it writes the same
 //! bytes for the same numbers and text.
 
@@ -10,11 +10,13 @@
 
 mod actions;
 mod atomic_file;
+mod binary;
 mod compare;
 mod error;
 mod folder_lock;
 mod format;
 mod gate;
+mod hashes;
 mod manifest;
 mod metrics;
 mod plots;
@@ -38,6 +40,7 @@ pub use gate::{
     Judgement, RecordedEpisode, SuiteBaseline, TaskBaseline, Verdict, episodes_needed, judge,
     plan_table, verdict_probability,
 };
+pub use hashes::{EpisodeHashes, FrameHash, read_hashes, write_hashes};
 pub use manifest::{
     EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, RunManifest, SCHEMA_VERSION,
     WeightMemory, schema_version_of,

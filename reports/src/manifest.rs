@@ -6,9 +6,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the layout of `run.json` and `journal.jsonl` that this program writes. Version 1 is that of files without
-/// one: it lacks the fields of [`EvalProtocol`] with a default; version 2 lacks the setups and the checksums of the journal.
-/// Both are read; newer versions are refused.
-pub const SCHEMA_VERSION: u32 = 3;
+/// one: it lacks the fields of [`EvalProtocol`] with a default; version 2 lacks the setups and the checksums of the journal,
+/// version 3 the hashes of states and frames. All are read; newer versions are refused.
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Inputs that the outcome of an episode depends on, besides task and initial state. A run folder holds
 /// episodes of exactly one protocol.

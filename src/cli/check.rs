@@ -185,7 +185,7 @@ fn check_simulator(
         let loaded = recorded_suite(resolver, path, &manifest)?;
         let context = loaded.context(manifest.protocol.seed);
         let jobs = args.jobs.unwrap_or_else(all_cores);
-        let replayed = replay(context, &episodes, jobs, &mut |_| {})?;
+        let replayed = replay(context, (&episodes, &[]), jobs, &mut |_| {})?;
         if let Some(r) = replayed.iter().find(|r| !r.identical()) {
             return Err(EvalError::Input(format!(
                 "{}: suite {suite}, task {}, initial state {}: the recorded actions end in state {:016x}, expected {:016x}: the simulator has changed, outcomes cannot be compared",

@@ -55,6 +55,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
             ..
         }) => repeat(&resolver()?, run_dir, *jobs, *video),
         Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
+        Some(Subcommands::Diff(args)) => super::diff::diff(args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
         Some(Subcommands::Sweep(args)) => super::sweep::sweep(&resolver()?, args),
         Some(Subcommands::Merge { runs, out }) => merge_runs(&resolver()?, runs, out),
@@ -251,6 +252,7 @@ fn repeat(
     let RunFolder {
         manifest,
         actions: episodes,
+        hashes,
         ..
     } = RunFolder::open(run_dir)?;
     if episodes.is_empty() {
@@ -264,7 +266,7 @@ fn repeat(
     let mut done = 0;
     let results = replay(
         context,
-        &episodes,
+        (&episodes, &hashes),
         jobs.unwrap_or_else(all_cores),
         &mut |_| {
             done += 1;
@@ -275,8 +277,13 @@ fn repeat(
     )?;
     let differing: Vec<_> = results.iter().filter(|r| !r.identical()).collect();
     for r in &differing {
+        let first = match r.parts_at {
+            None => String::new(),
+            Some(0) => ", other from the settled state on".to_owned(),
+            Some(step) => format!(", other from step {} on", step - 1),
+        };
         output::print_line(&format!(
-            "task {} initial state {}: recorded {:016x}, now {:016x}",
+            "task {} initial state {}: recorded {:016x}, now {:016x}{first}",
             r.task, r.init, r.recorded, r.now
         ));
     }
