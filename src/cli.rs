@@ -28,6 +28,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Does the 1-bit policy still do the job, how fast is it, and how much memory does it take?
 #[derive(Debug, Parser)]
@@ -85,6 +86,9 @@ struct RunArgs {
     /// Run the last episode first; never changes a result
     #[arg(long)]
     backwards: bool,
+    /// Longest wait for the answer to a query, after which its episode is an error and the run goes on [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    query_limit: Option<QueryLimit>,
     /// Open the window on the first of these tasks instead of running them
     #[arg(long)]
     view: bool,
@@ -108,6 +112,22 @@ impl RunArgs {
     /// Seed of the run.
     fn seed(&self) -> u64 {
         self.seed.unwrap_or(DEFAULT_SEED)
+    }
+}
+
+/// A time limit that is more than zero.
+#[derive(Debug, Clone, Copy)]
+struct QueryLimit(Duration);
+
+impl std::str::FromStr for QueryLimit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<QueryLimit, Self::Err> {
+        let seconds = text.parse::<f64>().ok().filter(|s| *s > 0.0);
+        let limit = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        limit
+            .map(QueryLimit)
+            .ok_or("expected a number of seconds above 0")
     }
 }
 

@@ -5,7 +5,8 @@ use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
-use bitvla_tasks::{Assets, InitState, Suite, Task};
+use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Rule that [`run_episode`] decides success by, for the protocol.
 pub(crate) const SUCCESS_RULE: &str = "first control step after settling at which the goal holds";
@@ -37,12 +38,23 @@ pub struct EpisodeOutcome {
 }
 
 impl EpisodeOutcome {
+    /// An episode that the harness could not finish, of which nothing is kept but the reason.
+    pub(crate) fn failed(
+        context: EvalContext<'_>,
+        key: (usize, usize),
+        factory: &dyn AgentFactory,
+        error: String,
+    ) -> EpisodeOutcome {
+        let mut outcome = EpisodeOutcome::new(context, key, factory);
+        outcome.record.error = error;
+        outcome
+    }
+
     /// An episode of which nothing has happened yet.
-    pub(crate) fn new(
+    fn new(
         context: EvalContext<'_>,
         (task, init): (usize, usize),
-        policy: &str,
-        arithmetic: &str,
+        factory: &dyn AgentFactory,
     ) -> EpisodeOutcome {
         let known = context.suite.tasks.get(task);
         EpisodeOutcome {
@@ -53,8 +65,8 @@ impl EpisodeOutcome {
                 instruction: known.map_or_else(String::new, |task| task.instruction.clone()),
                 init,
                 seed: context.seed,
-                policy: policy.to_owned(),
-                arithmetic: arithmetic.to_owned(),
+                policy: factory.name().to_owned(),
+                arithmetic: factory.arithmetic().to_owned(),
                 success: false,
                 steps: 0,
                 queries: 0,
@@ -146,26 +158,34 @@ pub fn run_episode(
     factory: &dyn AgentFactory,
     agent: &mut dyn ErasedAgent,
 ) -> EpisodeOutcome {
-    let (name, arithmetic) = (factory.name(), factory.arithmetic());
-    let mut outcome = EpisodeOutcome::new(context, key, name, arithmetic);
+    let mut outcome = EpisodeOutcome::new(context, key, factory);
     let ended = execute(context, agent, &mut outcome, &|| false);
     finish(outcome, ended)
 }
 
-/// As [`run_episode`]; [`EvalError::Stopped`] once `stop` is true, which is asked in every control step.
-pub(crate) fn run_episode_until(
-    context: EvalContext<'_>,
-    key: (usize, usize),
+/// As [`run_episode`], with an agent that `make` makes: a panic becomes a harness error, and the agent is made afresh after one.
+///
+/// # Errors
+/// [`EvalError::Stopped`] once `stop` is true, which is asked in every control step; an error of `make`.
+pub(crate) fn run_guarded(
+    (context, key): (EvalContext<'_>, (usize, usize)),
     factory: &dyn AgentFactory,
-    agent: &mut dyn ErasedAgent,
+    agent: &mut Box<dyn ErasedAgent>,
+    make: &dyn Fn() -> Result<Box<dyn ErasedAgent>, EvalError>,
     stop: &dyn Fn() -> bool,
 ) -> Result<EpisodeOutcome, EvalError> {
-    let (name, arithmetic) = (factory.name(), factory.arithmetic());
-    let mut outcome = EpisodeOutcome::new(context, key, name, arithmetic);
-    match execute(context, agent, &mut outcome, stop) {
-        Err(EvalError::Stopped) => Err(EvalError::Stopped),
-        ended => Ok(finish(outcome, ended)),
-    }
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut outcome = EpisodeOutcome::new(context, key, factory);
+        match execute(context, &mut **agent, &mut outcome, stop) {
+            Err(EvalError::Stopped) => Err(EvalError::Stopped),
+            ended => Ok(finish(outcome, ended)),
+        }
+    }));
+    attempt.unwrap_or_else(|panic| {
+        *agent = make()?;
+        let what = format!("panic: {}", panic_message(&*panic));
+        Ok(EpisodeOutcome::failed(context, key, factory, what))
+    })
 }
 
 /// Fills in how an episode ended.

@@ -2,9 +2,16 @@
 //! program with code 2, before a folder is claimed.
 
 use crate::agent::{AgentFactory, ErasedAgent, StepInput};
-use crate::{ActError, CameraRig, EvalContext, EvalError};
+use crate::query_watch::QueryWatch;
+use crate::{ActError, CameraRig, EvalContext, EvalError, RunContext, RunPlan};
 use bitvla_policies::CAMERAS;
 use bitvla_tasks::in_parallel;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// Time between two looks at a rehearsal.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Builds world, goal and cameras of each task, lets an agent begin an episode, and asks it once in the first task. A task
 /// passes with the first of its initial states 0 to `episodes` - 1 in which all of that works.
@@ -18,6 +25,70 @@ pub fn preflight(
     episodes: usize,
     jobs: usize,
 ) -> Result<(), EvalError> {
+    preflight_watched(
+        (context, factory),
+        tasks,
+        (episodes, jobs),
+        &QueryWatch::default(),
+    )
+}
+
+/// As [`preflight`] for the tasks of a plan, which a policy that does not answer its query within the limit of the plan does not pass.
+///
+/// # Errors
+/// As [`preflight`].
+pub(crate) fn preflight_within(
+    run: &RunContext,
+    tasks: &[usize],
+    plan: &RunPlan,
+) -> Result<(), EvalError> {
+    let watch = Arc::new(QueryWatch::default());
+    let (send, receive) = mpsc::channel();
+    let (own, own_watch, own_tasks) = (run.clone(), Arc::clone(&watch), tasks.to_vec());
+    let size = (plan.episodes, plan.jobs);
+    let rehearse = move || {
+        let policy = (own.episodes(), &*own.factory);
+        preflight_watched(policy, &own_tasks, size, &own_watch)
+    };
+    let spawned = std::thread::Builder::new().spawn({
+        let rehearse = rehearse.clone();
+        move || send.send(rehearse())
+    });
+    if spawned.is_err() {
+        // Without a thread nobody can look at the clock.
+        return rehearse();
+    }
+    loop {
+        match receive.recv_timeout(POLL) {
+            Ok(ended) => return ended,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(EvalError::Worker("in the rehearsal".to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Some((task, _)) = watch.abandon(plan.query_limit) {
+            let what = late(&*run.factory, plan.query_limit);
+            let source = Box::new(EvalError::Input(what));
+            return Err(EvalError::Preflight { task, source });
+        }
+    }
+}
+
+/// Sentence about a policy that does not answer.
+pub(crate) fn late(factory: &dyn AgentFactory, limit: Duration) -> String {
+    format!(
+        "policy `{}` has not answered a query within {} s (--query-limit)",
+        factory.name(),
+        limit.as_secs_f64()
+    )
+}
+
+fn preflight_watched(
+    (context, factory): (EvalContext<'_>, &dyn AgentFactory),
+    tasks: &[usize],
+    (episodes, jobs): (usize, usize),
+    watch: &QueryWatch,
+) -> Result<(), EvalError> {
     if tasks.is_empty() {
         return Ok(());
     }
@@ -27,7 +98,8 @@ pub fn preflight(
         let mut first = None;
         for init in 0..episodes {
             let key = (*task, init);
-            match rehearse_episode(context, key, &mut **agent, &cameras, asked == Some(*task)) {
+            let watch = (asked == Some(*task)).then_some(watch);
+            match rehearse_episode(context, key, &mut **agent, &cameras, watch) {
                 Ok(()) => return Ok(()),
                 Err(error) => first = first.or(Some(error)),
             }
@@ -56,7 +128,7 @@ fn rehearse_episode(
     key: (usize, usize),
     agent: &mut dyn ErasedAgent,
     cameras: &[String],
-    ask: bool,
+    watch: Option<&QueryWatch>,
 ) -> Result<(), EvalError> {
     let world = context.settled_world(key.0, key.1)?;
     let task = context.task(key.0)?;
@@ -73,13 +145,14 @@ fn rehearse_episode(
         }
     }
     let mut state = agent.start_episode(&context.start(key, &world)?)?;
-    if ask {
+    if let Some(watch) = watch {
+        watch.begin(key);
         let mut input = StepInput {
             world: &world,
             task,
             cameras: &mut rig,
         };
-        let answer = agent.act_in(&mut state, &mut input);
+        let answer = watch.during(|| agent.act_in(&mut state, &mut input));
         answer.map_err(|error| match error {
             ActError::Eval(error) => error,
             ActError::Policy(error) => error.into(),

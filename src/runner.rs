@@ -2,9 +2,11 @@
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
 use crate::agent::{AgentFactory, ErasedAgent};
-use crate::episode::run_episode_until;
+use crate::episode::run_guarded;
+use crate::episode_pool::{RunContext, run_episodes};
+use crate::preflight::preflight_within;
 use crate::protocol::libero_sha256;
-use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry, preflight};
+use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry};
 use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
 use bitvla_reports::{
@@ -13,12 +15,10 @@ use bitvla_reports::{
     read_manifest, success_table, summarise, summarise_latency, write_actions, write_episodes,
     write_hashes, write_latency, write_manifest, write_plots, write_text,
 };
-use bitvla_tasks::{in_parallel, panic_message};
+use bitvla_tasks::in_parallel;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Episodes of a run, and how they are run.
 #[derive(Debug, Clone)]
@@ -33,6 +33,14 @@ pub struct RunPlan {
     pub jobs: usize,
     /// Last episode first. Changes nothing in the results.
     pub backwards: bool,
+    /// Longest wait for the answer to a query; an episode in which it takes longer is a harness error.
+    pub query_limit: Duration,
+}
+
+impl RunPlan {
+    /// Longest wait for the answer to a query where nothing else is asked for: a network of billions of parameters takes seconds
+    /// per query, and its first one reads the weights.
+    pub const QUERY_LIMIT: Duration = Duration::from_secs(600);
 }
 
 /// Part of a run that one of several machines does: every `count`-th episode from number `index` on, so that every shard has
@@ -121,14 +129,13 @@ pub struct RunResult {
 /// episode of a task could work (see [`preflight`]) or a file cannot be written. An error inside an episode becomes part of
 /// its row instead.
 pub fn run(
-    context: EvalContext<'_>,
-    factory: &dyn AgentFactory,
+    context: &RunContext,
     plan: &RunPlan,
     protocol: &EvalProtocol,
     out: &Path,
     progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<RunResult, EvalError> {
-    run_until(context, factory, plan, (protocol, out), &|| false, progress)
+    run_until(context, plan, (protocol, out), &|| false, progress)
 }
 
 /// As [`run`], until `stop` is true: then episodes in progress are dropped and the folder is written with those that are
@@ -137,13 +144,13 @@ pub fn run(
 /// # Errors
 /// As [`run`].
 pub fn run_until(
-    context: EvalContext<'_>,
-    factory: &dyn AgentFactory,
+    run: &RunContext,
     plan: &RunPlan,
     (protocol, out): (&EvalProtocol, &Path),
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<RunResult, EvalError> {
+    let (context, factory) = (run.episodes(), &*run.factory);
     let planned = planned_episodes(context, plan)?;
     let start = Instant::now();
     let mut journal = Journal::open(out, protocol, context.suite)?;
@@ -151,7 +158,7 @@ pub fn run_until(
     let tasks: BTreeSet<usize> = todo.iter().map(|(task, _)| *task).collect();
     let tasks: Vec<usize> = tasks.into_iter().collect();
     let program = resident_bytes();
-    preflight(context, factory, &tasks, plan.episodes, plan.jobs)?;
+    preflight_within(run, &tasks, plan)?;
     journal.begin(protocol)?;
     if plan.backwards {
         todo.reverse();
@@ -175,13 +182,13 @@ pub fn run_until(
         threads: factory.threads(),
         jobs: plan.jobs,
     };
-    let memory = Mutex::new(None);
+    let mut memory = None;
     let ended = run_episodes(
-        context,
-        factory,
+        run,
         (&todo, plan.jobs),
+        plan.query_limit,
         stop,
-        &memory,
+        &mut memory,
         |outcome| {
             state.count(&outcome.record);
             journal.push(JournalEntry::new(outcome, setup.clone()))?;
@@ -197,7 +204,6 @@ pub fn run_until(
     if state.done > state.resumed {
         check_unchanged(context, factory, protocol)?;
     }
-    let memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
     let memory = memory.map(|memory: MemoryReport| MemoryReport {
         instances: plan.jobs.min(todo.len()) as u64,
         // A policy that has weights says what the process took before they were loaded.
@@ -256,13 +262,16 @@ pub fn evaluate(
     }
     factory.check_suite(context.suite, &Vec::from_iter(tasks))?;
     let mut outcomes = Vec::with_capacity(episodes.len());
-    let memory = Mutex::new(None);
-    run_episodes(
-        context,
-        factory,
-        (episodes, jobs),
-        &|| false,
-        &memory,
+    let work = |agent: &mut Box<dyn ErasedAgent>, key: &(usize, usize)| {
+        run_guarded((context, *key), factory, agent, &|| factory.make(), &|| {
+            false
+        })
+    };
+    in_parallel(
+        episodes,
+        jobs,
+        || factory.make(),
+        work,
         |outcome| {
             outcomes.push(outcome);
             Ok(())
@@ -270,29 +279,6 @@ pub fn evaluate(
     )?;
     outcomes.sort_by_key(|outcome| outcome.record.key());
     Ok(outcomes)
-}
-
-/// Hands each outcome to `done` as it arrives, until `stop` is true; puts the memory of one agent after its first episode, when
-/// its buffers have their sizes, into `memory`.
-fn run_episodes(
-    context: EvalContext<'_>,
-    factory: &dyn AgentFactory,
-    (episodes, jobs): (&[(usize, usize)], usize),
-    stop: &(dyn Fn() -> bool + Sync),
-    memory: &Mutex<Option<MemoryReport>>,
-    done: impl FnMut(EpisodeOutcome) -> Result<(), EvalError>,
-) -> Result<(), EvalError> {
-    if episodes.is_empty() {
-        return Ok(());
-    }
-    let work = |agent: &mut Box<dyn ErasedAgent>, key: &(usize, usize)| {
-        let outcome = run_guarded(context, *key, factory, agent, stop)?;
-        // A worker that panicked here has put nothing half into the slot.
-        let mut slot = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert_with(|| agent.memory_report());
-        Ok(outcome)
-    };
-    in_parallel(episodes, jobs, || factory.make(), work, done)
 }
 
 /// Task and initial state of every planned episode, in order.
@@ -322,25 +308,6 @@ fn planned_episodes(
         )));
     }
     Ok(keys)
-}
-
-/// An episode whose panic becomes a harness error; the agent is made afresh after one.
-fn run_guarded(
-    context: EvalContext<'_>,
-    key: (usize, usize),
-    factory: &dyn AgentFactory,
-    agent: &mut Box<dyn ErasedAgent>,
-    stop: &dyn Fn() -> bool,
-) -> Result<EpisodeOutcome, EvalError> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
-        run_episode_until(context, key, factory, &mut **agent, stop)
-    }));
-    attempt.unwrap_or_else(|panic| {
-        *agent = factory.make()?;
-        let mut outcome = EpisodeOutcome::new(context, key, factory.name(), factory.arithmetic());
-        outcome.record.error = format!("panic: {}", panic_message(&*panic));
-        Ok(outcome)
-    })
 }
 
 fn manifest(

@@ -6,8 +6,9 @@
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunPlan, SETTLE_ACTION, SanityCheck, Shard,
-    SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file, simulation_protocol,
+    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan, SETTLE_ACTION,
+    SanityCheck, Shard, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
+    simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Fields that no input of a run changes.
 const CONSTANTS: [&str; 5] = [
@@ -261,22 +263,33 @@ fn constants_are_those_that_run() {
 fn liberos_files_that_change_during_a_run_end_it() {
     let fixture = Fixture::new();
     let files = libero_files(fixture.dir.path());
-    let context = EvalContext {
-        libero: Some(&files),
-        ..fixture.loaded.context(7)
-    };
+    let bddl = files.bddl.join("file");
     let factory = fixture.spec("base", "ternary").factory().unwrap();
-    let card = protocol(context, &*factory, &fixture.simulation).unwrap();
+    let Fixture {
+        loaded,
+        simulation,
+        dir,
+    } = fixture;
+    let run_context = RunContext {
+        loaded: Arc::new(LoadedSuite {
+            files: Some(files),
+            ..loaded
+        }),
+        seed: 7,
+        factory: factory.into(),
+    };
+    let card = protocol(run_context.episodes(), &*run_context.factory, &simulation).unwrap();
     let plan = RunPlan {
         tasks: vec![0],
         episodes: 1,
         shard: Shard::WHOLE,
         jobs: 1,
         backwards: false,
+        query_limit: RunPlan::QUERY_LIMIT,
     };
-    let out = fixture.dir.path().join("run");
-    let result = run(context, &*factory, &plan, &card, &out, &mut |_| {
-        fs::write(files.bddl.join("file"), "other").unwrap();
+    let out = dir.path().join("run");
+    let result = run(&run_context, &plan, &card, &out, &mut |_| {
+        fs::write(&bddl, "other").unwrap();
     });
     let error = result.unwrap_err().to_string();
     assert!(error.contains("changed while"), "{error}");

@@ -10,13 +10,14 @@ use crate::agent::measured_latency;
 use crate::agent::registry::{PolicyName, PolicyOptions, PolicySpec, control_period_ms};
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
-    AgentFactory, CameraRig, EvalContext, EvalError, RunPlan, RunProgress, RunResult, Shard,
-    SimulatedLatency, WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
+    AgentFactory, CameraRig, EvalContext, EvalError, RunContext, RunPlan, RunProgress, RunResult,
+    Shard, SimulatedLatency, WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
 };
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Harness errors of a run that are written to standard error, each reason once.
 const REASONS: usize = 3;
@@ -86,6 +87,7 @@ pub(super) fn evaluate_all(
     }
     let name = resolver.suite_name(&first.suite);
     let suites = resolver.for_tasks(first.tasks.as_deref()).open_all(&name)?;
+    let suites: Vec<Arc<LoadedSuite>> = suites.into_iter().map(Arc::new).collect();
     let mut measured = Vec::with_capacity(runs.len());
     for run in runs {
         let mut args = run.args.clone();
@@ -133,13 +135,13 @@ fn shard_ending(args: &RunArgs) -> String {
 
 /// Evaluates one policy in one suite, or in several one after the other.
 fn evaluate_policy(
-    suites: &[LoadedSuite],
+    suites: &[Arc<LoadedSuite>],
     (args, policy, signals): (&RunArgs, &PolicyName, &StopSignals),
     out: &Path,
 ) -> Result<ExitCode, EvalError> {
     if let [suite] = suites {
         let factory = checked_factory(suite, args, policy)?;
-        let result = run_suite(suite, &*factory, (args, signals), out)?;
+        let result = run_suite(suite, factory, (args, signals), out)?;
         report_errors(&suite.suite.name, &result);
         return Ok(end(
             &[&result.progress],
@@ -154,7 +156,7 @@ fn evaluate_policy(
     for suite in suites {
         let factory = checked_factory(suite, args, policy)?;
         let folder = out.join(suite.file_name());
-        let result = run_suite(suite, &*factory, (args, signals), &folder)?;
+        let result = run_suite(suite, factory, (args, signals), &folder)?;
         report_errors(&suite.suite.name, &result);
         rows.push((suite.suite.name.clone(), summarise(&result.episodes).1));
         let stopped = result.stopped;
@@ -255,7 +257,11 @@ fn measure_latency(
 
 /// Refuses a run before its first episode: with all suites that the policy does not know, or with the first
 /// task that cannot be run.
-fn check_all(suites: &[LoadedSuite], args: &RunArgs, policy: &PolicyName) -> Result<(), EvalError> {
+fn check_all(
+    suites: &[Arc<LoadedSuite>],
+    args: &RunArgs,
+    policy: &PolicyName,
+) -> Result<(), EvalError> {
     let mut refused = Vec::new();
     let mut outcome = Ok(());
     for loaded in suites {
@@ -292,13 +298,14 @@ fn plan(loaded: &LoadedSuite, args: &RunArgs) -> RunPlan {
         shard: args.shard.unwrap_or(Shard::WHOLE),
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
+        query_limit: args.query_limit.map_or(RunPlan::QUERY_LIMIT, |s| s.0),
     }
 }
 
 /// Runs one suite into a folder of its own.
 fn run_suite(
-    loaded: &LoadedSuite,
-    factory: &dyn AgentFactory,
+    loaded: &Arc<LoadedSuite>,
+    factory: Box<dyn AgentFactory>,
     (args, signals): (&RunArgs, &StopSignals),
     out: &Path,
 ) -> Result<RunResult, EvalError> {
@@ -309,11 +316,16 @@ fn run_suite(
     if args.video > 0 {
         check_cameras(context, &plan.tasks)?;
     }
-    let protocol = protocol(context, factory, &simulation)?;
+    let protocol = protocol(context, &*factory, &simulation)?;
+    let run = RunContext {
+        loaded: Arc::clone(loaded),
+        seed: args.seed(),
+        factory: factory.into(),
+    };
     let mut bar = EpisodeProgressBar::new();
     let stop = || signals.stop();
     let result = signals.during(|| {
-        run_until(context, factory, &plan, (&protocol, out), &stop, &mut |p| {
+        run_until(&run, &plan, (&protocol, out), &stop, &mut |p| {
             bar.show(p);
         })
     })?;

@@ -72,6 +72,7 @@ pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCo
         video: 0,
         options: PolicyOptions::default(),
         backwards: false,
+        query_limit: None,
         view: false,
     };
     let mut runs = Vec::new();

@@ -2,7 +2,9 @@
 //! claimed; a run of which nothing was finished ends with code 1.
 
 use super::support::{assets, checkpoint, edit, read, refused, run, run_with};
-use bitvla_reports::{read_actions, read_episodes, write_actions, write_episodes};
+use bitvla_reports::{
+    EpisodeHashes, read_actions, read_episodes, write_actions, write_episodes, write_hashes,
+};
 use std::fs;
 
 #[test]
@@ -106,6 +108,14 @@ fn a_run_of_harness_errors_alone_ends_with_code_1_and_says_so() {
         episode.actions.truncate(5);
         row.steps = 5;
     }
+    let hashes: Vec<EpisodeHashes> = (actions.iter())
+        .map(|episode| {
+            let mut hashes = EpisodeHashes::new(episode.task, episode.init);
+            (0..6).for_each(|_| hashes.push_state(episode.state_hash));
+            hashes
+        })
+        .collect();
+    write_hashes(&recorded.join("hashes.bin"), &hashes).expect("written");
     write_actions(&actions_path, &actions).expect("written");
     write_episodes(&rows_path, &rows).expect("written");
 

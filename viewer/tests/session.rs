@@ -2,8 +2,8 @@
 //! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
-    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunFolder, RunPlan, Shard,
-    protocol, run, simulation_protocol,
+    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunContext, RunFolder,
+    RunPlan, Shard, protocol, run, simulation_protocol,
 };
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
@@ -133,17 +133,23 @@ fn recorded(dir: &Path) -> LoadedRun {
         opened.assets.dir(),
     );
     let factory = spec.for_suite(&opened.suite).factory().expect("a policy");
-    let context = opened.context(7);
-    let simulation = simulation_protocol(context, &[3]).expect("a world");
-    let protocol = protocol(context, &*factory, &simulation).expect("a protocol");
+    let context = RunContext {
+        loaded: Arc::clone(&opened),
+        seed: 7,
+        factory: factory.into(),
+    };
+    let simulation = simulation_protocol(context.episodes(), &[3]).expect("a world");
+    let protocol =
+        protocol(context.episodes(), &*context.factory, &simulation).expect("a protocol");
     let plan = RunPlan {
         tasks: vec![3],
         episodes: 1,
         shard: Shard::WHOLE,
         jobs: 1,
         backwards: false,
+        query_limit: RunPlan::QUERY_LIMIT,
     };
-    run(context, &*factory, &plan, &protocol, dir, &mut |_| {}).expect("a run");
+    run(&context, &plan, &protocol, dir, &mut |_| {}).expect("a run");
     LoadedRun {
         folder: RunFolder::open(dir).expect("a run folder"),
         dir: dir.to_owned(),
