@@ -241,7 +241,7 @@ enum Subcommands {
         #[arg(long)]
         view: bool,
     },
-    /// Compares success with a committed baseline; exit codes: 0 held or improved, 1 regressed, 3 more episodes are needed
+    /// Compares success, latency and memory with a committed baseline; exit codes: 0 held or improved, 1 regressed, 3 more episodes are needed
     Check(check::CheckArgs),
     /// Compares runs of several policies on the same initial states with the first of them
     Compare {

@@ -5,6 +5,7 @@ use crate::agent::{AgentFactory, ErasedAgent};
 use crate::asset_resolver::LoadedSuite;
 use crate::episode::run_guarded;
 use crate::preflight::late;
+use crate::provenance::reference_time;
 use crate::query_watch::{QueryWatch, WatchedAgent};
 use crate::{EpisodeOutcome, EvalContext, EvalError};
 use bitvla_reports::MemoryReport;
@@ -82,6 +83,8 @@ struct Worker {
     shared: Arc<Shared>,
     watch: Arc<QueryWatch>,
     agent: Box<dyn ErasedAgent>,
+    /// True if an episode has had a query, or none has been run.
+    asks: bool,
 }
 
 impl Worker {
@@ -90,6 +93,7 @@ impl Worker {
             agent: watched(&shared.context, &watch)?,
             shared: Arc::clone(shared),
             watch,
+            asks: true,
         })
     }
 
@@ -110,13 +114,20 @@ impl Worker {
     fn run(&mut self, key: (usize, usize)) -> Result<EpisodeOutcome, EvalError> {
         let context = &self.shared.context;
         let stop = || self.shared.stopped.load(Ordering::Relaxed);
-        run_guarded(
+        // Nothing is compared with it where the policy has no queries.
+        let reference = self.asks.then(reference_time).flatten();
+        let mut outcome = run_guarded(
             (context.episodes(), key),
             &*context.factory,
             &mut self.agent,
             &|| watched(context, &self.watch),
             &stop,
-        )
+        )?;
+        self.asks = !outcome.queries.is_empty();
+        for query in &mut outcome.queries {
+            query.reference_ms = reference.map(|time| 1e3 * time.as_secs_f64());
+        }
+        Ok(outcome)
     }
 }
 

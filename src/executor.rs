@@ -32,6 +32,8 @@ pub struct PolicyQuery {
     pub render: Duration,
     /// Time of the phases of the policy.
     pub times: PhaseTimes,
+    /// Processor time of the policy; `None` where it is not known.
+    pub processor: Option<Duration>,
 }
 
 impl PolicyQuery {
@@ -49,6 +51,9 @@ impl PolicyQuery {
             head_ms: ms(self.times.head),
             // Setups are numbered when the rows of a run are put together.
             setup: 0,
+            processor_ms: self.processor.map(ms),
+            // Measured by the worker, once per episode.
+            reference_ms: None,
         }
     }
 
@@ -119,6 +124,7 @@ impl ActionChunkExecutor {
                         images,
                         render,
                         times,
+                        processor,
                     } = trace;
                     let number = self.queries;
                     self.queries += 1;
@@ -128,6 +134,7 @@ impl ActionChunkExecutor {
                         chunk: answer.actions,
                         render,
                         times,
+                        processor,
                     }
                 });
                 (action, query)

@@ -131,8 +131,9 @@ pub(crate) fn check_entry(
             query.language_ms,
             query.head_ms,
         ];
-        if let Some(bad) = times
-            .iter()
+        if let Some(bad) = (times.iter())
+            .chain(&query.processor_ms)
+            .chain(&query.reference_ms)
             .find(|ms| !(0.0..=LONGEST_PHASE_MS).contains(*ms))
         {
             return Err(format!(

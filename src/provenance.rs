@@ -1,11 +1,13 @@
 //! Provenance of a run: hashes of its files, the processor, the memory of the process.
 
 use crate::EvalError;
+use bitvla_policies::kernels::peak::reference_work;
 use bitvla_reports::{MachineInfo, to_hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// sha256 of a file, hexadecimal.
 ///
@@ -110,6 +112,27 @@ pub fn machine() -> MachineInfo {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
     }
+}
+
+/// Processor time of this thread so far; `None` where the system does not tell.
+pub fn thread_time() -> Option<Duration> {
+    #[cfg(unix)]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(now).ok()
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Processor time of the reference computation on this thread, the least of three tries; `None` where the system does not tell.
+pub(crate) fn reference_time() -> Option<Duration> {
+    let once = || {
+        let before = thread_time()?;
+        reference_work();
+        Some(thread_time()?.saturating_sub(before))
+    };
+    (0..3).map(|_| once()).min().flatten()
 }
 
 /// Largest resident set of this process so far, bytes (`VmHWM`); 0 where the system does not tell.

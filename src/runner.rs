@@ -126,7 +126,7 @@ pub struct RunResult {
 ///
 /// # Errors
 /// If the plan does not fit the suite, the folder holds another protocol or is in use, the policy cannot be loaded, no
-/// episode of a task could work (see [`preflight`]) or a file cannot be written. An error inside an episode becomes part of
+/// episode of a task could work (see [`crate::preflight()`]) or a file cannot be written. An error inside an episode becomes part of
 /// its row instead.
 pub fn run(
     context: &RunContext,

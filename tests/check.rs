@@ -46,7 +46,7 @@ fn verdicts_become_exit_codes() {
     let text = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
     for words in [
         "6 episodes are lost and 0 gained",
-        "::error title=spatial%3A regressed::",
+        "::error title=spatial%2C success%3A regressed::",
     ] {
         assert!(text.contains(words), "`{words}` is not in {text}");
     }
@@ -77,6 +77,48 @@ fn verdicts_become_exit_codes() {
     edit(&path("baseline.json"), &changed, "7");
     refused(check("expert"), &["recorded episode 0", "baseline.json"]);
     refused_plan(&path("expert"));
+}
+
+#[test]
+fn latency_is_compared_with_the_reference_of_the_same_run() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name);
+    run("ternary", 2, &path("run")).assert().success();
+    let rows = bitvla_reports::read_latency(&path("run/latency.csv")).expect("rows");
+    for row in &rows {
+        let (processor, reference) = (row.processor_ms, row.reference_ms);
+        assert!(processor.is_some_and(|ms| ms > 0.0), "{row:?}");
+        assert!(reference.is_some_and(|ms| ms > 0.0), "{row:?}");
+    }
+    let check = |more: &[&str]| {
+        let mut check = program();
+        check.arg("check").arg(path("run")).arg("--baseline");
+        check.arg(path("baseline.json")).args(more);
+        check
+    };
+    check(&["--rebaseline", "--reason", "first"])
+        .assert()
+        .success();
+    let text = |command: &mut assert_cmd::Command| {
+        let done = command.assert().success();
+        String::from_utf8_lossy(&done.get_output().stdout).into_owned()
+    };
+    // The same rows are the same ratios.
+    let same = text(&mut check(&["--latency-margin", "0"]));
+    assert!(
+        same.contains("query, processor time") && same.contains("1.000"),
+        "{same}"
+    );
+    refused_option(&["--latency-margin", "-1"]);
+    refused_option(&["--weights-margin", "nan"]);
+}
+
+fn refused_option(option: &[&str]) {
+    let mut check = program();
+    check
+        .args(["check", "run", "--baseline", "b.json"])
+        .args(option);
+    check.assert().code(2);
 }
 
 fn refused_plan(run: &Path) {

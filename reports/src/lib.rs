@@ -36,9 +36,9 @@ pub use error::ReportError;
 pub use folder_lock::{FolderLock, lock_for};
 pub use format::{format_bytes, format_number, format_percent, format_value};
 pub use gate::{
-    BASELINE_VERSION, Baseline, Check, ExpectedPairs, Flip, GateInput, GateResult, GateRule,
-    Judgement, RecordedEpisode, SuiteBaseline, TaskBaseline, Verdict, episodes_needed, judge,
-    plan_table, verdict_probability,
+    BASELINE_VERSION, Baseline, Check, Cost, CostResult, CostRule, ExpectedPairs, Flip, GateInput,
+    GateResult, GateRule, Judgement, LatencyBaseline, RecordedEpisode, SuiteBaseline, TaskBaseline,
+    TaskLatency, Verdict, episodes_needed, judge, plan_table, verdict_probability,
 };
 pub use hashes::{EpisodeHashes, FrameHash, read_hashes, write_hashes};
 pub use manifest::{

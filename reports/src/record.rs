@@ -47,7 +47,7 @@ impl EpisodeRecord {
 }
 
 /// Wall-clock time of one policy query by phase, ms.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct QueryRecord {
     /// Index of the task in its suite.
     pub task: usize,
@@ -68,11 +68,31 @@ pub struct QueryRecord {
     /// Index of the setup that it was measured in, see [`RunManifest::setups`](crate::RunManifest::setups).
     #[serde(default)]
     pub setup: usize,
+    /// Processor time of all phases but rendering, ms; `None` where the system does not tell, or where the query has several
+    /// threads.
+    #[serde(default)]
+    pub processor_ms: Option<f64>,
+    /// Processor time of the reference computation before the episode, ms: a fixed number of products in registers, the yardstick of
+    /// a machine whose clock changes.
+    #[serde(default)]
+    pub reference_ms: Option<f64>,
 }
 
 impl QueryRecord {
     /// Returns the policy's latency: all phases but rendering, ms.
     pub fn total_ms(&self) -> f64 {
         self.preprocessing_ms + self.vision_ms + self.language_ms + self.head_ms
+    }
+
+    /// Returns the processor time of the query as a multiple of that of the reference computation.
+    pub fn processor_ratio(&self) -> Option<f64> {
+        let (query, reference) = (self.processor_ms?, self.reference_ms?);
+        (reference > 0.0).then_some(query / reference)
+    }
+
+    /// Returns the latency of the query as a multiple of the processor time of the reference computation.
+    pub fn wall_ratio(&self) -> Option<f64> {
+        let reference = self.reference_ms.filter(|reference| *reference > 0.0)?;
+        Some(self.total_ms() / reference)
     }
 }

@@ -112,10 +112,12 @@ fn add_latency(out: &mut String, latency: &LatencySummary) {
     let _ = writeln!(out, "{title}");
     let rows = std::iter::once(&latency.total)
         .chain(&latency.phases)
+        .chain(&latency.processor)
         .chain([&latency.render]);
     for row in rows {
         let name = match row.phase {
             "query" => "whole query".to_owned(),
+            "processor time" => "(its processor time)".to_owned(),
             "rendering" => "(both camera images)".to_owned(),
             phase => format!("  {phase}"),
         };

@@ -141,6 +141,10 @@ pub struct LatencySummary {
     pub phases: [PhaseSummary; 4],
     /// Rendering both cameras, for comparison.
     pub render: PhaseSummary,
+    /// Processor time of the whole query, where it is known of every query.
+    pub processor: Option<PhaseSummary>,
+    /// Median of the processor time of a query as a multiple of that of the reference computation, where it is known of every query.
+    pub processor_ratio: Option<f64>,
 }
 
 /// Returns median and 95th percentile per phase of each setup that has queries, with the index of the setup.
@@ -175,5 +179,19 @@ fn summarise_setup(queries: &[&QueryRecord]) -> Option<LatencySummary> {
             phase("head", |q| q.head_ms)?,
         ],
         render: phase("rendering", |q| q.render_ms)?,
+        processor: of_all(queries, |q| q.processor_ms).and_then(|values| {
+            Some(PhaseSummary {
+                phase: "processor time",
+                median_ms: median(&values)?,
+                p95_ms: quantile(&values, 0.95)?,
+            })
+        }),
+        processor_ratio: of_all(queries, QueryRecord::processor_ratio)
+            .and_then(|values| median(&values)),
     })
+}
+
+/// Values of all queries; `None` if one of them has none.
+fn of_all(queries: &[&QueryRecord], of: impl Fn(&QueryRecord) -> Option<f64>) -> Option<Vec<f64>> {
+    queries.iter().map(|query| of(query)).collect()
 }

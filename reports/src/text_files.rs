@@ -64,7 +64,7 @@ const EPISODE_COLUMNS: [&str; 12] = [
     "error",
 ];
 
-const LATENCY_COLUMNS: [&str; 9] = [
+const LATENCY_COLUMNS: [&str; 11] = [
     "task",
     "init",
     "query",
@@ -74,6 +74,8 @@ const LATENCY_COLUMNS: [&str; 9] = [
     "language_ms",
     "head_ms",
     "setup",
+    "processor_ms",
+    "reference_ms",
 ];
 
 /// Writes `episodes.csv` in the order given.
@@ -104,6 +106,8 @@ pub fn write_latency(path: &Path, queries: &[QueryRecord]) -> Result<(), ReportE
         vision_ms: round(q.vision_ms),
         language_ms: round(q.language_ms),
         head_ms: round(q.head_ms),
+        processor_ms: q.processor_ms.map(round),
+        reference_ms: q.reference_ms.map(round),
         ..*q
     });
     write_csv(path, &LATENCY_COLUMNS, rows)

@@ -66,7 +66,7 @@ fn policy(
             vision_ms: 1.0 + label.len() as f64 / 8.0,
             language_ms: 2.0,
             head_ms: 0.3,
-            setup: 0,
+            ..QueryRecord::default()
         });
     }
     ComparedPolicy {

@@ -63,15 +63,15 @@ fn a_baseline_is_read_as_it_was_written_and_equal_bits_hold() {
         [runs[1].actions[0].clone(), runs[1].actions[2].clone()]
     );
 
-    let check = baseline.check(&runs, rule()).unwrap();
-    assert_eq!(check.verdict(), Verdict::Held);
+    let check = baseline.check(&runs, rule(), CostRule::default()).unwrap();
+    assert_eq!(check.verdict, Verdict::Held);
     assert!(check.judgement.overall.identical && check.flips.is_empty());
     // The same outcomes with other bits are too few to tell.
     let mut other = runs.to_vec();
     other[0].episodes[0].state_hash = "00000000000000ff".into();
-    let check = baseline.check(&other, rule()).unwrap();
-    assert_eq!(check.verdict(), Verdict::Underpowered);
-    assert_eq!(check.verdict().exit_code(), 3);
+    let check = baseline.check(&other, rule(), CostRule::default()).unwrap();
+    assert_eq!(check.verdict, Verdict::Underpowered);
+    assert_eq!(check.verdict.exit_code(), 3);
 
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to, words) in [
@@ -107,8 +107,10 @@ fn flips_gaps_and_errors_are_named() {
     now.episodes[30].error = "panic".into();
     now.episodes[30].success = false;
     now.episodes.truncate(490);
-    let check = baseline.check(&[now.clone()], rule()).unwrap();
-    assert_eq!(check.verdict(), Verdict::Regressed);
+    let check = baseline
+        .check(&[now.clone()], rule(), CostRule::default())
+        .unwrap();
+    assert_eq!(check.verdict, Verdict::Regressed);
     assert_eq!(check.errors["spatial"], 1);
     assert_eq!(check.missing["spatial"], 10);
     // Lost: 4 times 11 and 9 at the end; gained: the first state of 6 tasks.
@@ -127,16 +129,117 @@ fn flips_gaps_and_errors_are_named() {
     assert!(
         check
             .annotations()
-            .starts_with("::error title=spatial%3A regressed::")
+            .starts_with("::error title=spatial%2C success%3A regressed::")
     );
     assert!(check.markdown().starts_with("**regressed**"));
 
     now.manifest.protocol.horizon = 300;
-    let refused = baseline.check(&[now.clone()], rule()).unwrap_err();
+    let refused = baseline
+        .check(&[now.clone()], rule(), CostRule::default())
+        .unwrap_err();
     assert!(refused.contains("horizon: 220 against 300"), "{refused}");
     now.manifest.protocol.suite = "goal".into();
-    let refused = baseline.check(&[now], rule()).unwrap_err();
+    let refused = baseline
+        .check(&[now], rule(), CostRule::default())
+        .unwrap_err();
     assert!(refused.contains("no suite"), "{refused}");
+}
+
+/// Adds queries that take `scale` milliseconds of processor time, beside a reference of 2 ms.
+fn with_latency(mut run: ComparedRun, scale: f64, processor: &str) -> ComparedRun {
+    run.manifest.setups = vec![MeasurementSetup {
+        processor: processor.into(),
+        instruction_set: "avx2".into(),
+        threads: 1,
+        jobs: 2,
+    }];
+    run.manifest.memory.weights = vec![WeightMemory {
+        class: "language linears".into(),
+        encoding: "ternary 2-bit".into(),
+        bytes: 1000,
+        mapped: 0,
+        resident: 1000,
+    }];
+    for row in &mut run.episodes {
+        row.queries = 1;
+        run.queries.push(QueryRecord {
+            task: row.task,
+            init: row.init,
+            head_ms: 2.0 * scale,
+            processor_ms: Some(scale * (1.0 + row.task as f64 / 100.0)),
+            reference_ms: Some(2.0),
+            ..QueryRecord::default()
+        });
+    }
+    run
+}
+
+#[test]
+fn latency_and_memory_that_grew_are_a_regression() {
+    let plain = || run("spatial", 2, &|_, _| false);
+    let before = with_latency(plain(), 1.0, "a");
+    let baseline = Baseline::of("ternary", "first", &[before.clone()]);
+    let check = |run: ComparedRun| baseline.check(&[run], rule(), CostRule::default()).unwrap();
+    let verdicts = |check: &Check| -> Vec<Option<Verdict>> {
+        check.costs.iter().map(|cost| cost.verdict).collect()
+    };
+    let (held, regressed) = (Some(Verdict::Held), Some(Verdict::Regressed));
+
+    let same = check(before.clone());
+    assert_eq!(same.verdict, Verdict::Held);
+    assert_eq!(verdicts(&same), [held, None, held]);
+    assert!(same.summary().contains("query, processor time"));
+
+    let slow = check(with_latency(plain(), 1.3, "a"));
+    assert_eq!(slow.verdict, Verdict::Regressed);
+    assert_eq!(verdicts(&slow), [regressed, None, held]);
+    assert!(slow.junit().contains("failures=\"1\""), "{}", slow.junit());
+    let sentence = "query, processor time is 1.300 (1.300 to 1.300) times that of the baseline";
+    assert!(
+        slow.markdown()
+            .starts_with("**regressed**: suite spatial: query")
+    );
+    assert!(
+        slow.annotations().contains(sentence),
+        "{}",
+        slow.annotations()
+    );
+
+    // Another processor is reported and not judged.
+    let elsewhere = check(with_latency(plain(), 1.3, "b"));
+    assert_eq!(elsewhere.verdict, Verdict::Held);
+    assert_eq!(verdicts(&elsewhere), [None, None, held]);
+    assert!(elsewhere.summary().contains("latency is not judged"));
+
+    let mut large = before.clone();
+    large.manifest.memory.weights[0].bytes = 1011;
+    let large = check(large);
+    assert_eq!(
+        (large.verdict, verdicts(&large)[2]),
+        (Verdict::Regressed, regressed)
+    );
+
+    // A query of several threads has no processor time of its own: its wall time is judged.
+    let several = |scale: f64| {
+        let mut run = with_latency(plain(), scale, "a");
+        run.manifest.setups[0].threads = 2;
+        run.queries.iter_mut().for_each(|q| q.processor_ms = None);
+        run
+    };
+    let baseline = Baseline::of("ternary", "first", &[several(1.0)]);
+    let slow = baseline
+        .check(&[several(1.3)], rule(), CostRule::default())
+        .unwrap();
+    assert_eq!(verdicts(&slow), [regressed, held]);
+    assert_eq!(slow.costs[0].cost, Cost::WallTime);
+
+    let none = baseline
+        .check(&[plain()], rule(), CostRule::default())
+        .unwrap();
+    assert_eq!(
+        none.not_checked,
+        ["suite spatial: the run has no latency to compare"]
+    );
 }
 
 #[test]
@@ -144,7 +247,9 @@ fn other_suites_are_said_and_names_are_escaped() {
     let odd = "a<b>&\"c:,\n%";
     let runs = [run(odd, 50, &|_, _| false), run("goal", 50, &|_, _| false)];
     let baseline = Baseline::of("ternary", "first", &runs);
-    let check = baseline.check(&runs[..1], rule()).unwrap();
+    let check = baseline
+        .check(&runs[..1], rule(), CostRule::default())
+        .unwrap();
     assert_eq!(
         check.not_checked,
         ["suite goal of the baseline was not run"]
@@ -157,7 +262,7 @@ fn other_suites_are_said_and_names_are_escaped() {
     let commands = check.annotations();
     assert_eq!(commands.lines().count(), 1, "{commands}");
     assert!(
-        commands.contains("a<b>&\"c%3A%2C%0A%25%3A held::"),
+        commands.contains("a<b>&\"c%3A%2C%0A%25%2C success%3A held::"),
         "{commands}"
     );
 }

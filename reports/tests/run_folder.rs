@@ -55,7 +55,7 @@ fn queries() -> Vec<QueryRecord> {
                 vision_ms: 3.4 * slow,
                 language_ms: 4.8 * slow,
                 head_ms: 0.35 * slow,
-                setup: 0,
+                ..QueryRecord::default()
             }
         })
         .collect()

@@ -319,6 +319,7 @@ mod tests {
                     images,
                     render: Duration::ZERO,
                     times: PhaseTimes::default(),
+                    processor: None,
                 }),
             })
         }

@@ -223,6 +223,8 @@ pub struct QueryTrace {
     pub render: Duration,
     /// Time of the phases of the policy.
     pub times: PhaseTimes,
+    /// Processor time of the query; `None` where it is not known.
+    pub processor: Option<Duration>,
 }
 
 impl AgentOutput {

@@ -1,4 +1,4 @@
-//! The subcommand `check`: success against a committed baseline, with an exit code for CI.
+//! The subcommand `check`: success, latency and memory against a committed baseline, with an exit code for CI.
 
 use super::compare::{open_run, run_folders};
 use super::jobs::all_cores;
@@ -8,8 +8,8 @@ use crate::agent::registry::parse_positive;
 use crate::asset_resolver::AssetResolver;
 use crate::{EvalError, replay};
 use bitvla_reports::{
-    Baseline, Check, ComparedRun, GateRule, ReportError, TERMINAL_COLUMNS, format_bytes,
-    plan_table, wrap, write_atomically, write_json,
+    Baseline, Check, ComparedRun, CostRule, GateRule, ReportError, TERMINAL_COLUMNS, plan_table,
+    wrap, write_atomically, write_json,
 };
 use clap::Args;
 use std::fs::OpenOptions;
@@ -32,6 +32,12 @@ pub(super) struct CheckArgs {
     /// Probability of a false verdict at most, %
     #[arg(long, default_value_t = 5.0, value_parser = parse_percent, value_name = "PERCENT")]
     level: f64,
+    /// Growth of the processor time of a query, relative to the reference computation of the same run, that is a regression, %
+    #[arg(long, default_value_t = 20.0, value_parser = parse_growth, value_name = "PERCENT")]
+    latency_margin: f64,
+    /// Growth of the weights that is a regression, %
+    #[arg(long, default_value_t = 1.0, value_parser = parse_growth, value_name = "PERCENT")]
+    weights_margin: f64,
     /// Use e-processes: one may look after every episode, and stop an unfinished run early
     #[arg(long)]
     sequential: bool,
@@ -72,7 +78,22 @@ fn parse_percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A number from 0 to 1000.
+fn parse_growth(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1000.0).contains(&number) => Ok(number),
+        _ => Err("expected a number from 0 to 1000".to_owned()),
+    }
+}
+
 impl CheckArgs {
+    fn cost_rule(&self) -> CostRule {
+        CostRule {
+            latency_margin: self.latency_margin / 100.0,
+            weights_margin: self.weights_margin / 100.0,
+        }
+    }
+
     fn rule(&self) -> GateRule {
         GateRule {
             margin: self.margin / 100.0,
@@ -135,7 +156,7 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
     let baseline = Baseline::read(path)?;
     check_simulator(resolver, args, (path, &baseline), &runs)?;
     let check = baseline
-        .check(&runs, args.rule())
+        .check(&runs, args.rule(), args.cost_rule())
         .map_err(|what| EvalError::Input(format!("{}: {what}", path.display())))?;
     if baseline.policy != policy {
         output::note(&format!(
@@ -143,9 +164,8 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
             baseline.policy
         ));
     }
-    report_memory(&baseline, &runs);
     report(args, &check)?;
-    Ok(ExitCode::from(check.verdict().exit_code()))
+    Ok(ExitCode::from(check.verdict.exit_code()))
 }
 
 fn print_plan(args: &CheckArgs) {
@@ -198,22 +218,6 @@ fn check_simulator(
         }
     }
     Ok(())
-}
-
-/// Says where the weights take another size than in the baseline.
-fn report_memory(baseline: &Baseline, runs: &[ComparedRun]) {
-    for run in runs {
-        let suite = &run.manifest.protocol.suite;
-        let now = run.manifest.memory.weight_bytes();
-        let before = baseline.suites.get(suite).map(|s| s.weight_bytes);
-        if let Some(before) = before.filter(|before| *before != now) {
-            output::note(&format!(
-                "note: suite {suite}: weights take {}, in the baseline {}",
-                format_bytes(now),
-                format_bytes(before)
-            ));
-        }
-    }
 }
 
 fn report(args: &CheckArgs, check: &Check) -> Result<(), EvalError> {

@@ -168,7 +168,7 @@ fn a_recording_ends_in_the_recorded_state() {
         vision_ms: 1.0,
         language_ms: 1.0,
         head_ms: 1.0,
-        setup: 0,
+        ..QueryRecord::default()
     };
     let queries: Vec<QueryRecord> = (0..actions.len().div_ceil(8)).map(query).collect();
     let source = ControlSource::Recorded(Recording {

@@ -35,6 +35,14 @@ fn f32_rounds(isa: Isa, rounds: usize) -> (f32, usize) {
     (sum, kernels.peak_lanes)
 }
 
+/// A fixed number of byte and f32 products in registers on this thread, some milliseconds of work: a yardstick for the time of
+/// something else, measured beside it.
+pub fn reference_work() {
+    let isa = Isa::active();
+    let rounds = if isa == Isa::Scalar { 2_000 } else { 100_000 };
+    std::hint::black_box((int8_rounds(isa, rounds), f32_rounds(isa, rounds)));
+}
+
 /// Measures for about a fifth of a second, on `threads` threads at once, what the processor can do at this moment: its
 /// clock follows its temperature and its neighbours. Returns the best of a few tries, which no neighbour disturbed.
 pub fn measure(threads: usize) -> PeakThroughput {

@@ -1,7 +1,8 @@
 //! The baseline of a gate: a JSON file, small enough to be committed, with the outcome and the final state of every episode, the
 //! protocols, and recorded actions that show whether the simulator is still the same.
 
-use super::verdict::{GateInput, GateRule, Judgement, judge};
+use super::costs::{CostResult, CostRule, LatencyBaseline, costs};
+use super::verdict::{GateInput, GateRule, Judgement, Verdict, judge};
 use crate::compare::{check_comparable, field_of_the_policy};
 use crate::{
     ComparedRun, EpisodeActions, EvalProtocol, PairCounts, from_hex, read_json, to_hex, write_json,
@@ -43,6 +44,9 @@ pub struct SuiteBaseline {
     pub recorded: Vec<RecordedEpisode>,
     /// Weights of one policy instance, bytes.
     pub weight_bytes: u64,
+    /// Latency of its queries; `None` for a policy without queries.
+    #[serde(default)]
+    pub latency: Option<LatencyBaseline>,
 }
 
 /// Outcomes of a task.
@@ -103,6 +107,7 @@ impl SuiteBaseline {
                 })
                 .collect(),
             weight_bytes: run.manifest.memory.weight_bytes(),
+            latency: LatencyBaseline::of(run),
         }
     }
 
@@ -158,19 +163,25 @@ pub struct Flip {
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// Rule that it was made by.
+    /// Verdict over success and costs of all suites.
+    pub verdict: Verdict,
+    /// Rule that success was judged by.
     pub rule: GateRule,
+    /// Rule that costs were judged by.
+    pub cost_rule: CostRule,
     /// Names of the suites, in the order of the parts of the judgement.
     pub suites: Vec<String>,
-    /// Verdicts.
+    /// Verdicts about success.
     pub judgement: Judgement,
+    /// Latency and memory by suite.
+    pub costs: Vec<CostResult>,
     /// Episodes that ended otherwise than in the baseline.
     pub flips: Vec<Flip>,
     /// Episodes of harness errors, by suite, which count in no pair.
     pub errors: BTreeMap<String, usize>,
     /// Episodes of the baseline that the run lacks, by suite.
     pub missing: BTreeMap<String, usize>,
-    /// Suites of the baseline that were not run, and the reverse.
+    /// Suites of the baseline that were not run, and the reverse; latencies that cannot be compared.
     pub not_checked: Vec<String>,
     /// Fields of the protocols that differ, in words.
     pub differences: Vec<String>,
@@ -236,9 +247,17 @@ impl Baseline {
     ///
     /// # Errors
     /// A sentence if no suite is in both, or the protocols of a suite forbid a comparison.
-    pub fn check(&self, runs: &[ComparedRun], rule: GateRule) -> Result<Check, String> {
+    pub fn check(
+        &self,
+        runs: &[ComparedRun],
+        rule: GateRule,
+        cost_rule: CostRule,
+    ) -> Result<Check, String> {
         let mut check = Check {
+            verdict: Verdict::Underpowered,
             rule,
+            cost_rule,
+            costs: Vec::new(),
             suites: Vec::new(),
             judgement: judge(&[], rule),
             flips: Vec::new(),
@@ -266,6 +285,10 @@ impl Baseline {
                 .differences
                 .extend(differences.map(|d| format!("{suite}: {d}")));
             inputs.push(check.pair(suite, baseline, run));
+            let before = (baseline.latency.as_ref(), baseline.weight_bytes);
+            let (costs, notes) = costs(suite, before, run, cost_rule);
+            check.costs.extend(costs);
+            check.not_checked.extend(notes);
             check.suites.push(suite.clone());
         }
         let run_of = |suite: &String| check.suites.contains(suite);
@@ -277,6 +300,11 @@ impl Baseline {
             return Err("no suite of the baseline was run".to_owned());
         }
         check.judgement = judge(&inputs, rule);
+        let regressed = |cost: &CostResult| cost.verdict == Some(Verdict::Regressed);
+        check.verdict = match check.costs.iter().any(regressed) {
+            true => Verdict::Regressed,
+            false => check.judgement.overall.verdict,
+        };
         Ok(check)
     }
 }

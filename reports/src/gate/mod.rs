@@ -1,6 +1,7 @@
-//! The gate: success against a committed baseline.
+//! The gate: success, latency and memory against a committed baseline.
 
 mod baseline;
+mod costs;
 mod output;
 mod plan;
 mod verdict;
@@ -8,5 +9,6 @@ mod verdict;
 pub use baseline::{
     BASELINE_VERSION, Baseline, Check, Flip, RecordedEpisode, SuiteBaseline, TaskBaseline,
 };
+pub use costs::{Cost, CostResult, CostRule, LatencyBaseline, TaskLatency};
 pub use plan::{ExpectedPairs, episodes_needed, plan_table, verdict_probability};
 pub use verdict::{GateInput, GateResult, GateRule, Judgement, Verdict, judge};

@@ -1,6 +1,7 @@
 //! A check as text, JUnit XML, workflow commands of GitHub, and Markdown.
 
 use super::baseline::Check;
+use super::costs::{CostResult, cost_table};
 use super::verdict::{GateResult, Verdict};
 use crate::{TERMINAL_COLUMNS, printable, wrap};
 use std::fmt::Write;
@@ -9,11 +10,6 @@ use std::fmt::Write;
 const LISTED: usize = 10;
 
 impl Check {
-    /// Verdict over all suites.
-    pub fn verdict(&self) -> Verdict {
-        self.judgement.overall.verdict
-    }
-
     /// One sentence about a verdict.
     fn sentence(&self, result: &GateResult) -> String {
         let margin = 100.0 * self.rule.margin;
@@ -36,6 +32,19 @@ impl Check {
                 "a drop by {margin} points is not excluded (at least {bound:+.1} at {level} %); more episodes will tell"
             ),
         }
+    }
+
+    /// One sentence about everything: the costs that grew, then success.
+    fn overall_sentence(&self) -> String {
+        let grown = self
+            .costs
+            .iter()
+            .filter(|c| c.verdict == Some(Verdict::Regressed));
+        let sentences: Vec<String> = grown
+            .map(|cost| format!("suite {}: {}", cost.suite, cost_sentence(cost)))
+            .chain([self.sentence(&self.judgement.overall)])
+            .collect();
+        sentences.join("; ")
     }
 
     /// Suites with their results, and all of them together where there are several.
@@ -93,6 +102,9 @@ impl Check {
     /// Returns the check as text for a terminal.
     pub fn summary(&self) -> String {
         let mut out = self.table().text();
+        if !self.costs.is_empty() {
+            let _ = write!(out, "\n{}", cost_table(&self.costs).text());
+        }
         out.push('\n');
         for line in self.flipped() {
             let _ = writeln!(out, "{}", printable(&line));
@@ -102,37 +114,56 @@ impl Check {
                 let _ = writeln!(out, "{line}");
             }
         }
-        let sentence = self.sentence(&self.judgement.overall);
-        let verdict = format!("{}: {sentence}", self.verdict().name());
+        let verdict = format!("{}: {}", self.verdict.name(), self.overall_sentence());
         for line in wrap(&verdict, TERMINAL_COLUMNS) {
             let _ = writeln!(out, "{line}");
         }
         out
     }
 
-    /// Returns the check as JUnit XML: a test case per suite, which fails if it regressed and is skipped if there were too few
+    /// What was judged: success of each suite and of all together, and the costs.
+    fn cases(&self) -> Vec<Case<'_>> {
+        let success = self.results().into_iter().map(|(suite, result)| Case {
+            class: "success",
+            suite,
+            verdict: result.verdict,
+            sentence: self.sentence(result),
+        });
+        let costs = self.costs.iter().filter_map(|cost| {
+            Some(Case {
+                class: cost.cost.name(),
+                suite: &cost.suite,
+                verdict: cost.verdict?,
+                sentence: cost_sentence(cost),
+            })
+        });
+        success.chain(costs).collect()
+    }
+
+    /// Returns the check as JUnit XML: a test case per suite and cost, which fails if it regressed and is skipped if there were too few
     /// episodes to tell.
     pub fn junit(&self) -> String {
-        let results = self.results();
-        let count = |of: fn(Verdict) -> bool| results.iter().filter(|r| of(r.1.verdict)).count();
+        let cases = self.cases();
+        let count = |of: fn(Verdict) -> bool| cases.iter().filter(|c| of(c.verdict)).count();
         let failures = count(|v| v == Verdict::Regressed);
         let skipped = count(|v| v.exit_code() == 3);
         let mut out = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"bitvla-eval check\" tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n",
-            results.len()
+            cases.len()
         );
-        for (name, result) in results {
-            let sentence = xml(&self.sentence(result));
-            let element = match result.verdict.exit_code() {
+        for case in cases {
+            let sentence = xml(&case.sentence);
+            let element = match case.verdict.exit_code() {
                 0 => String::new(),
                 1 => format!("<failure message=\"{sentence}\"/>"),
                 _ => format!("<skipped message=\"{sentence}\"/>"),
             };
             let _ = writeln!(
                 out,
-                "    <testcase classname=\"success\" name=\"{}\">{element}<system-out>{}: {sentence}</system-out></testcase>",
-                xml(name),
-                result.verdict.name()
+                "    <testcase classname=\"{}\" name=\"{}\">{element}<system-out>{}: {sentence}</system-out></testcase>",
+                case.class,
+                xml(case.suite),
+                case.verdict.name()
             );
         }
         out.push_str("  </testsuite>\n</testsuites>\n");
@@ -142,18 +173,18 @@ impl Check {
     /// Returns the check as workflow commands of GitHub, one annotation per suite.
     pub fn annotations(&self) -> String {
         let mut out = String::new();
-        for (name, result) in self.results() {
-            let level = match result.verdict.exit_code() {
+        for case in self.cases() {
+            let level = match case.verdict.exit_code() {
                 0 => "notice",
                 1 => "error",
                 _ => "warning",
             };
-            let title = format!("{name}: {}", result.verdict.name());
+            let title = format!("{}, {}: {}", case.suite, case.class, case.verdict.name());
             let _ = writeln!(
                 out,
                 "::{level} title={}::{}",
                 command_property(&title),
-                command_text(&self.sentence(result))
+                command_text(&case.sentence)
             );
         }
         out
@@ -167,15 +198,17 @@ impl Check {
             let cells: Vec<String> = cells.iter().map(cell).collect();
             format!("| {} |\n", cells.join(" | "))
         };
-        let mut out = format!(
-            "**{}**: {}\n\n",
-            self.verdict().name(),
-            self.sentence(&self.judgement.overall)
-        );
-        out.push_str(&row(&table.header));
-        out.push_str(&format!("|{}\n", "---|".repeat(table.header.len())));
-        for cells in &table.rows {
-            out.push_str(&row(cells));
+        let mut out = format!("**{}**: {}\n", self.verdict.name(), self.overall_sentence());
+        let costs = cost_table(&self.costs);
+        for table in [&table, &costs] {
+            if table.rows.is_empty() {
+                continue;
+            }
+            let _ = write!(out, "\n{}", row(&table.header));
+            let _ = writeln!(out, "|{}", "---|".repeat(table.header.len()));
+            for cells in &table.rows {
+                out.push_str(&row(cells));
+            }
         }
         let lines: Vec<String> = self.flipped().into_iter().chain(self.notes()).collect();
         if !lines.is_empty() {
@@ -183,6 +216,26 @@ impl Check {
         }
         out
     }
+}
+
+/// One thing that was judged.
+struct Case<'a> {
+    class: &'static str,
+    suite: &'a str,
+    verdict: Verdict,
+    sentence: String,
+}
+
+/// One sentence about a cost.
+fn cost_sentence(cost: &CostResult) -> String {
+    let interval = cost
+        .interval
+        .map_or_else(String::new, |i| format!(" ({:.3} to {:.3})", i.low, i.high));
+    format!(
+        "{} is {:.3}{interval} times that of the baseline",
+        cost.cost.name(),
+        cost.ratio
+    )
 }
 
 /// Text as the value of an XML attribute or as character data.

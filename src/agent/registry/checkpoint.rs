@@ -5,6 +5,7 @@ use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
 };
 use crate::observation::CameraImages;
+use crate::provenance::thread_time;
 use crate::{EvalError, file_hashes, resident_bytes};
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
@@ -34,6 +35,8 @@ struct CheckpointAgent {
     policy: VlaPolicy,
     protocol: PolicyProtocol,
     program_bytes: u64,
+    /// Threads of a query.
+    threads: usize,
     sanity: Option<SanityCheck>,
     /// Instructions of the suite in the order of its tasks.
     instructions: Arc<[String]>,
@@ -169,6 +172,7 @@ impl AgentFactory for CheckpointFactory {
                 policy: loaded.policy.for_worker(threads),
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
+                threads: self.spec.options.threads,
                 sanity: self.spec.options.sanity,
                 instructions: self.spec.instructions.as_slice().into(),
             }) as Box<dyn ErasedAgent>)
@@ -200,12 +204,15 @@ impl Agent for CheckpointAgent {
         if let Some(sanity) = self.sanity {
             sanity.replace_images(&mut observed.images, &mut state.first);
         }
+        // The time of this thread is that of the query only if no other thread works on it.
+        let before = thread_time().filter(|_| self.threads == 1);
         let answer = self.policy.query(&Observation {
             agentview: &observed.images.agentview.rgb,
             wrist: &observed.images.wrist.rgb,
             proprio: observed.proprio,
             instruction: &state.instruction,
         })?;
+        let processor = before.and_then(|before| Some(thread_time()?.saturating_sub(before)));
         Ok(AgentOutput {
             actions: answer.actions,
             executed: self.protocol.executed_steps,
@@ -213,6 +220,7 @@ impl Agent for CheckpointAgent {
                 images: observed.images,
                 render: observed.render,
                 times: answer.times,
+                processor,
             }),
         })
     }
