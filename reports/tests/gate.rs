@@ -178,7 +178,7 @@ fn with_latency(mut run: ComparedRun, scale: f64, processor: &str) -> ComparedRu
 fn latency_and_memory_that_grew_are_a_regression() {
     let plain = || run("spatial", 2, &|_, _| false);
     let before = with_latency(plain(), 1.0, "a");
-    let baseline = Baseline::of("ternary", "first", &[before.clone()]);
+    let baseline = Baseline::of("ternary", "first", std::slice::from_ref(&before));
     let check = |run: ComparedRun| baseline.check(&[run], rule(), CostRule::default()).unwrap();
     let verdicts = |check: &Check| -> Vec<Option<Verdict>> {
         check.costs.iter().map(|cost| cost.verdict).collect()
