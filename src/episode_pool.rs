@@ -8,7 +8,7 @@ use crate::preflight::late;
 use crate::provenance::reference_time;
 use crate::query_watch::{QueryWatch, WatchedAgent};
 use crate::{EpisodeOutcome, EvalContext, EvalError};
-use bitvla_reports::MemoryReport;
+use bitvla_reports::{MemoryReport, QueryOperations};
 use bitvla_tasks::panic_message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,8 +37,15 @@ impl RunContext {
     }
 }
 
-/// An episode that has ended, with the memory of its agent.
-type Finished = (EpisodeOutcome, MemoryReport);
+/// What an agent takes.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentCosts {
+    pub(crate) memory: MemoryReport,
+    pub(crate) operations: Option<QueryOperations>,
+}
+
+/// An episode that has ended, with the costs of its agent.
+type Finished = (EpisodeOutcome, AgentCosts);
 
 /// What a worker says.
 enum Message {
@@ -106,7 +113,13 @@ impl Worker {
             return None;
         }
         Some(match ended {
-            Ok(outcome) => Message::Finished(Box::new((outcome, self.agent.memory_report()))),
+            Ok(outcome) => {
+                let costs = AgentCosts {
+                    memory: self.agent.memory_report(),
+                    operations: self.agent.query_operations(),
+                };
+                Message::Finished(Box::new((outcome, costs)))
+            }
             Err(error) => Message::Failed(error),
         })
     }
@@ -169,7 +182,7 @@ impl WorkerThread {
 
 /// Runs episodes over `jobs` threads and hands each outcome to `done` as it arrives, until `stop` is true. A policy that has not answered
 /// a query within `query_limit` costs its episode, which becomes a harness error. The memory of one agent after its first episode,
-/// when its buffers have their sizes, is put into `memory`.
+/// when its buffers have their sizes, and the operations of a query are put into `costs`.
 ///
 /// # Errors
 /// [`EvalError::Stopped`] if `stop` was true; the first error of `done`; an error of [`AgentFactory::make`] that kept episodes from
@@ -179,7 +192,7 @@ pub(crate) fn run_episodes(
     (episodes, jobs): (&[(usize, usize)], usize),
     query_limit: Duration,
     stop: &dyn Fn() -> bool,
-    memory: &mut Option<MemoryReport>,
+    costs: &mut Option<AgentCosts>,
     mut done: impl FnMut(EpisodeOutcome) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
     if episodes.is_empty() {
@@ -194,7 +207,7 @@ pub(crate) fn run_episodes(
             stopped: AtomicBool::new(false),
         }),
         workers: Vec::new(),
-        memory: None,
+        costs: None,
         error: None,
         not_started: None,
     };
@@ -218,7 +231,7 @@ pub(crate) fn run_episodes(
             }
         }
     }
-    *memory = pool.memory.take();
+    *costs = pool.costs.take();
     match pool
         .error
         .or(pool.not_started.filter(|_| pool.shared.is_left()))
@@ -232,7 +245,7 @@ pub(crate) fn run_episodes(
 struct Pool {
     shared: Arc<Shared>,
     workers: Vec<WorkerThread>,
-    memory: Option<MemoryReport>,
+    costs: Option<AgentCosts>,
     error: Option<EvalError>,
     not_started: Option<EvalError>,
 }
@@ -270,8 +283,8 @@ impl Pool {
     ) {
         match message {
             Message::Finished(finished) => {
-                let (outcome, memory) = *finished;
-                self.memory.get_or_insert(memory);
+                let (outcome, costs) = *finished;
+                self.costs.get_or_insert(costs);
                 if self.error.is_none()
                     && let Err(error) = done(outcome)
                 {

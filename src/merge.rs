@@ -3,7 +3,7 @@
 use crate::journal_line::JournalEntry;
 use crate::runner::write_folder;
 use crate::{EvalError, Journal, RunResult, machine};
-use bitvla_reports::{EvalProtocol, RunManifest, SCHEMA_VERSION, read_manifest};
+use bitvla_reports::{EnergyReport, EvalProtocol, RunManifest, SCHEMA_VERSION, read_manifest};
 use bitvla_tasks::Suite;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -95,6 +95,11 @@ pub fn merge(
         machine: largest.map_or_else(machine, |m| m.machine.clone()),
         setups: Vec::new(),
         memory: largest.map(|m| m.memory.clone()).unwrap_or_default(),
+        energy: EnergyReport {
+            operations: largest.and_then(|m| m.energy.operations),
+            // Machines differ; their sum is of no machine.
+            measured: None,
+        },
     };
     let result = write_folder(&journal, manifest, out)?;
     Ok(MergedRun { result, missing })

@@ -3,7 +3,7 @@
 
 use crate::agent::{ActError, AgentState, EpisodeStart, ErasedAgent, StepInput};
 use crate::{AgentOutput, EvalError};
-use bitvla_reports::MemoryReport;
+use bitvla_reports::{MemoryReport, QueryOperations};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,5 +83,9 @@ impl ErasedAgent for WatchedAgent {
 
     fn memory_report(&self) -> MemoryReport {
         self.agent.memory_report()
+    }
+
+    fn query_operations(&self) -> Option<QueryOperations> {
+        self.agent.query_operations()
     }
 }

@@ -2,18 +2,20 @@
 //! writes the run folder. Rows are ordered by task and initial state, whatever order they were run in.
 
 use crate::agent::{AgentFactory, ErasedAgent};
+use crate::energy_counter::EnergyCounters;
 use crate::episode::run_guarded;
-use crate::episode_pool::{RunContext, run_episodes};
+use crate::episode_pool::{AgentCosts, RunContext, run_episodes};
 use crate::preflight::preflight_within;
 use crate::protocol::libero_sha256;
 use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry};
 use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
 use bitvla_reports::{
-    EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, MemoryReport,
-    QueryRecord, RunManifest, SCHEMA_VERSION, latency_table, memory_table, printable,
-    read_manifest, success_table, summarise, summarise_latency, write_actions, write_episodes,
-    write_hashes, write_latency, write_manifest, write_plots, write_text,
+    EnergyReport, EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup,
+    MemoryReport, QueryRecord, RunManifest, SCHEMA_VERSION, energy_table, latency_table,
+    memory_table, printable, read_manifest, success_table, summarise, summarise_latency,
+    write_actions, write_episodes, write_hashes, write_latency, write_manifest, write_plots,
+    write_text,
 };
 use bitvla_tasks::in_parallel;
 use std::collections::BTreeSet;
@@ -182,14 +184,16 @@ pub fn run_until(
         threads: factory.threads(),
         jobs: plan.jobs,
     };
-    let mut memory = None;
+    let mut costs = None;
+    let mut counters = EnergyCounters::start();
     let ended = run_episodes(
         run,
         (&todo, plan.jobs),
         plan.query_limit,
         stop,
-        &mut memory,
+        &mut costs,
         |outcome| {
+            counters.update();
             state.count(&outcome.record);
             journal.push(JournalEntry::new(outcome, setup.clone()))?;
             progress(&state);
@@ -204,7 +208,11 @@ pub fn run_until(
     if state.done > state.resumed {
         check_unchanged(context, factory, protocol)?;
     }
-    let memory = memory.map(|memory: MemoryReport| MemoryReport {
+    let energy = EnergyReport {
+        operations: costs.as_ref().and_then(|costs| costs.operations),
+        measured: counters.measured(state.done - state.resumed),
+    };
+    let memory = costs.map(|AgentCosts { memory, .. }| MemoryReport {
         instances: plan.jobs.min(todo.len()) as u64,
         // A policy that has weights says what the process took before they were loaded.
         program_bytes: match memory.program_bytes {
@@ -213,7 +221,8 @@ pub fn run_until(
         },
         ..memory
     });
-    let manifest = manifest(&journal, protocol, plan, memory, &state, start, out);
+    let costs = (memory, energy);
+    let manifest = manifest(&journal, protocol, plan, costs, &state, start, out);
     let result = write_folder(&journal, manifest, out)?;
     Ok(RunResult {
         progress: state,
@@ -314,7 +323,7 @@ fn manifest(
     journal: &Journal,
     protocol: &EvalProtocol,
     plan: &RunPlan,
-    memory: Option<MemoryReport>,
+    (memory, energy): (Option<MemoryReport>, EnergyReport),
     state: &RunProgress,
     start: Instant,
     out: &Path,
@@ -340,9 +349,13 @@ fn manifest(
         // No episode was run.
         episodes: most.unwrap_or(0),
         jobs: plan.jobs,
-        elapsed_secs: match earlier {
+        elapsed_secs: match &earlier {
             Some(manifest) if !ran => manifest.elapsed_secs,
             _ => start.elapsed().as_secs_f64(),
+        },
+        energy: match &earlier {
+            Some(manifest) if !ran => manifest.energy.clone(),
+            _ => energy,
         },
         resumed_episodes: state.resumed,
         machine: machine(),
@@ -392,11 +405,15 @@ pub(crate) fn write_folder(
     );
     let (tasks, all) = summarise(&result.episodes);
     let latency = summarise_latency(&result.queries);
+    let finished = result.episodes.iter().filter(|row| row.completed()).count();
+    let queries = result.queries.len() as f64 / finished.max(1) as f64;
+    let energy = energy_table(&result.manifest.energy, Some(queries));
     result.summary = format!(
-        "{title}\n\n{}\n{}\n{}",
+        "{title}\n\n{}\n{}\n{}{}{energy}",
         success_table(&tasks, &all),
         latency_table(&latency, &result.manifest.setups),
-        memory_table(&result.manifest.memory)
+        memory_table(&result.manifest.memory),
+        if energy.is_empty() { "" } else { "\n" }
     );
     write_episodes(&out.join("episodes.csv"), &result.episodes)?;
     write_latency(&out.join("latency.csv"), &result.queries)?;

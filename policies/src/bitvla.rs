@@ -10,6 +10,7 @@ use crate::network::{LinearShape, VlaNetwork, assemble_inputs, check};
 use crate::scratch_buffers::ScratchBuffers;
 use crate::vision::{VisionArchitecture, VisionTower};
 use crate::weight_source::{PROPRIO_PREFIX, Parameter, Parameters, RowStorage, WeightSource};
+use crate::weights::WeightEncoding;
 use crate::{AttentionMask, Checkpoint, Config, MemoryLedger, PhaseTimes, PolicyError};
 use std::time::Instant;
 
@@ -275,6 +276,7 @@ impl VlaNetwork for BitVla {
                 outputs: linear.outputs(),
                 inputs: linear.inputs(),
                 integer: linear.activations() == ActivationFormat::Int8,
+                ternary: linear.weights().encoding() == WeightEncoding::Ternary,
             }),
             _ => None,
         };

@@ -18,6 +18,8 @@ pub struct LinearShape {
     pub inputs: usize,
     /// True if it multiplies bytes, false if f32.
     pub integer: bool,
+    /// True if its weights are -1, 0 or 1 times a scale.
+    pub ternary: bool,
 }
 
 /// A vision-language-action network with parallel decoding.

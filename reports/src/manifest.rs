@@ -1,6 +1,7 @@
 //! Manifest of a run: its protocol (everything two results must agree on to be comparable, field by field) and
 //! everything measured once per run.
 
+use crate::EnergyReport;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -301,4 +302,7 @@ pub struct RunManifest {
     pub setups: Vec<MeasurementSetup>,
     /// Memory.
     pub memory: MemoryReport,
+    /// Energy.
+    #[serde(default)]
+    pub energy: EnergyReport,
 }

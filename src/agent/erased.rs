@@ -2,7 +2,7 @@
 
 use super::{ActError, Agent, AgentOutput, EpisodeStart, StepInput};
 use crate::EvalError;
-use bitvla_reports::MemoryReport;
+use bitvla_reports::{MemoryReport, QueryOperations};
 use std::any::Any;
 
 /// An [`Agent`] of any state type; implemented for all agents.
@@ -25,6 +25,9 @@ pub trait ErasedAgent: Send {
 
     /// Memory of this instance, see [`Agent::memory`].
     fn memory_report(&self) -> MemoryReport;
+
+    /// Operations of the last query, see [`Agent::operations`].
+    fn query_operations(&self) -> Option<QueryOperations>;
 }
 
 impl<A: Agent> ErasedAgent for A {
@@ -46,6 +49,10 @@ impl<A: Agent> ErasedAgent for A {
 
     fn memory_report(&self) -> MemoryReport {
         self.memory()
+    }
+
+    fn query_operations(&self) -> Option<QueryOperations> {
+        self.operations()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::EvalError;
 use bitvla_policies::PolicyProtocol;
-use bitvla_reports::{MemoryReport, median, read_latency};
+use bitvla_reports::{MemoryReport, QueryOperations, median, read_latency};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -279,6 +279,10 @@ impl Agent for DelayedAgent {
 
     fn memory(&self) -> MemoryReport {
         self.inner.memory_report()
+    }
+
+    fn operations(&self) -> Option<QueryOperations> {
+        self.inner.query_operations()
     }
 }
 

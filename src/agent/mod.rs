@@ -50,7 +50,7 @@ pub(crate) use latency::{DelayedFactory, measured_latency};
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, proprio};
 use bitvla_policies::{PhaseTimes, PolicyError, PolicyProtocol};
-use bitvla_reports::MemoryReport;
+use bitvla_reports::{MemoryReport, QueryOperations};
 use bitvla_sim::World;
 use bitvla_tasks::{Suite, Task};
 use std::collections::BTreeMap;
@@ -143,6 +143,11 @@ pub trait Agent: Send {
     /// Memory of this instance after its queries; the peak of the process is filled in by the caller.
     fn memory(&self) -> MemoryReport {
         MemoryReport::default()
+    }
+
+    /// Operations of the last query; `None` without a network, or before the first query.
+    fn operations(&self) -> Option<QueryOperations> {
+        None
     }
 }
 

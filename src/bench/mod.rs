@@ -2,7 +2,6 @@
 //! of a synthetic network at the size of a published model, filled from a seed (time and memory do not depend on the values
 //! of the weights).
 
-mod operations;
 mod tables;
 mod target;
 mod timed_queries;
@@ -16,7 +15,7 @@ use bitvla_policies::kernels::peak::PeakThroughput;
 use bitvla_policies::synthetic::SyntheticWeights;
 use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Engine, WeightFormat};
-use bitvla_reports::{MachineInfo, MemoryReport};
+use bitvla_reports::{EnergyReport, MachineInfo, MemoryReport};
 use serde::{Deserialize, Serialize};
 
 /// Networks whose sizes are built in.
@@ -121,6 +120,9 @@ pub struct BenchReport {
     pub ratio: f64,
     /// Memory by class of tensors.
     pub memory: MemoryReport,
+    /// Energy of a query.
+    #[serde(default)]
+    pub energy: EnergyReport,
     /// Machine.
     pub machine: MachineInfo,
 }

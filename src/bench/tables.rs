@@ -1,7 +1,7 @@
 //! Tables of measurements.
 
 use super::BenchReport;
-use bitvla_reports::memory_table;
+use bitvla_reports::{energy_table, memory_table};
 use std::fmt::Write;
 
 /// Table of one report.
@@ -48,6 +48,7 @@ pub fn bench_table(r: &BenchReport) -> String {
         let apart = r.memory.accounted_bytes() as f64 / r.memory.peak_resident_bytes as f64 - 1.0;
         let _ = writeln!(out, "  the ledger is {:+.1} % of the peak", 100.0 * apart);
     }
+    let _ = write!(out, "\n{}", energy_table(&r.energy, None));
     out
 }
 

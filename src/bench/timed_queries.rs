@@ -1,13 +1,14 @@
 //! The measurement: queries, each between two measurements of the peak throughput.
 
-use super::operations::{floor_ms, operations};
 use super::target::{BenchTarget, INSTRUCTION, open_target, test_frame};
 use super::{BenchPlan, BenchReport, PhaseRow};
+use crate::energy_counter::EnergyCounters;
+use crate::query_operations::{floor_ms, operations, query_operations};
 use crate::{EvalError, machine, peak_resident_bytes, resident_bytes};
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::kernels::peak::{self, PeakThroughput};
 use bitvla_policies::profile;
-use bitvla_reports::{MemoryReport, median};
+use bitvla_reports::{EnergyReport, MemoryReport, median};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,15 +38,19 @@ pub fn bench(
     progress("first query");
     let (first, tokens) = target.query(plan, &frames)?;
     let (mut times, mut work) = (Vec::new(), Vec::new());
+    let mut counters = EnergyCounters::start();
     // The clock of the processor moves: every query has its own peak, measured before and after it.
     let mut peaks = vec![peak::measure(plan.threads)];
     for i in 0..plan.queries {
         progress(&format!("query {} of {}", i + 1, plan.queries));
         profile::take();
+        counters.skip();
         times.push(target.query(plan, &frames)?.0);
+        counters.update();
         work.push(profile::take());
         peaks.push(peak::measure(plan.threads));
     }
+    let measured = counters.measured(plan.queries);
     let around = |i: usize| PeakThroughput {
         int8_gops: 0.5 * (peaks[i].int8_gops + peaks[i + 1].int8_gops),
         f32_gflops: 0.5 * (peaks[i].f32_gflops + peaks[i + 1].f32_gflops),
@@ -83,6 +88,8 @@ pub fn bench(
         kinds.clear();
     }
     let network = target.network();
+    let memory = target.memory();
+    let counted = query_operations(network, tokens, &memory);
     let o = operations(network, tokens);
     Ok(BenchReport {
         model: match &plan.checkpoint {
@@ -119,7 +126,11 @@ pub fn bench(
             program_bytes,
             instances: 1,
             peak_resident_bytes: peak_resident_bytes(),
-            ..target.memory()
+            ..memory
+        },
+        energy: EnergyReport {
+            operations: Some(counted),
+            measured,
         },
         machine: machine(),
     })

@@ -159,6 +159,7 @@ impl<'a> TensorLoader<'a> {
             outputs,
             inputs,
             integer: false,
+            ternary: false,
         });
         let bytes = outputs * inputs * dtype.size_in_bytes();
         let encoding = weights.encoding().name();

@@ -1,9 +1,9 @@
 //! Tables of a comparison as plain text, and its files.
 
-use super::{Comparison, DiscordantEpisode, PairedResult};
+use super::{ComparedPolicy, Comparison, DiscordantEpisode, PairedResult};
 use crate::{
-    Interval, ReportError, TERMINAL_COLUMNS, TextTable, format_bytes, format_percent, printable,
-    wrap,
+    Interval, ReportError, TERMINAL_COLUMNS, TextTable, format_bytes, format_joules,
+    format_percent, printable, wrap,
 };
 use std::fmt::Write;
 use std::path::Path;
@@ -44,6 +44,15 @@ impl Comparison {
             let _ = writeln!(out, "{line}");
         }
         let _ = write!(out, "\n{}", self.resources_table().text());
+        let estimated = |p: &ComparedPolicy| {
+            let mut runs = p.runs.values();
+            runs.any(|run| run.manifest.energy.operations.is_some())
+        };
+        if self.policies.iter().any(estimated) {
+            out.push_str(
+                "Energy of a query: estimated from operations and bytes (Horowitz, ISSCC 2014).\n",
+            );
+        }
         self.add_discordant(&mut out);
         add_list(&mut out, "not compared", &self.gaps);
         add_list(&mut out, "protocols differ in", &self.differences);
@@ -92,6 +101,7 @@ impl Comparison {
             "p95",
             "weights",
             "activations",
+            "energy",
             "arithmetic",
         ]);
         for policy in &self.policies {
@@ -100,6 +110,7 @@ impl Comparison {
                 |of: Option<f64>| of.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2} ms"));
             let run = policy.runs.values().next();
             let memory = run.map(|run| &run.manifest.memory);
+            let operations = run.and_then(|run| run.manifest.energy.operations);
             let bytes = |n: u64| match n {
                 0 => "-".to_owned(),
                 n => format_bytes(n),
@@ -110,6 +121,7 @@ impl Comparison {
                 ms(latency.as_ref().map(|l| l.total.p95_ms)),
                 bytes(policy.weight_bytes()),
                 bytes(memory.map_or(0, |m| m.activation_bytes)),
+                operations.map_or_else(|| "-".to_owned(), |o| format_joules(o.joules())),
                 run.map_or_else(String::new, |r| r.manifest.protocol.arithmetic.clone()),
             ]);
         }

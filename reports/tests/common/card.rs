@@ -1,6 +1,8 @@
 //! A protocol card.
 
-use bitvla_reports::{EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION};
+use bitvla_reports::{
+    EnergyReport, EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION,
+};
 use std::collections::BTreeMap;
 
 pub fn card(world_version: u32) -> RunManifest {
@@ -55,5 +57,6 @@ pub fn card(world_version: u32) -> RunManifest {
         },
         setups: Vec::new(),
         memory: MemoryReport::default(),
+        energy: EnergyReport::default(),
     }
 }

@@ -6,12 +6,13 @@ use crate::agent::{
 };
 use crate::observation::CameraImages;
 use crate::provenance::thread_time;
+use crate::query_operations::query_operations;
 use crate::{EvalError, file_hashes, resident_bytes};
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
     VlaOptions, VlaPolicy, WeightFormat,
 };
-use bitvla_reports::{MemoryReport, WeightMemory};
+use bitvla_reports::{MemoryReport, QueryOperations, WeightMemory};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,6 +231,12 @@ impl Agent for CheckpointAgent {
             program_bytes: self.program_bytes,
             ..memory_of(self.policy.memory())
         }
+    }
+
+    fn operations(&self) -> Option<QueryOperations> {
+        let tokens = Some(self.policy.tokens()).filter(|tokens| *tokens > 0)?;
+        let memory = self.memory();
+        Some(query_operations(self.policy.network(), tokens, &memory))
     }
 }
 
