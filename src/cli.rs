@@ -17,10 +17,11 @@ mod sweep;
 mod window;
 
 use crate::agent::registry::{
-    PolicyName, PolicyNames, PolicyOptions, parse_engine, parse_positive, policy_help,
+    PolicyName, PolicyNames, PolicyOptions, parse_engine, parse_positive, parse_whole, policy_help,
 };
-use crate::{AssetArgs, BenchModel, Shard};
+use crate::{AssetArgs, BenchModel, EvalError, Shard};
 use bitvla_parity::Quantity;
+use bitvla_policies::kernels::Isa;
 use bitvla_policies::{Engine, WeightFormat};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -59,16 +60,16 @@ struct RunArgs {
     #[arg(long, default_value_t, value_name = "NAME[:ARGUMENT],...", help = policy_help())]
     policy: PolicyNames,
     /// Tasks to run, for example 0,3 [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
+    #[arg(long, value_delimiter = ',', value_name = "TASK,...", value_parser = parse_whole::<usize>, allow_negative_numbers = true)]
     tasks: Option<Vec<usize>>,
     /// Episodes per task, one per stored initial state
-    #[arg(long, default_value_t = 50, value_parser = parse_positive)]
+    #[arg(long, default_value_t = 50, value_parser = parse_positive, allow_negative_numbers = true)]
     episodes: usize,
     /// Run every N-th episode from number I on, one shard of a run on N machines: 0/8 to 7/8, which `merge` puts together
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// Seed of what a policy draws at random; refused for a policy that draws nothing [default: 7]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = parse_positive)]
@@ -78,7 +79,7 @@ struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write films (GIF) of the first N episodes
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
     video: usize,
     /// How the policy is loaded and computed
     #[command(flatten)]
@@ -163,7 +164,7 @@ struct BenchArgs {
     #[arg(long, default_value_t = 3, value_parser = parse_positive)]
     queries: usize,
     /// Seed of synthetic weights [default: 7]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_whole::<u64>, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Folder for packed synthetic weights and the report
     #[arg(long, default_value = "runs/bench", value_name = "DIR")]
@@ -235,7 +236,7 @@ enum Subcommands {
         #[arg(long, value_parser = parse_positive)]
         jobs: Option<usize>,
         /// Write films (GIF) of the first N episodes
-        #[arg(long, default_value_t = 0, value_name = "N")]
+        #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
         video: usize,
         /// Open the window on the run instead
         #[arg(long)]
@@ -298,10 +299,10 @@ enum Subcommands {
         #[arg(long, default_value = "spatial")]
         suite: String,
         /// Task
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = parse_whole::<usize>)]
         task: usize,
         /// Initial state
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = parse_whole::<usize>)]
         init: usize,
         /// Folder for the images
         #[arg(long, default_value = ".", value_name = "DIR")]
@@ -346,9 +347,12 @@ fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, cla
 /// Runs the program on its command line.
 pub fn main() -> ExitCode {
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    let code = subcommands::dispatch(&cli).unwrap_or_else(|error| {
-        output::error(&error.to_string());
-        ExitCode::from(error.exit_code())
-    });
+    let checked = Isa::check_environment().map_err(EvalError::Input);
+    let code = checked
+        .and_then(|()| subcommands::dispatch(&cli))
+        .unwrap_or_else(|error| {
+            output::error(&error.to_string());
+            ExitCode::from(error.exit_code())
+        });
     output::finish(code)
 }

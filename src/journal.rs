@@ -56,6 +56,12 @@ impl Journal {
     /// schema version; else if the journal is none of this program's or a row of it was changed.
     pub fn open(dir: &Path, protocol: &EvalProtocol, suite: &Suite) -> Result<Journal, EvalError> {
         let path = dir.join(JOURNAL);
+        if dir.exists() && !dir.is_dir() {
+            return Err(EvalError::Input(format!(
+                "{}: found a file, expected a run folder or a new name",
+                dir.display()
+            )));
+        }
         check_regular(&path)?;
         let mut journal = Journal {
             dir: dir.to_owned(),

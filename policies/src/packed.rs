@@ -94,7 +94,8 @@ impl PackedFile {
     pub fn open(path: &Path) -> Result<PackedFile, PolicyError> {
         let map = map_file(path)?;
         let fail = |what: String| file_error(path, what);
-        let (_, header) = SafeTensors::read_metadata(&map).map_err(|e| fail(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&map)
+            .map_err(|e| fail(format!("is not a packed policy (safetensors): {e}")))?;
         let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
         let about = about.ok_or_else(|| {
             fail("is not a packed policy: write one with `bitvla-eval pack DIR OUT`".into())

@@ -27,16 +27,16 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "plan")]
     baseline: Option<PathBuf>,
     /// Non-inferiority margin: the drop that is to be excluded, points
-    #[arg(long, default_value_t = 3.0, value_parser = parse_percent, value_name = "POINTS")]
+    #[arg(long, default_value_t = 3.0, value_parser = parse_percent, allow_negative_numbers = true, value_name = "POINTS")]
     margin: f64,
     /// Probability of a false verdict at most, %
-    #[arg(long, default_value_t = 5.0, value_parser = parse_percent, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 5.0, value_parser = parse_percent, allow_negative_numbers = true, value_name = "PERCENT")]
     level: f64,
     /// Growth of the processor time of a query, relative to the reference computation of the same run, that is a regression, %
-    #[arg(long, default_value_t = 20.0, value_parser = parse_growth, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 20.0, value_parser = parse_growth, allow_negative_numbers = true, value_name = "PERCENT")]
     latency_margin: f64,
     /// Growth of the weights that is a regression, %
-    #[arg(long, default_value_t = 1.0, value_parser = parse_growth, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 1.0, value_parser = parse_growth, allow_negative_numbers = true, value_name = "PERCENT")]
     weights_margin: f64,
     /// Use e-processes: one may look after every episode, and stop an unfinished run early
     #[arg(long)]
@@ -45,7 +45,7 @@ pub(super) struct CheckArgs {
     #[arg(long, conflicts_with_all = ["runs", "baseline", "rebaseline", "sequential"])]
     plan: bool,
     /// Success rate of the baseline that is planned with, %
-    #[arg(long, default_value_t = 95.0, value_parser = parse_percent, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 95.0, value_parser = parse_percent, allow_negative_numbers = true, value_name = "PERCENT")]
     success: f64,
     /// Write the baseline from these runs instead of comparing with it
     #[arg(long, requires = "reason")]
@@ -152,6 +152,12 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
         Baseline::of(&policy, &reason, &runs).write(path)?;
         output::print_line(&path.display().to_string());
         return Ok(ExitCode::SUCCESS);
+    }
+    if !path.exists() {
+        return Err(EvalError::Input(format!(
+            "{} is missing: `check RUN --baseline FILE --rebaseline --reason TEXT` writes it",
+            path.display()
+        )));
     }
     let baseline = Baseline::read(path)?;
     check_simulator(resolver, args, (path, &baseline), &runs)?;

@@ -104,6 +104,22 @@ impl Isa {
         }
     }
 
+    /// Refuses a `BITVLA_ISA` that is the name of no instruction set.
+    ///
+    /// # Errors
+    /// A sentence with the names that there are.
+    pub fn check_environment() -> Result<(), String> {
+        let all = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni].map(Isa::name);
+        match std::env::var_os("BITVLA_ISA") {
+            Some(wanted) if !all.iter().any(|name| wanted == **name) => Err(format!(
+                "BITVLA_ISA={}: expected one of {}",
+                wanted.to_string_lossy(),
+                all.join(", ")
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The instruction set in use: the one that `BITVLA_ISA` names, else the fastest. A name that this processor does not
     /// have is reported on standard error and replaced by the fastest, since results do not depend on it.
     pub fn active() -> Isa {

@@ -232,7 +232,7 @@ pub struct PolicyOptions {
     pub sanity: Option<SanityCheck>,
     /// Let simulated time run on while the policy thinks: milliseconds a query, the median `measured` on this machine, or a file with
     /// milliseconds (one a line, or latency.csv of a run folder); rounded to whole control steps
-    #[arg(long, value_name = "MS|measured|FILE")]
+    #[arg(long, value_name = "MS|measured|FILE", allow_negative_numbers = true)]
     pub latency: Option<SimulatedLatency>,
 }
 
@@ -269,11 +269,14 @@ pub(crate) fn parse_engine(text: &str) -> Result<Engine, String> {
 
 /// Parses a number of at least 1.
 pub(crate) fn parse_positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(n) => Ok(n),
-        Err(e) => Err(format!("{e}")),
-    }
+    let number = text.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}
+
+/// Parses a number of at least 0.
+pub(crate) fn parse_whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok();
+    number.ok_or_else(|| "expected a whole number of at least 0".to_owned())
 }
 
 /// Packed file in the folder of a checkpoint that ships.
