@@ -18,10 +18,13 @@ mod folder_lock;
 mod format;
 mod gate;
 mod hashes;
+mod html;
 mod manifest;
+mod markdown;
 mod metrics;
 mod plots;
 mod record;
+mod report;
 mod run_tables;
 mod stats;
 mod summary;
@@ -29,6 +32,7 @@ mod sweep;
 mod terminal_text;
 mod text_files;
 mod text_table;
+mod vla_eval;
 
 pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
 pub use atomic_file::{StagedFile, check_regular, write_atomically};
@@ -43,16 +47,19 @@ pub use gate::{
     TaskLatency, Verdict, episodes_needed, judge, plan_table, verdict_probability,
 };
 pub use hashes::{EpisodeHashes, FrameHash, read_hashes, write_hashes};
+pub use html::html_report;
 pub use manifest::{
     EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, RunManifest, SCHEMA_VERSION,
     WeightMemory, schema_version_of,
 };
+pub use markdown::markdown_report;
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
     Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_comparison_plots,
     write_plots, write_sweep_plot, write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
+pub use report::{EpisodeAnimation, PolicyVerdict, Report, RunCommands};
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
 pub use stats::{
     Interval, PairCounts, cluster_bootstrap, compact_letters, holm, largest, mcnemar_exact, mean,
@@ -66,3 +73,4 @@ pub use text_files::{
     write_latency, write_manifest, write_text,
 };
 pub use text_table::TextTable;
+pub use vla_eval::vla_eval_result;

@@ -79,44 +79,121 @@ pub fn write_comparison_plots(
     title: &str,
     comparison: &Comparison,
 ) -> Result<Vec<PlotFiles>, ReportError> {
-    use canvas::{Canvas, DrawResult};
-    use comparison::{Cost, success_against};
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
-    let write = |name, size, draw: &dyn Fn(&mut dyn Canvas) -> DrawResult| {
-        canvas::write_svg_and_png(dir, name, size, draw)
-    };
+    let mut plots = Vec::new();
+    draw_comparison(title, comparison, &mut |name, size, draw| {
+        plots.push(canvas::write_svg_and_png(dir, name, size, draw)?);
+        Ok(())
+    })?;
+    Ok(plots)
+}
+
+/// Drawing function of one plot.
+type Draw<'a> = &'a dyn Fn(&mut dyn canvas::Canvas) -> canvas::DrawResult;
+
+/// Receives name, size (page units) and drawing function of a plot.
+type EachPlot<'a> =
+    &'a mut dyn FnMut(&'static str, (usize, usize), Draw<'_>) -> Result<(), ReportError>;
+
+/// Hands the plots of a comparison to `each`, as [`write_comparison_plots`] names them.
+fn draw_comparison(
+    title: &str,
+    comparison: &Comparison,
+    each: EachPlot<'_>,
+) -> Result<(), ReportError> {
+    use comparison::{Cost, success_against};
     let size = comparison::success_size(comparison);
-    let mut plots = vec![
-        write("success-by-suite", size, &|c| {
-            comparison::success(c, title, comparison)
-        })?,
-        write(
-            "success-by-task",
-            comparison::heat_map_size(comparison),
-            &|c| comparison::heat_map(c, title, comparison),
-        )?,
-        write_chart(
-            dir,
-            "steps-to-success",
-            ("Steps to success", title),
-            &comparison::steps_to_success(comparison),
-        )?,
-    ];
+    each("success-by-suite", size, &|c| {
+        comparison::success(c, title, comparison)
+    })?;
+    let size = comparison::heat_map_size(comparison);
+    each("success-by-task", size, &|c| {
+        comparison::heat_map(c, title, comparison)
+    })?;
+    let chart = comparison::steps_to_success(comparison);
+    each("steps-to-success", chart::size(&chart), &|c| {
+        chart::draw(c, "Steps to success", title, &chart)
+    })?;
     if comparison.policies().iter().any(|p| p.latency().is_some()) {
-        plots.push(write("success-latency", comparison::COST_SIZE, &|c| {
+        each("success-latency", comparison::COST_SIZE, &|c| {
             success_against(c, title, comparison, Cost::Latency)
-        })?);
+        })?;
         let size = comparison::phases_size(comparison);
-        plots.push(write("latency-by-phase", size, &|c| {
+        each("latency-by-phase", size, &|c| {
             comparison::phases(c, title, comparison)
-        })?);
+        })?;
     }
     if comparison.policies().iter().any(|p| p.weight_bytes() > 0) {
-        plots.push(write("success-memory", comparison::COST_SIZE, &|c| {
+        each("success-memory", comparison::COST_SIZE, &|c| {
             success_against(c, title, comparison, Cost::Memory)
-        })?);
+        })?;
+    }
+    Ok(())
+}
+
+/// A plot as SVG text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SvgPlot {
+    /// Name, for example `success-by-suite`.
+    pub name: &'static str,
+    /// The text, from `<svg` on.
+    pub svg: String,
+}
+
+/// Draws the plots of a report as SVG text: those of the comparison but for `success-by-task`, which a report has as a table; for
+/// a single policy success per task of each suite, latency and memory.
+///
+/// # Errors
+/// If a plot cannot be drawn.
+pub(crate) fn report_plots(comparison: &Comparison) -> Result<Vec<SvgPlot>, ReportError> {
+    let mut plots = Vec::new();
+    let mut each = |name, size, draw: Draw<'_>| {
+        let svg = canvas::svg_text(name, size, draw)?;
+        plots.push(SvgPlot { name, svg });
+        Ok(())
+    };
+    let title = comparison.suites().join(", ");
+    let [policy] = comparison.policies() else {
+        draw_comparison(&title, comparison, &mut |name, size, draw| match name {
+            "success-by-task" => Ok(()),
+            _ => each(name, size, draw),
+        })?;
+        return Ok(plots);
+    };
+    for (suite, run) in &policy.runs {
+        let (tasks, all) = summarise(&run.episodes);
+        let title = format!("{suite}, {}", policy.label);
+        each("success", success::size(&tasks), &|c| {
+            success::draw(c, &title, &tasks, &all)
+        })?;
+    }
+    let chart = comparison::steps_to_success(comparison);
+    each("steps-to-success", chart::size(&chart), &|c| {
+        chart::draw(c, "Steps to success", &title, &chart)
+    })?;
+    let (queries, _) = policy.queries();
+    if !queries.is_empty() {
+        each("latency", latency::SIZE, &|c| {
+            latency::draw(c, &policy.label, &queries)
+        })?;
+    }
+    if let Some(memory) = policy.memory().filter(|m| !m.weights.is_empty()) {
+        each("memory", memory::size(memory), &|c| {
+            memory::draw(c, &policy.label, memory)
+        })?;
     }
     Ok(plots)
+}
+
+/// Colours of plots in SVG notation that a dark page replaces: paper, text, axes, grid, tracks, bars, lines.
+#[cfg(test)]
+pub(crate) fn svg_colors() -> Vec<String> {
+    use canvas::{AXIS_COLOR, BAR_TRACK, GRID_COLOR, PALETTE, TEXT_COLOR};
+    let paper = plotters::style::WHITE;
+    let all = [paper, TEXT_COLOR, AXIS_COLOR, GRID_COLOR, BAR_TRACK].into_iter();
+    let all = all.chain(success::BARS).chain(PALETTE);
+    all.map(|c| format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2))
+        .collect()
 }
 
 /// Draws the losses of the stages of a training run into `dir`.

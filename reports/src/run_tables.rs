@@ -129,9 +129,9 @@ fn add_latency(out: &mut String, latency: &LatencySummary) {
     }
 }
 
-/// Returns the memory ledger: weights by class and encoding (all and resident bytes), activations, program, and the peak
-/// resident set that the operating system reports.
-pub fn memory_table(memory: &MemoryReport) -> String {
+/// Returns the rows of the memory ledger, each a name, all bytes and resident bytes: weights by class and encoding, activations,
+/// program, and the peak resident set that the operating system reports.
+pub(crate) fn memory_rows(memory: &MemoryReport) -> Vec<(String, String, String)> {
     let mut rows: Vec<(String, String, String)> = memory
         .weights
         .iter()
@@ -173,6 +173,12 @@ pub fn memory_table(memory: &MemoryReport) -> String {
         rows.push((name, String::new(), format_bytes(rest)));
     }
     rows.push(("peak resident set, process".to_owned(), String::new(), peak));
+    rows
+}
+
+/// Returns the memory ledger as text, rows as in [`memory_rows`].
+pub fn memory_table(memory: &MemoryReport) -> String {
+    let rows = memory_rows(memory);
     let width = rows
         .iter()
         .map(|(name, ..)| name.chars().count())

@@ -5,11 +5,12 @@ mod protocols;
 mod tables;
 
 pub(crate) use protocols::{check_comparable, field_of_the_policy};
+pub(crate) use tables::{difference_text, format_p};
 
 use crate::{
-    EpisodeActions, EpisodeRecord, Interval, LatencySummary, PairCounts, QueryRecord, RunManifest,
-    Score, cluster_bootstrap, compact_letters, holm, mcnemar_exact, newcombe_paired,
-    summarise_latency,
+    EpisodeActions, EpisodeRecord, Interval, LatencySummary, MeasurementSetup, MemoryReport,
+    PairCounts, QueryRecord, RunManifest, Score, cluster_bootstrap, compact_letters, holm,
+    mcnemar_exact, newcombe_paired, summarise_latency,
 };
 use std::collections::BTreeMap;
 
@@ -46,8 +47,8 @@ impl ComparedPolicy {
         Score::of(runs.flat_map(|(_, run)| &run.episodes))
     }
 
-    /// Latency of its queries in the setup that has most of them; `None` for a policy without queries.
-    pub fn latency(&self) -> Option<LatencySummary> {
+    /// Queries of all its runs, and the setups that their indices are of; `None` for a setup that was not recorded.
+    pub(crate) fn queries(&self) -> (Vec<QueryRecord>, Vec<Option<&MeasurementSetup>>) {
         let mut queries = Vec::new();
         let mut setups = Vec::new();
         for run in self.runs.values() {
@@ -65,7 +66,12 @@ impl ComparedPolicy {
                 });
             }
         }
-        let summaries = summarise_latency(&queries).into_values();
+        (queries, setups)
+    }
+
+    /// Latency of its queries in the setup that has most of them; `None` for a policy without queries.
+    pub fn latency(&self) -> Option<LatencySummary> {
+        let summaries = summarise_latency(&self.queries().0).into_values();
         summaries.reduce(|most, other| {
             if other.queries > most.queries {
                 other
@@ -79,6 +85,17 @@ impl ComparedPolicy {
     pub fn weight_bytes(&self) -> u64 {
         let bytes = self.runs.values().map(|r| r.manifest.memory.weight_bytes());
         bytes.max().unwrap_or(0)
+    }
+
+    /// Memory of the run with the largest weights.
+    pub(crate) fn memory(&self) -> Option<&MemoryReport> {
+        let reports = self.runs.values().map(|run| &run.manifest.memory);
+        reports.reduce(
+            |most, other| match other.weight_bytes() > most.weight_bytes() {
+                true => other,
+                false => most,
+            },
+        )
     }
 
     /// Row of an initial state, if its episode ran to the end.
@@ -123,12 +140,12 @@ pub struct DiscordantEpisode {
     pub parts_at: Option<usize>,
 }
 
-/// A comparison of two or more policies with the first of them.
+/// A comparison of policies with the first of them; of one policy, its results.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     /// The policies, in the order given.
     policies: Vec<ComparedPolicy>,
-    /// Suites of which at least two policies have a run, in the order in which they are met.
+    /// Suites of which at least two policies have a run, in the order in which they are met; all of a single policy.
     suites: Vec<String>,
     /// Fields of protocols that differ, in words.
     differences: Vec<String>,
@@ -140,15 +157,27 @@ impl Comparison {
     /// Compares policies with the first one.
     ///
     /// # Errors
-    /// A sentence if there are fewer than two policies, two have the same label, no suite is shared, or two runs of a suite have
-    /// protocols whose results cannot be compared: another world, horizon, rule or other files of the suite.
-    pub fn new(mut policies: Vec<ComparedPolicy>) -> Result<Comparison, String> {
+    /// A sentence if there are fewer than two policies, and those of [`Comparison::of_any`].
+    pub fn new(policies: Vec<ComparedPolicy>) -> Result<Comparison, String> {
         if policies.len() < 2 {
             return Err(format!(
                 "a comparison needs runs of two policies at least, found {}",
                 policies.len()
             ));
         }
+        Comparison::of_any(policies)
+    }
+
+    /// As [`Comparison::new`], also of a single policy, which then has no paired result.
+    ///
+    /// # Errors
+    /// A sentence if there is no policy, two have the same label, no suite is shared, or two runs of a suite have
+    /// protocols whose results cannot be compared: another world, horizon, rule or other files of the suite.
+    pub fn of_any(mut policies: Vec<ComparedPolicy>) -> Result<Comparison, String> {
+        if policies.is_empty() {
+            return Err("found no run, expected one at least".to_owned());
+        }
+        let least = policies.len().min(2);
         for (i, policy) in policies.iter().enumerate() {
             if policies[..i].iter().any(|p| p.label == policy.label) {
                 return Err(format!(
@@ -160,7 +189,7 @@ impl Comparison {
         let mut suites: Vec<String> = Vec::new();
         for suite in policies.iter().flat_map(|p| p.runs.keys()) {
             let runs = policies.iter().filter(|p| p.runs.contains_key(suite));
-            if !suites.contains(suite) && runs.count() > 1 {
+            if !suites.contains(suite) && runs.count() >= least {
                 suites.push(suite.clone());
             }
         }
@@ -198,7 +227,7 @@ impl Comparison {
         &self.policies
     }
 
-    /// Suites of which at least two policies have a run.
+    /// Suites of which at least two policies have a run; all of a single policy.
     pub fn suites(&self) -> &[String] {
         &self.suites
     }

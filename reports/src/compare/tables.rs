@@ -264,7 +264,7 @@ fn interval_text(interval: Interval) -> String {
 }
 
 /// `-1.2 (-3.4 to +0.8)`, in points.
-fn difference_text(paired: &PairedResult) -> String {
+pub(crate) fn difference_text(paired: &PairedResult) -> String {
     let interval = paired.by_task.unwrap_or(paired.newcombe);
     // No difference has no sign.
     let points = |v: f64| match 100.0 * v {
@@ -280,7 +280,7 @@ fn difference_text(paired: &PairedResult) -> String {
 }
 
 /// A p-value with two significant digits.
-fn format_p(p: f64) -> String {
+pub(crate) fn format_p(p: f64) -> String {
     match p {
         p if p >= 0.995 => "1".to_owned(),
         p if p >= 0.1 => format!("{p:.2}"),

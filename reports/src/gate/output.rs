@@ -11,7 +11,7 @@ const LISTED: usize = 10;
 
 impl Check {
     /// One sentence about a verdict.
-    fn sentence(&self, result: &GateResult) -> String {
+    pub(crate) fn sentence(&self, result: &GateResult) -> String {
         let margin = 100.0 * self.rule.margin;
         let difference = 100.0 * result.difference;
         let bound = 100.0 * result.lower_bound;
@@ -57,7 +57,7 @@ impl Check {
     }
 
     /// Sentences about what was not compared or differs.
-    fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.not_checked.clone();
         for (suite, n) in &self.missing {
             notes.push(format!(
@@ -74,7 +74,7 @@ impl Check {
     }
 
     /// The flipped episodes in words, the first ones of many.
-    fn flipped(&self) -> Vec<String> {
+    pub(crate) fn flipped(&self) -> Vec<String> {
         let lost = self.flips.iter().filter(|f| !f.gained).count();
         let mut lines = Vec::new();
         if !self.flips.is_empty() {

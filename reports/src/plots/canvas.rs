@@ -4,7 +4,7 @@
 //! backend does not have.
 
 use super::PlotFiles;
-use crate::ReportError;
+use crate::{ReportError, printable};
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -147,7 +147,7 @@ impl<DB: DrawingBackend> Canvas for PlottersCanvas<DB> {
             .pos(Pos::new(horizontal, VPos::Center));
         self.area
             .draw(&Text::new(
-                text.to_owned(),
+                printable(text).into_owned(),
                 self.at((at.0, at.1 + 1.5)),
                 style,
             ))
@@ -170,6 +170,28 @@ fn font_is_ready() -> bool {
 const SUPERSAMPLING: usize = 2;
 const PIXELS_PER_UNIT: usize = 2;
 
+/// Returns a plot as the text of an SVG file.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub(super) fn svg_text(
+    name: &str,
+    (width, height): (usize, usize),
+    draw: impl Fn(&mut dyn Canvas) -> DrawResult,
+) -> Result<String, ReportError> {
+    let failed = |what: String| ReportError::Plot {
+        plot: name.to_owned(),
+        what,
+    };
+    if !font_is_ready() {
+        return Err(failed("the built-in font could not be read".to_owned()));
+    }
+    let mut text = String::new();
+    let size = (width as u32, height as u32);
+    draw_page(SVGBackend::with_string(&mut text, size), 1.0, draw).map_err(failed)?;
+    Ok(text)
+}
+
 /// Draws a plot twice, as `name.svg` and `name.png`.
 pub(super) fn write_svg_and_png(
     dir: &Path,
@@ -181,18 +203,13 @@ pub(super) fn write_svg_and_png(
         plot: name.to_owned(),
         what,
     };
-    if !font_is_ready() {
-        return Err(failed("the built-in font could not be read".to_owned()));
-    }
+    let text = svg_text(name, (width, height), &draw)?;
     let plot = PlotFiles {
         name,
         svg: dir.join(format!("{name}.svg")),
         png: dir.join(format!("{name}.png")),
     };
 
-    let mut text = String::new();
-    let size = (width as u32, height as u32);
-    draw_page(SVGBackend::with_string(&mut text, size), 1.0, &draw).map_err(failed)?;
     crate::write_text(&plot.svg, &text)?;
 
     let scale = SUPERSAMPLING * PIXELS_PER_UNIT;

@@ -160,7 +160,7 @@ pub(super) fn success_against(
             label.1 += 14.0;
         }
         labels.push(label);
-        let format = TextFormat::new(12.0, Align::Left, color);
+        let format = TextFormat::new(12.0, Align::Left, TEXT_COLOR);
         c.text(label, format, &truncate(&policy.label, 24))?;
     }
     Ok(())

@@ -13,6 +13,9 @@ const TOP: f64 = 92.0;
 const ROW: f64 = 34.0;
 const LIGHT: RGBColor = RGBColor(168, 199, 232);
 const LIGHT_ALL: RGBColor = RGBColor(250, 208, 160);
+/// Colours of the bars.
+#[cfg(test)]
+pub(super) const BARS: [RGBColor; 2] = [LIGHT, LIGHT_ALL];
 
 pub(super) fn size(tasks: &[TaskSummary]) -> (usize, usize) {
     (
