@@ -1,4 +1,4 @@
-//! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `render`, `parity`. Bad input ends with code 2
+//! The command line: `bitvla-eval [RUN OPTIONS]`, `list`, `replay`, `report` and more. Bad input ends with code 2
 //! and one line, anything else that stops the program with code 1.
 
 mod bench;
@@ -11,6 +11,8 @@ mod jobs;
 mod output;
 mod parity;
 mod progress;
+mod repeat_command;
+mod report;
 mod signals;
 mod subcommands;
 mod sweep;
@@ -256,6 +258,8 @@ enum Subcommands {
     /// Finds the first step at which the episodes of two runs part, and every field in which their protocols differ; exit code 1
     /// if an episode differs
     Diff(diff::DiffArgs),
+    /// Writes one self-contained report about runs: HTML, Markdown, or results in the schema of vla-evaluation-harness
+    Report(report::ReportArgs),
     /// Puts run folders of the same protocol together, such as shards; an episode that two of them have must be the same
     Merge {
         /// Run folders

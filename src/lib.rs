@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
 pub mod agent;
+mod animation;
 mod asset_resolver;
 mod bench;
 pub mod cli;
@@ -41,6 +42,7 @@ pub use agent::{
     ActError, Agent, AgentFactory, AgentObservation, AgentOutput, AgentState, EpisodeStart,
     ErasedAgent, QueryTrace, SimulatedLatency, StepInput, one_action_per_step,
 };
+pub use animation::animate;
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
 pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparison_table};
 pub use episode::{EpisodeOutcome, EvalContext, run_episode};

@@ -91,6 +91,15 @@ impl CameraRig {
         self.render_state(&world.visual_state())
     }
 
+    /// Renders the camera that looks at the table, upright.
+    ///
+    /// # Errors
+    /// If the renderer refuses the state.
+    pub fn render_agentview(&mut self, world: &World) -> Result<CameraImage, EvalError> {
+        let (state, side) = (world.visual_state(), self.size);
+        Ok(self.renderer.render(&state, &self.agentview, side, side)?)
+    }
+
     /// Renders both cameras, upright, in a recorded state.
     ///
     /// # Errors

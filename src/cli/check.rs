@@ -160,7 +160,8 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
         )));
     }
     let baseline = Baseline::read(path)?;
-    check_simulator(resolver, args, (path, &baseline), &runs)?;
+    let jobs = args.jobs.unwrap_or_else(all_cores);
+    check_simulator(resolver, jobs, (path, &baseline), &runs)?;
     let check = baseline
         .check(&runs, args.rule(), args.cost_rule())
         .map_err(|what| EvalError::Input(format!("{}: {what}", path.display())))?;
@@ -191,9 +192,9 @@ fn print_plan(args: &CheckArgs) {
 
 /// Repeats the recorded episodes of the baseline: where one ends in another state, the simulator has changed, and outcomes say
 /// nothing about the policy.
-fn check_simulator(
+pub(super) fn check_simulator(
     resolver: &AssetResolver,
-    args: &CheckArgs,
+    jobs: usize,
     (path, baseline): (&Path, &Baseline),
     runs: &[ComparedRun],
 ) -> Result<(), EvalError> {
@@ -210,7 +211,6 @@ fn check_simulator(
         manifest.tasks = episodes.iter().map(|e| e.task).collect();
         let loaded = recorded_suite(resolver, path, &manifest)?;
         let context = loaded.context(manifest.protocol.seed);
-        let jobs = args.jobs.unwrap_or_else(all_cores);
         let replayed = replay(context, (&episodes, &[]), jobs, &mut |_| {})?;
         if let Some(r) = replayed.iter().find(|r| !r.identical()) {
             return Err(EvalError::Input(format!(

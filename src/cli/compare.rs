@@ -21,8 +21,31 @@ pub(super) type LabelledRun = (Option<String>, PathBuf);
 
 /// Compares the policies of run folders with that of the first one; prints the tables and writes them with plots into `out`.
 pub(super) fn compare_runs(runs: &[LabelledRun], out: &Path) -> Result<(), EvalError> {
+    let (policies, _) = open_policies(runs)?;
+    let comparison = Comparison::new(policies).map_err(EvalError::Input)?;
+    let _lock = FolderLock::acquire(out)?;
+    let summary = comparison.summary();
+    write_text(&out.join("summary.txt"), &summary)?;
+    comparison.write_csv(out)?;
+    let title = format!("suites {}", comparison.suites().join(", "));
+    write_comparison_plots(&out.join("plots"), &title, &comparison)?;
+    output::print(&summary);
+    output::print_line(&format!("\n{}", out.display()));
+    Ok(())
+}
+
+/// Folders of runs by label and suite.
+pub(super) type RunOrigins = BTreeMap<(String, String), PathBuf>;
+
+/// Reads run folders, or folders of them, as policies in the order in which their labels are met.
+///
+/// # Errors
+/// If a folder is none of a run, or two are of the same label and suite.
+pub(super) fn open_policies(
+    runs: &[LabelledRun],
+) -> Result<(Vec<ComparedPolicy>, RunOrigins), EvalError> {
     let mut policies: Vec<ComparedPolicy> = Vec::new();
-    let mut origins: BTreeMap<(String, String), PathBuf> = BTreeMap::new();
+    let mut origins = RunOrigins::new();
     for (label, dir) in runs {
         for folder in run_folders(dir)? {
             let run = open_run(&folder)?;
@@ -46,16 +69,7 @@ pub(super) fn compare_runs(runs: &[LabelledRun], out: &Path) -> Result<(), EvalE
             policies[at].runs.insert(suite, run);
         }
     }
-    let comparison = Comparison::new(policies).map_err(EvalError::Input)?;
-    let _lock = FolderLock::acquire(out)?;
-    let summary = comparison.summary();
-    write_text(&out.join("summary.txt"), &summary)?;
-    comparison.write_csv(out)?;
-    let title = format!("suites {}", comparison.suites().join(", "));
-    write_comparison_plots(&out.join("plots"), &title, &comparison)?;
-    output::print(&summary);
-    output::print_line(&format!("\n{}", out.display()));
-    Ok(())
+    Ok((policies, origins))
 }
 
 /// Reads a run folder.
@@ -70,7 +84,7 @@ pub(super) fn open_run(folder: &Path) -> Result<ComparedRun, EvalError> {
 }
 
 /// Splits `LABEL=DIR`; a folder whose name has an equals sign is a folder.
-fn labelled(argument: &str) -> LabelledRun {
+pub(super) fn labelled(argument: &str) -> LabelledRun {
     match argument.split_once('=') {
         Some((label, dir)) if !label.is_empty() && !Path::new(argument).exists() => {
             (Some(label.to_owned()), PathBuf::from(dir))
