@@ -176,7 +176,8 @@ pub(crate) fn memory_rows(memory: &MemoryReport) -> Vec<(String, String, String)
     rows
 }
 
-/// Returns the memory ledger as text, rows as in [`memory_rows`].
+/// Returns the memory ledger as text: weights by class and encoding (all and resident bytes), activations, program, and the peak
+/// resident set that the operating system reports.
 pub fn memory_table(memory: &MemoryReport) -> String {
     let rows = memory_rows(memory);
     let width = rows
