@@ -194,7 +194,7 @@ fn latency_and_memory_that_grew_are_a_regression() {
     assert_eq!(slow.verdict, Verdict::Regressed);
     assert_eq!(verdicts(&slow), [regressed, None, held]);
     assert!(slow.junit().contains("failures=\"1\""), "{}", slow.junit());
-    let sentence = "query, processor time is 1.300 (1.300 to 1.300) times that of the baseline";
+    let sentence = "query, processor time: 1.300 (1.300 to 1.300) times the baseline";
     assert!(
         slow.markdown()
             .starts_with("**regressed**: suite spatial: query")

@@ -7,11 +7,11 @@ use super::output;
 use super::repeat_command::{evaluate_command, replay_command};
 use super::subcommands::recorded_suite;
 use crate::EvalError;
-use crate::agent::registry::parse_positive;
+use crate::agent::registry::{parse_positive, parse_whole};
 use crate::animation::{ANIMATION_SIZE, animate};
 use crate::asset_resolver::AssetResolver;
 use bitvla_reports::{
-    Baseline, ComparedRun, Comparison, EpisodeAnimation, GateRule, PolicyVerdict, Report,
+    Baseline, ComparedRun, Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, Report,
     RunCommands, format_bytes, html_report, markdown_report, vla_eval_result, write_json,
     write_text,
 };
@@ -37,7 +37,7 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Animations of the first N failed episodes by suite, task and initial state, inside the HTML file
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
     animations: usize,
     /// Worker threads that repeat the recorded episodes of the baseline [default: all cores]
     #[arg(long, value_parser = parse_positive)]
@@ -196,7 +196,7 @@ fn verdicts(
             .filter(|run| repeated.insert(run.manifest.protocol.suite.clone()));
         let first: Vec<ComparedRun> = first.cloned().collect();
         check_simulator(resolver, jobs, (path, &baseline), &first)?;
-        let check = baseline.check(&runs, GateRule::default());
+        let check = baseline.check(&runs, GateRule::default(), CostRule::default());
         verdicts.push(PolicyVerdict {
             label: policy.label.clone(),
             baseline_policy: baseline.policy.clone(),

@@ -3,7 +3,7 @@
 use super::baseline::Check;
 use super::costs::{CostResult, cost_table};
 use super::verdict::{GateResult, Verdict};
-use crate::{TERMINAL_COLUMNS, printable, wrap};
+use crate::{TERMINAL_COLUMNS, TextTable, printable, wrap};
 use std::fmt::Write;
 
 /// Flipped episodes that are listed; the JSON file has all.
@@ -35,7 +35,7 @@ impl Check {
     }
 
     /// One sentence about everything: the costs that grew, then success.
-    fn overall_sentence(&self) -> String {
+    pub(crate) fn overall_sentence(&self) -> String {
         let grown = self
             .costs
             .iter()
@@ -45,6 +45,11 @@ impl Check {
             .chain([self.sentence(&self.judgement.overall)])
             .collect();
         sentences.join("; ")
+    }
+
+    /// Rows of latency and weights; `None` where nothing can be compared.
+    pub(crate) fn cost_table(&self) -> Option<TextTable> {
+        (!self.costs.is_empty()).then(|| cost_table(&self.costs))
     }
 
     /// Suites with their results, and all of them together where there are several.
@@ -102,8 +107,8 @@ impl Check {
     /// Returns the check as text for a terminal.
     pub fn summary(&self) -> String {
         let mut out = self.table().text();
-        if !self.costs.is_empty() {
-            let _ = write!(out, "\n{}", cost_table(&self.costs).text());
+        if let Some(costs) = self.cost_table() {
+            let _ = write!(out, "\n{}", costs.text());
         }
         out.push('\n');
         for line in self.flipped() {
@@ -199,11 +204,7 @@ impl Check {
             format!("| {} |\n", cells.join(" | "))
         };
         let mut out = format!("**{}**: {}\n", self.verdict.name(), self.overall_sentence());
-        let costs = cost_table(&self.costs);
-        for table in [&table, &costs] {
-            if table.rows.is_empty() {
-                continue;
-            }
+        for table in [Some(table), self.cost_table()].into_iter().flatten() {
             let _ = write!(out, "\n{}", row(&table.header));
             let _ = writeln!(out, "|{}", "---|".repeat(table.header.len()));
             for cells in &table.rows {
@@ -232,7 +233,7 @@ fn cost_sentence(cost: &CostResult) -> String {
         .interval
         .map_or_else(String::new, |i| format!(" ({:.3} to {:.3})", i.low, i.high));
     format!(
-        "{} is {:.3}{interval} times that of the baseline",
+        "{}: {:.3}{interval} times the baseline",
         cost.cost.name(),
         cost.ratio
     )

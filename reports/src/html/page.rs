@@ -1,7 +1,7 @@
 //! Everything that the template shows, in its order.
 
 use super::protocol_card::{FieldGroup, protocol_card};
-use super::resources::{CaptionedTable, latency_tables, memory_tables};
+use super::resources::{CaptionedTable, energy_table, latency_tables, memory_tables};
 use super::scores::{HeadlineTable, headline};
 use super::tasks::{SuiteView, suites};
 use crate::plots::report_plots;
@@ -34,7 +34,7 @@ pub(super) struct Page {
     plots: Vec<PlotView>,
     latency: Vec<CaptionedTable>,
     memory: Vec<CaptionedTable>,
-    /// Energy of a query and of a run. Run folders do not hold it yet; the section is there once this is.
+    /// Energy of a query and of an episode; `None` where nothing is known.
     energy: Option<CaptionedTable>,
     protocol: Vec<FieldGroup>,
     commands: Vec<CommandsView>,
@@ -52,6 +52,8 @@ struct VerdictView {
     /// Baseline that it is a verdict against.
     baseline: String,
     table: CaptionedTable,
+    /// Latency and weights; `None` where nothing can be compared.
+    costs: Option<CaptionedTable>,
     notes: Vec<String>,
 }
 
@@ -109,7 +111,7 @@ impl Page {
             plots: plots.collect(),
             latency: latency_tables(report),
             memory: memory_tables(report),
-            energy: None,
+            energy: energy_table(report),
             protocol: protocol_card(report),
             commands: commands.collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -149,7 +151,7 @@ fn facts(report: &Report) -> Vec<String> {
 fn verdicts(report: &Report) -> Vec<VerdictView> {
     let views = report.verdicts.iter().map(|v| {
         let check = &v.check;
-        let verdict = check.verdict();
+        let verdict = check.verdict;
         let baseline = format!(
             "Against the baseline of policy {}, written for: {}",
             v.baseline_policy, v.reason
@@ -163,8 +165,11 @@ fn verdicts(report: &Report) -> Vec<VerdictView> {
                 1 => "bad",
                 _ => "open",
             },
-            sentence: check.sentence(&check.judgement.overall),
-            table: CaptionedTable::of("", check.table()),
+            sentence: check.overall_sentence(),
+            table: CaptionedTable::of("Success", check.table()),
+            costs: check
+                .cost_table()
+                .map(|costs| CaptionedTable::of("Costs", costs)),
             baseline: printable(&baseline).into_owned(),
             notes: notes.map(|note| printable(&note).into_owned()).collect(),
         }

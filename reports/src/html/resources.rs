@@ -1,7 +1,9 @@
-//! Latency by phase and the memory ledger as tables of a page.
+//! Latency by phase, the memory ledger and energy as tables of a page.
 
 use crate::run_tables::memory_rows;
-use crate::{Report, TextTable, printable, summarise_latency};
+use crate::{
+    PhaseSummary, QueryOperations, Report, TextTable, format_joules, printable, summarise_latency,
+};
 use serde::Serialize;
 
 /// A table with a caption.
@@ -40,15 +42,16 @@ pub(super) fn latency_tables(report: &Report) -> Vec<CaptionedTable> {
                 let header: Vec<&str> = ["policy", "queries", "whole query"]
                     .into_iter()
                     .chain(phases)
-                    .chain(["camera images"])
+                    .chain(["processor time", "camera images"])
                     .collect();
                 by_setup.push((name, TextTable::new(&header)));
                 by_setup.len() - 1
             });
-            let times = std::iter::once(&summary.total)
-                .chain(&summary.phases)
-                .chain([&summary.render]);
-            let times = times.map(|p| format!("{:.2} / {:.2}", p.median_ms, p.p95_ms));
+            let times = std::iter::once(Some(&summary.total))
+                .chain(summary.phases.iter().map(Some))
+                .chain([summary.processor.as_ref(), Some(&summary.render)]);
+            let cell = |p: &PhaseSummary| format!("{:.2} / {:.2}", p.median_ms, p.p95_ms);
+            let times = times.map(|phase| phase.map_or_else(|| "-".to_owned(), cell));
             let row = [policy.label.clone(), summary.queries.to_string()];
             by_setup[at].1.push(row.into_iter().chain(times));
         }
@@ -71,4 +74,44 @@ pub(super) fn memory_tables(report: &Report) -> Vec<CaptionedTable> {
             Some(CaptionedTable::of(&policy.label, table))
         })
         .collect()
+}
+
+/// Returns the energy of a query and of an episode of every policy; `None` where nothing is known.
+pub(super) fn energy_table(report: &Report) -> Option<CaptionedTable> {
+    let mut table = TextTable::new(&[
+        "policy",
+        "arithmetic",
+        "weights from DRAM",
+        "query",
+        "episode",
+        "measured, episode",
+    ]);
+    for policy in report.comparison.policies() {
+        let Some(run) = policy.runs.values().next() else {
+            continue;
+        };
+        let energy = &run.manifest.energy;
+        let measured = energy.measured.as_ref().filter(|m| m.count > 0);
+        if energy.operations.is_none() && measured.is_none() {
+            continue;
+        }
+        let episodes = run.episodes.iter().filter(|row| row.completed()).count();
+        let queries = run.queries.len() as f64 / episodes.max(1) as f64;
+        let estimated = |of: &dyn Fn(&QueryOperations) -> f64| {
+            let joules = energy.operations.as_ref().map(of);
+            joules.map_or_else(|| "-".to_owned(), format_joules)
+        };
+        table.push([
+            policy.label.clone(),
+            estimated(&QueryOperations::arithmetic_joules),
+            estimated(&QueryOperations::weights_joules),
+            estimated(&QueryOperations::joules),
+            estimated(&|operations| queries * operations.joules()),
+            measured.map_or_else(
+                || "-".to_owned(),
+                |m| format_joules(m.joules / m.count as f64),
+            ),
+        ]);
+    }
+    (!table.rows.is_empty()).then(|| CaptionedTable::of("", table))
 }

@@ -74,7 +74,7 @@ fn run(label: &str, suite: &str, states: usize, nth: usize) -> ComparedRun {
                 vision_ms: 0.8 + ms,
                 language_ms: 1.5 + ms,
                 head_ms: 0.1,
-                setup: 0,
+                ..QueryRecord::default()
             });
         }
     }
