@@ -1,12 +1,14 @@
 //! `journal.jsonl`: finished episodes, one line each, on the disk the moment they end, so that a run that was interrupted at
 //! any instant goes on where it stopped. The first line is the schema version and the protocol; a folder never mixes two.
-//! Every line carries a checksum, and every row is compared with the protocol and the suite. A last line that was cut short is
-//! dropped. The open journal is locked: one process at a time writes into a run folder.
+//! Every line carries a checksum, and every row is compared with the protocol and the suite. A row that was damaged or cut short is
+//! said and never counted: its bytes are put aside in `journal-damaged.jsonl`, and its episode is run again. The open journal is
+//! locked: one process at a time writes into a run folder.
 
 use crate::journal_line::{JournalEntry, check_entry, checked_line, verify_checksum};
 use crate::{EvalError, check_world};
 use bitvla_reports::{
-    EvalProtocol, ReportError, SCHEMA_VERSION, check_regular, lock_for, schema_version_of,
+    EvalProtocol, ReportError, SCHEMA_VERSION, StagedFile, check_regular, lock_for,
+    schema_version_of,
 };
 use bitvla_tasks::Suite;
 use serde::Serialize;
@@ -16,6 +18,8 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const JOURNAL: &str = "journal.jsonl";
+/// Bytes of the journal that are no rows any more.
+const DAMAGED: &str = "journal-damaged.jsonl";
 /// Files of a run folder, which is recognised by its journal.
 const RESULTS: [&str; 6] = [
     "episodes.csv",
@@ -42,8 +46,12 @@ pub struct Journal {
     path: PathBuf,
     /// None until the first call of [`Journal::begin`] in a folder without a journal.
     file: Option<File>,
-    /// Bytes of the file that are kept when it is begun.
-    kept: u64,
+    /// Lines that are kept when it is begun, the header first.
+    kept: Vec<u8>,
+    /// What is put aside then: damaged rows, and the end of a file that was cut short.
+    damaged: Vec<u8>,
+    /// One sentence about each loss.
+    losses: Vec<String>,
     entries: BTreeMap<(usize, usize), JournalEntry>,
 }
 
@@ -67,7 +75,9 @@ impl Journal {
             dir: dir.to_owned(),
             path: path.clone(),
             file: None,
-            kept: 0,
+            kept: Vec::new(),
+            damaged: Vec::new(),
+            losses: Vec::new(),
             entries: BTreeMap::new(),
         };
         let mut file = match OpenOptions::new().read(true).append(true).open(&path) {
@@ -82,16 +92,10 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(EvalError::io(&path))?;
         journal.file = Some(file);
-        // Only lines that were finished count; what follows the last line break was cut short.
-        let whole = bytes
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |end| end + 1);
-        let text = std::str::from_utf8(&bytes[..whole])
-            .map_err(|e| EvalError::format(&path, format!("no text: {e}")))?;
-        match text.lines().next() {
+        let header = bytes.split_inclusive(|b| *b == b'\n').next();
+        match header.filter(|line| line.ends_with(b"\n")) {
             None => refuse_foreign_beginning(&path, &bytes)?,
-            Some(header) => journal.read(header, text, (protocol, suite))?,
+            Some(header) => journal.read(&bytes, header.len(), (protocol, suite))?,
         }
         Ok(journal)
     }
@@ -124,17 +128,19 @@ impl Journal {
 
     fn read(
         &mut self,
-        header: &str,
-        text: &str,
+        bytes: &[u8],
+        header_length: usize,
         (protocol, suite): (&EvalProtocol, &Suite),
     ) -> Result<(), EvalError> {
         let path = self.path.clone();
         let at =
             |line: usize, what: String| EvalError::format(&path, format!("line {line}: {what}"));
-        let (version, theirs) = parse_header(&path, header)?;
-        let rows = text.lines().skip(1);
+        let (header, rows) = bytes.split_at(header_length);
+        let text = std::str::from_utf8(header).map_err(|e| at(1, format!("no text: {e}")))?;
+        let text = text.trim_end_matches('\n');
+        let (version, theirs) = parse_header(&path, text)?;
         // A header without rows holds nothing that could be lost or mixed; it is written anew.
-        if rows.clone().next().is_none() {
+        if rows.is_empty() {
             return Ok(());
         }
         check_world(&self.dir, &theirs)?;
@@ -145,7 +151,7 @@ impl Journal {
                 path.display()
             )));
         }
-        verify_checksum(header).map_err(|what| at(1, what))?;
+        verify_checksum(text).map_err(|what| at(1, what))?;
         let differences = theirs.differences(protocol);
         if !differences.is_empty() {
             return Err(EvalError::Input(format!(
@@ -154,11 +160,22 @@ impl Journal {
                 differences.join("; ")
             )));
         }
+        self.kept.extend_from_slice(header);
         let mut line_of = BTreeMap::new();
-        for (line, row) in (2..).zip(rows) {
-            verify_checksum(row).map_err(|what| at(line, what))?;
+        for (line, row) in (2..).zip(rows.split_inclusive(|b| *b == b'\n')) {
+            let text = match whole_row(row) {
+                Ok(text) => text,
+                Err(what) => {
+                    self.losses.push(format!(
+                        "{}: line {line}: {what}; it does not count",
+                        path.display()
+                    ));
+                    self.damaged.extend_from_slice(row);
+                    continue;
+                }
+            };
             let entry: JournalEntry =
-                serde_json::from_str(row).map_err(|e| at(line, e.to_string()))?;
+                serde_json::from_str(text).map_err(|e| at(line, e.to_string()))?;
             check_entry(&entry, protocol, suite).map_err(|what| at(line, what))?;
             let key = entry.record.key();
             if self.has(key) {
@@ -170,13 +187,18 @@ impl Journal {
                 return Err(at(line, what));
             }
             line_of.insert(key, line);
+            self.kept.extend_from_slice(row);
             self.entries.insert(key, entry);
         }
-        self.kept = text.len() as u64;
         Ok(())
     }
 
-    /// Claims the folder: makes it and its journal if there is none, writes the header, drops a line that was cut short.
+    /// Rows that were damaged or cut short, one sentence each; none of them counts.
+    pub fn losses(&self) -> &[String] {
+        &self.losses
+    }
+
+    /// Claims the folder: makes it and its journal if there is none, writes the header, puts damaged lines aside.
     ///
     /// # Errors
     /// If another process has begun a run in the folder since, or the file cannot be written.
@@ -198,9 +220,15 @@ impl Journal {
                 file
             }
         };
+        let file = match self.damaged.is_empty() {
+            true => file,
+            false => self.repaired()?,
+        };
+        let path = &self.path;
         let file = self.file.insert(file);
-        file.set_len(self.kept).map_err(EvalError::io(path))?;
-        if self.kept == 0 {
+        file.set_len(self.kept.len() as u64)
+            .map_err(EvalError::io(path))?;
+        if self.kept.is_empty() {
             let header = JournalHeader {
                 schema_version: SCHEMA_VERSION,
                 protocol,
@@ -208,6 +236,30 @@ impl Journal {
             append(file, path, &header)?;
         }
         Ok(())
+    }
+
+    /// Puts what is no row aside, and a journal of the kept lines in the place of the damaged one, locked before it has its name.
+    fn repaired(&self) -> Result<File, EvalError> {
+        let aside = self.dir.join(DAMAGED);
+        check_regular(&aside)?;
+        let file = OpenOptions::new().create(true).append(true).open(&aside);
+        let mut damaged = self.damaged.clone();
+        if !damaged.ends_with(b"\n") {
+            damaged.push(b'\n');
+        }
+        file.and_then(|mut file| {
+            file.write_all(&damaged)?;
+            file.sync_data()
+        })
+        .map_err(EvalError::io(&aside))?;
+        let staged = StagedFile::beside(&self.path)?;
+        let file = OpenOptions::new().append(true).open(staged.path());
+        let mut file = file.map_err(EvalError::io(&self.path))?;
+        lock_for(&file, &self.dir)?;
+        file.write_all(&self.kept)
+            .map_err(EvalError::io(&self.path))?;
+        staged.commit()?;
+        Ok(file)
     }
 
     /// Adds a finished episode; it is on the disk when this returns.
@@ -237,6 +289,17 @@ impl Journal {
     pub fn entries(&self) -> impl Iterator<Item = &JournalEntry> {
         self.entries.values()
     }
+}
+
+/// Text of a row that is as it was written.
+///
+/// # Errors
+/// In words, if it was cut short or changed.
+fn whole_row(row: &[u8]) -> Result<&str, String> {
+    let whole = row.strip_suffix(b"\n").ok_or("the row was cut short")?;
+    let text = std::str::from_utf8(whole).map_err(|e| format!("no text: {e}"))?;
+    verify_checksum(text)?;
+    Ok(text)
 }
 
 /// Schema version and protocol of the first line of a journal.

@@ -36,6 +36,7 @@ pub fn merge(
         entries.insert(entry.record.key(), (entry.clone(), out));
     }
     let mut manifests = Vec::new();
+    let mut losses = Vec::new();
     for dir in runs {
         let theirs = Journal::protocol_of(dir)?;
         let differences = protocol.differences(&theirs);
@@ -48,7 +49,9 @@ pub fn merge(
             )));
         }
         manifests.extend(read_manifest(&dir.join("run.json")).ok());
-        for entry in Journal::open(dir, protocol, suite)?.entries() {
+        let shard = Journal::open(dir, protocol, suite)?;
+        losses.extend_from_slice(shard.losses());
+        for entry in shard.entries() {
             let key = entry.record.key();
             match entries.get(&key) {
                 Some((known, first)) if known.record.completed() => {
@@ -101,7 +104,8 @@ pub fn merge(
             measured: None,
         },
     };
-    let result = write_folder(&journal, manifest, out)?;
+    let mut result = write_folder(&journal, manifest, out)?;
+    result.losses.extend(losses);
     Ok(MergedRun { result, missing })
 }
 

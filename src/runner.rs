@@ -121,6 +121,8 @@ pub struct RunResult {
     pub progress: RunProgress,
     /// True if the run was asked to stop before its last episode.
     pub stopped: bool,
+    /// Rows of the journal that were damaged or cut short, one sentence each; none of them counts.
+    pub losses: Vec<String>,
 }
 
 /// Runs what the plan asks for and the folder `out` does not hold yet, then writes the folder's files
@@ -378,6 +380,7 @@ pub(crate) fn write_folder(
         summary: String::new(),
         progress: RunProgress::default(),
         stopped: false,
+        losses: journal.losses().to_vec(),
     };
     for entry in journal.entries() {
         result.episodes.push(entry.record.clone());

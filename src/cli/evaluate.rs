@@ -352,8 +352,16 @@ fn check_cameras(context: EvalContext<'_>, tasks: &[usize]) -> Result<(), EvalEr
     Ok(())
 }
 
+/// Writes what a journal has lost to standard error.
+pub(super) fn print_losses(result: &RunResult) {
+    for loss in &result.losses {
+        output::note(&format!("warning: {loss}"));
+    }
+}
+
 /// Writes the reasons of harness errors to standard error, each once.
 fn report_errors(suite: &str, result: &RunResult) {
+    print_losses(result);
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for row in result.episodes.iter().filter(|row| !row.completed()) {
         *reasons.entry(row.error.as_str()).or_default() += 1;

@@ -223,6 +223,7 @@ fn merge_runs(
     let suite = (&loaded.assets, &loaded.suite);
     check_recorded_with(first, &protocol, suite, loaded.files.as_ref())?;
     let merged = merge(&loaded.suite, &protocol, runs, out)?;
+    super::evaluate::print_losses(&merged.result);
     output::print(&format!("{}\n{}\n", merged.result.summary, out.display()));
     if merged.missing.is_empty() {
         return Ok(ExitCode::SUCCESS);

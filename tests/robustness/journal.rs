@@ -1,8 +1,7 @@
 //! A row of a journal is taken for what it says only if no bit of it has changed and it fits the header and the suite; a file
 //! that is none of this program's stays as it is; two processes never write into one folder.
 
-use super::support::{card, checkpoint, edit, read, refused, run};
-use bitvla_eval::{AssetArgs, AssetResolver, Journal};
+use super::support::{checkpoint, edit, read, refused, run};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -41,45 +40,6 @@ fn rows_of_another_suite_are_refused_by_line_and_field() {
         run("expert", 2, &out),
         &["line 4", "finished already in line"],
     );
-}
-
-#[test]
-fn every_changed_bit_is_noticed() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let out = dir.path().join("run");
-    let checkpoint = checkpoint(dir.path());
-    let mut looks = run("ternary", 2, &out);
-    // One worker, so that the rows stand in the journal in the order of the episodes.
-    looks
-        .args(["--jobs", "1", "--checkpoint"])
-        .arg(&checkpoint)
-        .assert()
-        .success();
-    let path = out.join("journal.jsonl");
-    let bytes = fs::read(&path).expect("a journal");
-    let protocol = serde_json::from_value(card(&out)["protocol"].clone()).expect("a protocol");
-    let loaded = AssetResolver::new(&AssetArgs::default())
-        .and_then(|resolver| resolver.open("spatial"))
-        .expect("a suite");
-    let open = || {
-        let journal = Journal::open(&out, &protocol, &loaded.suite)?;
-        let rows = journal.entries().map(|entry| entry.record.clone());
-        Ok::<_, bitvla_eval::EvalError>(rows.collect::<Vec<_>>())
-    };
-    let rows = open().expect("unchanged");
-    assert_eq!(rows.len(), 2);
-    let end = bytes.len() - 1;
-    for at in (0..end).step_by(61).chain(end - 40..end) {
-        let mut changed = bytes.clone();
-        changed[at] ^= 1 << (at % 8);
-        fs::write(&path, &changed).expect("written");
-        assert!(open().is_err(), "bit {} of byte {at}", at % 8);
-    }
-    // The last line break: the row behind it counts as cut short, the others stay as they are.
-    let mut changed = bytes.clone();
-    changed[end] ^= 1;
-    fs::write(&path, &changed).expect("written");
-    assert_eq!(open().expect("cut short"), rows[..1]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! files say; nobody else's file is written over; closed and full streams, signals and a second process cost no finished
 //! episode. One module per subject; each test is named after what it guarantees.
 
+mod damage;
 mod inputs;
 mod journal;
 mod latency;
