@@ -237,6 +237,9 @@ enum Subcommands {
         /// Worker threads [default: all cores]
         #[arg(long, value_parser = parse_positive)]
         jobs: Option<usize>,
+        /// Also draw the frames of every query again and compare them
+        #[arg(long)]
+        frames: bool,
         /// Write films (GIF) of the first N episodes
         #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
         video: usize,

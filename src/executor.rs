@@ -2,7 +2,7 @@
 //! The runner, the trainer and the viewer go through the same executor.
 
 use crate::agent::{ActError, AgentState, EpisodeStart, ErasedAgent, StepInput};
-use crate::observation::{CameraImages, CameraRig};
+use crate::observation::{CameraImages, CameraRig, frame_hash};
 use crate::{EvalError, QueryTrace};
 use bitvla_policies::PhaseTimes;
 use bitvla_reports::{FrameHash, QueryRecord};
@@ -59,12 +59,9 @@ impl PolicyQuery {
 
     /// Hash of the images; `step` is the control step that the query was made for.
     pub fn frame_hash(&self, step: usize) -> FrameHash {
-        let mut hash = crc32fast::Hasher::new();
-        hash.update(&self.images.agentview.rgb);
-        hash.update(&self.images.wrist.rgb);
         FrameHash {
             step: step as u32,
-            hash: hash.finalize(),
+            hash: frame_hash(&self.images),
         }
     }
 }

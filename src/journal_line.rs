@@ -4,7 +4,7 @@
 use crate::EpisodeOutcome;
 use bitvla_reports::{
     EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord,
-    from_hex, to_hex,
+    from_digits, to_hex,
 };
 use bitvla_tasks::Suite;
 use serde::{Deserialize, Serialize};
@@ -44,20 +44,13 @@ impl JournalEntry {
 
     /// The actions; `None` if the line was tampered with.
     pub fn actions(&self) -> Option<EpisodeActions> {
-        decode(&self.actions, EpisodeActions::from_bytes)
+        from_digits(&self.actions, EpisodeActions::from_bytes)
     }
 
     /// The hashes; `None` if the line was tampered with.
     pub fn hashes(&self) -> Option<EpisodeHashes> {
-        decode(&self.hashes, EpisodeHashes::from_bytes)
+        from_digits(&self.hashes, EpisodeHashes::from_bytes)
     }
-}
-
-/// Decodes hexadecimal digits that are exactly one item.
-fn decode<T>(digits: &str, from_bytes: impl Fn(&mut &[u8]) -> Option<T>) -> Option<T> {
-    let bytes = from_hex(digits)?;
-    let mut rest = bytes.as_slice();
-    from_bytes(&mut rest).filter(|_| rest.is_empty())
 }
 
 /// A JSON object as a line with its checksum.

@@ -53,13 +53,13 @@ pub use failure_phases::{FailedEpisode, FailurePhase, failure_phases};
 pub use journal::Journal;
 pub use journal_line::JournalEntry;
 pub use merge::{MergedRun, merge};
-pub use observation::{CameraImages, CameraRig, proprio};
+pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
 pub use preflight::preflight;
 pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
 pub use provenance::{
     file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
-pub use replay_check::{ReplayResult, replay};
+pub use replay_check::{RecordedFrames, Recording, ReplayResult, replay};
 pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
 pub use run_folder::RunFolder;
 pub use runner::{RunPlan, RunProgress, RunResult, Shard, evaluate, run, run_until};

@@ -37,6 +37,14 @@ impl CameraImages {
     }
 }
 
+/// CRC-32 of the bytes of both images.
+pub fn frame_hash(images: &CameraImages) -> u32 {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(&images.agentview.rgb);
+    hash.update(&images.wrist.rgb);
+    hash.finalize()
+}
+
 /// The two cameras of a scene.
 pub struct CameraRig {
     renderer: Renderer,

@@ -109,6 +109,24 @@ fn latency_is_compared_with_the_reference_of_the_same_run() {
         same.contains("query, processor time") && same.contains("1.000"),
         "{same}"
     );
+    // A frame that is drawn otherwise is found before outcomes are compared.
+    let text = read(&path("baseline.json"));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let hashes = json["suites"]["spatial"]["recorded"][0]["hashes"]
+        .as_str()
+        .unwrap();
+    let mut changed = hashes.to_owned();
+    let last = if hashes.ends_with('0') { "1" } else { "0" };
+    changed.replace_range(hashes.len() - 1.., last);
+    edit(&path("baseline.json"), hashes, &changed);
+    refused(
+        check(&[]),
+        &[
+            "spatial",
+            "other frames in the same state",
+            "the renderer has changed",
+        ],
+    );
     refused_option(&["--latency-margin", "-1"]);
     refused_option(&["--weights-margin", "nan"]);
 }

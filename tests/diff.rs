@@ -77,10 +77,18 @@ fn frames_and_states_that_differ_are_named_by_their_step() {
         "{state}"
     );
     // A replay compares each state that was kept.
-    let mut replay = program();
-    replay.arg("replay").arg(path("b"));
-    let replayed = printed(replay, 1);
+    let replay = |options: &[&str]| {
+        let mut replay = program();
+        replay.arg("replay").arg(path("b")).args(options);
+        replay
+    };
+    let replayed = printed(replay(&[]), 1);
     assert!(replayed.contains("other from step 3 on"), "{replayed}");
+    change(&path("b"), |hashes| hashes.states[4] ^= 1);
+    printed(replay(&[]), 0);
+    let frames = printed(replay(&["--frames"]), 1);
+    let words = format!("other frames in query 2, step {}", query.step);
+    assert!(frames.contains(&words), "{frames}");
 }
 
 #[test]

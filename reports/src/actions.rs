@@ -111,6 +111,13 @@ pub fn to_hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Decodes hexadecimal digits that are exactly one item, which `from_bytes` reads; `None` for anything else.
+pub fn from_digits<T>(text: &str, from_bytes: impl Fn(&mut &[u8]) -> Option<T>) -> Option<T> {
+    let bytes = from_hex(text)?;
+    let mut rest = bytes.as_slice();
+    from_bytes(&mut rest).filter(|_| rest.is_empty())
+}
+
 /// Decodes the output of [`to_hex`]; `None` for anything else.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);

@@ -34,7 +34,7 @@ mod text_files;
 mod text_table;
 mod vla_eval;
 
-pub use actions::{EpisodeActions, from_hex, read_actions, to_hex, write_actions};
+pub use actions::{EpisodeActions, from_digits, from_hex, read_actions, to_hex, write_actions};
 pub use atomic_file::{StagedFile, check_regular, write_atomically};
 pub use compare::{ComparedPolicy, ComparedRun, Comparison, DiscordantEpisode, PairedResult};
 pub use energy::{EnergyReport, MeasuredEnergy, QueryOperations, energy_table, format_joules};

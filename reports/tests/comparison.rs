@@ -31,6 +31,7 @@ fn policy(
         manifest,
         episodes: Vec::new(),
         actions: Vec::new(),
+        hashes: Vec::new(),
         queries: Vec::new(),
     };
     for (task, init) in (0..10).flat_map(|task| (0..20).map(move |init| (task, init))) {

@@ -16,6 +16,7 @@ fn run(suite: &str, states: usize, fails: &dyn Fn(usize, usize) -> bool) -> Comp
         manifest,
         episodes: Vec::new(),
         actions: Vec::new(),
+        hashes: Vec::new(),
         queries: Vec::new(),
     };
     for (task, init) in (0..10).flat_map(|task| (0..states).map(move |init| (task, init))) {

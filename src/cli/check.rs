@@ -6,7 +6,7 @@ use super::output;
 use super::subcommands::recorded_suite;
 use crate::agent::registry::parse_positive;
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, replay};
+use crate::{EvalError, FirstDifference, RecordedFrames, Recording, replay};
 use bitvla_reports::{
     Baseline, Check, ComparedRun, CostRule, GateRule, ReportError, TERMINAL_COLUMNS, plan_table,
     wrap, write_atomically, write_json,
@@ -190,8 +190,8 @@ fn print_plan(args: &CheckArgs) {
     output::print(&plan_table(args.success / 100.0, rule).text());
 }
 
-/// Repeats the recorded episodes of the baseline: where one ends in another state, the simulator has changed, and outcomes say
-/// nothing about the policy.
+/// Repeats the recorded episodes of the baseline: where one ends in another state, or is seen in other frames, the simulator has changed,
+/// and outcomes say nothing about the policy.
 pub(super) fn check_simulator(
     resolver: &AssetResolver,
     jobs: usize,
@@ -211,15 +211,32 @@ pub(super) fn check_simulator(
         manifest.tasks = episodes.iter().map(|e| e.task).collect();
         let loaded = recorded_suite(resolver, path, &manifest)?;
         let context = loaded.context(manifest.protocol.seed);
-        let replayed = replay(context, (&episodes, &[]), jobs, &mut |_| {})?;
+        let hashes = recorded
+            .recorded_hashes()
+            .map_err(|what| EvalError::format(path, what))?;
+        let recording = Recording {
+            episodes: &episodes,
+            hashes: &hashes,
+            frames: RecordedFrames::of(&recorded.protocol),
+        };
+        let replayed = replay(context, &recording, jobs, &mut |_| {})?;
         if let Some(r) = replayed.iter().find(|r| !r.identical()) {
+            let what = match r.first {
+                Some(FirstDifference::Frames { query, step }) => {
+                    format!(
+                        "query {query}, step {step}, sees other frames in the same state: the renderer"
+                    )
+                }
+                _ => format!(
+                    "the recorded actions end in state {:016x}, expected {:016x}: the simulator",
+                    r.now, r.recorded
+                ),
+            };
             return Err(EvalError::Input(format!(
-                "{}: suite {suite}, task {}, initial state {}: the recorded actions end in state {:016x}, expected {:016x}: the simulator has changed, outcomes cannot be compared",
+                "{}: suite {suite}, task {}, initial state {}: {what} has changed, outcomes cannot be compared",
                 path.display(),
                 r.task,
-                r.init,
-                r.now,
-                r.recorded
+                r.init
             )));
         }
     }

@@ -79,6 +79,7 @@ pub(super) fn open_run(folder: &Path) -> Result<ComparedRun, EvalError> {
         manifest: run.manifest,
         episodes: run.episodes,
         actions: run.actions,
+        hashes: run.hashes,
         queries: run.queries,
     })
 }

@@ -7,8 +7,8 @@ use crate::agent::registry::{self, PolicyName, PolicyOptions, PolicySpec};
 use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
 use crate::{
-    CameraRig, EvalContext, EvalError, Journal, RunFolder, WORLD_VERSION, merge, record_video,
-    replay,
+    CameraRig, EvalContext, EvalError, FirstDifference, Journal, RecordedFrames, Recording,
+    RunFolder, WORLD_VERSION, merge, record_video, replay,
 };
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
@@ -51,9 +51,10 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Subcommands::Replay {
             run_dir,
             jobs,
+            frames,
             video,
             ..
-        }) => repeat(&resolver()?, run_dir, *jobs, *video),
+        }) => repeat(&resolver()?, run_dir, *jobs, (*frames, *video)),
         Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
         Some(Subcommands::Diff(args)) => super::diff::diff(args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
@@ -249,7 +250,7 @@ fn repeat(
     resolver: &AssetResolver,
     run_dir: &Path,
     jobs: Option<usize>,
-    video: usize,
+    (frames, video): (bool, usize),
 ) -> Result<ExitCode, EvalError> {
     let RunFolder {
         manifest,
@@ -266,9 +267,14 @@ fn repeat(
     let loaded = recorded_suite(resolver, run_dir, &manifest)?;
     let context = loaded.context(manifest.protocol.seed);
     let mut done = 0;
+    let recording = Recording {
+        episodes: &episodes,
+        hashes: &hashes,
+        frames: RecordedFrames::of(&manifest.protocol).filter(|_| frames),
+    };
     let results = replay(
         context,
-        (&episodes, &hashes),
+        &recording,
         jobs.unwrap_or_else(all_cores),
         &mut |_| {
             done += 1;
@@ -279,10 +285,15 @@ fn repeat(
     )?;
     let differing: Vec<_> = results.iter().filter(|r| !r.identical()).collect();
     for r in &differing {
-        let first = match r.parts_at {
+        let first = match r.first {
             None => String::new(),
-            Some(0) => ", other from the settled state on".to_owned(),
-            Some(step) => format!(", other from step {} on", step - 1),
+            Some(FirstDifference::Frames { query, step }) => {
+                format!(", other frames in query {query}, step {step}")
+            }
+            Some(other) => match other.step() {
+                None => ", other from the settled state on".to_owned(),
+                Some(step) => format!(", other from step {step} on"),
+            },
         };
         output::print_line(&format!(
             "task {} initial state {}: recorded {:016x}, now {:016x}{first}",

@@ -8,9 +8,9 @@ pub(crate) use protocols::{check_comparable, field_of_the_policy};
 pub(crate) use tables::{difference_text, format_p};
 
 use crate::{
-    EpisodeActions, EpisodeRecord, Interval, LatencySummary, MeasurementSetup, MemoryReport,
-    PairCounts, QueryRecord, RunManifest, Score, cluster_bootstrap, compact_letters, holm,
-    mcnemar_exact, newcombe_paired, summarise_latency,
+    EpisodeActions, EpisodeHashes, EpisodeRecord, Interval, LatencySummary, MeasurementSetup,
+    MemoryReport, PairCounts, QueryRecord, RunManifest, Score, cluster_bootstrap, compact_letters,
+    holm, mcnemar_exact, newcombe_paired, summarise_latency,
 };
 use std::collections::BTreeMap;
 
@@ -26,8 +26,18 @@ pub struct ComparedRun {
     pub episodes: Vec<EpisodeRecord>,
     /// Executed actions.
     pub actions: Vec<EpisodeActions>,
+    /// Hashes of states and frames; empty where the run kept none.
+    pub hashes: Vec<EpisodeHashes>,
     /// Policy queries.
     pub queries: Vec<QueryRecord>,
+}
+
+impl ComparedRun {
+    /// Hashes of an episode, if they were kept.
+    pub(crate) fn hashes_of(&self, key: (usize, usize)) -> Option<&EpisodeHashes> {
+        let at = (self.hashes).binary_search_by_key(&key, |h| (h.task, h.init));
+        self.hashes.get(at.ok()?)
+    }
 }
 
 /// A policy with its runs, one per suite.

@@ -5,7 +5,8 @@ use super::costs::{CostResult, CostRule, LatencyBaseline, costs};
 use super::verdict::{GateInput, GateRule, Judgement, Verdict, judge};
 use crate::compare::{check_comparable, field_of_the_policy};
 use crate::{
-    ComparedRun, EpisodeActions, EvalProtocol, PairCounts, from_hex, read_json, to_hex, write_json,
+    ComparedRun, EpisodeActions, EpisodeHashes, EvalProtocol, PairCounts, from_digits, read_json,
+    to_hex, write_json,
 };
 use crate::{ReportError, TextTable, format_percent};
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,9 @@ pub struct TaskBaseline {
 pub struct RecordedEpisode {
     /// The episode as in `actions.bin`, hexadecimal.
     pub episode: String,
+    /// Its states and frames as in `hashes.bin`, hexadecimal; empty where the run kept none.
+    #[serde(default)]
+    pub hashes: String,
 }
 
 /// Outcome of an episode in a baseline.
@@ -104,6 +108,9 @@ impl SuiteBaseline {
             recorded: recorded
                 .map(|episode| RecordedEpisode {
                     episode: to_hex(&episode.to_bytes()),
+                    hashes: run
+                        .hashes_of((episode.task, episode.init))
+                        .map_or_else(String::new, |hashes| to_hex(&hashes.to_bytes())),
                 })
                 .collect(),
             weight_bytes: run.manifest.memory.weight_bytes(),
@@ -130,20 +137,30 @@ impl SuiteBaseline {
     /// # Errors
     /// A sentence if one is malformed.
     pub fn recorded_actions(&self) -> Result<Vec<EpisodeActions>, String> {
-        let decode = |recorded: &RecordedEpisode| {
-            let bytes = from_hex(&recorded.episode)?;
-            let mut rest = bytes.as_slice();
-            let episode = EpisodeActions::from_bytes(&mut rest)?;
-            rest.is_empty().then_some(episode)
-        };
         let numbered = self.recorded.iter().enumerate();
-        numbered
-            .map(|(i, recorded)| {
-                decode(recorded).ok_or_else(|| {
-                    format!("recorded episode {i} is not an episode as in actions.bin, hexadecimal")
-                })
+        let decode = |(i, recorded): (usize, &RecordedEpisode)| {
+            from_digits(&recorded.episode, EpisodeActions::from_bytes).ok_or_else(|| {
+                format!("recorded episode {i} is not an episode as in actions.bin, hexadecimal")
             })
-            .collect()
+        };
+        numbered.map(decode).collect()
+    }
+
+    /// Hashes of the recorded episodes that have some, in order of task and initial state.
+    ///
+    /// # Errors
+    /// A sentence if some are malformed.
+    pub fn recorded_hashes(&self) -> Result<Vec<EpisodeHashes>, String> {
+        let numbered = self.recorded.iter().enumerate();
+        let decode = |(i, recorded): (usize, &RecordedEpisode)| {
+            from_digits(&recorded.hashes, EpisodeHashes::from_bytes).ok_or_else(|| {
+                format!("hashes of recorded episode {i} are not as in hashes.bin, hexadecimal")
+            })
+        };
+        let kept = numbered.filter(|(_, recorded)| !recorded.hashes.is_empty());
+        let mut hashes: Vec<EpisodeHashes> = kept.map(decode).collect::<Result<_, _>>()?;
+        hashes.sort_by_key(|h| (h.task, h.init));
+        Ok(hashes)
     }
 }
 
@@ -230,7 +247,9 @@ impl Baseline {
                 }
             }
             let recorded = suite.recorded_actions();
-            recorded.map_err(|what| ReportError::format(path, format!("suite {name}: {what}")))?;
+            recorded
+                .and_then(|_| suite.recorded_hashes())
+                .map_err(|what| ReportError::format(path, format!("suite {name}: {what}")))?;
         }
         Ok(baseline)
     }

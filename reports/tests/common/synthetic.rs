@@ -35,6 +35,7 @@ fn run(label: &str, suite: &str, states: usize, nth: usize) -> ComparedRun {
         manifest,
         episodes: Vec::new(),
         actions: Vec::new(),
+        hashes: Vec::new(),
         queries: Vec::new(),
     };
     for (task, init) in (0..10).flat_map(|task| (0..states).map(move |init| (task, init))) {
