@@ -90,7 +90,7 @@ fn resumed_actions_are_pinned() -> Result<(), TaskError> {
     let found = episode(&suite, &assets, 0, true)?;
     assert_eq!(
         found,
-        (0x4577_e529_7d05_0bdc, 0xe8b2_5522_3539_6c80),
+        (0xc403_3363_f0fd_9496, 0xf82b_8956_296a_9d65),
         "{found:016x?}"
     );
     Ok(())
@@ -101,7 +101,7 @@ fn resumed_actions_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "spatial",
-        &[(4, 0xa64c_31be_49fe_7a3c), (8, 0xa995_097f_d0b1_585c)],
+        &[(4, 0xe238_fad0_1d99_9a90), (8, 0x0370_284a_f2fa_5f31)],
     )
 }
 
@@ -110,7 +110,7 @@ fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_object_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "object",
-        &[(0, 0xdf6c_1713_c371_36c6), (7, 0x9a03_bec5_886f_2670)],
+        &[(0, 0x4ba4_b8c9_2109_1e71), (7, 0x8601_7405_81e4_017d)],
     )
 }
 
@@ -121,12 +121,12 @@ fn actions_in_the_goal_suite_are_pinned() -> Result<(), TaskError> {
         "goal",
         &[
             (0, 0x287c_b950_0f25_3f8d),
-            (1, 0x1669_31c9_91fc_dc35),
-            (2, 0xfad2_3236_5b28_ffbf),
+            (1, 0x711e_be2e_84af_4d69),
+            (2, 0x1846_83db_68a4_0b07),
             (3, 0x2763_d4c7_0366_2ef7),
             (5, 0xec28_7e5b_2ed7_a260),
             (7, 0x4fdd_0d06_de5a_2639),
-            (9, 0xbede_6a04_01d7_6eab),
+            (9, 0xaa18_bd1d_07b5_9239),
         ],
     )
 }
@@ -137,10 +137,10 @@ fn actions_in_the_long_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "long",
         &[
-            (2, 0x8a6f_770e_e200_930f),
-            (3, 0x89ac_a428_0b54_822e),
-            (4, 0x8b11_6b2a_d274_e2bb),
-            (5, 0x0fdc_00f9_9601_4429),
+            (2, 0xad8b_6ddd_bf47_c9d1),
+            (3, 0xe158_d888_ca03_4579),
+            (4, 0xee82_1725_7b75_0f01),
+            (5, 0x08e7_6992_f959_ab54),
             (9, 0x147f_2635_b304_3ac4),
         ],
     )

@@ -28,7 +28,7 @@ fn both_cameras_show_the_pinned_bytes() -> Result<(), TaskError> {
     let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(
         digest,
-        "ca3e2f2118273736499690afd8742da77465b10f26ba3e858179a8ebbc07898b"
+        "96b3958cab7919e9d8c274ca8d02e95ab74e415158874ea4cbb660a75a185f82"
     );
     Ok(())
 }

@@ -40,6 +40,14 @@ const APPROACH_LEVEL: f64 = 0.188;
 const APPROACH_CEILING: f64 = 0.12;
 /// Horizontal error at which an approach or a transfer has arrived, m.
 const ARRIVED: f64 = 0.006;
+/// Horizontal error from which a hand hovers at its full height, m. Between it and [`ARRIVED`] the height falls in proportion: the action
+/// is a continuous function of the state, which a policy that sees its error only roughly can follow without standing still where
+/// hovering turns into descending.
+const FUNNEL: f64 = 0.03;
+/// Share of its height that a transfer keeps until it ends.
+const LOWEST_TRANSFER: f64 = 0.3;
+/// Orientation error at which a hand hovers at its full height, rad.
+const FUNNEL_ANGLE: f64 = 0.3;
 /// Horizontal error at which a stalled transfer is good enough, m.
 const NEARLY_ARRIVED: f64 = 0.02;
 /// Distance between the places ahead at which the height of a transfer is evaluated, m.
@@ -291,6 +299,17 @@ impl PickPlace {
         }
     }
 
+    /// Share of the full height at which a hand hovers above the grasp point, 0 to 1: that of its horizontal error or of its orientation
+    /// error, whichever is larger.
+    fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
+        let distance = (eef.xy() - self.grasp_point.xy()).norm();
+        let angle = self.orientation_error(world);
+        let allowed = self.tuning.approach_alignment;
+        let of_distance = (distance - ARRIVED) / (FUNNEL - ARRIVED);
+        let of_angle = (angle - allowed) / (FUNNEL_ANGLE - allowed);
+        of_distance.max(of_angle).clamp(0.0, 1.0)
+    }
+
     /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, goal: Point3<f64>) -> Point3<f64> {
         let object = instance_origin(world, self.object);
@@ -301,7 +320,10 @@ impl PickPlace {
                 let ceiling = self.grasp_point.z.max(level) + APPROACH_CEILING;
                 let (point, hover) = match self.pregrasp() {
                     (pregrasp, true) => (pregrasp, 0.0),
-                    (_, false) => (self.grasp_point, PREGRASP_DISTANCE),
+                    (_, false) => {
+                        let hover = PREGRASP_DISTANCE * self.misalignment(world, eef);
+                        (self.grasp_point, hover)
+                    }
                 };
                 self.obstacles.approach_waypoint(eef, point, hover, ceiling)
             }
@@ -484,10 +506,12 @@ impl PickPlace {
         let (radius, below) = self.footprint(world, object);
         let to = goal.xy() - object.xy();
         let distance = to.norm();
-        let mut z = goal.z + self.tuning.goal_margin;
         if distance < self.tuning.lookahead_ends {
-            return z;
+            // As in the approach: lower the nearer it is.
+            let share = (distance - ARRIVED) / (FUNNEL - ARRIVED);
+            return goal.z + self.tuning.goal_margin * share.clamp(LOWEST_TRANSFER, 1.0);
         }
+        let mut z = goal.z + self.tuning.goal_margin;
         for i in 0..=self.tuning.lookahead {
             let ahead = (LOOKAHEAD_STEP * f64::from(i)).min(distance);
             let p = object.xy() + to * (ahead / distance.max(1e-9));

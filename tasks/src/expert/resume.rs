@@ -321,7 +321,7 @@ impl Resumption<'_> {
         let above_grasp = eef.z - self.skill.grasp_point.z;
         let distance = (eef.xy() - self.skill.grasp_point.xy()).norm();
         let turned = self.yaw_error(self.grasp.yaw).abs() < 0.1;
-        let planned = turned && distance < 0.015 && above_grasp < PREGRASP_DISTANCE - 0.004;
+        let planned = turned && distance < 0.008 && above_grasp < PREGRASP_DISTANCE - 0.004;
         if planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp()) {
             let grasp_point = self.skill.grasp_point;
             self.begin(Phase::Descend, DESCENDING_STEPS, grasp_point);
