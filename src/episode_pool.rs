@@ -44,8 +44,8 @@ pub(crate) struct AgentCosts {
     pub(crate) operations: Option<QueryOperations>,
 }
 
-/// An episode that has ended, with the costs of its agent.
-type Finished = (EpisodeOutcome, AgentCosts);
+/// An episode that has ended, with the costs of its agent if it is the first of a worker.
+type Finished = (EpisodeOutcome, Option<AgentCosts>);
 
 /// What a worker says.
 enum Message {
@@ -92,6 +92,8 @@ struct Worker {
     agent: Box<dyn ErasedAgent>,
     /// True if an episode has had a query, or none has been run.
     asks: bool,
+    /// True once the costs of the agent were reported.
+    costs_told: bool,
 }
 
 impl Worker {
@@ -101,6 +103,7 @@ impl Worker {
             shared: Arc::clone(shared),
             watch,
             asks: true,
+            costs_told: false,
         })
     }
 
@@ -114,10 +117,11 @@ impl Worker {
         }
         Some(match ended {
             Ok(outcome) => {
-                let costs = AgentCosts {
+                let first = !std::mem::replace(&mut self.costs_told, true);
+                let costs = first.then(|| AgentCosts {
                     memory: self.agent.memory_report(),
                     operations: self.agent.query_operations(),
-                };
+                });
                 Message::Finished(Box::new((outcome, costs)))
             }
             Err(error) => Message::Failed(error),
@@ -284,7 +288,7 @@ impl Pool {
         match message {
             Message::Finished(finished) => {
                 let (outcome, costs) = *finished;
-                self.costs.get_or_insert(costs);
+                self.costs = self.costs.take().or(costs);
                 if self.error.is_none()
                     && let Err(error) = done(outcome)
                 {

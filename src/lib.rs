@@ -33,6 +33,7 @@ mod run_folder;
 mod runner;
 mod video;
 
+pub use bitvla_reports::RunFolder;
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
 pub use agent::registry::{
@@ -61,6 +62,6 @@ pub use provenance::{
 };
 pub use replay_check::{RecordedFrames, Recording, ReplayResult, replay};
 pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
-pub use run_folder::RunFolder;
+pub use run_folder::open_run_folder;
 pub use runner::{RunPlan, RunProgress, RunResult, Shard, evaluate, run, run_until};
 pub use video::record_video;

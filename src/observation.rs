@@ -86,6 +86,33 @@ impl CameraRig {
         })
     }
 
+    /// The cameras in a slot, prepared if it is empty.
+    ///
+    /// # Errors
+    /// As [`CameraRig::new`].
+    pub(crate) fn prepared<'a>(
+        slot: &'a mut Option<CameraRig>,
+        scene: &SceneDesc,
+    ) -> Result<&'a mut CameraRig, EvalError> {
+        match slot {
+            Some(cameras) => Ok(cameras),
+            none => Ok(none.insert(CameraRig::new(scene)?)),
+        }
+    }
+
+    /// Renders both cameras as a policy gets them, `size` pixels a side.
+    ///
+    /// # Errors
+    /// If the renderer refuses the state.
+    pub(crate) fn policy_images(
+        &mut self,
+        world: &World,
+        (size, flip): (usize, Flip),
+    ) -> Result<CameraImages, EvalError> {
+        self.set_size(size);
+        Ok(self.render(world)?.for_policy(flip))
+    }
+
     /// Sets the side of the square images, pixels; [`CAMERA_SIZE`] at first.
     pub fn set_size(&mut self, pixels: usize) {
         self.size = pixels;

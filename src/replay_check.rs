@@ -155,12 +155,8 @@ impl FrameCheck<'_> {
         }
         let query = self.next;
         self.next += 1;
-        let cameras = match &mut self.cameras {
-            Some(cameras) => cameras,
-            none => none.insert(CameraRig::new(world.scene())?),
-        };
-        cameras.set_size(setup.camera_size);
-        let images = cameras.render(world)?.for_policy(setup.flip);
+        let cameras = CameraRig::prepared(&mut self.cameras, world.scene())?;
+        let images = cameras.policy_images(world, (setup.camera_size, setup.flip))?;
         Ok((frame_hash(&images) != kept.hash).then_some(query))
     }
 }

@@ -200,16 +200,12 @@ fn with_hashes(
 }
 
 fn without_hashes(first: &EpisodeActions, second: &EpisodeActions) -> Option<FirstDifference> {
-    let bits = |action: &[f64; 7]| action.map(f64::to_bits);
-    for (step, (ours, theirs)) in first.actions.iter().zip(&second.actions).enumerate() {
-        if bits(ours) != bits(theirs) {
-            return Some(FirstDifference::Action { step });
-        }
-    }
     let steps = (first.actions.len(), second.actions.len());
-    if steps.0 != steps.1 {
-        let step = steps.0.min(steps.1);
-        return Some(FirstDifference::End { step });
+    if let Some(step) = first.parts_from(second) {
+        return Some(match step < steps.0.min(steps.1) {
+            true => FirstDifference::Action { step },
+            false => FirstDifference::End { step },
+        });
     }
     (first.state_hash != second.state_hash).then_some(FirstDifference::State {
         step: steps.0.saturating_sub(1),

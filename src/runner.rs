@@ -40,6 +40,18 @@ pub struct RunPlan {
 }
 
 impl RunPlan {
+    /// Plans initial states 0 to `episodes` - 1 of some tasks, all of them on this machine with one worker.
+    pub fn new(tasks: Vec<usize>, episodes: usize) -> RunPlan {
+        RunPlan {
+            tasks,
+            episodes,
+            shard: Shard::WHOLE,
+            jobs: 1,
+            backwards: false,
+            query_limit: RunPlan::QUERY_LIMIT,
+        }
+    }
+
     /// Longest wait for the answer to a query where nothing else is asked for: a network of billions of parameters takes seconds
     /// per query, and its first one reads the weights.
     pub const QUERY_LIMIT: Duration = Duration::from_secs(600);

@@ -7,7 +7,7 @@
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
     LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan, SETTLE_ACTION,
-    SanityCheck, Shard, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
+    SanityCheck, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
     simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
@@ -279,14 +279,7 @@ fn liberos_files_that_change_during_a_run_end_it() {
         factory: factory.into(),
     };
     let card = protocol(run_context.episodes(), &*run_context.factory, &simulation).unwrap();
-    let plan = RunPlan {
-        tasks: vec![0],
-        episodes: 1,
-        shard: Shard::WHOLE,
-        jobs: 1,
-        backwards: false,
-        query_limit: RunPlan::QUERY_LIMIT,
-    };
+    let plan = RunPlan::new(vec![0], 1);
     let out = dir.path().join("run");
     let result = run(&run_context, &plan, &card, &out, &mut |_| {
         fs::write(&bddl, "other").unwrap();

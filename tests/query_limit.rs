@@ -5,7 +5,7 @@
 
 use bitvla_eval::{
     ActError, Agent, AgentFactory, AgentOutput, AssetArgs, AssetResolver, EpisodeStart,
-    ErasedAgent, EvalError, RunContext, RunPlan, RunResult, Shard, StepInput, protocol, run,
+    ErasedAgent, EvalError, RunContext, RunPlan, RunResult, StepInput, protocol, run,
     simulation_protocol,
 };
 use std::path::Path;
@@ -58,12 +58,9 @@ fn evaluate(hangs_in: Option<(usize, usize)>, out: &Path) -> Result<RunResult, E
         factory: Arc::new(Hanging { episode: hangs_in }),
     };
     let plan = RunPlan {
-        tasks: vec![0],
-        episodes: 3,
-        shard: Shard::WHOLE,
         jobs: 2,
-        backwards: false,
         query_limit: Duration::from_millis(500),
+        ..RunPlan::new(vec![0], 3)
     };
     let simulation = simulation_protocol(context.episodes(), &[0])?;
     let card = protocol(context.episodes(), &*context.factory, &simulation)?;

@@ -14,8 +14,7 @@
 //! The settling action that precedes them is in the protocol card.
 
 use crate::ReportError;
-use crate::atomic_file::write_atomically;
-use crate::binary::{read_items, take};
+use crate::binary::{read_items, take, write_items};
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVACT\0\0\x01";
@@ -54,6 +53,14 @@ impl EpisodeActions {
         out
     }
 
+    /// First step in which another episode executed another action, to the bit, or had ended; `None` if all are the same.
+    pub fn parts_from(&self, other: &EpisodeActions) -> Option<usize> {
+        let bits = |action: &[f64; 7]| action.map(f64::to_bits);
+        let pairs = self.actions.iter().zip(&other.actions);
+        let shared = pairs.take_while(|(a, b)| bits(a) == bits(b)).count();
+        (shared < self.actions.len().max(other.actions.len())).then_some(shared)
+    }
+
     /// Reads one episode from the front of `bytes` and advances past it; `None` if they are truncated or not an episode.
     pub fn from_bytes(bytes: &mut &[u8]) -> Option<EpisodeActions> {
         let task = u32::from_le_bytes(take(bytes)?) as usize;
@@ -86,11 +93,7 @@ impl EpisodeActions {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_actions(path: &Path, episodes: &[EpisodeActions]) -> Result<(), ReportError> {
-    let mut out = MAGIC.to_vec();
-    for episode in episodes {
-        out.extend(episode.to_bytes());
-    }
-    write_atomically(path, &out)
+    write_items(path, MAGIC, episodes.iter().map(EpisodeActions::to_bytes))
 }
 
 /// Reads `actions.bin`.

@@ -1,6 +1,7 @@
-//! Reading of little-endian binary files that are a signature followed by items.
+//! Reading and writing of little-endian binary files that are a signature followed by items.
 
 use crate::ReportError;
+use crate::atomic_file::write_atomically;
 use std::path::Path;
 
 /// Takes the first bytes off a slice; `None` if there are fewer.
@@ -8,6 +9,19 @@ pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
     Some(*head)
+}
+
+/// Writes a file of items behind a signature.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_items(
+    path: &Path,
+    signature: [u8; 8],
+    items: impl Iterator<Item = Vec<u8>>,
+) -> Result<(), ReportError> {
+    let bytes: Vec<u8> = signature.into_iter().chain(items.flatten()).collect();
+    write_atomically(path, &bytes)
 }
 
 /// Reads a file of items behind a signature; `from_bytes` reads one item and advances past it, or finds that it is none.

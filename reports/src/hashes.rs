@@ -13,8 +13,7 @@
 //! | 8 m | control step of each query and hash of its frames, u32 each |
 
 use crate::ReportError;
-use crate::atomic_file::write_atomically;
-use crate::binary::{read_items, take};
+use crate::binary::{read_items, take, write_items};
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"BVHSH\0\0\x01";
@@ -105,11 +104,7 @@ fn short_hash(hash: u64) -> u32 {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_hashes(path: &Path, episodes: &[EpisodeHashes]) -> Result<(), ReportError> {
-    let mut out = MAGIC.to_vec();
-    for episode in episodes {
-        out.extend(episode.to_bytes());
-    }
-    write_atomically(path, &out)
+    write_items(path, MAGIC, episodes.iter().map(EpisodeHashes::to_bytes))
 }
 
 /// Reads `hashes.bin`.

@@ -25,6 +25,7 @@ mod metrics;
 mod plots;
 mod record;
 mod report;
+mod run_folder;
 mod run_tables;
 mod stats;
 mod summary;
@@ -36,7 +37,7 @@ mod vla_eval;
 
 pub use actions::{EpisodeActions, from_digits, from_hex, read_actions, to_hex, write_actions};
 pub use atomic_file::{StagedFile, check_regular, write_atomically};
-pub use compare::{ComparedPolicy, ComparedRun, Comparison, DiscordantEpisode, PairedResult};
+pub use compare::{ComparedPolicy, Comparison, DiscordantEpisode, PairedResult};
 pub use energy::{EnergyReport, MeasuredEnergy, QueryOperations, energy_table, format_joules};
 pub use error::ReportError;
 pub use folder_lock::{FolderLock, lock_for};
@@ -60,6 +61,7 @@ pub use plots::{
 };
 pub use record::{EpisodeRecord, QueryRecord};
 pub use report::{EpisodeAnimation, PolicyVerdict, Report, RunCommands};
+pub use run_folder::RunFolder;
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};
 pub use stats::{
     Interval, PairCounts, cluster_bootstrap, compact_letters, holm, largest, mcnemar_exact, mean,

@@ -94,18 +94,8 @@ impl Report {
             );
         }
         if policies.len() > 1 {
-            let several = self.comparison.suites().len() > 1;
-            let adjusted = if several {
-                ", adjusted by Holm's method over suites"
-            } else {
-                ""
-            };
-            notes.push(format!(
-                "Difference: points against {} on the initial states that both completed, with the 95 % interval under resampling \
-                 of tasks (Newcombe's where there is one task). p: McNemar's exact test, two-sided{adjusted}. Policies without a \
-                 common letter differ at 5 % (Holm over all pairs).",
-                self.labels()[0]
-            ));
+            let reference = &self.labels()[0];
+            notes.push(self.comparison.difference_note(reference, ""));
         }
         notes
     }

@@ -1,7 +1,7 @@
 //! Results in the schema of AllenAI's vla-evaluation-harness (`BenchmarkResult` of vla-eval 0.8.0): a run is a benchmark, a task
 //! has its episodes, and a harness error is an episode with a `failure_reason` that counts as a failure.
 
-use crate::{ComparedRun, EpisodeRecord};
+use crate::{EpisodeRecord, RunFolder};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const HARNESS_VERSION: &str = "0.8.0";
 const CREATED_AT: &str = "1970-01-01T00:00:00+00:00";
 
 /// Returns a run as a `BenchmarkResult`.
-pub fn vla_eval_result(run: &ComparedRun) -> Value {
+pub fn vla_eval_result(run: &RunFolder) -> Value {
     let protocol = &run.manifest.protocol;
     let mut tasks: BTreeMap<usize, Vec<&EpisodeRecord>> = BTreeMap::new();
     for row in &run.episodes {

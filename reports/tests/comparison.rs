@@ -27,13 +27,7 @@ fn policy(
         mapped: 0,
         resident: 0,
     });
-    let mut run = ComparedRun {
-        manifest,
-        episodes: Vec::new(),
-        actions: Vec::new(),
-        hashes: Vec::new(),
-        queries: Vec::new(),
-    };
+    let mut run = RunFolder::new(manifest);
     for (task, init) in (0..10).flat_map(|task| (0..20).map(move |init| (task, init))) {
         let success = !fails(task, init);
         run.episodes.push(EpisodeRecord {

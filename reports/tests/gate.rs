@@ -9,16 +9,10 @@ use bitvla_reports::*;
 use common::card;
 
 /// Ten tasks of `states` states; the policy fails where `fails` says so.
-fn run(suite: &str, states: usize, fails: &dyn Fn(usize, usize) -> bool) -> ComparedRun {
+fn run(suite: &str, states: usize, fails: &dyn Fn(usize, usize) -> bool) -> RunFolder {
     let mut manifest = card(3);
     manifest.protocol.suite = suite.into();
-    let mut run = ComparedRun {
-        manifest,
-        episodes: Vec::new(),
-        actions: Vec::new(),
-        hashes: Vec::new(),
-        queries: Vec::new(),
-    };
+    let mut run = RunFolder::new(manifest);
     for (task, init) in (0..10).flat_map(|task| (0..states).map(move |init| (task, init))) {
         let success = !fails(task, init);
         run.episodes.push(EpisodeRecord {
@@ -147,7 +141,7 @@ fn flips_gaps_and_errors_are_named() {
 }
 
 /// Adds queries that take `scale` milliseconds of processor time, beside a reference of 2 ms.
-fn with_latency(mut run: ComparedRun, scale: f64, processor: &str) -> ComparedRun {
+fn with_latency(mut run: RunFolder, scale: f64, processor: &str) -> RunFolder {
     run.manifest.setups = vec![MeasurementSetup {
         processor: processor.into(),
         instruction_set: "avx2".into(),
@@ -180,7 +174,7 @@ fn latency_and_memory_that_grew_are_a_regression() {
     let plain = || run("spatial", 2, &|_, _| false);
     let before = with_latency(plain(), 1.0, "a");
     let baseline = Baseline::of("ternary", "first", std::slice::from_ref(&before));
-    let check = |run: ComparedRun| baseline.check(&[run], rule(), CostRule::default()).unwrap();
+    let check = |run: RunFolder| baseline.check(&[run], rule(), CostRule::default()).unwrap();
     let verdicts = |check: &Check| -> Vec<Option<Verdict>> {
         check.costs.iter().map(|cost| cost.verdict).collect()
     };

@@ -193,13 +193,10 @@ impl StepInput<'_> {
     /// # Errors
     /// If the scene lacks a camera or cannot be drawn.
     pub fn observe(&mut self, protocol: &PolicyProtocol) -> Result<AgentObservation, EvalError> {
-        let cameras = match &mut *self.cameras {
-            Some(cameras) => cameras,
-            none => none.insert(CameraRig::new(self.world.scene())?),
-        };
+        let cameras = CameraRig::prepared(self.cameras, self.world.scene())?;
         let start = Instant::now();
-        cameras.set_size(protocol.camera_size);
-        let images = cameras.render(self.world)?.for_policy(protocol.flip);
+        let looks = (protocol.camera_size, protocol.flip);
+        let images = cameras.policy_images(self.world, looks)?;
         Ok(AgentObservation {
             images,
             render: start.elapsed(),

@@ -1,14 +1,14 @@
 //! The subcommand `check`: success, latency and memory against a committed baseline, with an exit code for CI.
 
-use super::compare::{open_run, run_folders};
+use super::compare::run_folders;
 use super::jobs::all_cores;
 use super::output;
 use super::subcommands::recorded_suite;
 use crate::agent::registry::parse_positive;
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, FirstDifference, RecordedFrames, Recording, replay};
+use crate::{EvalError, FirstDifference, RecordedFrames, Recording, open_run_folder, replay};
 use bitvla_reports::{
-    Baseline, Check, ComparedRun, CostRule, GateRule, ReportError, TERMINAL_COLUMNS, plan_table,
+    Baseline, Check, CostRule, GateRule, ReportError, RunFolder, TERMINAL_COLUMNS, plan_table,
     wrap, write_atomically, write_json,
 };
 use clap::Args;
@@ -118,9 +118,9 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
     for dir in &args.runs {
         folders.extend(run_folders(dir)?);
     }
-    let mut runs: Vec<ComparedRun> = Vec::new();
+    let mut runs: Vec<RunFolder> = Vec::new();
     for folder in &folders {
-        let run = open_run(folder)?;
+        let run = open_run_folder(folder)?;
         let protocol = &run.manifest.protocol;
         if let Some(first) = runs.first().map(|run| &run.manifest.protocol)
             && first.policy != protocol.policy
@@ -133,7 +133,7 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
                 folders[0].display()
             )));
         }
-        let twice = |other: &ComparedRun| other.manifest.protocol.suite == protocol.suite;
+        let twice = |other: &RunFolder| other.manifest.protocol.suite == protocol.suite;
         if runs.iter().any(twice) {
             return Err(EvalError::Input(format!(
                 "{}: a second run of suite {}",
@@ -153,13 +153,7 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
         output::print_line(&path.display().to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    if !path.exists() {
-        return Err(EvalError::Input(format!(
-            "{} is missing: `check RUN --baseline FILE --rebaseline --reason TEXT` writes it",
-            path.display()
-        )));
-    }
-    let baseline = Baseline::read(path)?;
+    let baseline = read_baseline(path)?;
     let jobs = args.jobs.unwrap_or_else(all_cores);
     check_simulator(resolver, jobs, (path, &baseline), &runs)?;
     let check = baseline
@@ -173,6 +167,17 @@ pub(super) fn check(resolver: &AssetResolver, args: &CheckArgs) -> Result<ExitCo
     }
     report(args, &check)?;
     Ok(ExitCode::from(check.verdict.exit_code()))
+}
+
+/// Reads a baseline; the error of a missing one says how it is made.
+pub(super) fn read_baseline(path: &Path) -> Result<Baseline, EvalError> {
+    if path.exists() {
+        return Ok(Baseline::read(path)?);
+    }
+    Err(EvalError::Input(format!(
+        "{} is missing: `check RUN --baseline FILE --rebaseline --reason TEXT` writes it",
+        path.display()
+    )))
 }
 
 fn print_plan(args: &CheckArgs) {
@@ -196,7 +201,7 @@ pub(super) fn check_simulator(
     resolver: &AssetResolver,
     jobs: usize,
     (path, baseline): (&Path, &Baseline),
-    runs: &[ComparedRun],
+    runs: &[RunFolder],
 ) -> Result<(), EvalError> {
     for run in runs {
         let suite = &run.manifest.protocol.suite;

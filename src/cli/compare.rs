@@ -1,10 +1,8 @@
 //! The subcommand `compare`: several runs on the same initial states.
 
 use super::output;
-use crate::{EvalError, RunFolder};
-use bitvla_reports::{
-    ComparedPolicy, ComparedRun, Comparison, FolderLock, write_comparison_plots, write_text,
-};
+use crate::{EvalError, open_run_folder};
+use bitvla_reports::{ComparedPolicy, Comparison, FolderLock, write_comparison_plots, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,7 +46,7 @@ pub(super) fn open_policies(
     let mut origins = RunOrigins::new();
     for (label, dir) in runs {
         for folder in run_folders(dir)? {
-            let run = open_run(&folder)?;
+            let run = open_run_folder(&folder)?;
             let protocol = &run.manifest.protocol;
             let label = label.clone().unwrap_or_else(|| protocol.policy.clone());
             let suite = protocol.suite.clone();
@@ -70,18 +68,6 @@ pub(super) fn open_policies(
         }
     }
     Ok((policies, origins))
-}
-
-/// Reads a run folder.
-pub(super) fn open_run(folder: &Path) -> Result<ComparedRun, EvalError> {
-    let run = RunFolder::open(folder)?;
-    Ok(ComparedRun {
-        manifest: run.manifest,
-        episodes: run.episodes,
-        actions: run.actions,
-        hashes: run.hashes,
-        queries: run.queries,
-    })
 }
 
 /// Splits `LABEL=DIR`; a folder whose name has an equals sign is a folder.

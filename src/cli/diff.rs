@@ -1,7 +1,7 @@
 //! The subcommand `diff`: the first point at which the episodes of two runs part.
 
 use super::output;
-use crate::{EvalError, FirstDifference, RunDiff, RunFolder};
+use crate::{EvalError, FirstDifference, RunDiff, open_run_folder};
 use bitvla_reports::{EpisodeRecord, TextTable, printable};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ pub(super) struct DiffArgs {
 /// Prints the differences; exit code 0 if both runs have the same episodes with the same bits, else 1.
 pub(super) fn diff(args: &DiffArgs) -> Result<ExitCode, EvalError> {
     let (first, second) = (
-        RunFolder::open(&args.first)?,
-        RunFolder::open(&args.second)?,
+        open_run_folder(&args.first)?,
+        open_run_folder(&args.second)?,
     );
     let (ours, theirs) = (
         &first.manifest.protocol.suite,

@@ -4,7 +4,7 @@ use super::jobs::all_cores;
 use super::output;
 use super::subcommands::recorded_suite;
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, FailedEpisode, FailurePhase, RunFolder, failure_phases};
+use crate::{EvalError, FailedEpisode, FailurePhase, RunFolder, failure_phases, open_run_folder};
 use bitvla_reports::TextTable;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ pub(super) fn failures(
         actions,
         episodes,
         ..
-    } = RunFolder::open(run_dir)?;
+    } = open_run_folder(run_dir)?;
     let failed = |task: usize, init: usize| {
         let found = episodes.iter().find(|e| (e.task, e.init) == (task, init));
         found.is_some_and(|e| e.completed() && !e.success)

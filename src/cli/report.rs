@@ -1,6 +1,6 @@
 //! The subcommand `report`: one file about runs, to be read in a browser, put into a pull request, or read by another harness.
 
-use super::check::check_simulator;
+use super::check::{check_simulator, read_baseline};
 use super::compare::{RunOrigins, labelled, open_policies};
 use super::jobs::all_cores;
 use super::output;
@@ -11,9 +11,8 @@ use crate::agent::registry::{parse_positive, parse_whole};
 use crate::animation::{ANIMATION_SIZE, animate};
 use crate::asset_resolver::AssetResolver;
 use bitvla_reports::{
-    Baseline, ComparedRun, Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, Report,
-    RunCommands, format_bytes, html_report, markdown_report, vla_eval_result, write_json,
-    write_text,
+    Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, Report, RunCommands,
+    RunFolder, format_bytes, html_report, markdown_report, vla_eval_result, write_json, write_text,
 };
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -130,7 +129,7 @@ fn create_folder(file: &Path) -> Result<(), EvalError> {
 }
 
 /// Writes a file per run: the named one for a single run, else with label and suite in its name.
-fn write_vla_eval(runs: &[(&str, &ComparedRun)], out: &Path) -> Result<ExitCode, EvalError> {
+fn write_vla_eval(runs: &[(&str, &RunFolder)], out: &Path) -> Result<ExitCode, EvalError> {
     create_folder(out)?;
     let mut written = BTreeSet::new();
     for (label, run) in runs {
@@ -186,15 +185,15 @@ fn verdicts(
     path: &Path,
     comparison: &Comparison,
 ) -> Result<Vec<PolicyVerdict>, EvalError> {
-    let baseline = Baseline::read(path)?;
+    let baseline = read_baseline(path)?;
     let mut verdicts = Vec::new();
     let mut repeated = BTreeSet::new();
     for policy in comparison.policies() {
-        let runs: Vec<ComparedRun> = policy.runs.values().cloned().collect();
+        let runs: Vec<RunFolder> = policy.runs.values().cloned().collect();
         let first = runs
             .iter()
             .filter(|run| repeated.insert(run.manifest.protocol.suite.clone()));
-        let first: Vec<ComparedRun> = first.cloned().collect();
+        let first: Vec<RunFolder> = first.cloned().collect();
         check_simulator(resolver, jobs, (path, &baseline), &first)?;
         let check = baseline.check(&runs, GateRule::default(), CostRule::default());
         verdicts.push(PolicyVerdict {

@@ -8,7 +8,7 @@ use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
 use crate::{
     CameraRig, EvalContext, EvalError, FirstDifference, Journal, RecordedFrames, Recording,
-    RunFolder, WORLD_VERSION, merge, record_video, replay,
+    RunFolder, WORLD_VERSION, merge, open_run_folder, record_video, replay,
 };
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
@@ -257,7 +257,7 @@ fn repeat(
         actions: episodes,
         hashes,
         ..
-    } = RunFolder::open(run_dir)?;
+    } = open_run_folder(run_dir)?;
     if episodes.is_empty() {
         return Err(EvalError::Input(format!(
             "{}: found no finished episode, expected at least one to repeat",

@@ -1,11 +1,11 @@
 //! The subcommand `sweep`: success against simulated latency.
 
-use super::compare::{open_run, run_folders};
+use super::compare::run_folders;
 use super::evaluate::{PolicyRun, evaluate_all, label};
 use super::output;
 use super::{PolicyNames, PolicyOptions, RunArgs, parse_positive};
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, SimulatedLatency};
+use crate::{EvalError, SimulatedLatency, open_run_folder};
 use bitvla_reports::{
     EpisodeRecord, FolderLock, Sweep, SweepLine, SweepPoint, summarise, write_sweep_plot,
     write_text,
@@ -99,7 +99,7 @@ pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCo
         let folder = &run.out;
         let mut episodes: Vec<EpisodeRecord> = Vec::new();
         for run in run_folders(folder)? {
-            episodes.extend(open_run(&run)?.episodes);
+            episodes.extend(open_run_folder(&run)?.episodes);
         }
         let score = summarise(&episodes).1;
         let point = SweepPoint { latency_ms, score };

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::session::{DEFAULT_SEED, EpisodeSelection, LoadedRun};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::{EvalError, RunFolder};
+use bitvla_eval::{EvalError, open_run_folder};
 use std::path::PathBuf;
 
 /// Opens the run folders of the command line.
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
     let open = |dir: &PathBuf| {
         Ok(LoadedRun {
-            folder: RunFolder::open(dir)?,
+            folder: open_run_folder(dir)?,
             dir: dir.clone(),
         })
     };

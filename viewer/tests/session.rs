@@ -2,8 +2,8 @@
 //! stepping and seeking do not change an episode; continuing a recording is live and marked as an intervention.
 
 use bitvla_eval::{
-    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunContext, RunFolder,
-    RunPlan, Shard, protocol, run, simulation_protocol,
+    AssetArgs, AssetResolver, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan,
+    open_run_folder, protocol, run, simulation_protocol,
 };
 use bitvla_viewer::playback::Termination;
 use bitvla_viewer::session::{EpisodeSelection, LoadedRun, Session, SessionMode};
@@ -141,17 +141,10 @@ fn recorded(dir: &Path) -> LoadedRun {
     let simulation = simulation_protocol(context.episodes(), &[3]).expect("a world");
     let protocol =
         protocol(context.episodes(), &*context.factory, &simulation).expect("a protocol");
-    let plan = RunPlan {
-        tasks: vec![3],
-        episodes: 1,
-        shard: Shard::WHOLE,
-        jobs: 1,
-        backwards: false,
-        query_limit: RunPlan::QUERY_LIMIT,
-    };
+    let plan = RunPlan::new(vec![3], 1);
     run(&context, &plan, &protocol, dir, &mut |_| {}).expect("a run");
     LoadedRun {
-        folder: RunFolder::open(dir).expect("a run folder"),
+        folder: open_run_folder(dir).expect("a run folder"),
         dir: dir.to_owned(),
     }
 }

@@ -8,37 +8,14 @@ pub(crate) use protocols::{check_comparable, field_of_the_policy};
 pub(crate) use tables::{difference_text, format_p};
 
 use crate::{
-    EpisodeActions, EpisodeHashes, EpisodeRecord, Interval, LatencySummary, MeasurementSetup,
-    MemoryReport, PairCounts, QueryRecord, RunManifest, Score, cluster_bootstrap, compact_letters,
-    holm, mcnemar_exact, newcombe_paired, summarise_latency,
+    EpisodeRecord, Interval, LatencySummary, MeasurementSetup, MemoryReport, PairCounts,
+    QueryRecord, RunFolder, Score, cluster_bootstrap, compact_letters, holm, mcnemar_exact,
+    newcombe_paired, summarise_latency,
 };
 use std::collections::BTreeMap;
 
 /// Level below which an adjusted p-value counts as a difference, in the compact letter display.
 const LEVEL: f64 = 0.05;
-
-/// One run: the files of its folder.
-#[derive(Debug, Clone)]
-pub struct ComparedRun {
-    /// Protocol, machine and memory.
-    pub manifest: RunManifest,
-    /// Rows of the episodes.
-    pub episodes: Vec<EpisodeRecord>,
-    /// Executed actions.
-    pub actions: Vec<EpisodeActions>,
-    /// Hashes of states and frames; empty where the run kept none.
-    pub hashes: Vec<EpisodeHashes>,
-    /// Policy queries.
-    pub queries: Vec<QueryRecord>,
-}
-
-impl ComparedRun {
-    /// Hashes of an episode, if they were kept.
-    pub(crate) fn hashes_of(&self, key: (usize, usize)) -> Option<&EpisodeHashes> {
-        let at = (self.hashes).binary_search_by_key(&key, |h| (h.task, h.init));
-        self.hashes.get(at.ok()?)
-    }
-}
 
 /// A policy with its runs, one per suite.
 #[derive(Debug, Clone)]
@@ -46,13 +23,13 @@ pub struct ComparedPolicy {
     /// Label in tables and plots.
     pub label: String,
     /// Runs by the name of their suite.
-    pub runs: BTreeMap<String, ComparedRun>,
+    pub runs: BTreeMap<String, RunFolder>,
 }
 
 impl ComparedPolicy {
     /// Score in a suite, or over all of them with `None`.
     pub fn score(&self, suite: Option<&str>) -> Score {
-        let of = |(name, _): &(&String, &ComparedRun)| suite.is_none_or(|suite| *name == suite);
+        let of = |(name, _): &(&String, &RunFolder)| suite.is_none_or(|suite| *name == suite);
         let runs = self.runs.iter().filter(of);
         Score::of(runs.flat_map(|(_, run)| &run.episodes))
     }
@@ -376,7 +353,10 @@ impl Comparison {
                         task: row.task,
                         init: row.init,
                         gained: other.success,
-                        parts_at: parting_step(&first.actions, &second.actions, row.key()),
+                        parts_at: (first
+                            .actions_of(row.key())
+                            .zip(second.actions_of(row.key())))
+                        .and_then(|(a, b)| a.parts_from(b)),
                     });
                 }
             }
@@ -388,22 +368,4 @@ impl Comparison {
 /// McNemar's exact test, two-sided.
 fn mcnemar(counts: PairCounts) -> f64 {
     mcnemar_exact(counts.only_first, counts.only_second)
-}
-
-/// First step in which two runs of an initial state executed different actions.
-fn parting_step(
-    first: &[EpisodeActions],
-    second: &[EpisodeActions],
-    key: (usize, usize),
-) -> Option<usize> {
-    let of = |actions: &[EpisodeActions]| {
-        let at = actions
-            .binary_search_by_key(&key, |a| (a.task, a.init))
-            .ok()?;
-        Some(actions[at].actions.clone())
-    };
-    let (a, b) = (of(first)?, of(second)?);
-    let same = |(a, b): (&[f64; 7], &[f64; 7])| a.map(f64::to_bits) == b.map(f64::to_bits);
-    let shared = a.iter().zip(&b).take_while(|(a, b)| same((a, b))).count();
-    (shared < a.len().max(b.len())).then_some(shared)
 }

@@ -28,18 +28,12 @@ impl Comparison {
             out.push_str(&self.success_table(None, &letters).text());
             out.push('\n');
         }
-        let (adjusted, over) = match self.suites.len() {
-            1 => ("", ""),
-            _ => (
-                ", adjusted by Holm's method over suites",
-                " over all suites",
-            ),
+        let over = if self.suites.len() > 1 {
+            " over all suites"
+        } else {
+            ""
         };
-        let notes = format!(
-            "Difference: points against `{reference}` on the initial states that both completed, with the 95 % interval under resampling of tasks \
-             (Newcombe's where there is one task). p: McNemar's exact test, two-sided{adjusted}. Policies without a common letter differ at \
-             5 %{over} (Holm over all pairs)."
-        );
+        let notes = self.difference_note(&format!("`{reference}`"), over);
         for line in wrap(&notes, TERMINAL_COLUMNS) {
             let _ = writeln!(out, "{line}");
         }
@@ -57,6 +51,19 @@ impl Comparison {
         add_list(&mut out, "not compared", &self.gaps);
         add_list(&mut out, "protocols differ in", &self.differences);
         out
+    }
+
+    /// Sentences about the columns of a difference from the policy `reference`; `over` follows the level of the letters.
+    pub(crate) fn difference_note(&self, reference: &str, over: &str) -> String {
+        let adjusted = match self.suites.len() {
+            1 => "",
+            _ => ", adjusted by Holm's method over suites",
+        };
+        format!(
+            "Difference: points against {reference} on the initial states that both completed, with the 95 % interval under resampling of tasks \
+             (Newcombe's where there is one task). p: McNemar's exact test, two-sided{adjusted}. Policies without a common letter differ at \
+             5 %{over} (Holm over all pairs)."
+        )
     }
 
     /// Success of every policy in a suite, or over all with `None`.

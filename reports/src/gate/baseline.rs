@@ -5,7 +5,7 @@ use super::costs::{CostResult, CostRule, LatencyBaseline, costs};
 use super::verdict::{GateInput, GateRule, Judgement, Verdict, judge};
 use crate::compare::{check_comparable, field_of_the_policy};
 use crate::{
-    ComparedRun, EpisodeActions, EpisodeHashes, EvalProtocol, PairCounts, from_digits, read_json,
+    EpisodeActions, EpisodeHashes, EvalProtocol, PairCounts, RunFolder, from_digits, read_json,
     to_hex, write_json,
 };
 use crate::{ReportError, TextTable, format_percent};
@@ -79,7 +79,7 @@ struct Outcome<'a> {
 }
 
 impl SuiteBaseline {
-    fn of(run: &ComparedRun) -> SuiteBaseline {
+    fn of(run: &RunFolder) -> SuiteBaseline {
         let mut tasks: BTreeMap<usize, TaskBaseline> = BTreeMap::new();
         for row in &run.episodes {
             let task = tasks.entry(row.task).or_insert_with(|| TaskBaseline {
@@ -206,9 +206,8 @@ pub struct Check {
 
 impl Baseline {
     /// Builds a baseline from the runs of a policy, one per suite.
-    pub fn of(policy: &str, reason: &str, runs: &[ComparedRun]) -> Baseline {
-        let suite =
-            |run: &ComparedRun| (run.manifest.protocol.suite.clone(), SuiteBaseline::of(run));
+    pub fn of(policy: &str, reason: &str, runs: &[RunFolder]) -> Baseline {
+        let suite = |run: &RunFolder| (run.manifest.protocol.suite.clone(), SuiteBaseline::of(run));
         Baseline {
             baseline_version: BASELINE_VERSION,
             policy: policy.to_owned(),
@@ -268,7 +267,7 @@ impl Baseline {
     /// A sentence if no suite is in both, or the protocols of a suite forbid a comparison.
     pub fn check(
         &self,
-        runs: &[ComparedRun],
+        runs: &[RunFolder],
         rule: GateRule,
         cost_rule: CostRule,
     ) -> Result<Check, String> {
@@ -330,7 +329,7 @@ impl Baseline {
 
 impl Check {
     /// Pairs the episodes of a suite; notes flips, errors and gaps.
-    fn pair(&mut self, suite: &str, baseline: &SuiteBaseline, run: &ComparedRun) -> GateInput {
+    fn pair(&mut self, suite: &str, baseline: &SuiteBaseline, run: &RunFolder) -> GateInput {
         let mut identical = true;
         let mut pairs = Vec::new();
         let (mut errors, mut met) = (0, 0);

@@ -4,8 +4,8 @@
 
 use super::verdict::Verdict;
 use crate::{
-    ComparedRun, Interval, MeasurementSetup, QueryRecord, TextTable, cluster_bootstrap,
-    format_bytes, median,
+    Interval, MeasurementSetup, QueryRecord, RunFolder, TextTable, cluster_bootstrap, format_bytes,
+    median,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct TaskLatency {
 
 impl LatencyBaseline {
     /// Latency of a run; `None` where it has no queries, or no reference was measured.
-    pub(super) fn of(run: &ComparedRun) -> Option<LatencyBaseline> {
+    pub(super) fn of(run: &RunFolder) -> Option<LatencyBaseline> {
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
         for query in &run.queries {
             *counts.entry(query.setup).or_default() += 1;
@@ -203,7 +203,7 @@ impl CostResult {
 pub(super) fn costs(
     suite: &str,
     (before, weights_before): (Option<&LatencyBaseline>, u64),
-    run: &ComparedRun,
+    run: &RunFolder,
     rule: CostRule,
 ) -> (Vec<CostResult>, Vec<String>) {
     let (mut results, mut notes) = (Vec::new(), Vec::new());

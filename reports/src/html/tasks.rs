@@ -2,7 +2,7 @@
 
 use super::base64;
 use super::scores::ScoreView;
-use crate::{ComparedRun, EpisodeRecord, Report, format_bytes, printable, summarise};
+use crate::{EpisodeRecord, Report, RunFolder, format_bytes, printable, summarise};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +86,7 @@ pub(super) fn suites(report: &Report) -> Vec<SuiteView> {
     let numbered = comparison.suites().iter().enumerate();
     numbered
         .map(|(s, suite)| {
-            let runs: Vec<Option<&ComparedRun>> = (comparison.policies().iter())
+            let runs: Vec<Option<&RunFolder>> = (comparison.policies().iter())
                 .map(|p| p.runs.get(suite))
                 .collect();
             let mut tasks: BTreeMap<usize, String> = BTreeMap::new();
@@ -131,17 +131,17 @@ pub(super) fn suites(report: &Report) -> Vec<SuiteView> {
 
 /// One row per initial state, those with a failed episode first.
 fn state_rows(
-    runs: &[Option<&ComparedRun>],
+    runs: &[Option<&RunFolder>],
     task: usize,
     mut discordant: impl FnMut(usize) -> Option<Vec<String>>,
 ) -> Vec<StateRow> {
-    let find = |run: &ComparedRun, init: usize| -> Option<EpisodeRecord> {
+    let find = |run: &RunFolder, init: usize| -> Option<EpisodeRecord> {
         let at = run
             .episodes
             .binary_search_by_key(&(task, init), EpisodeRecord::key);
         at.ok().map(|at| run.episodes[at].clone())
     };
-    let of_task = |run: &&ComparedRun| -> Vec<usize> {
+    let of_task = |run: &&RunFolder| -> Vec<usize> {
         let rows = run.episodes.iter().filter(|row| row.task == task);
         rows.map(|row| row.init).collect()
     };

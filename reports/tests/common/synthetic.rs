@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub const SUITES: [&str; 4] = ["spatial", "object", "goal", "long"];
 
 /// A run of ten tasks of `states` states that fails in every `nth` episode or so.
-fn run(label: &str, suite: &str, states: usize, nth: usize) -> ComparedRun {
+fn run(label: &str, suite: &str, states: usize, nth: usize) -> RunFolder {
     let mut manifest = card(3);
     manifest.protocol.suite = suite.into();
     manifest.protocol.policy = label.into();
@@ -31,13 +31,7 @@ fn run(label: &str, suite: &str, states: usize, nth: usize) -> ComparedRun {
             resident: 200_000,
         })
         .into();
-    let mut run = ComparedRun {
-        manifest,
-        episodes: Vec::new(),
-        actions: Vec::new(),
-        hashes: Vec::new(),
-        queries: Vec::new(),
-    };
+    let mut run = RunFolder::new(manifest);
     for (task, init) in (0..10).flat_map(|task| (0..states).map(move |init| (task, init))) {
         // A fixed mixing of the numbers stands for chance.
         let mixed = (task * 7919 + init * 104_729 + label.len() * 1299) % 1009;

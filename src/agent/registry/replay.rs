@@ -4,7 +4,7 @@ use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
 };
 use crate::protocol::check_recorded_with;
-use crate::{EvalError, RunFolder, sha256_of_file};
+use crate::{EvalError, RunFolder, open_run_folder, sha256_of_file};
 use bitvla_tasks::{Assets, Suite};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,9 +37,9 @@ impl ReplayFactory {
     /// Reads a run folder, whose suite is read from `assets`.
     ///
     /// # Errors
-    /// As [`RunFolder::open`].
+    /// As [`open_run_folder`].
     pub(super) fn open(dir: &Path, assets: &Path) -> Result<ReplayFactory, EvalError> {
-        let folder = RunFolder::open(dir)?;
+        let folder = open_run_folder(dir)?;
         let episodes = folder
             .actions
             .iter()
