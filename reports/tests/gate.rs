@@ -170,6 +170,23 @@ fn with_latency(mut run: RunFolder, scale: f64, processor: &str) -> RunFolder {
 }
 
 #[test]
+fn latencies_are_read_to_the_last_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("baseline.json");
+    // Numbers of 16 and 17 digits, of which a fast reader misses some by a bit.
+    for i in 1..40 {
+        let run = with_latency(
+            run("spatial", 1, &|_, _| false),
+            f64::from(i).sqrt() / 7.0,
+            "a",
+        );
+        let baseline = Baseline::of("ternary", "first", &[run]);
+        baseline.write(&path).unwrap();
+        assert_eq!(Baseline::read(&path).unwrap(), baseline, "{i}");
+    }
+}
+
+#[test]
 fn latency_and_memory_that_grew_are_a_regression() {
     let plain = || run("spatial", 2, &|_, _| false);
     let before = with_latency(plain(), 1.0, "a");
