@@ -9,6 +9,7 @@
 //! | `--episodes N` | episodes per task, 5 by default |
 //! | `--first N` | index of the first stored initial state, 0 by default |
 //! | `--seed S` | draws initial states instead of taking stored ones; states beyond the stored ones are drawn anyway |
+//! | `--resume N` | makes the expert anew from the world every N control steps |
 //! | `--grips` | only plans, and counts the first grasps |
 //! | `--failures`, `--verbose` | prints the log of failed episodes, or of all |
 //! | `--each` | one line of log per control step instead of every 15 |
@@ -16,7 +17,7 @@
 //! Two threads work on the episodes; results are printed in task order.
 
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Expert, Suite, TaskError, sample_init_state};
+use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, TaskError, sample_init_state};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,6 +31,7 @@ struct Options {
     episodes: usize,
     first: usize,
     seed: Option<u64>,
+    resume: Option<usize>,
     plan_only: bool,
     failures: bool,
     verbose: bool,
@@ -50,6 +52,7 @@ impl Options {
             episodes: 5,
             first: 0,
             seed: None,
+            resume: None,
             plan_only: false,
             failures: false,
             verbose: false,
@@ -68,6 +71,7 @@ impl Options {
                 "--episodes" => options.episodes = number(option, value()?)?,
                 "--first" => options.first = number(option, value()?)?,
                 "--seed" => options.seed = Some(number(option, value()?)?),
+                "--resume" => options.resume = Some(number(option, value()?)?),
                 "--grips" => options.plan_only = true,
                 "--failures" => options.failures = true,
                 "--verbose" => options.verbose = true,
@@ -140,8 +144,15 @@ fn episode(
         log: String::new(),
     };
     let mut phase = String::new();
+    let mut rest = RestingHeights::new(&world);
     let goal = task.compile_goal(&world)?;
     while outcome.steps < suite.horizon && !outcome.success {
+        if options
+            .resume
+            .is_some_and(|n| outcome.steps.is_multiple_of(n.max(1)))
+        {
+            expert = Expert::resume_knowing(&world, task, &rest)?;
+        }
         let action = expert.act(&world);
         outcome.steps += 1;
         if phase != expert.phase() || outcome.steps.is_multiple_of(options.log_every) {
@@ -149,6 +160,7 @@ fn episode(
             phase = expert.phase();
         }
         world.step(&action)?;
+        rest.observe(&world);
         outcome.success = goal.holds(&world);
     }
     let grasp = expert.plan_summary();

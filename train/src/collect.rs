@@ -21,7 +21,7 @@ use bitvla_eval::{
 use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_sim::World;
 use bitvla_tasks::predicates::CompiledGoal;
-use bitvla_tasks::{Assets, Expert, RestingHeight, Suite, Task, sample_init_state};
+use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, Task, sample_init_state};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -159,7 +159,7 @@ struct EpisodeCollector<'a> {
     cameras: CameraRig,
     rng: ChaCha8Rng,
     frames: Vec<TrainingFrame>,
-    rest: RestingHeight,
+    rest: RestingHeights,
 }
 
 /// Offset that is added to the actions of some steps.
@@ -185,7 +185,7 @@ impl<'a> EpisodeCollector<'a> {
             world.step(&SETTLE_ACTION)?;
         }
         Ok(EpisodeCollector {
-            rest: RestingHeight::new(&world, task)?,
+            rest: RestingHeights::new(&world),
             cameras: CameraRig::new(world.scene())?,
             goal: task.compile_goal(&world)?,
             settings: config.settings,

@@ -1,6 +1,6 @@
 //! Boxes around the collision shapes of a model.
 
-use bitvla_sim::{ShapeDesc, World, isometry};
+use bitvla_sim::{ModelDesc, ShapeDesc, World, isometry};
 use nalgebra::{Isometry3, Point3, Translation3, Vector3};
 
 /// An oriented box in the world frame.
@@ -55,6 +55,31 @@ pub(super) fn collision_boxes(
             half,
         })
     })
+}
+
+/// The boxes around the collision shapes of the root body: pose of the shape in the model, and centre and
+/// half sizes of the box in the frame of the shape, m.
+pub(super) fn root_boxes(
+    model: &ModelDesc,
+) -> impl Iterator<Item = (Isometry3<f64>, Point3<f64>, Vector3<f64>)> {
+    let shapes = model.bodies.iter().take(1).flat_map(|b| &b.collision);
+    shapes.filter_map(|c| {
+        let (centre, half) = shape_bounds(&c.shape)?;
+        Some((isometry(c.pos, c.quat_wxyz), Point3::from(centre), half))
+    })
+}
+
+/// Lowest and highest corner of the box around the root body in the frame of the model, m.
+pub(super) fn root_bounds(model: &ModelDesc) -> (Vector3<f64>, Vector3<f64>) {
+    let mut low = Vector3::repeat(f64::INFINITY);
+    let mut high = -low;
+    for (pose, centre, half) in root_boxes(model) {
+        let extent = pose.rotation.to_rotation_matrix().matrix().abs() * half;
+        let middle = (pose * centre).coords;
+        low = low.inf(&(middle - extent));
+        high = high.sup(&(middle + extent));
+    }
+    (low, high)
 }
 
 /// Centre and half sizes of the box around a shape in its own frame, m; `None` for shapes that are only

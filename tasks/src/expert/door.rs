@@ -15,9 +15,9 @@ const SHARE: f64 = 0.72;
 /// Distance from the middle of the panel to the middle of the fingers that touch it, m.
 const CONTACT_DISTANCE: f64 = 0.024;
 /// Further distance at which the fingers come down, m.
-const BEHIND: f64 = 0.035;
+pub(super) const BEHIND: f64 = 0.035;
 /// Height of the hand above the upper edge on the way across, m.
-const HOVER: f64 = 0.07;
+pub(super) const HOVER: f64 = 0.07;
 /// Joint position below the upper limit from which the door is shut, rad.
 const SHUT_MARGIN: f64 = 0.003;
 /// Largest component of the rotation on the way across, rad.
@@ -41,28 +41,28 @@ pub(super) enum Phase {
 #[derive(Clone)]
 pub(super) struct CloseDoor {
     door: Articulation,
-    state: SkillState<Phase>,
+    pub(super) state: SkillState<Phase>,
 }
 
 /// The panel of a door at its present pose, world frame.
 #[derive(Clone)]
-struct Panel {
+pub(super) struct Panel {
     /// Point of the upper edge at which it is pushed, m.
-    edge: Point3<f64>,
+    pub(super) edge: Point3<f64>,
     /// Unit vector in which that point moves when the door shuts.
-    push: Vector3<f64>,
+    pub(super) push: Vector3<f64>,
     /// Horizontal unit vector from the hinge along the panel.
-    along: Vector3<f64>,
+    pub(super) along: Vector3<f64>,
 }
 
 impl Panel {
     /// Grasp point of fingers that touch the panel, m.
-    fn contact(&self) -> Point3<f64> {
+    pub(super) fn contact(&self) -> Point3<f64> {
         self.edge - self.push * CONTACT_DISTANCE - Vector3::z() * DEPTH
     }
 
     /// Orientation of a hand that points down and opens along the panel.
-    fn orientation(&self) -> Rotation3<f64> {
+    pub(super) fn orientation(&self) -> Rotation3<f64> {
         symmetric_orientation(-Vector3::z(), self.along)
     }
 }
@@ -77,7 +77,7 @@ impl CloseDoor {
     }
 
     /// The panel: the widest shape of the door. A door without collision shapes has it at the hinge.
-    fn panel(&self, world: &World) -> Panel {
+    pub(super) fn panel(&self, world: &World) -> Panel {
         let Articulation { instance, body } = self.door;
         let hinge = Point3::from(world.rendered_body_pose(instance, body).translation.vector);
         let mut panel = Panel {

@@ -14,7 +14,7 @@ const PITCH: f64 = 0.45;
 /// Angle by which it is turned away from the direction of the drawer, rad.
 const YAW: f64 = 0.35;
 /// Distance of the pregrasp pose in front of the handle, and its height above it, m.
-const PREGRASP_DISTANCE: f64 = 0.09;
+pub(super) const PREGRASP_DISTANCE: f64 = 0.09;
 const PREGRASP_HEIGHT: f64 = 0.01;
 /// Half size from which a shape of the drawer may be its handle, m.
 const HANDLE_HALF_WIDTH: f64 = 0.02;
@@ -53,12 +53,12 @@ enum Motion {
 /// Controller that opens or closes a drawer.
 #[derive(Clone)]
 pub(super) struct MoveDrawer {
-    drawer: Articulation,
+    pub(super) drawer: Articulation,
     motion: Motion,
-    state: SkillState<Phase>,
+    pub(super) state: SkillState<Phase>,
     /// Orientation of the hand and the direction it points in, world frame.
-    orientation: Rotation3<f64>,
-    approach: Vector3<f64>,
+    pub(super) orientation: Rotation3<f64>,
+    pub(super) approach: Vector3<f64>,
 }
 
 impl MoveDrawer {
@@ -84,7 +84,7 @@ impl MoveDrawer {
         skill
     }
 
-    fn opens(&self) -> bool {
+    pub(super) fn opens(&self) -> bool {
         self.motion != Motion::Close
     }
 
@@ -98,7 +98,7 @@ impl MoveDrawer {
 
     /// Centre of the handle, the wide shape that sticks out farthest, world frame, m. A drawer without one
     /// is pushed and pulled at its origin.
-    fn handle(&self, world: &World) -> Point3<f64> {
+    pub(super) fn handle(&self, world: &World) -> Point3<f64> {
         let Articulation { instance, body } = self.drawer;
         let out = self.outward(world);
         let mut best: Option<(f64, Point3<f64>)> = None;
@@ -115,7 +115,7 @@ impl MoveDrawer {
         best.map_or(Point3::from(origin), |(_, p)| p)
     }
 
-    fn pregrasp(&self, handle: Point3<f64>) -> Point3<f64> {
+    pub(super) fn pregrasp(&self, handle: Point3<f64>) -> Point3<f64> {
         handle - self.approach * PREGRASP_DISTANCE + Vector3::z() * PREGRASP_HEIGHT
     }
 

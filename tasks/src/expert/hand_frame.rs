@@ -78,7 +78,13 @@ fn from_axes(x: Vector3<f64>, z: Vector3<f64>) -> Rotation3<f64> {
 /// Rotation vector from the present to the wanted orientation of the hand, rad.
 pub(super) fn rotation_error(world: &World, wanted: &Rotation3<f64>) -> Vector3<f64> {
     let now = world.eef_pose().rotation.to_rotation_matrix();
-    (wanted * now.inverse()).scaled_axis()
+    let error = (wanted * now.inverse()).scaled_axis();
+    // The arc cosine of a trace that rounding has made larger than that of the identity.
+    if error.x.is_nan() {
+        Vector3::zeros()
+    } else {
+        error
+    }
 }
 
 /// Distance from shoulder to wrist with the hand pointing straight down at a point, m; the arm is nearly

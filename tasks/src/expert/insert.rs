@@ -21,7 +21,7 @@ const DOOR_YAW: f64 = 0.25;
 /// Depth of the near side of the object behind the edge in the end, m.
 const INSIDE: f64 = 0.018;
 /// Distance of the pregrasp pose from the grasp point, m.
-const PREGRASP_DISTANCE: f64 = 0.09;
+pub(super) const PREGRASP_DISTANCE: f64 = 0.09;
 /// Distance in front of the base at which the hand turns into its posture, m: there the elbow is bent.
 const TURNING_DISTANCE: f64 = 0.43;
 /// Largest translation component while the object is lifted, moved in and lowered.
@@ -62,24 +62,24 @@ pub(super) enum Phase {
 /// Controller that puts an object into a container.
 #[derive(Clone)]
 pub(super) struct Insert {
-    object: usize,
+    pub(super) object: usize,
     /// Base of the robot, world frame, m.
     base: Point3<f64>,
-    state: SkillState<Phase>,
+    pub(super) state: SkillState<Phase>,
     /// Horizontal unit vector into the container, world frame.
     inward: Vector3<f64>,
     /// Unit vector along which the hand points, world frame.
-    approach: Vector3<f64>,
+    pub(super) approach: Vector3<f64>,
     /// Orientation of the hand before it turns away from the door, world frame.
     level: Rotation3<f64>,
     /// Grasp point in the frame of the object, m.
-    grasp: Vector3<f64>,
+    pub(super) grasp: Vector3<f64>,
     /// Height of the origin of the object above its lowest point, m.
     below: f64,
     /// Height of the origin of the object before it was lifted, world frame, m.
-    rest_z: f64,
+    pub(super) rest_z: f64,
     /// Middle of the near edge of the container's floor, world frame, m.
-    sill: Point3<f64>,
+    pub(super) sill: Point3<f64>,
     /// Angle by which the object is turned before it goes in, away from an open door, rad.
     door_yaw: f64,
 }
@@ -148,7 +148,7 @@ impl Insert {
     }
 
     /// Horizontal unit vector across the opening, world frame.
-    fn across(&self) -> Vector3<f64> {
+    pub(super) fn across(&self) -> Vector3<f64> {
         Vector3::z().cross(&self.inward)
     }
 
@@ -161,25 +161,25 @@ impl Insert {
     }
 
     /// Grasp point at the present pose of the object, world frame, m.
-    fn grasp_point(&self, world: &World) -> Point3<f64> {
+    pub(super) fn grasp_point(&self, world: &World) -> Point3<f64> {
         let pose = world.instance_pose(self.object);
         Point3::from(pose.translation.vector) + pose.rotation * self.grasp
     }
 
     /// Distance that the object still has to go in, m.
-    fn distance_left(&self, world: &World) -> f64 {
+    pub(super) fn distance_left(&self, world: &World) -> f64 {
         let own = Obstacles::only(world, self.object);
         let (centre, reach) = self.centre_and_reach(&own);
         (self.sill - centre).dot(&self.inward) + reach + INSIDE
     }
 
     /// Height of the origin of the object on its way over the sill, world frame, m.
-    fn carry_height(&self) -> f64 {
+    pub(super) fn carry_height(&self) -> f64 {
         self.sill.z + self.below + SILL_MARGIN
     }
 
     /// Target orientation of the hand in the current phase, world frame.
-    fn orientation(&self) -> Rotation3<f64> {
+    pub(super) fn orientation(&self) -> Rotation3<f64> {
         let yaw = match self.state.phase {
             Phase::Transfer | Phase::Insert | Phase::Lower | Phase::Release | Phase::Retreat => {
                 self.door_yaw

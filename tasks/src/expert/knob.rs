@@ -9,14 +9,14 @@ use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
 /// Distance behind the bar at which the fingers come down, m.
-const BEHIND: f64 = 0.025;
+pub(super) const BEHIND: f64 = 0.025;
 /// Depth of the grasp point below the top of the bar, m: the finger tips reach 9.5 mm deeper.
 const DEPTH: f64 = 0.022 - 0.0095;
 /// Distance of the fingers from the end of the bar, and half their depth along the push, m.
 const FROM_END: f64 = 0.012;
 const FINGER_HALF_DEPTH: f64 = 0.010;
 /// Height of the first waypoint above that at which the fingers come down, m.
-const HOVER: f64 = 0.07;
+pub(super) const HOVER: f64 = 0.07;
 /// Joint positions beyond which a turn ends, rad: past the thresholds of TurnOn and TurnOff of the stove
 /// (`docs/reference/libero.md`, section 6).
 const ON: f64 = 0.56;
@@ -39,18 +39,18 @@ pub(super) enum Phase {
 pub(super) struct TurnKnob {
     knob: Articulation,
     on: bool,
-    state: SkillState<Phase>,
+    pub(super) state: SkillState<Phase>,
     /// Sign of the end of the bar that is pushed, along [`Bar::along`].
-    end: f64,
+    pub(super) end: f64,
 }
 
 /// The bar of a knob at its present pose, world frame.
 #[derive(Clone)]
-struct Bar {
+pub(super) struct Bar {
     /// Centre of the top, m.
     centre: Point3<f64>,
     /// Horizontal unit vector along the bar.
-    along: Vector3<f64>,
+    pub(super) along: Vector3<f64>,
     /// Half sizes along and across the bar, m.
     half_length: f64,
     half_width: f64,
@@ -78,7 +78,7 @@ impl TurnKnob {
 
     /// The tallest shape of the knob, taken as a bar; a bar of usual size over the origin of the body where
     /// no shape has two horizontal axes.
-    fn bar(&self, world: &World) -> Bar {
+    pub(super) fn bar(&self, world: &World) -> Bar {
         let Articulation { instance, body } = self.knob;
         let pose = world.rendered_body_pose(instance, body);
         let mut bar = Bar {
@@ -116,7 +116,12 @@ impl TurnKnob {
 
     /// Grasp point of closed fingers that push the end of the bar from a distance `behind` its face (m), and
     /// the unit vector of the push; world frame.
-    fn contact(&self, world: &World, bar: &Bar, behind: f64) -> (Point3<f64>, Vector3<f64>) {
+    pub(super) fn contact(
+        &self,
+        world: &World,
+        bar: &Bar,
+        behind: f64,
+    ) -> (Point3<f64>, Vector3<f64>) {
         // The planner makes this subgoal for hinged bodies only.
         let axis = self.knob.joint(world).map_or(1.0, |j| j.axis[2]);
         let sense = if self.on { axis } else { -axis };

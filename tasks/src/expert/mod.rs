@@ -30,4 +30,4 @@ mod skill;
 mod subgoal;
 
 pub use controller::Expert;
-pub use resume::RestingHeight;
+pub use resume::RestingHeights;

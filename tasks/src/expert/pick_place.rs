@@ -157,17 +157,24 @@ pub(super) struct PickPlace {
     /// Origin of the object from the grasp point just after grasping, world frame, m.
     pub(super) held_offset: Vector3<f64>,
     /// Orientation of the hand in the frame of the object just after grasping.
-    held_orientation: Rotation3<f64>,
+    pub(super) held_orientation: Rotation3<f64>,
     /// Height of the origin of the object before it was lifted, world frame, m.
     pub(super) rest_z: f64,
     /// Height above the goal at which the fingers have clearance to open, m.
-    release_height: f64,
+    pub(super) release_height: f64,
     failed: Vec<Grasp>,
 }
 
 impl PickPlace {
     /// Plans to place instance `object` at a target.
     pub(super) fn new(world: &World, object: usize, target: PlaceTarget) -> PickPlace {
+        let mut skill = PickPlace::without_grasp(world, object, target);
+        skill.plan(world);
+        skill
+    }
+
+    /// The same before a grasp is chosen.
+    pub(super) fn without_grasp(world: &World, object: usize, target: PlaceTarget) -> PickPlace {
         let mut skill = PickPlace {
             object,
             tuning: match target {
@@ -186,15 +193,19 @@ impl PickPlace {
             release_height: 0.0,
             failed: Vec::new(),
         };
-        skill.plan(world);
+        skill.observe_obstacles(world);
         skill
     }
 
-    /// Reads the world afresh and chooses a grasp.
-    fn plan(&mut self, world: &World) {
+    fn observe_obstacles(&mut self, world: &World) {
         let mut ignored = vec![self.object];
         ignored.extend(self.target.instance_beneath());
         self.obstacles = Obstacles::except(world, &ignored);
+    }
+
+    /// Reads the world afresh and chooses a grasp.
+    pub(super) fn plan(&mut self, world: &World) {
+        self.observe_obstacles(world);
         let object = instance_origin(world, self.object);
         (self.grasp, self.grasp_point) = match self.target {
             PlaceTarget::StackOn(base) => {
@@ -252,13 +263,13 @@ impl PickPlace {
     }
 
     /// Position of the origin of the object at the target, world frame, m.
-    fn goal(&self, world: &World) -> Point3<f64> {
+    pub(super) fn goal(&self, world: &World) -> Point3<f64> {
         self.target.object_goal(world, self.object, &self.obstacles)
     }
 
     /// Pregrasp position of the hand, to which it also lifts first, world frame, m; and whether the hand is
     /// tilted.
-    fn pregrasp(&self) -> (Point3<f64>, bool) {
+    pub(super) fn pregrasp(&self) -> (Point3<f64>, bool) {
         let approach = self.grasp.approach();
         let tilted = approach.z > TILTED;
         let distance = if tilted {
@@ -291,7 +302,7 @@ impl PickPlace {
 
     /// Angle between the present and the wanted orientation of the hand, rad. A rim is grasped however the
     /// hand is tilted: only the turn about the vertical counts.
-    fn orientation_error(&self, world: &World) -> f64 {
+    pub(super) fn orientation_error(&self, world: &World) -> f64 {
         let error = rotation_error(world, &self.orientation(world));
         match self.grasp {
             Grasp::Rim(_) => error.z.abs(),
@@ -474,7 +485,7 @@ impl PickPlace {
 
     /// Least height above the goal at which the opening hand touches nothing, m; zero where the object is
     /// lowered until contact, and for a hand that is far from pointing down.
-    fn clear_release_height(
+    pub(super) fn clear_release_height(
         &self,
         world: &World,
         eef: Point3<f64>,

@@ -1,6 +1,7 @@
 //! Planner of the expert: from a goal to the subgoals that make all its predicates hold, in order.
 
 use super::articulation::Articulation;
+use super::collision_boxes::root_bounds;
 use super::obstacles::Obstacles;
 use super::place_target::{PlaceTarget, aligned};
 use super::rim_grasp::Rim;
@@ -9,7 +10,7 @@ use crate::bddl;
 use crate::bddl::{Predicate, PredicateInstance, Problem};
 use crate::error::TaskError;
 use crate::predicates::predicate_holds;
-use bitvla_sim::{JointKind, World};
+use bitvla_sim::{JointKind, ModelDesc, World};
 use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 
 /// Distance by which a drawer is pulled to count as open, m: beyond the threshold of the predicate.
@@ -24,7 +25,7 @@ const SHELF_SLOPE: f64 = 0.547;
 const SLOT_HALF_WIDTH: f64 = 0.04;
 /// Height to width from which an object counts as a bottle.
 const BOTTLE_ASPECT: f64 = 2.0;
-/// Height below which, and width above which, an object counts as flat, m: it is pushed.
+/// Least size below which, and other sizes above which, an object counts as flat, m: it is pushed.
 const FLAT_HEIGHT: f64 = 0.03;
 const FLAT_WIDTH: f64 = 0.09;
 
@@ -253,15 +254,23 @@ fn on_support(
         return Err(refuse(problem, wanted, "the region has no range"));
     };
     let w = world.scene().arena.workspace_offset;
-    let (low, high) = Obstacles::only(world, object).bounding_box();
+    let (low, _) = Obstacles::only(world, object).bounding_box();
     let to = Point3::new(0.5 * (x0 + x1) + w[0], 0.5 * (y0 + y1) + w[1], low.z);
-    let flat = high.z - low.z < FLAT_HEIGHT && (high.x - low.x).min(high.y - low.y) > FLAT_WIDTH;
+    let flat = is_flat(&world.scene().instances[object].model);
     Ok(if flat {
         Subgoal::Push { object, to }
     } else {
         let target = PlaceTarget::SupportPoint(to);
         Subgoal::PickPlace { object, target }
     })
+}
+
+/// True if an object is flat, however it lies.
+fn is_flat(model: &ModelDesc) -> bool {
+    let (low, high) = root_bounds(model);
+    let mut size = [high.x - low.x, high.y - low.y, high.z - low.z];
+    size.sort_by(f64::total_cmp);
+    size[0] < FLAT_HEIGHT && size[1] > FLAT_WIDTH
 }
 
 /// Open, Close, TurnOn and TurnOff.

@@ -9,13 +9,13 @@ use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
 
 /// Height of the grasp point above the support while pushing, m.
-const PUSH_HEIGHT: f64 = 0.014;
+pub(super) const PUSH_HEIGHT: f64 = 0.014;
 /// Clearance between the fingers and the object when they come down, m.
 const GAP: f64 = 0.018;
 /// Tilt of the hand in the direction of the push, rad.
 const TILT: f64 = 0.5;
 /// Distance of the first waypoint from the point where the fingers come down, along the hand, m.
-const PREPUSH_DISTANCE: f64 = 0.09;
+pub(super) const PREPUSH_DISTANCE: f64 = 0.09;
 /// Distance from the goal at which the object has arrived, m.
 const ARRIVED: f64 = 0.012;
 /// Clearance of the hand that a direction of push needs, m, and the angle between the directions tried, rad.
@@ -39,14 +39,14 @@ pub(super) enum Phase {
 /// Controller that pushes an object.
 #[derive(Clone)]
 pub(super) struct Push {
-    object: usize,
+    pub(super) object: usize,
     /// Goal of the origin of the object, at the height of its lowest point, world frame, m.
-    goal: Point3<f64>,
-    state: SkillState<Phase>,
+    pub(super) goal: Point3<f64>,
+    pub(super) state: SkillState<Phase>,
     /// Half width of the object, m.
     radius: f64,
     /// Horizontal unit vector of the push, fixed when the fingers come down.
-    direction: Vector3<f64>,
+    pub(super) direction: Vector3<f64>,
 }
 
 impl Push {
@@ -64,7 +64,7 @@ impl Push {
 
     /// The direction of push nearest to the wanted one for which the hand has clearance behind the object;
     /// the wanted one where none has.
-    fn free_direction(
+    pub(super) fn free_direction(
         &self,
         world: &World,
         object: Point3<f64>,
@@ -92,7 +92,7 @@ impl Push {
     }
 
     /// Grasp point behind the object, where the fingers come down, world frame, m.
-    fn behind(&self, object: Point3<f64>, direction: Vector3<f64>) -> Point3<f64> {
+    pub(super) fn behind(&self, object: Point3<f64>, direction: Vector3<f64>) -> Point3<f64> {
         let p = object - direction * (self.radius + GAP);
         Point3::new(p.x, p.y, self.goal.z + PUSH_HEIGHT)
     }
@@ -155,12 +155,12 @@ impl Push {
 }
 
 /// Unit vector along which the hand points: down, the wrist tilted forward over the object, world frame.
-fn approach(direction: Vector3<f64>) -> Vector3<f64> {
+pub(super) fn approach(direction: Vector3<f64>) -> Vector3<f64> {
     -direction * libm::sin(TILT) - Vector3::z() * libm::cos(TILT)
 }
 
 /// Orientation of the hand, which opens across the push, world frame.
-fn orientation(direction: Vector3<f64>) -> Rotation3<f64> {
+pub(super) fn orientation(direction: Vector3<f64>) -> Rotation3<f64> {
     symmetric_orientation(approach(direction), Vector3::z().cross(&direction))
 }
 

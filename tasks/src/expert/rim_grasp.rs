@@ -1,11 +1,11 @@
 //! Grasps of a rim: one finger inside a bowl and one outside, chosen for reach and for clearance of the
 //! gripper.
 
-use super::collision_boxes::shape_bounds;
+use super::collision_boxes::{root_bounds, root_boxes};
 use super::hand_frame::shoulder_to_wrist;
 use super::obstacles::Obstacles;
-use bitvla_sim::{ModelDesc, isometry};
-use nalgebra::{Isometry3, Point3, Vector3};
+use bitvla_sim::ModelDesc;
+use nalgebra::{Point3, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
 /// Distance of the grasp point inside the outermost radius, m.
@@ -70,14 +70,11 @@ pub(super) struct Rim {
 impl Rim {
     /// True if a model is hollow and round about its origin: a bowl, but no mug with a handle.
     pub(super) fn fits(model: &ModelDesc) -> bool {
-        let mut low = Vector3::repeat(f64::INFINITY);
-        let mut high = -low;
+        let (low, high) = root_bounds(model);
         let mut covered = false;
         for (pose, centre, half) in root_boxes(model) {
             let extent = pose.rotation.to_rotation_matrix().matrix().abs() * half;
             let middle = (pose * centre).coords;
-            low = low.inf(&(middle - extent));
-            high = high.sup(&(middle + extent));
             // A shape over the axis that reaches above the floor of a bowl closes it.
             let near = libm::hypot(middle.x, middle.y) < 0.5 * extent.xy().amax();
             covered |= near && middle.z + extent.z > 0.02;
@@ -126,18 +123,6 @@ impl Rim {
             })
         })
     }
-}
-
-/// The boxes around the collision shapes of the root body: pose of the shape in the model, and centre and
-/// half sizes of the box in the frame of the shape, m.
-fn root_boxes(
-    model: &ModelDesc,
-) -> impl Iterator<Item = (Isometry3<f64>, Point3<f64>, Vector3<f64>)> {
-    let shapes = model.bodies.iter().take(1).flat_map(|b| &b.collision);
-    shapes.filter_map(|c| {
-        let (centre, half) = shape_bounds(&c.shape)?;
-        Some((isometry(c.pos, c.quat_wxyz), Point3::from(centre), half))
-    })
 }
 
 /// Input of the choice of a rim grasp; positions in the world frame.

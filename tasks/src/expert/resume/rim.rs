@@ -1,102 +1,47 @@
-//! An expert for a world in the middle of an episode that another policy has driven.
-//!
-//! The phase of a stacking subgoal is inferred from the fingers, the contacts and the poses of hand and
-//! object. What cannot be observed (how long the expert has waited, which grasps have failed) is estimated
-//! or forgotten. Every other skill starts anew, with its first phase.
+//! Inference of the phase of a skill that stacks a bowl, held by its rim.
 
-use super::controller::Expert;
-use super::grasp::Grasp;
-use super::hand_frame::{eef_position, instance_origin, rotation_error, top_down_orientation};
-use super::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
-use super::place_target::PlaceTarget;
-use super::rim_grasp::RimGrasp;
-use super::skill::Skill;
-use super::subgoal::Subgoal;
-use crate::error::TaskError;
-use crate::suite::Task;
+use super::{
+    CLOSING_STEPS, DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, FULL_OPENING, HELD_DISTANCE,
+    LIFTED, OPEN_FROM, OPENING_STEPS, RIM_OPENING, STANDING, is_supported, stalled_steps,
+};
+use crate::expert::grasp::Grasp;
+use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
+use crate::expert::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
+use crate::expert::rim_grasp::RimGrasp;
 use bitvla_sim::panda::ARM_DOFS;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 
-/// Distance between fully opened fingers, m.
-const FULL_OPENING: f64 = 0.08;
-/// Distance between the fingers above which they count as open, m.
-const OPEN_FROM: f64 = 0.06;
-/// Distance between fingers that hold a rim, m: least and most.
-const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
-/// Rate of the finger distance beyond which the fingers count as moving, m/s.
-const FINGERS_MOVING: f64 = 0.012;
-/// Rate beyond which the fingers are being opened, m/s: a wall that turns between closed pads moves them more slowly, the
-/// opening gripper faster.
-const FINGERS_OPENING: f64 = 0.04;
-/// Control steps the fingers take from open to closed, and from closed to open.
-const CLOSING_STEPS: f64 = 9.0;
-const OPENING_STEPS: f64 = 8.0;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 13;
-/// Steps in the descent that are assumed of a hand that is under way.
-const DESCENDING_STEPS: usize = 8;
 /// Rise assumed of an object in the air whose resting height is not known, m: far enough for full speed.
 const ASSUMED_RISE: f64 = 0.05;
-/// Height above its resting height from which an object counts as lifted, m.
-const LIFTED: f64 = 0.0015;
-/// Height above its resting height up to which a supported object counts as standing, m.
-const STANDING: f64 = 0.005;
 /// Largest rise of a hand before the object between its fingers rises, m.
 const MAX_WALL_TURN: f64 = 0.012;
-/// Distance from hand to origin of the object within which the fingers hold it, and within which open
-/// fingers are near it, m.
-const HELD_DISTANCE: f64 = 0.09;
+/// Distance from hand to origin of the object within which open fingers are near it, m.
 const NEAR_OBJECT: f64 = 0.10;
 /// Height of the hand above the grasp point below which a grasp under it is kept, m.
 const COMMITTED_HEIGHT: f64 = 0.045;
 /// Distance from a rim point, m, and turn away from its opening direction, rad, within which the hand is
 /// above it.
 const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
-/// Joint speed below which the arm counts as standing still, rad/s.
-const ARM_STILL: f64 = 0.02;
 
-/// Height (world frame, m) at which the object that a task moves first was last supported without being touched
-/// by the robot. An expert that resumes a lift needs it and cannot observe it.
-#[derive(Clone)]
-pub struct RestingHeight {
-    object: usize,
-    z: f64,
-}
-
-impl RestingHeight {
-    /// Starts with the present height of the object, which must be at rest.
-    ///
-    /// # Errors
-    /// As [`Expert::new`].
-    pub fn new(world: &World, task: &Task) -> Result<RestingHeight, TaskError> {
-        let object = Expert::new(world, task)?.object();
-        let z = instance_origin(world, object).z;
-        Ok(RestingHeight { object, z })
-    }
-
-    /// Updates the height from the world; to be called after every control step.
-    pub fn observe(&mut self, world: &World) {
-        let touched = world.in_contact(Owner::Robot, Owner::Instance(self.object));
-        let origin = instance_origin(world, self.object);
-        let (q, _) = world.robot_state();
-        // Contacts flicker: an object between closed fingers is held even where none is reported.
-        let between_fingers = q[ARM_DOFS] - q[ARM_DOFS + 1] < RIM_OPENING[1]
-            && (eef_position(world) - origin).norm() < HELD_DISTANCE;
-        if !touched && !between_fingers && is_supported(world, self.object) {
-            self.z = origin.z;
-        }
-    }
-}
-
-/// True if an object touches something other than the robot.
-fn is_supported(world: &World, object: usize) -> bool {
-    let others = (0..world.scene().instances.len())
-        .filter(|i| *i != object)
-        .map(Owner::Instance);
-    std::iter::once(Owner::Arena)
-        .chain(others)
-        .any(|other| world.in_contact(Owner::Instance(object), other))
+/// Puts a skill that stacks an object on the instance `base` into the phase that the world is in. `rest_z` is the resting
+/// height of the origin of the object (world frame, m), if that is known.
+pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest_z: Option<f64>) {
+    skill.plan(world);
+    let Grasp::Rim(grasp) = skill.grasp else {
+        return;
+    };
+    let seen = ManipulationState::observe(world, skill.object, base, rest_z);
+    skill.state.servo.last_eef = seen.eef;
+    let mut resumption = Resumption {
+        world,
+        seen,
+        grasp,
+        skill,
+    };
+    resumption.infer();
 }
 
 /// Observable state of gripper, object and target; positions in the world frame, m.
@@ -170,59 +115,6 @@ impl ManipulationState {
     fn opened_steps(&self) -> usize {
         (OPENING_STEPS * self.opening / FULL_OPENING).clamp(0.0, OPENING_STEPS) as usize
     }
-}
-
-impl Expert {
-    /// An expert for a world in the middle of an episode: it continues from the observable state. Grasps
-    /// are chosen as at the start of an episode, except that a hand already descending near another point
-    /// of the rim keeps to that one.
-    ///
-    /// # Errors
-    /// As [`Expert::new`].
-    pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
-        Expert::with_start(world, task, |world, subgoal| {
-            resumed_skill(world, subgoal, None)
-        })
-    }
-
-    /// As [`Expert::resume`] with a known resting height of the object, which distinguishes an object that stands
-    /// from one in the air, and decides the speed at which a lift continues.
-    ///
-    /// # Errors
-    /// As [`Expert::new`].
-    pub fn resume_knowing(
-        world: &World,
-        task: &Task,
-        rest: &RestingHeight,
-    ) -> Result<Expert, TaskError> {
-        Expert::with_start(world, task, |world, subgoal| {
-            resumed_skill(world, subgoal, Some(rest.z))
-        })
-    }
-}
-
-/// The skill of a subgoal, in the phase inferred from the world.
-fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<dyn Skill> {
-    let Subgoal::PickPlace {
-        object,
-        target: target @ PlaceTarget::StackOn(base),
-    } = subgoal
-    else {
-        return subgoal.start(world);
-    };
-    let mut skill = PickPlace::new(world, *object, target.clone());
-    if let Grasp::Rim(grasp) = skill.grasp {
-        let seen = ManipulationState::observe(world, *object, *base, rest_z);
-        skill.state.servo.last_eef = seen.eef;
-        Resumption {
-            world,
-            seen,
-            grasp,
-            skill: &mut skill,
-        }
-        .infer();
-    }
-    Box::new(skill)
 }
 
 /// Inference of the phase of a skill that stacks a bowl.
@@ -350,11 +242,4 @@ impl Resumption<'_> {
     fn yaw_error(&self, yaw: f64) -> f64 {
         rotation_error(self.world, &top_down_orientation(self.world, yaw)).z
     }
-}
-
-/// Estimated number of control steps for which the hand has stood still.
-fn stalled_steps(world: &World) -> usize {
-    let (_, qd) = world.robot_state();
-    let fastest = (0..ARM_DOFS).map(|i| qd[i].abs()).fold(0.0, f64::max);
-    if fastest < ARM_STILL { 2 } else { 0 }
 }

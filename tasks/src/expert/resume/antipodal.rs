@@ -1,0 +1,139 @@
+//! Inference of the phase of a skill that picks an object up by two opposite faces and places it.
+
+use super::{
+    AROUND, DESCENDING_STEPS, HandState, LIFTED, ON_LINE, OPEN_FROM, STANDING, TURNED, angle_to,
+    is_supported, stalled_steps,
+};
+use crate::expert::antipodal_grasp::AntipodalGrasp;
+use crate::expert::grasp::Grasp;
+use crate::expert::hand_frame::instance_origin;
+use crate::expert::pick_place::{Phase, PickPlace};
+use bitvla_sim::{Owner, World};
+use nalgebra::{Point3, Vector3};
+
+/// Distance of the grasp point from the box around the object within which the fingers have just let go of it, m.
+const NEAR_OBJECT: f64 = 0.03;
+/// Steps in the grasp phase after which the next action lifts.
+const GRASPED_STEPS: usize = 12;
+/// Steps in the lowering phase after which an object that stands is released.
+const LOWERED_STEPS: usize = 9;
+/// Height below that of the transfer from which it goes across while it rises, m.
+const CROSSING: f64 = 0.025;
+/// Horizontal distance from the goal, m, and angle from the wanted orientation, rad, within which an object is lowered; and
+/// the same for one that is on its way down already.
+const OVER_GOAL: (f64, f64) = (0.007, 0.06);
+const LOWERING: (f64, f64) = (0.02, 0.12);
+/// Height above the goal below which an object is on its way down, m.
+const LOW: f64 = 0.02;
+/// Height above that of the release below which it is there, m.
+const DOWN: f64 = 0.006;
+
+/// Puts a skill into the phase that the world is in. `rest_z` is the resting height of the origin of the object (world
+/// frame, m), if that is known.
+pub(super) fn infer(world: &World, skill: &mut PickPlace, rest_z: Option<f64>) {
+    let hand = HandState::observe(world);
+    let object = instance_origin(world, skill.object);
+    skill.state.servo.last_eef = hand.eef;
+    skill.rest_z = object.z;
+    let touched = world.in_contact(Owner::Robot, Owner::Instance(skill.object));
+    let supported = is_supported(world, skill.object);
+    let about = hand.is_about(world, skill.object, AROUND);
+    let lifted = rest_z.is_some_and(|z| object.z > z + LIFTED) && !supported;
+    if about && hand.grips() && (touched || lifted) {
+        infer_holding(world, skill, &hand, (object, rest_z), supported);
+    } else if about && hand.closes() {
+        hold(world, skill, &hand);
+        begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);
+    } else if hand.opening < OPEN_FROM && hand.is_about(world, skill.object, NEAR_OBJECT) {
+        hold(world, skill, &hand);
+        begin(skill, Phase::Release, hand.opened_steps(), hand.eef);
+    } else {
+        infer_reaching(world, skill, &hand);
+    }
+}
+
+fn begin(skill: &mut PickPlace, phase: Phase, steps: usize, grasp_point: Point3<f64>) {
+    skill.state.enter(phase, grasp_point);
+    skill.state.steps = steps;
+    skill.grasp_point = grasp_point;
+}
+
+/// Takes the present pose of the hand for the grasp.
+fn hold(world: &World, skill: &mut PickPlace, hand: &HandState) {
+    let rotation = world.eef_pose().rotation;
+    let opening = rotation * Vector3::x();
+    skill.grasp = Grasp::Antipodal(AntipodalGrasp {
+        point: hand.eef,
+        yaw: libm::atan2(opening.y, opening.x),
+        approach: rotation * Vector3::z(),
+        thickness: hand.opening,
+    });
+    skill.held_offset = instance_origin(world, skill.object) - hand.eef;
+    let object = world.instance_pose(skill.object).rotation;
+    skill.held_orientation = object.to_rotation_matrix().inverse() * rotation.to_rotation_matrix();
+}
+
+/// The object is between the fingers.
+fn infer_holding(
+    world: &World,
+    skill: &mut PickPlace,
+    hand: &HandState,
+    (object, rest_z): (Point3<f64>, Option<f64>),
+    supported: bool,
+) {
+    hold(world, skill, hand);
+    let goal = skill.goal(world);
+    let standing = supported && rest_z.is_none_or(|z| object.z < z + STANDING);
+    let rise = match rest_z {
+        Some(z) if !standing => (object.z - z).max(0.0),
+        _ => 0.0,
+    };
+    skill.rest_z = object.z - rise;
+    let lifted_from = hand.eef - Vector3::z() * rise;
+    // Its orientation and height over the goal depend on the phase.
+    begin(skill, Phase::Transfer, 0, lifted_from);
+    let distance = (object.xy() - goal.xy()).norm();
+    let angle = match skill.target.orientation() {
+        Some(_) => skill.orientation_error(world),
+        None => 0.0,
+    };
+    let within = |limit: (f64, f64)| distance < limit.0 && angle < limit.1;
+    let wanted = skill.transfer_height(world, object, goal);
+    let release_height = skill.clear_release_height(world, hand.eef, object, goal);
+    let low = object.z < goal.z + release_height + LOW;
+    if within(OVER_GOAL) || (low && within(LOWERING)) {
+        let down = object.z < goal.z + release_height + DOWN;
+        let steps = if supported && down { LOWERED_STEPS } else { 0 };
+        begin(skill, Phase::Lower, steps, hand.eef);
+        skill.release_height = release_height;
+        skill.state.servo.stalled_steps = stalled_steps(world);
+    } else if standing {
+        // Closed long enough, as far as it can be observed: the next action lifts.
+        begin(skill, Phase::Grasp, GRASPED_STEPS, hand.eef);
+    } else {
+        let (pregrasp, tilted) = skill.pregrasp();
+        let retracing = tilted && hand.eef.z < pregrasp.z - 0.01;
+        if object.z < wanted - CROSSING || retracing {
+            begin(skill, Phase::Lift, 0, lifted_from);
+        }
+    }
+}
+
+/// The fingers are open, or nothing is near them.
+fn infer_reaching(world: &World, skill: &mut PickPlace, hand: &HandState) {
+    skill.plan(world);
+    skill.state.servo.last_eef = hand.eef;
+    let approach = skill.grasp.approach();
+    let (pregrasp, _) = skill.pregrasp();
+    let distance = (pregrasp - skill.grasp_point).norm() - 0.004;
+    let turned = angle_to(world, &skill.grasp.orientation(world)) < TURNED;
+    let open = hand.opening > OPEN_FROM;
+    if open && turned && hand.is_on_line(skill.grasp_point, approach, distance) {
+        let (along, _) = hand.along_line(skill.grasp_point, approach);
+        let grasp_point = skill.grasp_point;
+        begin(skill, Phase::Descend, DESCENDING_STEPS, grasp_point);
+        if along < ON_LINE {
+            skill.state.servo.stalled_steps = stalled_steps(world);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! An expert for a world in the middle of an episode that another policy has driven.
+//!
+//! The phase of a skill is inferred from the fingers, the contacts and the poses of hand and object: for a bowl
+//! held by its rim in [`rim`], for other objects in [`antipodal`], for insertions in [`insert`], for drawers, knobs and
+//! doors in [`articulated`], for pushes in [`push`]. A hand that is still around another object than that of
+//! the subgoal withdraws first ([`withdraw`]). What cannot be observed (how long the expert has waited, which
+//! grasps have failed) is estimated or forgotten.
+
+mod antipodal;
+mod articulated;
+mod insert;
+mod push;
+mod rim;
+mod withdraw;
+
+use super::controller::Expert;
+use super::door::CloseDoor;
+use super::drawer::MoveDrawer;
+use super::hand_frame::{eef_position, instance_origin, rotation_error};
+use super::insert::Insert;
+use super::knob::TurnKnob;
+use super::obstacles::Obstacles;
+use super::pick_place::PickPlace;
+use super::place_target::PlaceTarget;
+use super::push::Push;
+use super::skill::Skill;
+use super::subgoal::Subgoal;
+use crate::error::TaskError;
+use crate::suite::Task;
+use bitvla_sim::panda::ARM_DOFS;
+use bitvla_sim::{Owner, World};
+use nalgebra::{Point3, Rotation3, Vector3};
+use withdraw::Withdraw;
+
+/// Distance between fully opened fingers, m.
+const FULL_OPENING: f64 = 0.08;
+/// Distance between the fingers from which they are fully open, m: friction holds them back a little.
+const FULLY_OPEN: f64 = 0.077;
+/// Distance between the fingers above which they count as open, m.
+const OPEN_FROM: f64 = 0.06;
+/// Distance between fingers that hold a rim, m: least and most.
+const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
+/// Rate of the finger distance beyond which the fingers count as moving, m/s.
+const FINGERS_MOVING: f64 = 0.012;
+/// Rate beyond which the fingers are being opened, m/s: a wall that turns between closed pads moves them more slowly, the
+/// opening gripper faster.
+const FINGERS_OPENING: f64 = 0.04;
+/// Control steps the fingers take from open to closed, and from closed to open.
+const CLOSING_STEPS: f64 = 9.0;
+const OPENING_STEPS: f64 = 8.0;
+/// Steps in a descent that are assumed of a hand that is under way.
+const DESCENDING_STEPS: usize = 8;
+/// Height above its resting height up to which a supported object counts as standing, m.
+const STANDING: f64 = 0.005;
+/// Height above its resting height from which an object counts as lifted, m.
+const LIFTED: f64 = 0.0015;
+/// Distance from hand to origin of the object within which the fingers hold it, m.
+const HELD_DISTANCE: f64 = 0.09;
+/// Distance of the grasp point from the box around an object within which the fingers are about it, m.
+const AROUND: f64 = 0.012;
+/// Joint speed below which the arm counts as standing still, rad/s.
+const ARM_STILL: f64 = 0.02;
+
+/// Height (world frame, m) at which each object was last supported without being touched by the robot. An expert that
+/// resumes a lift needs it and cannot observe it.
+#[derive(Clone)]
+pub struct RestingHeights {
+    /// By instance.
+    z: Vec<f64>,
+}
+
+impl RestingHeights {
+    /// Starts with the present heights of the objects, which must be at rest.
+    pub fn new(world: &World) -> RestingHeights {
+        let instances = 0..world.scene().instances.len();
+        RestingHeights {
+            z: instances.map(|i| instance_origin(world, i).z).collect(),
+        }
+    }
+
+    /// Updates the heights from the world; to be called after every control step.
+    pub fn observe(&mut self, world: &World) {
+        let hand = HandState::observe(world);
+        for (i, z) in self.z.iter_mut().enumerate() {
+            let origin = instance_origin(world, i);
+            // Most objects stand still in most steps.
+            if world.scene().instances[i].fixed || origin.z == *z {
+                continue;
+            }
+            let touched = world.in_contact(Owner::Robot, Owner::Instance(i));
+            // Contacts flicker: an object between closed fingers is held even where none is reported.
+            let between_fingers =
+                hand.opening < RIM_OPENING[1] && (hand.eef - origin).norm() < HELD_DISTANCE;
+            if !touched && !between_fingers && is_supported(world, i) {
+                *z = origin.z;
+            }
+        }
+    }
+}
+
+/// True if an object touches something other than the robot.
+fn is_supported(world: &World, object: usize) -> bool {
+    let others = (0..world.scene().instances.len())
+        .filter(|i| *i != object)
+        .map(Owner::Instance);
+    std::iter::once(Owner::Arena)
+        .chain(others)
+        .any(|other| world.in_contact(Owner::Instance(object), other))
+}
+
+/// Observable state of the hand; world frame.
+#[derive(Clone, Copy)]
+struct HandState {
+    /// Grasp point, m.
+    eef: Point3<f64>,
+    /// Distance between the fingers, m.
+    opening: f64,
+    /// Its rate, m/s; negative while closing.
+    opening_rate: f64,
+}
+
+impl HandState {
+    fn observe(world: &World) -> HandState {
+        let (q, qd) = world.robot_state();
+        HandState {
+            eef: eef_position(world),
+            opening: q[ARM_DOFS] - q[ARM_DOFS + 1],
+            opening_rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
+        }
+    }
+
+    /// True if the fingers are closing.
+    fn closes(&self) -> bool {
+        self.opening_rate < -FINGERS_MOVING
+    }
+
+    /// True if the fingers stand apart by the thickness of something between them.
+    fn grips(&self) -> bool {
+        self.opening > RIM_OPENING[0]
+            && self.opening < FULLY_OPEN
+            && self.opening_rate > -FINGERS_MOVING
+            && self.opening_rate < FINGERS_OPENING
+    }
+
+    /// Control steps since the fingers began to close.
+    fn closed_steps(&self) -> usize {
+        (CLOSING_STEPS * (1.0 - self.opening / FULL_OPENING)).clamp(0.0, CLOSING_STEPS) as usize
+    }
+
+    /// Control steps since the fingers began to open.
+    fn opened_steps(&self) -> usize {
+        (OPENING_STEPS * self.opening / FULL_OPENING).clamp(0.0, OPENING_STEPS) as usize
+    }
+
+    /// True if the grasp point is inside the axis-aligned box around an instance, or less than `margin` (m) outside.
+    fn is_about(&self, world: &World, instance: usize, margin: f64) -> bool {
+        let (low, high) = Obstacles::only(world, instance).bounding_box();
+        (0..3).all(|k| self.eef[k] > low[k] - margin && self.eef[k] < high[k] + margin)
+    }
+
+    /// True if the hand has arrived at a line that leads along `approach` to `to`, at most `distance` before its end, m.
+    fn is_on_line(&self, to: Point3<f64>, approach: Vector3<f64>, distance: f64) -> bool {
+        let (along, across) = self.along_line(to, approach);
+        across < ON_LINE && along < distance && along > -ON_LINE
+    }
+
+    /// Distance of the hand before the end of a line that leads along the unit vector `approach` to `to`, and its distance
+    /// from the line, m.
+    fn along_line(&self, to: Point3<f64>, approach: Vector3<f64>) -> (f64, f64) {
+        let left = to - self.eef;
+        let along = left.dot(&approach);
+        (along, (left - approach * along).norm())
+    }
+}
+
+/// Distance from a line within which the hand follows it, m, and the turn from the wanted orientation, rad.
+const ON_LINE: f64 = 0.008;
+const TURNED: f64 = 0.1;
+
+/// Angle from the present orientation of the hand to a wanted one, rad.
+fn angle_to(world: &World, wanted: &Rotation3<f64>) -> f64 {
+    rotation_error(world, wanted).norm()
+}
+
+impl Expert {
+    /// An expert for a world in the middle of an episode: it continues from the observable state. Grasps
+    /// are chosen as at the start of an episode, except that a hand already descending near another point
+    /// of a rim keeps to that one.
+    ///
+    /// # Errors
+    /// As [`Expert::new`].
+    pub fn resume(world: &World, task: &Task) -> Result<Expert, TaskError> {
+        Expert::with_start(world, task, |world, subgoal| {
+            resumed_skill(world, subgoal, None)
+        })
+    }
+
+    /// As [`Expert::resume`] with known resting heights of the objects, which distinguish an object that stands
+    /// from one in the air, and decide the speed at which a lift continues.
+    ///
+    /// # Errors
+    /// As [`Expert::new`].
+    pub fn resume_knowing(
+        world: &World,
+        task: &Task,
+        rest: &RestingHeights,
+    ) -> Result<Expert, TaskError> {
+        Expert::with_start(world, task, |world, subgoal| {
+            let rest_z = rest.z.get(subgoal.instance()).copied();
+            resumed_skill(world, subgoal, rest_z)
+        })
+    }
+}
+
+/// The skill of a subgoal, in the phase inferred from the world; `rest_z` is the resting height of the origin of its object
+/// (world frame, m), if that is known.
+fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<dyn Skill> {
+    let stacks = matches!(
+        subgoal,
+        Subgoal::PickPlace {
+            target: PlaceTarget::StackOn(_),
+            ..
+        }
+    );
+    if !stacks && Withdraw::is_needed(world, subgoal) {
+        return Box::new(Withdraw::new(world, subgoal.clone()));
+    }
+    match subgoal {
+        Subgoal::PickPlace { object, target } => {
+            let mut skill = PickPlace::without_grasp(world, *object, target.clone());
+            match target {
+                PlaceTarget::StackOn(base) => rim::infer(world, &mut skill, *base, rest_z),
+                _ => antipodal::infer(world, &mut skill, rest_z),
+            }
+            Box::new(skill)
+        }
+        Subgoal::Insert {
+            object,
+            container,
+            site,
+        } => {
+            let mut skill = Insert::new(world, *object, *container, site);
+            insert::infer(world, &mut skill, rest_z);
+            Box::new(skill)
+        }
+        Subgoal::Push { object, to } => {
+            let mut skill = Push::new(world, *object, *to);
+            push::infer(world, &mut skill);
+            Box::new(skill)
+        }
+        Subgoal::OpenDrawer { drawer, distance } => {
+            let mut skill = MoveDrawer::open(world, *drawer, *distance);
+            articulated::infer_drawer(world, &mut skill);
+            Box::new(skill)
+        }
+        Subgoal::CloseDrawer { drawer } => {
+            let mut skill = MoveDrawer::close(world, *drawer);
+            articulated::infer_drawer(world, &mut skill);
+            Box::new(skill)
+        }
+        Subgoal::TurnKnob { knob, on } => {
+            let mut skill = TurnKnob::new(world, *knob, *on);
+            articulated::infer_knob(world, &mut skill);
+            Box::new(skill)
+        }
+        Subgoal::CloseDoor { door } => {
+            let mut skill = CloseDoor::new(world, *door);
+            articulated::infer_door(world, &mut skill);
+            Box::new(skill)
+        }
+    }
+}
+
+/// Estimated number of control steps for which the hand has stood still.
+fn stalled_steps(world: &World) -> usize {
+    let (_, qd) = world.robot_state();
+    let fastest = (0..ARM_DOFS).map(|i| qd[i].abs()).fold(0.0, f64::max);
+    if fastest < ARM_STILL { 2 } else { 0 }
+}
