@@ -13,13 +13,15 @@ mod parity;
 mod progress;
 mod repeat_command;
 mod report;
+mod serve;
 mod signals;
 mod subcommands;
 mod sweep;
 mod window;
 
 use crate::agent::registry::{
-    PolicyName, PolicyNames, PolicyOptions, parse_engine, parse_positive, parse_whole, policy_help,
+    PolicyName, PolicyNames, PolicyOptions, TimeLimit, parse_engine, parse_positive, parse_whole,
+    policy_help,
 };
 use crate::{AssetArgs, BenchModel, EvalError, Shard};
 use bitvla_parity::Quantity;
@@ -31,7 +33,6 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// Does the 1-bit policy still do the job, how fast is it, and how much memory does it take?
 #[derive(Debug, Parser)]
@@ -91,7 +92,7 @@ struct RunArgs {
     backwards: bool,
     /// Longest wait for the answer to a query, after which its episode is an error and the run goes on [default: 600]
     #[arg(long, value_name = "SECONDS")]
-    query_limit: Option<QueryLimit>,
+    query_limit: Option<TimeLimit>,
     /// Open the window on the first of these tasks instead of running them
     #[arg(long)]
     view: bool,
@@ -115,22 +116,6 @@ impl RunArgs {
     /// Seed of the run.
     fn seed(&self) -> u64 {
         self.seed.unwrap_or(DEFAULT_SEED)
-    }
-}
-
-/// A time limit that is more than zero.
-#[derive(Debug, Clone, Copy)]
-struct QueryLimit(Duration);
-
-impl std::str::FromStr for QueryLimit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<QueryLimit, Self::Err> {
-        let seconds = text.parse::<f64>().ok().filter(|s| *s > 0.0);
-        let limit = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
-        limit
-            .map(QueryLimit)
-            .ok_or("expected a number of seconds above 0")
     }
 }
 
@@ -296,6 +281,8 @@ enum Subcommands {
         #[arg(long, default_value = "ternary", value_name = "NAME")]
         policy: WeightFormat,
     },
+    /// Serves a checkpoint over WebSocket, to LIBERO in MuJoCo, a robot or another instance of this program
+    Serve(serve::ServeArgs),
     /// Measures latency and memory of one query at the size of a published model
     Bench(BenchArgs),
     /// Compares our world with recorded MuJoCo runs, quantity by quantity

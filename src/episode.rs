@@ -258,6 +258,7 @@ fn execute(
             break;
         }
     }
+    executor.end(agent, outcome.record.success);
     outcome.record.state_hash = format!("{:016x}", outcome.actions.state_hash);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use bitvla_parity::ParityError;
 use bitvla_policies::PolicyError;
+use bitvla_remote::RemoteError;
 use bitvla_reports::ReportError;
 use bitvla_sim::SimError;
 use bitvla_tasks::{TaskError, WorkerPanic};
@@ -92,6 +93,9 @@ pub enum EvalError {
     /// From the comparison with MuJoCo.
     #[error(transparent)]
     Parity(#[from] ParityError),
+    /// From a policy behind a network.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// From the reports: a file that cannot be read or written, or is malformed.
     #[error(transparent)]
     Report(#[from] ReportError),

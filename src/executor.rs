@@ -49,6 +49,8 @@ impl PolicyQuery {
             vision_ms: ms(self.times.vision),
             language_ms: ms(self.times.language),
             head_ms: ms(self.times.head),
+            server_ms: ms(self.times.server),
+            network_ms: ms(self.times.network),
             // Setups are numbered when the rows of a run are put together.
             setup: 0,
             processor_ms: self.processor.map(ms),
@@ -89,6 +91,11 @@ impl ActionChunkExecutor {
             pending: VecDeque::new(),
             queries: 0,
         })
+    }
+
+    /// Ends the episode.
+    pub fn end(&mut self, agent: &mut dyn ErasedAgent, success: bool) {
+        agent.end_episode(&mut self.state, success);
     }
 
     /// The action of the next control step. `cameras` are prepared when they are first needed.

@@ -123,6 +123,8 @@ pub(crate) fn check_entry(
             query.vision_ms,
             query.language_ms,
             query.head_ms,
+            query.server_ms,
+            query.network_ms,
         ];
         if let Some(bad) = (times.iter())
             .chain(&query.processor_ms)

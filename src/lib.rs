@@ -22,6 +22,8 @@ mod journal;
 mod journal_line;
 mod merge;
 mod observation;
+mod policy_interface;
+mod policy_server;
 mod preflight;
 mod protocol;
 mod provenance;

@@ -81,6 +81,11 @@ impl ErasedAgent for WatchedAgent {
         self.watch.during(|| agent.act_in(state, input))
     }
 
+    fn end_episode(&mut self, state: &mut AgentState, success: bool) {
+        let agent = &mut self.agent;
+        self.watch.during(|| agent.end_episode(state, success));
+    }
+
     fn memory_report(&self) -> MemoryReport {
         self.agent.memory_report()
     }

@@ -44,12 +44,17 @@ pub struct PhaseTimes {
     pub language: Duration,
     /// Action head and un-normalisation.
     pub head: Duration,
+    /// Answering by a policy server, as the server says; zero for a policy of this process.
+    pub server: Duration,
+    /// The rest of the time until a server's answer: encoding, network, decoding; zero for a policy of this process.
+    pub network: Duration,
 }
 
 impl PhaseTimes {
     /// Whole query.
     pub fn total(&self) -> Duration {
-        self.preprocessing + self.vision + self.language + self.head
+        let local = self.preprocessing + self.vision + self.language + self.head;
+        local + self.server + self.network
     }
 }
 

@@ -67,7 +67,9 @@ pub use stats::{
     Interval, PairCounts, cluster_bootstrap, compact_letters, holm, largest, mcnemar_exact, mean,
     median, newcombe_paired, quantile, wilson,
 };
-pub use summary::{LatencySummary, PhaseSummary, Score, TaskSummary, summarise, summarise_latency};
+pub use summary::{
+    LatencySummary, PHASES, PhaseSummary, Score, TaskSummary, TimeOf, summarise, summarise_latency,
+};
 pub use sweep::{Sweep, SweepLine, SweepPoint};
 pub use terminal_text::{TERMINAL_COLUMNS, printable, wrap};
 pub use text_files::{

@@ -65,6 +65,12 @@ pub struct QueryRecord {
     pub language_ms: f64,
     /// Action head and un-normalisation, ms.
     pub head_ms: f64,
+    /// Answering by a policy server, as the server says, ms; 0 for a policy of the program.
+    #[serde(default)]
+    pub server_ms: f64,
+    /// The rest of the time until a server's answer, ms; 0 for a policy of the program.
+    #[serde(default)]
+    pub network_ms: f64,
     /// Index of the setup that it was measured in, see [`RunManifest::setups`](crate::RunManifest::setups).
     #[serde(default)]
     pub setup: usize,
@@ -81,7 +87,8 @@ pub struct QueryRecord {
 impl QueryRecord {
     /// Returns the policy's latency: all phases but rendering, ms.
     pub fn total_ms(&self) -> f64 {
-        self.preprocessing_ms + self.vision_ms + self.language_ms + self.head_ms
+        let local = self.preprocessing_ms + self.vision_ms + self.language_ms + self.head_ms;
+        local + self.server_ms + self.network_ms
     }
 
     /// Returns the processor time of the query as a multiple of that of the reference computation.

@@ -137,14 +137,35 @@ pub struct LatencySummary {
     pub queries: usize,
     /// Whole query: preprocessing to head, without rendering.
     pub total: PhaseSummary,
-    /// Preprocessing, vision, language, head.
-    pub phases: [PhaseSummary; 4],
+    /// Preprocessing, vision, language, head; server and network for a policy behind a network. Names of [`PHASES`].
+    pub phases: Vec<PhaseSummary>,
     /// Rendering both cameras, for comparison.
     pub render: PhaseSummary,
     /// Processor time of the whole query, where it is known of every query.
     pub processor: Option<PhaseSummary>,
     /// Median of the processor time of a query as a multiple of that of the reference computation, where it is known of every query.
     pub processor_ratio: Option<f64>,
+}
+
+/// Time of a part of a query, ms.
+pub type TimeOf = fn(&QueryRecord) -> f64;
+
+/// Phases of a query by name: four of a policy of the program, two of one behind a network.
+pub const PHASES: [(&str, TimeOf); 6] = [
+    ("preprocessing", |q| q.preprocessing_ms),
+    ("vision", |q| q.vision_ms),
+    ("language", |q| q.language_ms),
+    ("head", |q| q.head_ms),
+    ("server", |q| q.server_ms),
+    ("network", |q| q.network_ms),
+];
+
+impl PhaseSummary {
+    /// Place of the phase in [`PHASES`], which decides its colour; 0 for what is no phase.
+    pub(crate) fn place(&self) -> usize {
+        let named = |(name, _): &(&str, _)| *name == self.phase;
+        PHASES.iter().position(named).unwrap_or(0)
+    }
 }
 
 /// Returns median and 95th percentile per phase of each setup that has queries, with the index of the setup.
@@ -169,15 +190,16 @@ fn summarise_setup(queries: &[&QueryRecord]) -> Option<LatencySummary> {
             p95_ms: quantile(&values, 0.95)?,
         })
     };
+    let remote = queries.iter().any(|query| query.network_ms > 0.0);
+    let (local, served) = PHASES.split_at(4);
+    let of = if remote { served } else { local };
     Some(LatencySummary {
         queries: queries.len(),
         total: phase("query", QueryRecord::total_ms)?,
-        phases: [
-            phase("preprocessing", |q| q.preprocessing_ms)?,
-            phase("vision", |q| q.vision_ms)?,
-            phase("language", |q| q.language_ms)?,
-            phase("head", |q| q.head_ms)?,
-        ],
+        phases: of
+            .iter()
+            .map(|(name, of)| phase(name, *of))
+            .collect::<Option<_>>()?,
         render: phase("rendering", |q| q.render_ms)?,
         processor: of_all(queries, |q| q.processor_ms).and_then(|values| {
             Some(PhaseSummary {

@@ -64,7 +64,7 @@ const EPISODE_COLUMNS: [&str; 12] = [
     "error",
 ];
 
-const LATENCY_COLUMNS: [&str; 11] = [
+const LATENCY_COLUMNS: [&str; 13] = [
     "task",
     "init",
     "query",
@@ -73,6 +73,8 @@ const LATENCY_COLUMNS: [&str; 11] = [
     "vision_ms",
     "language_ms",
     "head_ms",
+    "server_ms",
+    "network_ms",
     "setup",
     "processor_ms",
     "reference_ms",
@@ -106,6 +108,8 @@ pub fn write_latency(path: &Path, queries: &[QueryRecord]) -> Result<(), ReportE
         vision_ms: round(q.vision_ms),
         language_ms: round(q.language_ms),
         head_ms: round(q.head_ms),
+        server_ms: round(q.server_ms),
+        network_ms: round(q.network_ms),
         processor_ms: q.processor_ms.map(round),
         reference_ms: q.reference_ms.map(round),
         ..*q

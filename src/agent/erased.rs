@@ -23,6 +23,9 @@ pub trait ErasedAgent: Send {
         input: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError>;
 
+    /// Ends an episode, see [`Agent::end`].
+    fn end_episode(&mut self, state: &mut AgentState, success: bool);
+
     /// Memory of this instance, see [`Agent::memory`].
     fn memory_report(&self) -> MemoryReport;
 
@@ -45,6 +48,12 @@ impl<A: Agent> ErasedAgent for A {
             ActError::Action("the episode was begun by an agent of another kind".to_owned())
         })?;
         self.act(state, input)
+    }
+
+    fn end_episode(&mut self, state: &mut AgentState, success: bool) {
+        if let Some(state) = state.0.as_any().downcast_mut::<A::State>() {
+            self.end(state, success);
+        }
     }
 
     fn memory_report(&self) -> MemoryReport {

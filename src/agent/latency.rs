@@ -130,9 +130,7 @@ pub(crate) fn measured_latency(
         let answer = agent.act_in(&mut state, &mut input);
         let answer = answer.map_err(|e| EvalError::Input(format!("--latency measured: {e}")))?;
         if let Some(query) = answer.query {
-            let t = query.times;
-            let all = t.preprocessing + t.vision + t.language + t.head;
-            times.push(1e3 * all.as_secs_f64());
+            times.push(1e3 * query.times.total().as_secs_f64());
         }
     }
     let ms = median(times.get(1..).unwrap_or_default()).unwrap_or(0.0);
@@ -275,6 +273,10 @@ impl Agent for DelayedAgent {
             actions: delayed,
             query,
         })
+    }
+
+    fn end(&mut self, state: &mut DelayedState, success: bool) {
+        self.inner.end_episode(&mut state.inner, success);
     }
 
     fn memory(&self) -> MemoryReport {

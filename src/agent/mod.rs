@@ -140,6 +140,9 @@ pub trait Agent: Send {
         input: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError>;
 
+    /// Ends an episode; not called after an error.
+    fn end(&mut self, _state: &mut Self::State, _success: bool) {}
+
     /// Memory of this instance after its queries; the peak of the process is filled in by the caller.
     fn memory(&self) -> MemoryReport {
         MemoryReport::default()

@@ -2,9 +2,11 @@
 
 use crate::run_tables::memory_rows;
 use crate::{
-    PhaseSummary, QueryOperations, Report, TextTable, format_joules, printable, summarise_latency,
+    PHASES, PhaseSummary, QueryOperations, Report, TextTable, format_joules, printable,
+    summarise_latency,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A table with a caption.
 #[derive(Serialize)]
@@ -29,6 +31,12 @@ impl CaptionedTable {
 /// Returns median and 95th percentile of a query and its phases, one table per setup that queries were measured in.
 pub(super) fn latency_tables(report: &Report) -> Vec<CaptionedTable> {
     let mut by_setup: Vec<(String, TextTable)> = Vec::new();
+    let policies = report.comparison.policies().iter();
+    let drawn: BTreeSet<&str> = policies
+        .filter_map(|policy| policy.latency())
+        .flat_map(|latency| latency.phases.into_iter().map(|phase| phase.phase))
+        .collect();
+    let shown = |name: &str| drawn.contains(name);
     for policy in report.comparison.policies() {
         let (queries, setups) = policy.queries();
         for (setup, summary) in summarise_latency(&queries) {
@@ -38,7 +46,10 @@ pub(super) fn latency_tables(report: &Report) -> Vec<CaptionedTable> {
             };
             let at = by_setup.iter().position(|(known, _)| *known == name);
             let at = at.unwrap_or_else(|| {
-                let phases = summary.phases.iter().map(|p| p.phase);
+                let phases = PHASES
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .filter(|name| shown(name));
                 let header: Vec<&str> = ["policy", "queries", "whole query"]
                     .into_iter()
                     .chain(phases)
@@ -47,8 +58,10 @@ pub(super) fn latency_tables(report: &Report) -> Vec<CaptionedTable> {
                 by_setup.push((name, TextTable::new(&header)));
                 by_setup.len() - 1
             });
+            let phases = PHASES.iter().filter(|(name, _)| shown(name));
+            let named = phases.map(|(name, _)| summary.phases.iter().find(|p| p.phase == *name));
             let times = std::iter::once(Some(&summary.total))
-                .chain(summary.phases.iter().map(Some))
+                .chain(named)
                 .chain([summary.processor.as_ref(), Some(&summary.render)]);
             let cell = |p: &PhaseSummary| format!("{:.2} / {:.2}", p.median_ms, p.p95_ms);
             let times = times.map(|phase| phase.map_or_else(|| "-".to_owned(), cell));

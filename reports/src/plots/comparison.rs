@@ -7,7 +7,7 @@ use super::canvas::{
 };
 use super::chart::{Chart, ChartLine, palette_color};
 use crate::format::format_trimmed;
-use crate::{Comparison, Score, TaskSummary, format_percent, summarise};
+use crate::{Comparison, PHASES, Score, TaskSummary, format_percent, summarise};
 use plotters::style::RGBColor;
 
 const LEFT: f64 = 250.0;
@@ -264,15 +264,19 @@ pub(super) fn phases(c: &mut dyn Canvas, title: &str, comparison: &Comparison) -
     let measured: Vec<_> = (comparison.policies().iter())
         .filter_map(|policy| Some((policy, policy.latency()?)))
         .collect();
-    let Some((_, first)) = measured.first() else {
+    if measured.is_empty() {
         return Ok(());
-    };
+    }
     let mut at = LEFT;
-    for (k, phase) in first.phases.iter().enumerate() {
+    for (k, (name, _)) in PHASES.iter().enumerate() {
+        let mut drawn = measured.iter().flat_map(|(_, latency)| &latency.phases);
+        if !drawn.any(|phase| phase.phase == *name) {
+            continue;
+        }
         c.fill_rect((at, 72.0), (at + 12.0, 84.0), palette_color(k))?;
         let format = TextFormat::new(12.0, Align::Left, TEXT_COLOR);
-        c.text((at + 18.0, 78.0), format, phase.phase)?;
-        at += 34.0 + 6.9 * phase.phase.len() as f64;
+        c.text((at + 18.0, 78.0), format, name)?;
+        at += 34.0 + 6.9 * name.len() as f64;
     }
     let sum = |of: &crate::LatencySummary| of.phases.iter().map(|p| p.median_ms).sum::<f64>();
     let most = measured.iter().map(|(_, l)| sum(l)).fold(1e-3, f64::max);
@@ -295,9 +299,10 @@ pub(super) fn phases(c: &mut dyn Canvas, title: &str, comparison: &Comparison) -
         let format = TextFormat::new(13.0, Align::Right, TEXT_COLOR);
         c.text((LEFT - 14.0, y), format, &truncate(&policy.label, 28))?;
         let mut from = 0.0;
-        for (k, phase) in latency.phases.iter().enumerate() {
+        for phase in &latency.phases {
             let to = from + phase.median_ms;
-            c.fill_rect((x(from), y - 8.0), (x(to), y + 8.0), palette_color(k))?;
+            let color = palette_color(phase.place());
+            c.fill_rect((x(from), y - 8.0), (x(to), y + 8.0), color)?;
             from = to;
         }
         let format = TextFormat::new(13.0, Align::Right, TEXT_COLOR);

@@ -1,9 +1,9 @@
 //! Plot of the latency of a policy query: distribution above, median of its phases below.
 
 use super::canvas::{
-    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, PALETTE, TEXT_COLOR, TextFormat, heading,
-    tick_step,
+    AXIS_COLOR, Align, Canvas, DrawResult, GRID_COLOR, TEXT_COLOR, TextFormat, heading, tick_step,
 };
+use super::chart::palette_color;
 use crate::format::format_trimmed;
 use crate::{QueryRecord, format_percent, quantile, summarise_latency};
 use plotters::style::RGBColor;
@@ -68,8 +68,13 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, queries: &[QueryRecord]) -> 
     }
     c.line((LEFT, BOTTOM), (RIGHT, BOTTOM), 1.5, AXIS_COLOR)?;
     let marks = [
-        ("median", summary.total.median_ms, PALETTE[0], 0.0),
-        ("95th percentile", summary.total.p95_ms, PALETTE[3], 18.0),
+        ("median", summary.total.median_ms, palette_color(0), 0.0),
+        (
+            "95th percentile",
+            summary.total.p95_ms,
+            palette_color(3),
+            18.0,
+        ),
     ];
     for (name, ms, color, down) in marks {
         c.line((x(ms), TOP - 12.0), (x(ms), BOTTOM), 2.0, color)?;
@@ -100,7 +105,8 @@ fn phases(c: &mut dyn Canvas, summary: &crate::LatencySummary) -> DrawResult {
     let sum: f64 = summary.phases.iter().map(|p| p.median_ms).sum();
     let mut left = LEFT;
     let mut legend = LEFT;
-    for (phase, color) in summary.phases.iter().zip(PALETTE) {
+    for phase in &summary.phases {
+        let color = palette_color(phase.place());
         let share = phase.median_ms / sum.max(1e-9);
         let right = left + (RIGHT - LEFT) * share;
         c.fill_rect((left, y), (right, y + height), color)?;

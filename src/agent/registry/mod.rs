@@ -5,6 +5,7 @@ mod checkpoint;
 mod expert;
 mod policy_names;
 mod random;
+mod remote;
 mod replay;
 mod sanity;
 mod zero;
@@ -12,6 +13,7 @@ mod zero;
 pub use checkpoint::memory_of;
 pub(crate) use checkpoint::open_checkpoint;
 pub use policy_names::PolicyNames;
+pub(crate) use remote::API_KEY;
 pub use sanity::SanityCheck;
 
 use crate::EvalError;
@@ -19,16 +21,19 @@ use crate::agent::{AgentFactory, DelayedFactory, SimulatedLatency};
 use crate::asset_resolver::file_name;
 use bitvla_policies::normaliser::suite_keys;
 use bitvla_policies::{Engine, WeightFormat};
+use bitvla_remote::Protocol;
 use bitvla_sim::settings::TimingSettings;
 use bitvla_tasks::Suite;
 use clap::Args;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use checkpoint::CheckpointFactory;
 use expert::ExpertFactory;
 use random::RandomFactory;
+use remote::RemoteFactory;
 use replay::ReplayFactory;
 use zero::ZeroFactory;
 
@@ -47,6 +52,8 @@ pub struct RegistryEntry {
     pub weights: Option<WeightFormat>,
     /// True for a policy that draws random numbers from the seed of the run.
     pub seeded: bool,
+    /// True for a policy that is shown the cameras, and whose answers take time.
+    pub observes: bool,
     build: Build,
 }
 
@@ -58,10 +65,12 @@ pub fn entries() -> Vec<RegistryEntry> {
         summary,
         weights: None,
         seeded: false,
+        observes: false,
         build,
     };
     let formats = WeightFormat::ALL.map(|format| RegistryEntry {
         weights: Some(format),
+        observes: true,
         ..entry(
             format.name(),
             None,
@@ -69,7 +78,29 @@ pub fn entries() -> Vec<RegistryEntry> {
             Box::new(move |spec| Ok(Box::new(CheckpointFactory::new(spec, format)))),
         )
     });
+    let remote = |protocol: Protocol, summary| RegistryEntry {
+        observes: true,
+        ..entry(
+            protocol.name(),
+            Some("ws://HOST:PORT"),
+            summary,
+            Box::new(move |spec| {
+                let url = spec.policy.argument().unwrap_or_default();
+                let (options, words) = (&spec.options, &spec.instructions);
+                let factory = RemoteFactory::new(protocol, url, options, words)?;
+                Ok(Box::new(factory))
+            }),
+        )
+    };
     let others = [
+        remote(
+            Protocol::OpenPi,
+            "Policy server of openpi (WebSocket), or `serve` of this program",
+        ),
+        remote(
+            Protocol::VlaEval,
+            "Model server of vla-evaluation-harness (WebSocket), or `serve` of this program",
+        ),
         entry(
             "expert",
             None,
@@ -156,6 +187,11 @@ impl PolicyName {
         entries().iter().any(|e| e.name == self.name && e.seeded)
     }
 
+    /// Returns true if the policy is shown the cameras, and its answers take time.
+    pub fn observes(&self) -> bool {
+        entries().iter().any(|e| e.name == self.name && e.observes)
+    }
+
     /// Weights of the policy; none for one without a checkpoint.
     pub fn weights(&self) -> Option<WeightFormat> {
         WeightFormat::named(self.name)
@@ -234,6 +270,14 @@ pub struct PolicyOptions {
     /// milliseconds (one a line, or latency.csv of a run folder); rounded to whole control steps
     #[arg(long, value_name = "MS|measured|FILE", allow_negative_numbers = true)]
     pub latency: Option<SimulatedLatency>,
+    /// Actions of an answer that are executed before the next query, for a policy behind a network [default: what the server
+    /// declares; 5 for openpi and 1 for vla-eval where it declares nothing]
+    #[arg(long, value_name = "N", value_parser = parse_positive)]
+    pub executed_steps: Option<usize>,
+    /// Longest wait for the answer of a policy behind a network, after which the episode is an error and the connection is
+    /// made anew; a key for the server is read from BITVLA_API_KEY
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub remote_timeout: TimeLimit,
 }
 
 impl Default for PolicyOptions {
@@ -247,6 +291,8 @@ impl Default for PolicyOptions {
             verify_checksums: false,
             sanity: None,
             latency: None,
+            executed_steps: None,
+            remote_timeout: TimeLimit(Duration::from_secs(60)),
         }
     }
 }
@@ -258,6 +304,28 @@ impl PolicyOptions {
             checkpoint: Some(path.to_owned()),
             ..PolicyOptions::default()
         }
+    }
+}
+
+/// A time limit that is more than zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit(pub Duration);
+
+impl FromStr for TimeLimit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<TimeLimit, Self::Err> {
+        let seconds = text.parse::<f64>().ok().filter(|s| *s > 0.0);
+        let limit = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        limit
+            .map(TimeLimit)
+            .ok_or("expected a number of seconds above 0")
+    }
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.as_secs_f64())
     }
 }
 
@@ -355,8 +423,10 @@ impl PolicySpec {
     pub fn check(&self) -> Result<(), EvalError> {
         if self.policy.weights().is_none() {
             let options = &self.options;
+            let observes = self.policy.observes();
             let option = match (options.engine, options.sanity, &options.latency) {
-                (Engine::Native, None, None) => return Ok(()),
+                (Engine::Native, None, None) => return self.check_executed_steps(),
+                (Engine::Native, ..) if observes => return Ok(()),
                 (Engine::Native, None, Some(latency)) => format!("--latency {latency}"),
                 (Engine::Native, Some(sanity), _) => format!("--sanity {sanity}"),
                 (engine, ..) => format!("--engine {}", engine.name()),
@@ -366,6 +436,7 @@ impl PolicySpec {
                 self.policy
             )));
         }
+        self.check_executed_steps()?;
         let path = self.checkpoint_path();
         let config = path.join("config.json");
         if path.is_file() || config.is_file() {
@@ -377,6 +448,18 @@ impl PolicySpec {
             config.display(),
             self.policy
         )))
+    }
+
+    /// Refuses another number of executed actions than that of a checkpoint.
+    fn check_executed_steps(&self) -> Result<(), EvalError> {
+        let remote = self.policy.observes() && self.policy.weights().is_none();
+        match self.options.executed_steps {
+            Some(steps) if !remote => Err(EvalError::Input(format!(
+                "--executed-steps {steps}: `{}` is no policy behind a network",
+                self.policy
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Factory of the policy's agents.

@@ -167,6 +167,8 @@ fn explain(ui: &mut Ui, t: &QueryRecord, query: &TracedQuery) {
         ("vision tower and connector", t.vision_ms),
         ("language model", t.language_ms),
         ("action head", t.head_ms),
+        ("policy server", t.server_ms),
+        ("network", t.network_ms),
         ("together", t.total_ms()),
         ("rendering the cameras, not counted", t.render_ms),
     ] {
