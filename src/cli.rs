@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod diff;
 mod evaluate;
+mod export;
 mod failures;
 mod jobs;
 mod output;
@@ -281,6 +282,8 @@ enum Subcommands {
         #[arg(long, default_value = "ternary", value_name = "NAME")]
         policy: WeightFormat,
     },
+    /// Writes a checkpoint as an ONNX file, in float or in int8
+    Export(export::ExportArgs),
     /// Serves a checkpoint over WebSocket, to LIBERO in MuJoCo, a robot or another instance of this program
     Serve(serve::ServeArgs),
     /// Measures latency and memory of one query at the size of a published model

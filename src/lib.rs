@@ -11,6 +11,7 @@ pub mod agent;
 mod animation;
 mod asset_resolver;
 mod bench;
+mod calibration;
 pub mod cli;
 mod energy_counter;
 mod episode;

@@ -31,6 +31,8 @@ mod mmap;
 pub mod network;
 pub mod normalise;
 pub mod normaliser;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod ops;
 pub mod packed;
 mod partition;

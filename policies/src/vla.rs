@@ -4,7 +4,7 @@ use crate::checkpoint::file_error;
 use crate::checkpoint_files::{CheckpointDir, CheckpointFiles};
 use crate::normaliser::NormaliserChoice;
 use crate::packed::PackedFile;
-use crate::processor::Processor;
+use crate::processor::{ModelInputs, Processor};
 use crate::{
     ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, NetworkInput, Observation, PhaseTimes,
     Policy, PolicyError, PolicyProtocol, ScratchBuffers, Threads, VlaNetwork, WeightFormat, memory,
@@ -176,6 +176,27 @@ impl VlaPolicy {
         Err(file_error(path, what))
     }
 
+    /// Opens a file that [`crate::onnx::export_onnx`] wrote, with the small files of the checkpoint beside it; ONNX Runtime computes.
+    /// `library` names its library, see [`crate::onnx::load_onnx_runtime`].
+    ///
+    /// # Errors
+    /// Names the file; see [`crate::onnx::OnnxVla::open`].
+    #[cfg(feature = "onnx")]
+    pub fn open_onnx(
+        path: &Path,
+        normaliser: NormaliserChoice,
+        library: Option<&Path>,
+    ) -> Result<VlaPolicy, PolicyError> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let config = Config::read(&dir.join("config.json"))?;
+        let network = crate::onnx::OnnxVla::open(path, &config, library)?;
+        let options = VlaOptions {
+            normaliser,
+            ..WeightFormat::Full.into()
+        };
+        VlaPolicy::assemble(Box::new(network), &config, &CheckpointDir(dir), &options)
+    }
+
     fn open_packed(packed: &PackedFile, options: &VlaOptions) -> Result<VlaPolicy, PolicyError> {
         if options.verify {
             packed.verify()?;
@@ -231,6 +252,15 @@ impl VlaPolicy {
         processor.prompts.prepare(instructions)?;
         let mut instructions = instructions.iter();
         instructions.try_for_each(|words| processor.check_prompt(words, network.architecture()))
+    }
+
+    /// What the network is asked for an observation.
+    ///
+    /// # Errors
+    /// As [`Policy::query`].
+    pub fn encode(&self, observation: &Observation<'_>) -> Result<ModelInputs, PolicyError> {
+        let name = self.model.format.name();
+        self.model.processor.encode(name, observation)
     }
 
     /// Words of an instruction that the checkpoint's tokenizer does not know; what the network does with them is

@@ -50,6 +50,27 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// All weights in f32, row-major `[n, k]`.
+    #[cfg(any(feature = "candle", feature = "onnx"))]
+    pub(crate) fn row_major(&self) -> Vec<f32> {
+        use crate::kernels::panel::OUTPUT_GROUP;
+        use rayon::prelude::*;
+        let (n, k) = (self.n, self.k);
+        let mut values = vec![0f32; n * k];
+        let groups = values.par_chunks_mut((OUTPUT_GROUP * k).max(1)).enumerate();
+        groups.for_each(|(group, rows)| {
+            let mut panel = vec![0f32; OUTPUT_GROUP * k];
+            self.unpack_f32((group, 1), 0..k, &mut panel);
+            for (i, row) in rows.chunks_exact_mut(k).enumerate() {
+                let column = panel[i..].iter().step_by(OUTPUT_GROUP);
+                row.iter_mut()
+                    .zip(column)
+                    .for_each(|(to, from)| *to = *from);
+            }
+        });
+        values
+    }
+
     /// Encodes row-major master weights `[n, k]`.
     ///
     /// # Panics

@@ -20,6 +20,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Both.
+    pub const ALL: [Protocol; 2] = [Protocol::OpenPi, Protocol::VlaEval];
+
     /// Name in addresses, as in `openpi:ws://HOST:PORT`.
     pub fn name(self) -> &'static str {
         match self {

@@ -59,6 +59,7 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Subcommands::Diff(args)) => super::diff::diff(args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
         Some(Subcommands::Report(args)) => super::report::report(&resolver()?, args),
+        Some(Subcommands::Export(args)) => super::export::export(&resolver()?, args),
         Some(Subcommands::Serve(args)) => super::serve::serve(&resolver()?, args),
         Some(Subcommands::Sweep(args)) => super::sweep::sweep(&resolver()?, args),
         Some(Subcommands::Merge { runs, out }) => merge_runs(&resolver()?, runs, out),

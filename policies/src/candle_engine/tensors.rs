@@ -2,10 +2,9 @@
 
 use super::candle;
 use crate::weight_source::{EmbeddingTable, MatrixRequest, RowStorage, WeightSource};
-use crate::weights::{WeightEncoding, Weights};
+use crate::weights::WeightEncoding;
 use crate::{LinearShape, MemoryLedger, PolicyError};
 use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
-use rayon::prelude::*;
 
 /// `y = x W^T + b`; W is outputs x inputs, bf16 or f32.
 pub(super) struct CandleLinear {
@@ -164,7 +163,7 @@ impl<'a> TensorLoader<'a> {
         let bytes = outputs * inputs * dtype.size_in_bytes();
         let encoding = weights.encoding().name();
         self.ledger.add_owned(class, encoding, bytes);
-        let values = row_major(&weights);
+        let values = weights.row_major();
         drop(weights);
         let weight = Tensor::from_vec(values, (outputs, inputs), &Device::Cpu);
         Ok(CandleLinear {
@@ -234,23 +233,4 @@ impl<'a> TensorLoader<'a> {
             RowStorage::InFile(_) => self.ledger.add_filed(class, dtype, table.bytes()),
         }
     }
-}
-
-/// Weights in f32, outputs x inputs.
-fn row_major(weights: &Weights) -> Vec<f32> {
-    use crate::kernels::panel::OUTPUT_GROUP;
-    let (n, k) = (weights.n(), weights.k());
-    let mut values = vec![0f32; n * k];
-    let groups = values.par_chunks_mut((OUTPUT_GROUP * k).max(1)).enumerate();
-    groups.for_each(|(group, rows)| {
-        let mut panel = vec![0f32; OUTPUT_GROUP * k];
-        weights.unpack_f32((group, 1), 0..k, &mut panel);
-        for (i, row) in rows.chunks_exact_mut(k).enumerate() {
-            let column = panel[i..].iter().step_by(OUTPUT_GROUP);
-            row.iter_mut()
-                .zip(column)
-                .for_each(|(to, from)| *to = *from);
-        }
-    });
-    values
 }

@@ -8,6 +8,7 @@ use crate::observation::CameraImages;
 use crate::provenance::thread_time;
 use crate::query_operations::query_operations;
 use crate::{EvalError, file_hashes, resident_bytes};
+use bitvla_policies::onnx::{OnnxContents, load_onnx_runtime, onnx_runtime_build};
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
     VlaOptions, VlaPolicy, WeightFormat,
@@ -15,15 +16,30 @@ use bitvla_policies::{
 use bitvla_reports::{MemoryReport, QueryOperations, WeightMemory};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Makes agents of a checkpoint; the weights are loaded once, when they are first needed.
 pub(super) struct CheckpointFactory {
-    /// The weight format, with the sanity check behind it.
+    /// The weight format or `onnx`, with the sanity check behind it.
     name: String,
     spec: PolicySpec,
-    format: WeightFormat,
+    source: NetworkSource,
     loaded: Mutex<Option<Loaded>>,
+}
+
+/// Where the network is from.
+enum NetworkSource {
+    /// The checkpoint of the spec, in a weight format.
+    Checkpoint(WeightFormat),
+    /// An ONNX file with the small files of its checkpoint beside it.
+    Onnx {
+        file: PathBuf,
+        /// What the file holds.
+        contents: OnnxContents,
+        /// Library and version.
+        engine: String,
+    },
 }
 
 struct Loaded {
@@ -61,30 +77,57 @@ pub(crate) fn open_checkpoint(
     format: WeightFormat,
 ) -> Result<VlaPolicy, EvalError> {
     spec.check()?;
-    let normaliser = match (&spec.options.normaliser_key, &spec.suite) {
-        (Some(key), _) => NormaliserChoice::Key(key.clone()),
-        (None, Some(suite)) => NormaliserChoice::Suite(suite.clone()),
-        (None, None) => NormaliserChoice::Recorded,
-    };
     let options = VlaOptions {
         format,
         engine: spec.options.engine,
-        normaliser,
+        normaliser: normaliser(spec),
         verify: spec.options.verify_checksums,
     };
     Ok(VlaPolicy::open(&spec.checkpoint_path(), options)?)
 }
 
+/// Name of the policies of ONNX files.
+const ONNX: &str = "onnx";
+
+/// The statistics of the spec's key, or else of its suite, or else the ones that the checkpoint records.
+fn normaliser(spec: &PolicySpec) -> NormaliserChoice {
+    match (&spec.options.normaliser_key, &spec.suite) {
+        (Some(key), _) => NormaliserChoice::Key(key.clone()),
+        (None, Some(suite)) => NormaliserChoice::Suite(suite.clone()),
+        (None, None) => NormaliserChoice::Recorded,
+    }
+}
+
 impl CheckpointFactory {
     pub(super) fn new(spec: &PolicySpec, format: WeightFormat) -> CheckpointFactory {
+        CheckpointFactory::of(spec, format.name(), NetworkSource::Checkpoint(format))
+    }
+
+    /// Policies of an ONNX file, which `export` has written.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no ONNX model, or the library of ONNX Runtime cannot be loaded.
+    pub(super) fn onnx(spec: &PolicySpec, file: &Path) -> Result<CheckpointFactory, EvalError> {
+        let contents = OnnxContents::read(file)?;
+        load_onnx_runtime(spec.options.ort_lib.as_deref())?;
+        let build = onnx_runtime_build().unwrap_or_default();
+        let source = NetworkSource::Onnx {
+            file: file.to_owned(),
+            contents,
+            engine: format!("ONNX Runtime, {build}"),
+        };
+        Ok(CheckpointFactory::of(spec, ONNX, source))
+    }
+
+    fn of(spec: &PolicySpec, name: &str, source: NetworkSource) -> CheckpointFactory {
         let name = match spec.options.sanity {
-            None => format.name().to_owned(),
-            Some(sanity) => format!("{}-{sanity}", format.name()),
+            None => name.to_owned(),
+            Some(sanity) => format!("{name}-{sanity}"),
         };
         CheckpointFactory {
             name,
             spec: spec.clone(),
-            format,
+            source,
             loaded: Mutex::new(None),
         }
     }
@@ -99,7 +142,13 @@ impl CheckpointFactory {
             Some(loaded) => loaded,
             none => {
                 let program_bytes = resident_bytes();
-                let policy = open_checkpoint(&self.spec, self.format)?;
+                let policy = match &self.source {
+                    NetworkSource::Checkpoint(format) => open_checkpoint(&self.spec, *format)?,
+                    NetworkSource::Onnx { file, .. } => {
+                        let library = self.spec.options.ort_lib.as_deref();
+                        VlaPolicy::open_onnx(file, normaliser(&self.spec), library)?
+                    }
+                };
                 policy.prepare(&self.spec.instructions)?;
                 none.insert(Loaded {
                     policy,
@@ -124,11 +173,18 @@ impl AgentFactory for CheckpointFactory {
     }
 
     fn arithmetic(&self) -> &str {
-        self.format.arithmetic()
+        match &self.source {
+            NetworkSource::Checkpoint(format) => format.arithmetic(),
+            NetworkSource::Onnx { contents, .. } if contents.is_quantised() => "quantised",
+            NetworkSource::Onnx { .. } => "dense",
+        }
     }
 
     fn engine(&self) -> &str {
-        self.spec.options.engine.name()
+        match &self.source {
+            NetworkSource::Checkpoint(_) => self.spec.options.engine.name(),
+            NetworkSource::Onnx { engine, .. } => engine,
+        }
     }
 
     fn threads(&self) -> usize {
@@ -140,7 +196,12 @@ impl AgentFactory for CheckpointFactory {
     }
 
     fn file_hashes(&self) -> Result<BTreeMap<String, String>, EvalError> {
-        file_hashes(&self.spec.checkpoint_path())
+        match &self.source {
+            NetworkSource::Checkpoint(_) => file_hashes(&self.spec.checkpoint_path()),
+            NetworkSource::Onnx { file, .. } => {
+                file_hashes(file.parent().unwrap_or(Path::new(".")))
+            }
+        }
     }
 
     fn check_suite(&self, suite: &Suite, tasks: &[usize]) -> Result<(), EvalError> {
@@ -158,7 +219,7 @@ impl AgentFactory for CheckpointFactory {
             EvalError::Policy(
                 source @ (PolicyError::Normaliser { .. } | PolicyError::Vocabulary { .. }),
             ) => EvalError::UnknownSuite {
-                policy: self.format.name().to_owned(),
+                policy: self.name.clone(),
                 suite: suite.name.clone(),
                 source: Box::new(source),
             },
@@ -234,7 +295,11 @@ impl Agent for CheckpointAgent {
     }
 
     fn operations(&self) -> Option<QueryOperations> {
+        // An engine that does not tell its layers leaves nothing to count.
         let tokens = Some(self.policy.tokens()).filter(|tokens| *tokens > 0)?;
+        if self.policy.network().linears().is_empty() {
+            return None;
+        }
         let memory = self.memory();
         Some(query_operations(self.policy.network(), tokens, &memory))
     }

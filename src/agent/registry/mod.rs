@@ -93,6 +93,19 @@ pub fn entries() -> Vec<RegistryEntry> {
         )
     };
     let others = [
+        RegistryEntry {
+            observes: true,
+            ..entry(
+                "onnx",
+                Some("FILE"),
+                "ONNX model of `export`, computed by ONNX Runtime (--ort-lib)",
+                Box::new(|spec| {
+                    let file = spec.policy.argument().unwrap_or_default();
+                    let factory = CheckpointFactory::onnx(spec, Path::new(file))?;
+                    Ok(Box::new(factory))
+                }),
+            )
+        },
         remote(
             Protocol::OpenPi,
             "Policy server of openpi (WebSocket), or `serve` of this program",
@@ -278,6 +291,9 @@ pub struct PolicyOptions {
     /// made anew; a key for the server is read from BITVLA_API_KEY
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub remote_timeout: TimeLimit,
+    /// Library of ONNX Runtime for the policy onnx:FILE, for example of PyPI's wheel [default: ORT_DYLIB_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub ort_lib: Option<PathBuf>,
 }
 
 impl Default for PolicyOptions {
@@ -293,6 +309,7 @@ impl Default for PolicyOptions {
             latency: None,
             executed_steps: None,
             remote_timeout: TimeLimit(Duration::from_secs(60)),
+            ort_lib: None,
         }
     }
 }
@@ -452,7 +469,8 @@ impl PolicySpec {
 
     /// Refuses another number of executed actions than that of a checkpoint.
     fn check_executed_steps(&self) -> Result<(), EvalError> {
-        let remote = self.policy.observes() && self.policy.weights().is_none();
+        let remote = Protocol::ALL.map(Protocol::name);
+        let remote = remote.contains(&self.policy.name());
         match self.options.executed_steps {
             Some(steps) if !remote => Err(EvalError::Input(format!(
                 "--executed-steps {steps}: `{}` is no policy behind a network",

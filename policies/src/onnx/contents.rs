@@ -1,0 +1,144 @@
+//! What an ONNX file really holds, whatever its name says: element types and bytes of its weights, operators, inputs and outputs.
+
+use super::proto::{FLOAT, INT8, INT32, INT64, ModelProto, TypeProto, UINT8, ValueInfoProto};
+use crate::PolicyError;
+use crate::error::file_error;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Weights of one element type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OnnxTensors {
+    /// Number of tensors.
+    pub count: usize,
+    /// Number of elements of all of them.
+    pub elements: u64,
+    /// Their bytes, in the file or beside it.
+    pub bytes: u64,
+}
+
+/// Contents of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnnxContents {
+    /// Weights by element type, for example `float32`.
+    pub weights: BTreeMap<String, OnnxTensors>,
+    /// Operators and how often they occur.
+    pub operators: BTreeMap<String, usize>,
+    /// Inputs: name, and type with shape in words.
+    pub inputs: Vec<(String, String)>,
+    /// Outputs, as the inputs.
+    pub outputs: Vec<(String, String)>,
+}
+
+impl OnnxContents {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Names the file if it cannot be read or is no ONNX model.
+    pub fn read(path: &Path) -> Result<OnnxContents, PolicyError> {
+        let bytes = std::fs::read(path).map_err(|e| file_error(path, e))?;
+        OnnxContents::parse(&bytes).map_err(|what| file_error(path, what))
+    }
+
+    /// Parses the bytes of a file.
+    ///
+    /// # Errors
+    /// In words, if it is no ONNX model.
+    pub fn parse(bytes: &[u8]) -> Result<OnnxContents, String> {
+        let model = ModelProto::decode(bytes).map_err(|e| format!("no ONNX model: {e}"))?;
+        let graph = model.graph.ok_or("no ONNX model: it has no graph")?;
+        let mut contents = OnnxContents::default();
+        for tensor in &graph.initializer {
+            let elements = tensor.dims.iter().try_fold(1u64, |n, dim| {
+                let dim = u64::try_from(*dim).ok()?;
+                n.checked_mul(dim)
+            });
+            let elements = elements.ok_or_else(|| {
+                format!(
+                    "tensor `{}`: found the shape {:?}",
+                    tensor.name, tensor.dims
+                )
+            })?;
+            let (name, size) = element(tensor.data_type);
+            let entry = contents.weights.entry(name).or_default();
+            entry.count += 1;
+            entry.elements = entry.elements.saturating_add(elements);
+            entry.bytes = entry.bytes.saturating_add(elements.saturating_mul(size));
+        }
+        for node in &graph.node {
+            *contents.operators.entry(node.op_type.clone()).or_default() += 1;
+        }
+        // Older files list their weights among the inputs.
+        let weight = |name: &str| graph.initializer.iter().any(|t| t.name == name);
+        let inputs = graph.input.iter().filter(|input| !weight(&input.name));
+        contents.inputs = inputs.map(describe).collect();
+        contents.outputs = graph.output.iter().map(describe).collect();
+        Ok(contents)
+    }
+
+    /// True if activations are quantised.
+    pub fn is_quantised(&self) -> bool {
+        let operators = ["QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"];
+        operators.iter().any(|op| self.operators.contains_key(*op))
+    }
+
+    /// Bytes of all weights.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.values().map(|tensors| tensors.bytes).sum()
+    }
+
+    /// Element types of the weights with their bytes, the largest first, in words.
+    pub fn describe_weights(&self) -> String {
+        let mut kinds: Vec<_> = self.weights.iter().collect();
+        kinds.sort_by_key(|(_, tensors)| std::cmp::Reverse(tensors.bytes));
+        let kinds = kinds.iter().map(|(kind, tensors)| {
+            let megabytes = tensors.bytes as f64 / 1e6;
+            format!("{kind} {megabytes:.2} MB in {} tensors", tensors.count)
+        });
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Name of an element type, and bytes of an element.
+fn element(kind: i32) -> (String, u64) {
+    let (name, size) = match kind {
+        FLOAT => ("float32", 4),
+        UINT8 => ("uint8", 1),
+        INT8 => ("int8", 1),
+        4 => ("uint16", 2),
+        5 => ("int16", 2),
+        INT32 => ("int32", 4),
+        INT64 => ("int64", 8),
+        9 => ("bool", 1),
+        10 => ("float16", 2),
+        11 => ("float64", 8),
+        12 => ("uint32", 4),
+        13 => ("uint64", 8),
+        16 => ("bfloat16", 2),
+        17..=20 => ("float8", 1),
+        // Two of them are in a byte.
+        21 | 22 => ("int4", 1),
+        other => return (format!("type {other}"), 0),
+    };
+    (name.to_owned(), size)
+}
+
+fn describe(value: &ValueInfoProto) -> (String, String) {
+    let words = match &value.r#type {
+        Some(TypeProto {
+            tensor_type: Some(tensor),
+        }) => {
+            let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
+            let dims = dims.map(|dim| match (dim.dim_value, &dim.dim_param) {
+                (Some(n), _) => n.to_string(),
+                (None, Some(name)) if !name.is_empty() => name.clone(),
+                _ => "?".to_owned(),
+            });
+            let dims: Vec<String> = dims.collect();
+            format!("{} [{}]", element(tensor.elem_type).0, dims.join(", "))
+        }
+        _ => "no tensor".to_owned(),
+    };
+    (value.name.clone(), words)
+}

@@ -1,0 +1,225 @@
+//! ONNX Runtime as an engine for files that [`super::export_onnx`] wrote.
+
+use super::contents::OnnxContents;
+use super::runtime::environment;
+use crate::error::file_error;
+use crate::processor::ModelInputs;
+use crate::{
+    Architecture, Config, LinearShape, MemoryLedger, NetworkInput, PhaseTimes, PolicyError,
+    ScratchBuffers, Trace, VlaNetwork,
+};
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::TensorRef;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A network in an ONNX file. A session answers one query at a time, so that there are as many as there are queries at once.
+pub struct OnnxVla {
+    path: PathBuf,
+    architecture: Architecture,
+    has_proprio: bool,
+    contents: OnnxContents,
+    /// Sessions that answer nothing at present.
+    idle: Mutex<Vec<Session>>,
+}
+
+impl OnnxVla {
+    /// Opens a file beside the `config.json` that describes its network. `library` names the library of ONNX Runtime, see
+    /// [`super::load_onnx_runtime`].
+    ///
+    /// # Errors
+    /// Names the file: it is no ONNX model, its inputs and outputs are others than those of the network, or ONNX Runtime refuses it.
+    pub fn open(
+        path: &Path,
+        config: &Config,
+        library: Option<&Path>,
+    ) -> Result<OnnxVla, PolicyError> {
+        let contents = OnnxContents::read(path)?;
+        let architecture = Architecture::from(config);
+        let has_proprio = contents.inputs.iter().any(|(name, _)| name == "proprio");
+        let network = OnnxVla {
+            path: path.into(),
+            architecture,
+            has_proprio,
+            contents,
+            idle: Mutex::new(Vec::new()),
+        };
+        network.check_signature()?;
+        environment(library)?;
+        // What the library refuses is refused now.
+        let session = network.session(1)?;
+        network.idle().push(session);
+        Ok(network)
+    }
+
+    /// What the file holds.
+    pub fn contents(&self) -> &OnnxContents {
+        &self.contents
+    }
+
+    /// Compares names and shapes with those of the network.
+    fn check_signature(&self) -> Result<(), PolicyError> {
+        let a = &self.architecture;
+        let side = a.image_size();
+        let mut inputs = vec![
+            (
+                "images",
+                format!("float32 [{}, 3, {side}, {side}]", a.num_images),
+            ),
+            ("input_ids", "int64 [tokens]".to_owned()),
+        ];
+        if self.has_proprio {
+            inputs.push(("proprio", format!("float32 [{}]", a.proprio_dim)));
+        }
+        let actions = format!("float32 [{}, {}]", a.action_chunk, a.action_dim);
+        let outputs = [("actions", actions)];
+        let list = |values: &mut dyn Iterator<Item = (&str, &str)>| {
+            let mut words: Vec<String> = values.map(|(n, t)| format!("{n} {t}")).collect();
+            words.sort();
+            words.join(", ")
+        };
+        let found = |values: &[(String, String)]| {
+            list(&mut values.iter().map(|(n, t)| (n.as_str(), t.as_str())))
+        };
+        let expected =
+            |values: &[(&str, String)]| list(&mut values.iter().map(|(n, t)| (*n, t.as_str())));
+        for (what, found, expected) in [
+            ("inputs", found(&self.contents.inputs), expected(&inputs)),
+            ("outputs", found(&self.contents.outputs), expected(&outputs)),
+        ] {
+            if found != expected {
+                let what = format!("{what}: found {found}; expected {expected}");
+                return Err(file_error(&self.path, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        // A session is taken and put back in one move.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session(&self, threads: usize) -> Result<Session, PolicyError> {
+        let fail = |error: String| file_error(&self.path, format!("ONNX Runtime: {error}"));
+        let environment = environment(None)?;
+        let open = || -> ort::Result<Session> {
+            let builder = Session::builder(environment)?;
+            let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3)?;
+            let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
+            let mut builder = builder.with_deterministic_compute(true)?;
+            builder.commit_from_file(&self.path)
+        };
+        open().map_err(|e| fail(e.to_string()))
+    }
+}
+
+/// Result of the library as one of ours.
+fn query<T>(result: ort::Result<T>) -> Result<T, PolicyError> {
+    result.map_err(|error| PolicyError::Query {
+        policy: "onnx".into(),
+        what: error.to_string(),
+    })
+}
+
+impl<'a> From<&'a ModelInputs> for NetworkInput<'a> {
+    fn from(inputs: &'a ModelInputs) -> NetworkInput<'a> {
+        NetworkInput {
+            tokens: &inputs.tokens,
+            images: &inputs.images,
+            proprio: &inputs.proprio,
+        }
+    }
+}
+
+/// Runs a graph with the signature of [`super::export_onnx`]; `take` gets every output of f32.
+pub(super) fn run(
+    session: &mut Session,
+    prompt: NetworkInput<'_>,
+    has_proprio: bool,
+    take: &mut dyn FnMut(&str, &[f32]),
+) -> Result<(), PolicyError> {
+    let pixels = prompt.images.first().map_or(0, Vec::len) / 3;
+    let side = pixels.isqrt();
+    let images = prompt.images.concat();
+    let tokens: Vec<i64> = prompt.tokens.iter().map(|t| i64::from(*t)).collect();
+    let shape = [prompt.images.len(), 3, side, side];
+    let images = query(TensorRef::from_array_view((shape, images.as_slice())))?;
+    let tokens = ([tokens.len()], tokens.as_slice());
+    let tokens = query(TensorRef::from_array_view(tokens))?;
+    let mut inputs = ort::inputs!["images" => images, "input_ids" => tokens];
+    if has_proprio {
+        let state = ([prompt.proprio.len()], prompt.proprio);
+        let state = query(TensorRef::from_array_view(state))?;
+        inputs.push(("proprio".into(), state.into()));
+    }
+    let outputs = query(session.run(inputs))?;
+    for (name, value) in outputs.iter() {
+        let (_, values) = query(value.try_extract_tensor::<f32>())?;
+        take(name, values);
+    }
+    Ok(())
+}
+
+impl VlaNetwork for OnnxVla {
+    fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    fn arithmetic(&self) -> String {
+        match self.contents.is_quantised() {
+            true => "quantised".into(),
+            false => "dense".into(),
+        }
+    }
+
+    fn linears(&self) -> Vec<LinearShape> {
+        Vec::new()
+    }
+
+    fn forward(
+        &self,
+        scratch: &mut ScratchBuffers,
+        prompt: NetworkInput<'_>,
+        times: &mut PhaseTimes,
+        trace: &mut Trace<'_>,
+    ) -> Result<Vec<f32>, PolicyError> {
+        let a = &self.architecture;
+        crate::network::check(prompt, a, self.has_proprio)?;
+        let start = Instant::now();
+        let idle = self.idle().pop();
+        let mut session = match idle {
+            Some(session) => session,
+            None => self.session(scratch.threads.count())?,
+        };
+        let mut actions = Vec::new();
+        run(&mut session, prompt, self.has_proprio, &mut |_, values| {
+            actions = values.to_vec();
+        })?;
+        self.idle().push(session);
+        trace("action.normalized", &actions);
+        // The library does not tell its parts apart.
+        times.language += start.elapsed();
+        match actions.len() == a.placeholders() {
+            true => Ok(actions),
+            false => Err(PolicyError::Query {
+                policy: "onnx".into(),
+                what: format!(
+                    "found {} actions, expected {}",
+                    actions.len(),
+                    a.placeholders()
+                ),
+            }),
+        }
+    }
+
+    fn ledger(&self, _: &ScratchBuffers) -> MemoryLedger {
+        let mut ledger = MemoryLedger::default();
+        for (kind, tensors) in &self.contents.weights {
+            ledger.add_owned("all", kind, tensors.bytes as usize);
+        }
+        ledger
+    }
+}
