@@ -90,7 +90,7 @@ fn resumed_actions_are_pinned() -> Result<(), TaskError> {
     let found = episode(&suite, &assets, 0, true)?;
     assert_eq!(
         found,
-        (0xc403_3363_f0fd_9496, 0xf82b_8956_296a_9d65),
+        (0x1df4_6347_0d53_9e0b, 0xc936_0a50_dfea_7165),
         "{found:016x?}"
     );
     Ok(())
@@ -101,7 +101,7 @@ fn resumed_actions_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "spatial",
-        &[(4, 0xe238_fad0_1d99_9a90), (8, 0x0370_284a_f2fa_5f31)],
+        &[(4, 0x7b46_061d_a348_7855), (8, 0x6f98_fe36_115b_ba37)],
     )
 }
 
@@ -110,7 +110,7 @@ fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_object_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "object",
-        &[(0, 0x4ba4_b8c9_2109_1e71), (7, 0x8601_7405_81e4_017d)],
+        &[(0, 0xb936_c675_42d7_314d), (7, 0x784f_3afc_1ded_7768)],
     )
 }
 
@@ -121,12 +121,12 @@ fn actions_in_the_goal_suite_are_pinned() -> Result<(), TaskError> {
         "goal",
         &[
             (0, 0x287c_b950_0f25_3f8d),
-            (1, 0x711e_be2e_84af_4d69),
-            (2, 0x1846_83db_68a4_0b07),
-            (3, 0x2763_d4c7_0366_2ef7),
+            (1, 0x232e_227f_dd19_0541),
+            (2, 0xa45e_a3f9_89a6_bc9e),
+            (3, 0x89c2_4f83_7e80_cad3),
             (5, 0xec28_7e5b_2ed7_a260),
             (7, 0x4fdd_0d06_de5a_2639),
-            (9, 0xaa18_bd1d_07b5_9239),
+            (9, 0xad9f_ceb4_1082_5ad1),
         ],
     )
 }
@@ -137,10 +137,10 @@ fn actions_in_the_long_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "long",
         &[
-            (2, 0xad8b_6ddd_bf47_c9d1),
-            (3, 0xe158_d888_ca03_4579),
-            (4, 0xee82_1725_7b75_0f01),
-            (5, 0x08e7_6992_f959_ab54),
+            (2, 0x68b3_3604_02df_7da5),
+            (3, 0x3f6d_e1d6_9da0_2ac7),
+            (4, 0x2f67_8313_1873_e7c4),
+            (5, 0x7658_3c74_ca06_b2b8),
             (9, 0x147f_2635_b304_3ac4),
         ],
     )

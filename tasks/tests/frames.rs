@@ -28,7 +28,7 @@ fn both_cameras_show_the_pinned_bytes() -> Result<(), TaskError> {
     let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(
         digest,
-        "96b3958cab7919e9d8c274ca8d02e95ab74e415158874ea4cbb660a75a185f82"
+        "0124aa960bf415ccb0f2be32e965e2d859b598cf51dc8a76cac223b00ee94ec7"
     );
     Ok(())
 }

@@ -38,16 +38,26 @@ const NEARLY_STRETCHED: f64 = 0.62;
 /// above the grasp point or that, at which the approach stays below.
 const APPROACH_LEVEL: f64 = 0.188;
 const APPROACH_CEILING: f64 = 0.12;
-/// Horizontal error at which an approach or a transfer has arrived, m.
+/// Horizontal error at which an approach has arrived, m: least, and most where open fingers have room on both sides of what they close on.
+/// A hand that waits to be more exact than it has to be shows a policy an error that the images do not show.
 const ARRIVED: f64 = 0.006;
+const ROUGHLY_ARRIVED: f64 = 0.015;
+/// Distance of either finger from the piece that an open hand keeps, m.
+const FINGER_CLEARANCE: f64 = 0.005;
+/// Distance between the open fingers, m.
+const FULL_OPENING: f64 = 0.08;
+/// Height above the grasp point at which the fingers may close, m.
+const LOW_ENOUGH: f64 = 0.003;
+/// Horizontal error at which the fingers may close on a rim, m.
+const NEAR_ENOUGH: f64 = 0.006;
 /// Horizontal error from which a hand hovers at its full height, m. Between it and [`ARRIVED`] the height falls in proportion: the action
 /// is a continuous function of the state, which a policy that sees its error only roughly can follow without standing still where
 /// hovering turns into descending.
-const FUNNEL: f64 = 0.03;
+const FUNNEL: f64 = 0.04;
 /// Share of its height that a transfer keeps until it ends.
 const LOWEST_TRANSFER: f64 = 0.3;
 /// Orientation error at which a hand hovers at its full height, rad.
-const FUNNEL_ANGLE: f64 = 0.3;
+const FUNNEL_ANGLE: f64 = 0.4;
 /// Horizontal error at which a stalled transfer is good enough, m.
 const NEARLY_ARRIVED: f64 = 0.02;
 /// Distance between the places ahead at which the height of a transfer is evaluated, m.
@@ -86,6 +96,8 @@ struct Tuning {
     /// Orientation error at which an approach and a transfer have arrived, rad.
     approach_alignment: f64,
     transfer_alignment: f64,
+    /// Horizontal error at which a transfer has arrived, m.
+    transfer_arrived: f64,
     /// Steps that closing takes.
     grasp_steps: usize,
     /// Height of a transfer above the goal and above the obstacles below, m.
@@ -108,8 +120,9 @@ struct Tuning {
 static RIM: Tuning = Tuning {
     approach_steps: 90,
     replans_approach: false,
-    approach_alignment: 0.06,
+    approach_alignment: 0.15,
     transfer_alignment: f64::INFINITY,
+    transfer_arrived: 0.012,
     grasp_steps: 13,
     goal_margin: 0.045,
     obstacle_margin: 0.03,
@@ -127,6 +140,7 @@ static ANTIPODAL: Tuning = Tuning {
     replans_approach: true,
     approach_alignment: 0.06,
     transfer_alignment: 0.05,
+    transfer_arrived: ARRIVED,
     grasp_steps: 12,
     goal_margin: 0.03,
     obstacle_margin: 0.025,
@@ -310,13 +324,31 @@ impl PickPlace {
         }
     }
 
+    /// Horizontal error at which an approach has arrived, m.
+    pub(super) fn approach_arrived(&self) -> f64 {
+        match self.grasp {
+            Grasp::Rim(grasp) => {
+                // The hand comes down beside its place: not on what is near.
+                let point = self.grasp_point;
+                let clearance = self.obstacles.top_down_clearance(point, grasp.yaw, 0.0);
+                clearance.clamp(ARRIVED, ROUGHLY_ARRIVED)
+            }
+            Grasp::Antipodal(grasp) => {
+                let room = 0.5 * (FULL_OPENING - grasp.thickness) - FINGER_CLEARANCE;
+                room.clamp(ARRIVED, ROUGHLY_ARRIVED)
+            }
+            Grasp::TopDown => ARRIVED,
+        }
+    }
+
     /// Share of the full height at which a hand hovers above the grasp point, 0 to 1: that of its horizontal error or of its orientation
     /// error, whichever is larger.
     fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
         let distance = (eef.xy() - self.grasp_point.xy()).norm();
         let angle = self.orientation_error(world);
         let allowed = self.tuning.approach_alignment;
-        let of_distance = (distance - ARRIVED) / (FUNNEL - ARRIVED);
+        let arrived = self.approach_arrived();
+        let of_distance = (distance - arrived) / (FUNNEL - arrived);
         let of_angle = (angle - allowed) / (FUNNEL_ANGLE - allowed);
         of_distance.max(of_angle).clamp(0.0, 1.0)
     }
@@ -397,7 +429,7 @@ impl PickPlace {
                 let low = eef.z - pregrasp.z < 0.03;
                 let late = n > self.tuning.approach_steps;
                 let replans = self.tuning.replans_approach;
-                if (distance < ARRIVED && aligned && low) || (late && !replans) {
+                if (distance < self.approach_arrived() && aligned && low) || (late && !replans) {
                     self.grasp_point = self.grasp.point(object, self.grasp_point);
                     self.state.enter(Phase::Descend, eef);
                 } else if replans && (late || self.state.stalled(12, 30)) {
@@ -406,7 +438,12 @@ impl PickPlace {
                 }
             }
             Phase::Descend => {
-                let there = (eef - self.grasp_point).norm() < 0.004;
+                let off = eef - self.grasp_point;
+                let there = match self.grasp {
+                    // Wherever the wall is between the fingers.
+                    Grasp::Rim(_) => off.xy().norm() < NEAR_ENOUGH && off.z < LOW_ENOUGH,
+                    _ => off.norm() < 0.004,
+                };
                 if (there && n > 2) || self.state.stalled(4, 8) || n > 30 {
                     // A hand that has arrived goes on to the exact point while the fingers close.
                     if !there || matches!(self.grasp, Grasp::Rim(_)) {
@@ -438,7 +475,7 @@ impl PickPlace {
                 let aligned = self.orientation_error(world) < self.tuning.transfer_alignment;
                 if self.dropped(object, eef) {
                     self.give_up_grasp(eef);
-                } else if (distance < ARRIVED && n > 3 && aligned)
+                } else if (distance < self.tuning.transfer_arrived && n > 3 && aligned)
                     || (distance < NEARLY_ARRIVED
                         && self.state.servo.stalled_steps >= self.tuning.transfer_stall)
                 {
@@ -519,7 +556,8 @@ impl PickPlace {
         let distance = to.norm();
         if distance < self.tuning.lookahead_ends {
             // As in the approach: lower the nearer it is.
-            let share = (distance - ARRIVED) / (FUNNEL - ARRIVED);
+            let arrived = self.tuning.transfer_arrived;
+            let share = (distance - arrived) / (self.tuning.lookahead_ends - arrived);
             return goal.z + self.tuning.goal_margin * share.clamp(LOWEST_TRANSFER, 1.0);
         }
         let mut z = goal.z + self.tuning.goal_margin;

@@ -128,7 +128,15 @@ fn infer_reaching(world: &World, skill: &mut PickPlace, hand: &HandState) {
     let distance = (pregrasp - skill.grasp_point).norm() - 0.004;
     let turned = angle_to(world, &skill.grasp.orientation(world)) < TURNED;
     let open = hand.opening > OPEN_FROM;
-    if open && turned && hand.is_on_line(skill.grasp_point, approach, distance) {
+    if open
+        && turned
+        && hand.is_on_line(
+            skill.grasp_point,
+            approach,
+            skill.approach_arrived() + 0.002,
+            distance,
+        )
+    {
         let (along, _) = hand.along_line(skill.grasp_point, approach);
         let grasp_point = skill.grasp_point;
         begin(skill, Phase::Descend, DESCENDING_STEPS, grasp_point);

@@ -158,10 +158,17 @@ impl HandState {
         (0..3).all(|k| self.eef[k] > low[k] - margin && self.eef[k] < high[k] + margin)
     }
 
-    /// True if the hand has arrived at a line that leads along `approach` to `to`, at most `distance` before its end, m.
-    fn is_on_line(&self, to: Point3<f64>, approach: Vector3<f64>, distance: f64) -> bool {
+    /// True if the hand has arrived at a line that leads along `approach` to `to`: at most `width` beside it and `distance` before its
+    /// end, m.
+    fn is_on_line(
+        &self,
+        to: Point3<f64>,
+        approach: Vector3<f64>,
+        width: f64,
+        distance: f64,
+    ) -> bool {
         let (along, across) = self.along_line(to, approach);
-        across < ON_LINE && along < distance && along > -ON_LINE
+        across < width && along < distance && along > -ON_LINE
     }
 
     /// Distance of the hand before the end of a line that leads along the unit vector `approach` to `to`, and its distance
@@ -173,7 +180,7 @@ impl HandState {
     }
 }
 
-/// Distance from a line within which the hand follows it, m, and the turn from the wanted orientation, rad.
+/// Distance beyond the end of a line, m, and turn from the wanted orientation, rad, up to which the hand is on its way.
 const ON_LINE: f64 = 0.008;
 const TURNED: f64 = 0.1;
 

@@ -12,6 +12,13 @@ use bitvla_sim::panda::ARM_DOFS;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 
+/// Distance of the bowl from the target within which it is lowered, m, and that within which one on its way down goes on.
+const OVER_TARGET: f64 = 0.013;
+const LOWERING: f64 = 0.025;
+/// Distance from the grasp point beside it and above it within which a hand that stands still closes, m.
+const CLOSING: (f64, f64) = (0.018, 0.008);
+/// Turn from the planned direction within which the hand descends, rad.
+const TURNED: f64 = 0.2;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 13;
 /// Rise assumed of an object in the air whose resting height is not known, m: far enough for full speed.
@@ -180,7 +187,7 @@ impl Resumption<'_> {
         self.keep_yaw();
         let distance = seen.target_distance();
         let low = seen.object.z < seen.target.z + 0.035;
-        if distance < 0.007 || (distance < 0.02 && low) {
+        if distance < OVER_TARGET || (distance < LOWERING && low) {
             self.begin(Phase::Lower, 0, seen.eef);
             self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         } else if seen.supported
@@ -212,12 +219,21 @@ impl Resumption<'_> {
         let eef = self.seen.eef;
         let above_grasp = eef.z - self.skill.grasp_point.z;
         let distance = (eef.xy() - self.skill.grasp_point.xy()).norm();
-        let turned = self.yaw_error(self.grasp.yaw).abs() < 0.1;
-        let planned = turned && distance < 0.008 && above_grasp < PREGRASP_DISTANCE - 0.004;
-        if planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp()) {
-            let grasp_point = self.skill.grasp_point;
+        let turned = self.yaw_error(self.grasp.yaw).abs() < TURNED;
+        let arrived = self.skill.approach_arrived() + 0.002;
+        let planned = turned && distance < arrived && above_grasp < PREGRASP_DISTANCE - 0.004;
+        if !(planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp())) {
+            return;
+        }
+        let grasp_point = self.skill.grasp_point;
+        let still = stalled_steps(self.world);
+        let off = eef - grasp_point;
+        if still > 0 && off.z < CLOSING.1 && off.xy().norm() < CLOSING.0 {
+            // A hand that stands about the wall closes, wherever the wall is between the fingers.
+            self.begin(Phase::Grasp, 0, eef);
+        } else {
             self.begin(Phase::Descend, DESCENDING_STEPS, grasp_point);
-            self.skill.state.servo.stalled_steps = stalled_steps(self.world);
+            self.skill.state.servo.stalled_steps = still;
         }
     }
 
