@@ -163,15 +163,19 @@ fn list(resolver: &AssetResolver) -> Result<ExitCode, EvalError> {
                 }
             }
         };
-        text.push_str(&format!(
-            "  {usage:14} {state}
-"
-        ));
+        let lines = wrap(&state, TERMINAL_COLUMNS - USAGE_COLUMNS);
+        for (k, line) in lines.iter().enumerate() {
+            let usage = if k == 0 { usage.as_str() } else { "" };
+            let width = USAGE_COLUMNS - 3;
+            text.push_str(&format!("  {usage:width$} {line}\n"));
+        }
     }
     output::print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
+/// Columns before the words about a policy in `list`.
+const USAGE_COLUMNS: usize = 26;
 /// Columns before the instruction of a task in `list`.
 const LIST_INDENT: usize = 6;
 
