@@ -44,8 +44,8 @@ const ARRIVED: f64 = 0.006;
 const ROUGHLY_ARRIVED: f64 = 0.015;
 /// Distance of either finger from the piece that an open hand keeps, m.
 const FINGER_CLEARANCE: f64 = 0.005;
-/// Distance between the open fingers, m.
-const FULL_OPENING: f64 = 0.08;
+/// Distance between fully opened fingers, m.
+pub(super) const FULL_OPENING: f64 = 0.08;
 /// Height above the grasp point at which the fingers may close, m.
 const LOW_ENOUGH: f64 = 0.003;
 /// Horizontal error at which the fingers may close on a rim, m.
@@ -176,6 +176,8 @@ pub(super) struct PickPlace {
     pub(super) rest_z: f64,
     /// Height above the goal at which the fingers have clearance to open, m.
     pub(super) release_height: f64,
+    /// Horizontal error at which an approach to the planned grasp has arrived, m.
+    pub(super) approach_arrived: f64,
     failed: Vec<Grasp>,
 }
 
@@ -205,6 +207,7 @@ impl PickPlace {
             held_orientation: Rotation3::identity(),
             rest_z: 0.0,
             release_height: 0.0,
+            approach_arrived: ARRIVED,
             failed: Vec::new(),
         };
         skill.observe_obstacles(world);
@@ -231,6 +234,7 @@ impl PickPlace {
                 None => (Grasp::TopDown, object),
             },
         };
+        self.approach_arrived = self.room_beside_grasp().clamp(ARRIVED, ROUGHLY_ARRIVED);
         self.rest_z = object.z;
         self.state.enter(Phase::Approach, eef_position(world));
     }
@@ -324,19 +328,14 @@ impl PickPlace {
         }
     }
 
-    /// Horizontal error at which an approach has arrived, m.
-    pub(super) fn approach_arrived(&self) -> f64 {
+    /// Room beside the planned grasp in which the hand may come down, m.
+    fn room_beside_grasp(&self) -> f64 {
         match self.grasp {
+            // Not on what is near.
             Grasp::Rim(grasp) => {
-                // The hand comes down beside its place: not on what is near.
-                let point = self.grasp_point;
-                let clearance = self.obstacles.top_down_clearance(point, grasp.yaw, 0.0);
-                clearance.clamp(ARRIVED, ROUGHLY_ARRIVED)
+                (self.obstacles).top_down_clearance(self.grasp_point, grasp.yaw, 0.0)
             }
-            Grasp::Antipodal(grasp) => {
-                let room = 0.5 * (FULL_OPENING - grasp.thickness) - FINGER_CLEARANCE;
-                room.clamp(ARRIVED, ROUGHLY_ARRIVED)
-            }
+            Grasp::Antipodal(grasp) => 0.5 * (FULL_OPENING - grasp.thickness) - FINGER_CLEARANCE,
             Grasp::TopDown => ARRIVED,
         }
     }
@@ -347,7 +346,7 @@ impl PickPlace {
         let distance = (eef.xy() - self.grasp_point.xy()).norm();
         let angle = self.orientation_error(world);
         let allowed = self.tuning.approach_alignment;
-        let arrived = self.approach_arrived();
+        let arrived = self.approach_arrived;
         let of_distance = (distance - arrived) / (FUNNEL - arrived);
         let of_angle = (angle - allowed) / (FUNNEL_ANGLE - allowed);
         of_distance.max(of_angle).clamp(0.0, 1.0)
@@ -429,7 +428,7 @@ impl PickPlace {
                 let low = eef.z - pregrasp.z < 0.03;
                 let late = n > self.tuning.approach_steps;
                 let replans = self.tuning.replans_approach;
-                if (distance < self.approach_arrived() && aligned && low) || (late && !replans) {
+                if (distance < self.approach_arrived && aligned && low) || (late && !replans) {
                     self.grasp_point = self.grasp.point(object, self.grasp_point);
                     self.state.enter(Phase::Descend, eef);
                 } else if replans && (late || self.state.stalled(12, 30)) {

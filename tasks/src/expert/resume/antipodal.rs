@@ -1,18 +1,15 @@
 //! Inference of the phase of a skill that picks an object up by two opposite faces and places it.
 
 use super::{
-    AROUND, DESCENDING_STEPS, HandState, LIFTED, ON_LINE, OPEN_FROM, STANDING, TURNED, angle_to,
-    is_supported, stalled_steps,
+    DESCENDING_STEPS, Fingers, HandState, Held, ON_LINE, OPEN_FROM, TURNED, angle_to, stalled_steps,
 };
 use crate::expert::antipodal_grasp::AntipodalGrasp;
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::instance_origin;
 use crate::expert::pick_place::{Phase, PickPlace};
-use bitvla_sim::{Owner, World};
+use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
-/// Distance of the grasp point from the box around the object within which the fingers have just let go of it, m.
-const NEAR_OBJECT: f64 = 0.03;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 12;
 /// Steps in the lowering phase after which an object that stands is released.
@@ -32,23 +29,19 @@ const DOWN: f64 = 0.006;
 /// frame, m), if that is known.
 pub(super) fn infer(world: &World, skill: &mut PickPlace, rest_z: Option<f64>) {
     let hand = HandState::observe(world);
-    let object = instance_origin(world, skill.object);
     skill.state.servo.last_eef = hand.eef;
-    skill.rest_z = object.z;
-    let touched = world.in_contact(Owner::Robot, Owner::Instance(skill.object));
-    let supported = is_supported(world, skill.object);
-    let about = hand.is_about(world, skill.object, AROUND);
-    let lifted = rest_z.is_some_and(|z| object.z > z + LIFTED) && !supported;
-    if about && hand.grips() && (touched || lifted) {
-        infer_holding(world, skill, &hand, (object, rest_z), supported);
-    } else if about && hand.closes() {
-        hold(world, skill, &hand);
-        begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);
-    } else if hand.opening < OPEN_FROM && hand.is_about(world, skill.object, NEAR_OBJECT) {
-        hold(world, skill, &hand);
-        begin(skill, Phase::Release, hand.opened_steps(), hand.eef);
-    } else {
-        infer_reaching(world, skill, &hand);
+    skill.rest_z = instance_origin(world, skill.object).z;
+    match Fingers::about(world, &hand, skill.object, rest_z) {
+        Fingers::Holding(held) => infer_holding(world, skill, &hand, &held),
+        Fingers::Closing => {
+            hold(world, skill, &hand);
+            begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);
+        }
+        Fingers::Opening => {
+            hold(world, skill, &hand);
+            begin(skill, Phase::Release, hand.opened_steps(), hand.eef);
+        }
+        Fingers::Reaching => infer_reaching(world, skill, &hand),
     }
 }
 
@@ -74,20 +67,11 @@ fn hold(world: &World, skill: &mut PickPlace, hand: &HandState) {
 }
 
 /// The object is between the fingers.
-fn infer_holding(
-    world: &World,
-    skill: &mut PickPlace,
-    hand: &HandState,
-    (object, rest_z): (Point3<f64>, Option<f64>),
-    supported: bool,
-) {
+fn infer_holding(world: &World, skill: &mut PickPlace, hand: &HandState, held: &Held) {
+    let object = held.object;
     hold(world, skill, hand);
     let goal = skill.goal(world);
-    let standing = supported && rest_z.is_none_or(|z| object.z < z + STANDING);
-    let rise = match rest_z {
-        Some(z) if !standing => (object.z - z).max(0.0),
-        _ => 0.0,
-    };
+    let rise = if held.standing { 0.0 } else { held.rise };
     skill.rest_z = object.z - rise;
     let lifted_from = hand.eef - Vector3::z() * rise;
     // Its orientation and height over the goal depend on the phase.
@@ -103,11 +87,15 @@ fn infer_holding(
     let low = object.z < goal.z + release_height + LOW;
     if within(OVER_GOAL) || (low && within(LOWERING)) {
         let down = object.z < goal.z + release_height + DOWN;
-        let steps = if supported && down { LOWERED_STEPS } else { 0 };
+        let steps = if held.supported && down {
+            LOWERED_STEPS
+        } else {
+            0
+        };
         begin(skill, Phase::Lower, steps, hand.eef);
         skill.release_height = release_height;
         skill.state.servo.stalled_steps = stalled_steps(world);
-    } else if standing {
+    } else if held.standing {
         // Closed long enough, as far as it can be observed: the next action lifts.
         begin(skill, Phase::Grasp, GRASPED_STEPS, hand.eef);
     } else {
@@ -133,7 +121,7 @@ fn infer_reaching(world: &World, skill: &mut PickPlace, hand: &HandState) {
         && hand.is_on_line(
             skill.grasp_point,
             approach,
-            skill.approach_arrived() + 0.002,
+            skill.approach_arrived + 0.002,
             distance,
         )
     {

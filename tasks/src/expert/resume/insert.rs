@@ -1,15 +1,10 @@
 //! Inference of the phase of a skill that puts an object into a container that opens to the side.
 
-use super::{
-    AROUND, HandState, LIFTED, OPEN_FROM, STANDING, angle_to, is_supported, stalled_steps,
-};
-use crate::expert::hand_frame::instance_origin;
+use super::{Fingers, HandState, Held, OPEN_FROM, angle_to, stalled_steps};
 use crate::expert::insert::{Insert, PREGRASP_DISTANCE, Phase};
-use bitvla_sim::{Owner, World};
+use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
-/// Distance of the grasp point from the box around the object within which the fingers have just let go of it, m.
-const NEAR_OBJECT: f64 = 0.03;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 12;
 /// Height below that of the carried object from which it is lifted first, m.
@@ -27,20 +22,16 @@ const ADVANCING: (f64, f64) = (0.014, 0.1);
 /// frame, m), if that is known.
 pub(super) fn infer(world: &World, skill: &mut Insert, rest_z: Option<f64>) {
     let hand = HandState::observe(world);
-    let object = instance_origin(world, skill.object);
     skill.state.servo.last_eef = hand.eef;
-    let touched = world.in_contact(Owner::Robot, Owner::Instance(skill.object));
-    let supported = is_supported(world, skill.object);
-    let about = hand.is_about(world, skill.object, AROUND);
-    let lifted = rest_z.is_some_and(|z| object.z > z + LIFTED) && !supported;
-    if about && hand.grips() && (touched || lifted) {
-        infer_holding(world, skill, &hand, (object, rest_z), supported);
-    } else if about && hand.closes() {
-        begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);
-    } else if hand.opening < OPEN_FROM && hand.is_about(world, skill.object, NEAR_OBJECT) {
-        begin(skill, Phase::Release, hand.opened_steps(), hand.eef);
-    } else {
-        infer_reaching(world, skill, &hand);
+    match Fingers::about(world, &hand, skill.object, rest_z) {
+        Fingers::Holding(held) => infer_holding(world, skill, &hand, &held),
+        Fingers::Closing => {
+            begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);
+        }
+        Fingers::Opening => {
+            begin(skill, Phase::Release, hand.opened_steps(), hand.eef);
+        }
+        Fingers::Reaching => infer_reaching(world, skill, &hand),
     }
 }
 
@@ -50,23 +41,15 @@ fn begin(skill: &mut Insert, phase: Phase, steps: usize, start: Point3<f64>) {
 }
 
 /// The object is between the fingers.
-fn infer_holding(
-    world: &World,
-    skill: &mut Insert,
-    hand: &HandState,
-    (object, rest_z): (Point3<f64>, Option<f64>),
-    supported: bool,
-) {
+fn infer_holding(world: &World, skill: &mut Insert, hand: &HandState, held: &Held) {
+    let object = held.object;
     // It is held where the fingers are, whatever was planned.
     let pose = world.instance_pose(skill.object);
     skill.grasp = pose.inverse_transform_point(&hand.eef).coords;
     let left = skill.distance_left(world);
     let inside = left < INSIDE;
-    let standing = supported && !inside && rest_z.is_none_or(|z| object.z < z + STANDING);
-    let rise = match rest_z {
-        Some(z) if !standing => (object.z - z).max(0.0),
-        _ => 0.0,
-    };
+    let standing = held.standing && !inside;
+    let rise = if standing { 0.0 } else { held.rise };
     skill.rest_z = object.z - rise;
     let start = hand.eef - Vector3::z() * rise;
     if standing {

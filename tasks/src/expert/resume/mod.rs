@@ -20,7 +20,7 @@ use super::hand_frame::{eef_position, instance_origin, rotation_error};
 use super::insert::Insert;
 use super::knob::TurnKnob;
 use super::obstacles::Obstacles;
-use super::pick_place::PickPlace;
+use super::pick_place::{FULL_OPENING, PickPlace};
 use super::place_target::PlaceTarget;
 use super::push::Push;
 use super::skill::Skill;
@@ -32,8 +32,6 @@ use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Rotation3, Vector3};
 use withdraw::Withdraw;
 
-/// Distance between fully opened fingers, m.
-const FULL_OPENING: f64 = 0.08;
 /// Distance between the fingers from which they are fully open, m: friction holds them back a little.
 const FULLY_OPEN: f64 = 0.077;
 /// Distance between the fingers above which they count as open, m.
@@ -58,6 +56,8 @@ const LIFTED: f64 = 0.0015;
 const HELD_DISTANCE: f64 = 0.09;
 /// Distance of the grasp point from the box around an object within which the fingers are about it, m.
 const AROUND: f64 = 0.012;
+/// The same within which they have just let go of it, m.
+const NEAR_OBJECT: f64 = 0.03;
 /// Joint speed below which the arm counts as standing still, rad/s.
 const ARM_STILL: f64 = 0.02;
 
@@ -183,6 +183,57 @@ impl HandState {
 /// Distance beyond the end of a line, m, and turn from the wanted orientation, rad, up to which the hand is on its way.
 const ON_LINE: f64 = 0.008;
 const TURNED: f64 = 0.1;
+
+/// What the fingers do with the object of a subgoal that they grasp by opposite faces.
+enum Fingers {
+    /// They hold it.
+    Holding(Held),
+    /// They close on it.
+    Closing,
+    /// They are closed near it, or have begun to open.
+    Opening,
+    /// They are open, or nothing is near them.
+    Reaching,
+}
+
+/// An object between the fingers.
+struct Held {
+    /// Its origin, world frame, m.
+    object: Point3<f64>,
+    /// It touches something other than the robot.
+    supported: bool,
+    /// It stands where it rested.
+    standing: bool,
+    /// Height above where it rested, m; zero where that is not known.
+    rise: f64,
+}
+
+impl Fingers {
+    /// Infers it for an object whose origin rested at the height `rest_z` (world frame, m), if that is known.
+    fn about(world: &World, hand: &HandState, object: usize, rest_z: Option<f64>) -> Fingers {
+        let about = hand.is_about(world, object, AROUND);
+        if about && hand.grips() {
+            let origin = instance_origin(world, object);
+            let supported = is_supported(world, object);
+            let lifted = rest_z.is_some_and(|z| origin.z > z + LIFTED) && !supported;
+            if lifted || world.in_contact(Owner::Robot, Owner::Instance(object)) {
+                return Fingers::Holding(Held {
+                    object: origin,
+                    supported,
+                    standing: supported && rest_z.is_none_or(|z| origin.z < z + STANDING),
+                    rise: rest_z.map_or(0.0, |z| (origin.z - z).max(0.0)),
+                });
+            }
+        }
+        if about && hand.closes() {
+            Fingers::Closing
+        } else if hand.opening < OPEN_FROM && hand.is_about(world, object, NEAR_OBJECT) {
+            Fingers::Opening
+        } else {
+            Fingers::Reaching
+        }
+    }
+}
 
 /// Angle from the present orientation of the hand to a wanted one, rad.
 fn angle_to(world: &World, wanted: &Rotation3<f64>) -> f64 {

@@ -1,14 +1,13 @@
 //! Inference of the phase of a skill that stacks a bowl, held by its rim.
 
 use super::{
-    CLOSING_STEPS, DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, FULL_OPENING, HELD_DISTANCE,
-    LIFTED, OPEN_FROM, OPENING_STEPS, RIM_OPENING, STANDING, is_supported, stalled_steps,
+    DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, HELD_DISTANCE, HandState, LIFTED, OPEN_FROM,
+    RIM_OPENING, STANDING, is_supported, stalled_steps,
 };
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
-use crate::expert::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
+use crate::expert::pick_place::{FULL_OPENING, PREGRASP_DISTANCE, Phase, PickPlace};
 use crate::expert::rim_grasp::RimGrasp;
-use bitvla_sim::panda::ARM_DOFS;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 
@@ -41,7 +40,7 @@ pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest_z: O
         return;
     };
     let seen = ManipulationState::observe(world, skill.object, base, rest_z);
-    skill.state.servo.last_eef = seen.eef;
+    skill.state.servo.last_eef = seen.hand.eef;
     let mut resumption = Resumption {
         world,
         seen,
@@ -54,13 +53,9 @@ pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest_z: O
 /// Observable state of gripper, object and target; positions in the world frame, m.
 #[derive(Clone, Copy)]
 struct ManipulationState {
-    eef: Point3<f64>,
+    hand: HandState,
     object: Point3<f64>,
     target: Point3<f64>,
-    /// Distance between the fingers, m.
-    opening: f64,
-    /// Its rate, m/s; negative while closing.
-    opening_rate: f64,
     /// The robot touches the object.
     touched: bool,
     /// The object touches something other than the robot.
@@ -73,14 +68,11 @@ struct ManipulationState {
 
 impl ManipulationState {
     fn observe(world: &World, object: usize, target: usize, rest_z: Option<f64>) -> Self {
-        let (q, qd) = world.robot_state();
         let owner = Owner::Instance(object);
         ManipulationState {
-            eef: Point3::from(world.eef_pose().translation.vector),
+            hand: HandState::observe(world),
             object: instance_origin(world, object),
             target: instance_origin(world, target),
-            opening: q[ARM_DOFS] - q[ARM_DOFS + 1],
-            opening_rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
             touched: world.in_contact(Owner::Robot, owner),
             supported: is_supported(world, object),
             on_target: world.in_contact(owner, Owner::Instance(target)),
@@ -105,22 +97,12 @@ impl ManipulationState {
     /// True if the fingers hold the object. Contacts flicker and a tilted wall goes on turning between the
     /// pads, so an object in the air between fingers at this distance is held whatever the contacts are.
     fn is_held(&self) -> bool {
-        let grasped = self.opening > RIM_OPENING[0]
-            && self.opening < RIM_OPENING[1]
-            && self.opening_rate < FINGERS_OPENING
-            && (self.eef - self.object).norm() < HELD_DISTANCE;
+        let grasped = self.hand.opening > RIM_OPENING[0]
+            && self.hand.opening < RIM_OPENING[1]
+            && self.hand.opening_rate < FINGERS_OPENING
+            && (self.hand.eef - self.object).norm() < HELD_DISTANCE;
         let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
-        grasped && (lifted || (self.touched && self.opening_rate > -FINGERS_MOVING))
-    }
-
-    /// Steps since the fingers began to close.
-    fn closed_steps(&self) -> usize {
-        (CLOSING_STEPS * (1.0 - self.opening / FULL_OPENING)).clamp(0.0, CLOSING_STEPS) as usize
-    }
-
-    /// Steps since the fingers began to open.
-    fn opened_steps(&self) -> usize {
-        (OPENING_STEPS * self.opening / FULL_OPENING).clamp(0.0, OPENING_STEPS) as usize
+        grasped && (lifted || (self.touched && self.hand.opening_rate > -FINGERS_MOVING))
     }
 }
 
@@ -136,26 +118,26 @@ struct Resumption<'a> {
 impl Resumption<'_> {
     fn infer(&mut self) {
         let seen = self.seen;
-        let from_axis = (seen.eef.xy() - seen.object.xy()).norm();
-        let above_grasp = seen.eef.z - seen.object.z - self.grasp.offset.z;
+        let from_axis = (seen.hand.eef.xy() - seen.object.xy()).norm();
+        let above_grasp = seen.hand.eef.z - seen.object.z - self.grasp.offset.z;
         let radius = self.grasp.offset.xy().norm();
         // One finger inside the rim and one outside, whatever the angle.
         let astride =
             (from_axis - radius).abs() < 0.025 && above_grasp > -0.02 && above_grasp < 0.012;
         let placed = seen.on_target && seen.target_distance() < 0.03;
-        if placed && seen.touched && seen.opening > RIM_OPENING[1] {
+        if placed && seen.touched && seen.hand.opening > RIM_OPENING[1] {
             self.keep_yaw();
-            self.begin(Phase::Release, seen.opened_steps(), seen.eef);
+            self.begin(Phase::Release, seen.hand.opened_steps(), seen.hand.eef);
         } else if seen.is_held() {
             self.infer_holding();
-        } else if seen.opening_rate < -FINGERS_MOVING && seen.opening < FULL_OPENING && astride {
+        } else if seen.hand.closes() && seen.hand.opening < FULL_OPENING && astride {
             self.keep_yaw();
-            self.begin(Phase::Grasp, seen.closed_steps(), seen.eef);
-        } else if seen.opening < OPEN_FROM {
-            let near = (seen.eef - seen.object).norm() < NEAR_OBJECT;
+            self.begin(Phase::Grasp, seen.hand.closed_steps(), seen.hand.eef);
+        } else if seen.hand.opening < OPEN_FROM {
+            let near = (seen.hand.eef - seen.object).norm() < NEAR_OBJECT;
             if seen.touched || astride || near {
                 self.keep_yaw();
-                self.begin(Phase::Release, seen.opened_steps(), seen.eef);
+                self.begin(Phase::Release, seen.hand.opened_steps(), seen.hand.eef);
             }
         } else {
             self.infer_reaching();
@@ -183,44 +165,44 @@ impl Resumption<'_> {
     /// The object is between the fingers.
     fn infer_holding(&mut self) {
         let seen = self.seen;
-        self.skill.held_offset = seen.object - seen.eef;
+        self.skill.held_offset = seen.object - seen.hand.eef;
         self.keep_yaw();
         let distance = seen.target_distance();
         let low = seen.object.z < seen.target.z + 0.035;
         if distance < OVER_TARGET || (distance < LOWERING && low) {
-            self.begin(Phase::Lower, 0, seen.eef);
+            self.begin(Phase::Lower, 0, seen.hand.eef);
             self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         } else if seen.supported
             && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
-            && seen.eef.z - seen.object.z < self.grasp.offset.z + 0.006
+            && seen.hand.eef.z - seen.object.z < self.grasp.offset.z + 0.006
         {
             // Closed long enough, as far as it can be observed: the next action lifts.
-            self.begin(Phase::Grasp, GRASPED_STEPS, seen.eef);
+            self.begin(Phase::Grasp, GRASPED_STEPS, seen.hand.eef);
             self.skill.rest_z = seen.object.z;
         } else {
             let wanted = self
                 .skill
                 .transfer_height(self.world, seen.object, seen.target);
             // The hand rises before the object does: a wall turns between the pads first.
-            let ahead = seen.eef.z - seen.object.z - self.grasp.offset.z;
+            let ahead = seen.hand.eef.z - seen.object.z - self.grasp.offset.z;
             let rise = seen.rise() + ahead.clamp(0.0, MAX_WALL_TURN);
             let phase = if seen.object.z > wanted - 0.02 {
                 Phase::Transfer
             } else {
                 Phase::Lift
             };
-            self.begin(phase, 0, seen.eef - Vector3::z() * rise);
+            self.begin(phase, 0, seen.hand.eef - Vector3::z() * rise);
             self.skill.rest_z = seen.object.z - rise;
         }
     }
 
     /// The fingers are open.
     fn infer_reaching(&mut self) {
-        let eef = self.seen.eef;
+        let eef = self.seen.hand.eef;
         let above_grasp = eef.z - self.skill.grasp_point.z;
         let distance = (eef.xy() - self.skill.grasp_point.xy()).norm();
         let turned = self.yaw_error(self.grasp.yaw).abs() < TURNED;
-        let arrived = self.skill.approach_arrived() + 0.002;
+        let arrived = self.skill.approach_arrived + 0.002;
         let planned = turned && distance < arrived && above_grasp < PREGRASP_DISTANCE - 0.004;
         if !(planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp())) {
             return;
@@ -239,7 +221,7 @@ impl Resumption<'_> {
 
     /// Takes the point of the rim under the hand if the hand is about to close on it.
     fn keep_near_grasp(&mut self) -> bool {
-        let from_axis = self.seen.eef.xy() - self.seen.object.xy();
+        let from_axis = self.seen.hand.eef.xy() - self.seen.object.xy();
         let near = self.grasp.at_angle(libm::atan2(from_axis.y, from_axis.x));
         let distance = (near.offset.xy() - from_axis).norm();
         let grasp_point = self.seen.object + near.offset;
