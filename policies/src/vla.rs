@@ -183,13 +183,13 @@ impl VlaPolicy {
     /// Names the file; see [`crate::onnx::OnnxVla::open`].
     #[cfg(feature = "onnx")]
     pub fn open_onnx(
-        path: &Path,
+        file: &crate::onnx::OnnxFile,
         normaliser: NormaliserChoice,
         library: Option<&Path>,
     ) -> Result<VlaPolicy, PolicyError> {
-        let dir = path.parent().unwrap_or(Path::new("."));
+        let dir = file.dir();
         let config = Config::read(&dir.join("config.json"))?;
-        let network = crate::onnx::OnnxVla::open(path, &config, library)?;
+        let network = crate::onnx::OnnxVla::open(file, &config, library)?;
         let options = VlaOptions {
             normaliser,
             ..WeightFormat::Full.into()

@@ -5,7 +5,7 @@
 
 use bitvla_policies::normaliser::NormaliserChoice;
 use bitvla_policies::onnx::{
-    MODEL_FILE, OnnxContents, calibrate_onnx, export_onnx, export_onnx_int8,
+    MODEL_FILE, OnnxContents, OnnxFile, calibrate_onnx, export_onnx, export_onnx_int8,
 };
 use bitvla_policies::testing::SplitMix64;
 use bitvla_policies::{Observation, Policy, PolicyError, VlaPolicy, WeightFormat};
@@ -50,7 +50,12 @@ fn compare(name: &str, format: WeightFormat, count: usize) -> (f64, f64) {
 
 fn compare_with(name: &str, format: WeightFormat, file: &Path, count: usize) -> (f64, f64) {
     let mut native = VlaPolicy::open(&shipped(name), format).expect("a checkpoint");
-    let mut onnx = VlaPolicy::open_onnx(file, NormaliserChoice::Recorded, None).expect("a model");
+    let mut onnx = VlaPolicy::open_onnx(
+        &OnnxFile::read(file).expect("a file"),
+        NormaliserChoice::Recorded,
+        None,
+    )
+    .expect("a model");
     let mut random = SplitMix64::new(11);
     let (mut most, mut above) = (0f64, 0);
     for i in 0..count {

@@ -4,7 +4,7 @@
 mod common;
 
 use bitvla_remote::{Protocol, RemoteError};
-use common::{PROTOCOLS, expected, impatient, interface, observation};
+use common::{expected, impatient, interface, observation};
 use rmpv::Value;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -165,7 +165,7 @@ fn bad_actions(protocol: Protocol, bad: Value, words: &str) {
 
 #[test]
 fn answers_that_are_no_actions() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let numbers = |n: usize| vec![0u8; 8 * n];
         bad_actions(
             protocol,
@@ -200,7 +200,7 @@ fn answers_that_are_no_actions() {
 
 #[test]
 fn messages_that_are_none() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let send = |message: fn() -> Message| {
             fault_after_greeting(protocol, move |socket| {
                 receive(socket);
@@ -232,7 +232,7 @@ fn messages_that_are_none() {
 
 #[test]
 fn connections_that_end_or_stand_still() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let timed_out =
             |error: RemoteError| assert!(matches!(error, RemoteError::TimedOut { .. }), "{error}");
         // Silent after the query.
@@ -289,7 +289,7 @@ fn connections_that_end_or_stand_still() {
 
 #[test]
 fn no_server_and_no_websocket() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let begin = |url: &str| {
             impatient(protocol, url)
                 .begin_episode("a task")

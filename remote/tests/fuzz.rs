@@ -104,7 +104,7 @@ fn answers_of_vla_eval() {
 #[test]
 fn a_message_beyond_the_limit_is_refused_unread() {
     let long = vec![0xc0; MAX_MESSAGE_BYTES + 1];
-    for protocol in common::PROTOCOLS {
+    for protocol in Protocol::ALL {
         let error = protocol.decode_observation(&long).expect_err("too long");
         assert!(error.to_string().contains("at most"), "{error}");
     }

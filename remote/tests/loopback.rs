@@ -3,15 +3,15 @@
 
 mod common;
 
-use bitvla_remote::RemoteError;
-use common::{PROTOCOLS, Running, client, client_with, expected, observation};
+use bitvla_remote::{Protocol, RemoteError};
+use common::{Running, client, client_with, expected, observation};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 #[test]
 fn observations_and_actions_cross_to_the_last_bit() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 8);
         let mut client = client(protocol, &server.url());
         for _ in 0..2 {
@@ -42,7 +42,7 @@ fn observations_and_actions_cross_to_the_last_bit() {
 
 #[test]
 fn several_clients_do_not_disturb_each_other() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 8);
         let url = server.url();
         std::thread::scope(|scope| {
@@ -67,7 +67,7 @@ fn several_clients_do_not_disturb_each_other() {
 
 #[test]
 fn a_policy_that_fails_or_panics_says_so_and_goes_on() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 8);
         for (instruction, words) in [("fail", "as asked"), ("panic", "the policy panicked")] {
             let mut client = client(protocol, &server.url());
@@ -93,7 +93,7 @@ fn a_policy_that_fails_or_panics_says_so_and_goes_on() {
 
 #[test]
 fn a_key_is_asked_for() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, Some("secret"), 8);
         for key in [None, Some("secreT"), Some("secret2")] {
             let mut client = client_with(protocol, &server.url(), key, Duration::from_secs(30));
@@ -129,7 +129,7 @@ fn exchange(server: &Running, bytes: &[u8]) -> String {
 
 #[test]
 fn the_state_of_the_server_can_be_asked_for() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 8);
         let get = |path: &str| {
             exchange(
@@ -146,7 +146,7 @@ fn the_state_of_the_server_can_be_asked_for() {
 
 #[test]
 fn a_bad_client_harms_no_other() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 3);
         let mut good = client(protocol, &server.url());
         good.begin_episode("a task").expect("begun");
@@ -188,7 +188,7 @@ fn a_bad_client_harms_no_other() {
 
 #[test]
 fn a_server_that_stops_ends_its_connections() {
-    for protocol in PROTOCOLS {
+    for protocol in Protocol::ALL {
         let server = Running::start(protocol, None, 8);
         let mut client = client(protocol, &server.url());
         client.begin_episode("a task").expect("begun");

@@ -10,25 +10,27 @@ use crate::asset_resolver::AssetResolver;
 use crate::policy_server::CheckpointServer;
 use bitvla_policies::Engine;
 use bitvla_remote::{Protocol, Server, ServerOptions, ServerPolicy};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Wire protocol by its name on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WireProtocol {
-    /// That of openpi's clients: one observation, one chunk of actions.
-    Openpi,
-    /// That of vla-evaluation-harness: one action per control step.
-    VlaEval,
+/// Parses the name of a wire protocol.
+fn parse_protocol(text: &str) -> Result<Protocol, String> {
+    let found = Protocol::ALL.into_iter().find(|p| p.name() == text);
+    found.ok_or_else(|| {
+        format!(
+            "there are: {}",
+            Protocol::ALL.map(Protocol::name).join(", ")
+        )
+    })
 }
 
 /// Options of a policy server.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Wire protocol
-    #[arg(long, value_enum, default_value = "openpi")]
-    protocol: WireProtocol,
+    /// Wire protocol: openpi (one observation, one chunk of actions) or vla-eval (one action per control step)
+    #[arg(long, default_value = "openpi", value_parser = parse_protocol, value_name = "openpi|vla-eval")]
+    protocol: Protocol,
     /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary
     #[arg(long, default_value_t, value_name = "NAME")]
     policy: PolicyName,
@@ -81,23 +83,16 @@ pub(super) fn serve(resolver: &AssetResolver, args: &ServeArgs) -> Result<ExitCo
         &args.host,
         args.port,
         ServerOptions {
-            protocol: match args.protocol {
-                WireProtocol::Openpi => Protocol::OpenPi,
-                WireProtocol::VlaEval => Protocol::VlaEval,
-            },
+            protocol: args.protocol,
             api_key,
             max_connections: args.connections,
         },
     )?;
     let address = server.address()?;
     output::print_line(&format!(
-        "{} at {}://{address}, protocol {}{}",
+        "{} at ws://{address}, protocol {}{}",
         spec.checkpoint_path().display(),
-        "ws",
-        match args.protocol {
-            WireProtocol::Openpi => "openpi",
-            WireProtocol::VlaEval => "vla-eval",
-        },
+        args.protocol.name(),
         match (keyed, address.ip().is_loopback()) {
             (true, _) => ", with a key",
             (false, true) => "",

@@ -5,7 +5,7 @@ use crate::PolicyError;
 use crate::error::file_error;
 use prost::Message;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Weights of one element type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +29,37 @@ pub struct OnnxContents {
     pub inputs: Vec<(String, String)>,
     /// Outputs, as the inputs.
     pub outputs: Vec<(String, String)>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnnxFile {
+    path: PathBuf,
+    /// What it holds.
+    pub contents: OnnxContents,
+}
+
+impl OnnxFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`OnnxContents::read`].
+    pub fn read(path: &Path) -> Result<OnnxFile, PolicyError> {
+        Ok(OnnxFile {
+            contents: OnnxContents::read(path)?,
+            path: path.into(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Folder with the small files of its checkpoint.
+    pub fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
 }
 
 impl OnnxContents {

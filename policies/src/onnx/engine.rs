@@ -1,6 +1,6 @@
 //! ONNX Runtime as an engine for files that [`super::export_onnx`] wrote.
 
-use super::contents::OnnxContents;
+use super::contents::{OnnxContents, OnnxFile};
 use super::runtime::environment;
 use crate::error::file_error;
 use crate::processor::ModelInputs;
@@ -11,16 +11,15 @@ use crate::{
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A network in an ONNX file. A session answers one query at a time, so that there are as many as there are queries at once.
 pub struct OnnxVla {
-    path: PathBuf,
+    file: OnnxFile,
     architecture: Architecture,
     has_proprio: bool,
-    contents: OnnxContents,
     /// Sessions that answer nothing at present.
     idle: Mutex<Vec<Session>>,
 }
@@ -32,18 +31,20 @@ impl OnnxVla {
     /// # Errors
     /// Names the file: it is no ONNX model, its inputs and outputs are others than those of the network, or ONNX Runtime refuses it.
     pub fn open(
-        path: &Path,
+        file: &OnnxFile,
         config: &Config,
         library: Option<&Path>,
     ) -> Result<OnnxVla, PolicyError> {
-        let contents = OnnxContents::read(path)?;
         let architecture = Architecture::from(config);
-        let has_proprio = contents.inputs.iter().any(|(name, _)| name == "proprio");
+        let has_proprio = file
+            .contents
+            .inputs
+            .iter()
+            .any(|(name, _)| name == "proprio");
         let network = OnnxVla {
-            path: path.into(),
+            file: file.clone(),
             architecture,
             has_proprio,
-            contents,
             idle: Mutex::new(Vec::new()),
         };
         network.check_signature()?;
@@ -56,7 +57,7 @@ impl OnnxVla {
 
     /// What the file holds.
     pub fn contents(&self) -> &OnnxContents {
-        &self.contents
+        &self.file.contents
     }
 
     /// Compares names and shapes with those of the network.
@@ -86,12 +87,20 @@ impl OnnxVla {
         let expected =
             |values: &[(&str, String)]| list(&mut values.iter().map(|(n, t)| (*n, t.as_str())));
         for (what, found, expected) in [
-            ("inputs", found(&self.contents.inputs), expected(&inputs)),
-            ("outputs", found(&self.contents.outputs), expected(&outputs)),
+            (
+                "inputs",
+                found(&self.file.contents.inputs),
+                expected(&inputs),
+            ),
+            (
+                "outputs",
+                found(&self.file.contents.outputs),
+                expected(&outputs),
+            ),
         ] {
             if found != expected {
                 let what = format!("{what}: found {found}; expected {expected}");
-                return Err(file_error(&self.path, what));
+                return Err(file_error(self.file.path(), what));
             }
         }
         Ok(())
@@ -103,14 +112,14 @@ impl OnnxVla {
     }
 
     fn session(&self, threads: usize) -> Result<Session, PolicyError> {
-        let fail = |error: String| file_error(&self.path, format!("ONNX Runtime: {error}"));
+        let fail = |error: String| file_error(self.file.path(), format!("ONNX Runtime: {error}"));
         let environment = environment(None)?;
         let open = || -> ort::Result<Session> {
             let builder = Session::builder(environment)?;
             let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3)?;
             let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
             let mut builder = builder.with_deterministic_compute(true)?;
-            builder.commit_from_file(&self.path)
+            builder.commit_from_file(self.file.path())
         };
         open().map_err(|e| fail(e.to_string()))
     }
@@ -169,7 +178,7 @@ impl VlaNetwork for OnnxVla {
     }
 
     fn arithmetic(&self) -> String {
-        match self.contents.is_quantised() {
+        match self.file.contents.is_quantised() {
             true => "quantised".into(),
             false => "dense".into(),
         }
@@ -217,7 +226,7 @@ impl VlaNetwork for OnnxVla {
 
     fn ledger(&self, _: &ScratchBuffers) -> MemoryLedger {
         let mut ledger = MemoryLedger::default();
-        for (kind, tensors) in &self.contents.weights {
+        for (kind, tensors) in &self.file.contents.weights {
             ledger.add_owned("all", kind, tensors.bytes as usize);
         }
         ledger

@@ -10,7 +10,7 @@ mod proto;
 mod runtime;
 
 pub use calibration::{ActivationRanges, calibrate_onnx};
-pub use contents::{OnnxContents, OnnxTensors};
+pub use contents::{OnnxContents, OnnxFile, OnnxTensors};
 pub use engine::OnnxVla;
 pub use export::{MODEL_FILE, export_onnx, export_onnx_int8};
 pub use runtime::{load_onnx_runtime, onnx_runtime_build};

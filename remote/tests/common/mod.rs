@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPi, Protocol::VlaEval];
-
 pub fn interface() -> Interface {
     Interface {
         action: BTreeMap::from([(

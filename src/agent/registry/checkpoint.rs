@@ -1,14 +1,14 @@
 //! Checkpoints of the BitVLA network, in any weight format and on any engine.
 
+use super::sanity::{ShownEpisode, ShownInputs};
 use super::{PolicySpec, SanityCheck};
 use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
 };
-use crate::observation::CameraImages;
 use crate::provenance::thread_time;
 use crate::query_operations::query_operations;
 use crate::{EvalError, file_hashes, resident_bytes};
-use bitvla_policies::onnx::{OnnxContents, load_onnx_runtime, onnx_runtime_build};
+use bitvla_policies::onnx::{OnnxFile, load_onnx_runtime, onnx_runtime_build};
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
     VlaOptions, VlaPolicy, WeightFormat,
@@ -16,8 +16,8 @@ use bitvla_policies::{
 use bitvla_reports::{MemoryReport, QueryOperations, WeightMemory};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Makes agents of a checkpoint; the weights are loaded once, when they are first needed.
 pub(super) struct CheckpointFactory {
@@ -34,9 +34,7 @@ enum NetworkSource {
     Checkpoint(WeightFormat),
     /// An ONNX file with the small files of its checkpoint beside it.
     Onnx {
-        file: PathBuf,
-        /// What the file holds.
-        contents: OnnxContents,
+        file: OnnxFile,
         /// Library and version.
         engine: String,
     },
@@ -54,17 +52,7 @@ struct CheckpointAgent {
     program_bytes: u64,
     /// Threads of a query.
     threads: usize,
-    sanity: Option<SanityCheck>,
-    /// Instructions of the suite in the order of its tasks.
-    instructions: Arc<[String]>,
-}
-
-/// What a checkpoint keeps of an episode.
-#[derive(Clone)]
-struct EpisodeState {
-    instruction: Arc<str>,
-    /// Images of the first query, where a sanity check asks for them.
-    first: Option<CameraImages>,
+    shown: ShownInputs,
 }
 
 /// Opens the checkpoint that a spec names. The statistics are those of the spec's key, or else of its suite, or else the
@@ -108,24 +96,19 @@ impl CheckpointFactory {
     /// # Errors
     /// If the file cannot be read, is no ONNX model, or the library of ONNX Runtime cannot be loaded.
     pub(super) fn onnx(spec: &PolicySpec, file: &Path) -> Result<CheckpointFactory, EvalError> {
-        let contents = OnnxContents::read(file)?;
+        let file = OnnxFile::read(file)?;
         load_onnx_runtime(spec.options.ort_lib.as_deref())?;
         let build = onnx_runtime_build().unwrap_or_default();
         let source = NetworkSource::Onnx {
-            file: file.to_owned(),
-            contents,
+            file,
             engine: format!("ONNX Runtime, {build}"),
         };
         Ok(CheckpointFactory::of(spec, ONNX, source))
     }
 
     fn of(spec: &PolicySpec, name: &str, source: NetworkSource) -> CheckpointFactory {
-        let name = match spec.options.sanity {
-            None => name.to_owned(),
-            Some(sanity) => format!("{name}-{sanity}"),
-        };
         CheckpointFactory {
-            name,
+            name: ShownInputs::policy_name(spec.options.sanity, name),
             spec: spec.clone(),
             source,
             loaded: Mutex::new(None),
@@ -175,7 +158,7 @@ impl AgentFactory for CheckpointFactory {
     fn arithmetic(&self) -> &str {
         match &self.source {
             NetworkSource::Checkpoint(format) => format.arithmetic(),
-            NetworkSource::Onnx { contents, .. } if contents.is_quantised() => "quantised",
+            NetworkSource::Onnx { file, .. } if file.contents.is_quantised() => "quantised",
             NetworkSource::Onnx { .. } => "dense",
         }
     }
@@ -198,9 +181,7 @@ impl AgentFactory for CheckpointFactory {
     fn file_hashes(&self) -> Result<BTreeMap<String, String>, EvalError> {
         match &self.source {
             NetworkSource::Checkpoint(_) => file_hashes(&self.spec.checkpoint_path()),
-            NetworkSource::Onnx { file, .. } => {
-                file_hashes(file.parent().unwrap_or(Path::new(".")))
-            }
+            NetworkSource::Onnx { file, .. } => file_hashes(file.dir()),
         }
     }
 
@@ -235,44 +216,32 @@ impl AgentFactory for CheckpointFactory {
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
                 threads: self.spec.options.threads,
-                sanity: self.spec.options.sanity,
-                instructions: self.spec.instructions.as_slice().into(),
+                shown: ShownInputs::new(self.spec.options.sanity, &self.spec.instructions),
             }) as Box<dyn ErasedAgent>)
         })
     }
 }
 
 impl Agent for CheckpointAgent {
-    type State = EpisodeState;
+    type State = ShownEpisode;
 
-    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<EpisodeState, EvalError> {
-        let own = &start.task.instruction;
-        let instruction = match self.sanity {
-            None => own.clone(),
-            Some(sanity) => sanity.replace_instruction(&self.instructions, start.task.id, own)?,
-        };
-        Ok(EpisodeState {
-            instruction: instruction.into(),
-            first: None,
-        })
+    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
+        self.shown.begin(start.task)
     }
 
     fn act(
         &mut self,
-        state: &mut EpisodeState,
+        episode: &mut ShownEpisode,
         input: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError> {
-        let mut observed = input.observe(&self.protocol)?;
-        if let Some(sanity) = self.sanity {
-            sanity.replace_images(&mut observed.images, &mut state.first);
-        }
+        let observed = self.shown.observe(input, &self.protocol, episode)?;
         // The time of this thread is that of the query only if no other thread works on it.
         let before = thread_time().filter(|_| self.threads == 1);
         let answer = self.policy.query(&Observation {
             agentview: &observed.images.agentview.rgb,
             wrist: &observed.images.wrist.rgb,
             proprio: observed.proprio,
-            instruction: &state.instruction,
+            instruction: &episode.instruction,
         })?;
         let processor = before.and_then(|before| Some(thread_time()?.saturating_sub(before)));
         Ok(AgentOutput {

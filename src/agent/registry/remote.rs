@@ -1,17 +1,17 @@
 //! Policies behind a network, by the protocols of openpi and vla-evaluation-harness. One connection per worker; a server that
 //! collects the observations of several connections into a batch gets those of the parallel episodes.
 
+use super::sanity::{ShownEpisode, ShownInputs};
 use super::{PolicyOptions, SanityCheck};
 use crate::EvalError;
 use crate::agent::{
     ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
 };
-use crate::observation::CameraImages;
 use crate::policy_interface::{CHUNK_LENGTH, EXECUTED_STEPS, IMAGE_SIZE, client_interface};
 use bitvla_policies::{CAMERAS, PhaseTimes, PolicyProtocol};
 use bitvla_remote::{ClientOptions, Interface, Observation, Protocol, RemoteClient, RgbImage};
 use bitvla_tasks::Suite;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Side of the images where the server does not declare one, pixels: that of the LIBERO clients of both protocols.
@@ -32,7 +32,7 @@ pub(super) struct RemoteFactory {
     client: ClientOptions,
     executed_steps: Option<usize>,
     sanity: Option<SanityCheck>,
-    instructions: Arc<[String]>,
+    shown: ShownInputs,
     /// What the server declares, once it was asked.
     declared: Mutex<Option<Interface>>,
 }
@@ -40,16 +40,7 @@ pub(super) struct RemoteFactory {
 struct RemoteAgent {
     client: RemoteClient,
     protocol: PolicyProtocol,
-    sanity: Option<SanityCheck>,
-    instructions: Arc<[String]>,
-}
-
-/// What is kept of an episode; everything else is with the server.
-#[derive(Clone)]
-struct EpisodeState {
-    instruction: Arc<str>,
-    /// Images of the first query, where a sanity check asks for them.
-    first: Option<CameraImages>,
+    shown: ShownInputs,
 }
 
 impl RemoteFactory {
@@ -59,10 +50,6 @@ impl RemoteFactory {
         options: &PolicyOptions,
         instructions: &[String],
     ) -> Result<RemoteFactory, EvalError> {
-        let name = match options.sanity {
-            None => protocol.name().to_owned(),
-            Some(sanity) => format!("{}-{sanity}", protocol.name()),
-        };
         let client = ClientOptions {
             connect: CONNECT,
             answer: options.remote_timeout.0,
@@ -72,13 +59,13 @@ impl RemoteFactory {
         // An address that is none is refused here.
         RemoteClient::new(protocol, url, client.clone())?;
         Ok(RemoteFactory {
-            name,
+            name: ShownInputs::policy_name(options.sanity, protocol.name()),
             protocol,
             url: url.to_owned(),
             client,
             executed_steps: options.executed_steps,
             sanity: options.sanity,
-            instructions: instructions.into(),
+            shown: ShownInputs::new(options.sanity, instructions),
             declared: Mutex::new(None),
         })
     }
@@ -164,37 +151,27 @@ impl AgentFactory for RemoteFactory {
         Ok(Box::new(RemoteAgent {
             client: self.client()?,
             protocol: self.protocol()?,
-            sanity: self.sanity,
-            instructions: Arc::clone(&self.instructions),
+            shown: self.shown.clone(),
         }))
     }
 }
 
 impl Agent for RemoteAgent {
-    type State = EpisodeState;
+    type State = ShownEpisode;
 
-    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<EpisodeState, EvalError> {
-        let own = &start.task.instruction;
-        let instruction = match self.sanity {
-            None => own.clone(),
-            Some(sanity) => sanity.replace_instruction(&self.instructions, start.task.id, own)?,
-        };
+    /// Everything else of an episode is with the server.
+    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
+        let episode = self.shown.begin(start.task)?;
         self.client.begin_episode(&start.task.problem.name)?;
-        Ok(EpisodeState {
-            instruction: instruction.into(),
-            first: None,
-        })
+        Ok(episode)
     }
 
     fn act(
         &mut self,
-        state: &mut EpisodeState,
+        episode: &mut ShownEpisode,
         input: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError> {
-        let mut observed = input.observe(&self.protocol)?;
-        if let Some(sanity) = self.sanity {
-            sanity.replace_images(&mut observed.images, &mut state.first);
-        }
+        let observed = self.shown.observe(input, &self.protocol, episode)?;
         let image = |image: &bitvla_sim::render::CameraImage| {
             RgbImage::new(image.height, image.width, image.rgb.clone()).map_err(ActError::Action)
         };
@@ -202,7 +179,7 @@ impl Agent for RemoteAgent {
             agentview: image(&observed.images.agentview)?,
             wrist: Some(image(&observed.images.wrist)?),
             state: Some(observed.proprio),
-            instruction: state.instruction.to_string(),
+            instruction: episode.instruction.to_string(),
         });
         let answer = answer.map_err(EvalError::from)?;
         let server = answer.server.unwrap_or_default().min(answer.total);
@@ -222,7 +199,7 @@ impl Agent for RemoteAgent {
         })
     }
 
-    fn end(&mut self, _: &mut EpisodeState, success: bool) {
+    fn end(&mut self, _: &mut ShownEpisode, success: bool) {
         self.client.end_episode(success);
     }
 }

@@ -2,9 +2,13 @@
 //! that hardly falls says that the policy repeats motions it has learned by heart.
 
 use crate::EvalError;
+use crate::agent::{AgentObservation, StepInput};
 use crate::observation::CameraImages;
+use bitvla_policies::PolicyProtocol;
+use bitvla_tasks::Task;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Replacement of a part of every observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +48,7 @@ impl SanityCheck {
     }
 
     /// Replaces the images; `first` keeps those of the first query.
-    pub(super) fn replace_images(
-        self,
-        images: &mut CameraImages,
-        first: &mut Option<CameraImages>,
-    ) {
+    fn replace_images(self, images: &mut CameraImages, first: &mut Option<CameraImages>) {
         match self {
             SanityCheck::Blackout => {
                 images.agentview.rgb.fill(0);
@@ -67,7 +67,7 @@ impl SanityCheck {
     ///
     /// # Errors
     /// If every task of the suite has the same instruction.
-    pub(super) fn replace_instruction(
+    fn replace_instruction(
         self,
         instructions: &[String],
         task: usize,
@@ -83,6 +83,73 @@ impl SanityCheck {
                 "--sanity instruction: no task of the suite has other words than `{own}`"
             ))
         })
+    }
+}
+
+/// A sanity check, or none, with the instructions of the suite in the order of its tasks.
+#[derive(Clone)]
+pub(super) struct ShownInputs {
+    check: Option<SanityCheck>,
+    instructions: Arc<[String]>,
+}
+
+/// What a policy that observes is told in an episode.
+#[derive(Clone)]
+pub(super) struct ShownEpisode {
+    /// The instruction.
+    pub(super) instruction: Arc<str>,
+    /// Images of the first query, where the check asks for them.
+    first: Option<CameraImages>,
+}
+
+impl ShownInputs {
+    /// For the tasks with these instructions.
+    pub(super) fn new(check: Option<SanityCheck>, instructions: &[String]) -> ShownInputs {
+        ShownInputs {
+            check,
+            instructions: instructions.into(),
+        }
+    }
+
+    /// Name of a policy, with the check behind it.
+    pub(super) fn policy_name(check: Option<SanityCheck>, name: &str) -> String {
+        match check {
+            None => name.to_owned(),
+            Some(check) => format!("{name}-{check}"),
+        }
+    }
+
+    /// Begins an episode of a task.
+    ///
+    /// # Errors
+    /// As [`SanityCheck::replace_instruction`].
+    pub(super) fn begin(&self, task: &Task) -> Result<ShownEpisode, EvalError> {
+        let own = &task.instruction;
+        let instruction = match self.check {
+            None => own.clone(),
+            Some(check) => check.replace_instruction(&self.instructions, task.id, own)?,
+        };
+        Ok(ShownEpisode {
+            instruction: instruction.into(),
+            first: None,
+        })
+    }
+
+    /// Observes what the policy is shown.
+    ///
+    /// # Errors
+    /// As [`StepInput::observe`].
+    pub(super) fn observe(
+        &self,
+        input: &mut StepInput<'_>,
+        protocol: &PolicyProtocol,
+        episode: &mut ShownEpisode,
+    ) -> Result<AgentObservation, EvalError> {
+        let mut observed = input.observe(protocol)?;
+        if let Some(check) = self.check {
+            check.replace_images(&mut observed.images, &mut episode.first);
+        }
+        Ok(observed)
     }
 }
 
