@@ -30,15 +30,11 @@ pub(super) struct ExecutorState {
     executor: ActionChunkExecutor,
 }
 
-/// Result of asking for the action of a control step.
-pub(super) enum NextAction {
-    /// The action, with the policy query behind it if one was made in this step.
-    Action {
-        action: [f64; 7],
-        query: Option<TracedQuery>,
-    },
-    /// There is no further action.
-    End(Termination),
+/// The action of a control step.
+pub(super) struct NextAction {
+    pub(super) action: [f64; 7],
+    /// The policy query behind it, if one was made in this step.
+    pub(super) query: Option<TracedQuery>,
 }
 
 impl ActionSource {
@@ -110,13 +106,16 @@ impl ActionSource {
     }
 
     /// Action of control step `step` of the episode `init` of a task.
+    ///
+    /// # Errors
+    /// Why there is no further action: the recording has ended, or the policy failed.
     pub(super) fn next(
         &mut self,
         step: usize,
         world: &World,
         task: &Task,
         init: usize,
-    ) -> NextAction {
+    ) -> Result<NextAction, Termination> {
         match self {
             ActionSource::Agent(source) => source.next(step, world, task, init),
             ActionSource::Recording(recording) => recorded_action(recording, step),
@@ -125,27 +124,32 @@ impl ActionSource {
 }
 
 impl AgentSource {
-    fn next(&mut self, step: usize, world: &World, task: &Task, init: usize) -> NextAction {
+    fn next(
+        &mut self,
+        step: usize,
+        world: &World,
+        task: &Task,
+        init: usize,
+    ) -> Result<NextAction, Termination> {
         let AgentSource { agent, state, rig } = self;
-        match state.executor.decide(&mut **agent, rig, world, task) {
-            Ok(Decision { action, query }) => {
-                let query = query.map(|query| TracedQuery {
-                    step,
-                    times: query.record((task.id, init)),
-                    path: Vec::new(),
-                    chunk: query.chunk,
-                });
-                NextAction::Action { action, query }
-            }
-            Err(error) => NextAction::End(Termination::Error(error.to_string())),
-        }
+        let Decision { action, query } = state
+            .executor
+            .decide(&mut **agent, rig, world, task)
+            .map_err(|error| Termination::Error(error.to_string()))?;
+        let query = query.map(|query| TracedQuery {
+            step,
+            times: query.record((task.id, init)),
+            path: Vec::new(),
+            chunk: query.chunk,
+        });
+        Ok(NextAction { action, query })
     }
 }
 
-fn recorded_action(recording: &Recording, step: usize) -> NextAction {
+fn recorded_action(recording: &Recording, step: usize) -> Result<NextAction, Termination> {
     let actions = &recording.actions.actions;
     let Some(action) = actions.get(step).copied() else {
-        return NextAction::End(recording.termination.clone());
+        return Err(recording.termination.clone());
     };
     let length = recording.executed_steps.max(1);
     let times = step
@@ -158,5 +162,5 @@ fn recorded_action(recording: &Recording, step: usize) -> NextAction {
         chunk: actions[step..(step + length).min(actions.len())].to_vec(),
         path: Vec::new(),
     });
-    NextAction::Action { action, query }
+    Ok(NextAction { action, query })
 }

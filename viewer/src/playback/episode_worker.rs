@@ -318,7 +318,7 @@ impl EpisodeWorker<'_> {
                     .action_source
                     .next(step, &self.world, self.task, self.init);
                 match next {
-                    NextAction::Action { action, query } => {
+                    Ok(NextAction { action, query }) => {
                         if let Some(mut query) = query {
                             if self.pacing != Pacing::Unlimited {
                                 query.path = self.lookahead_path(&query.chunk)?;
@@ -327,7 +327,7 @@ impl EpisodeWorker<'_> {
                         }
                         (action, before)
                     }
-                    NextAction::End(termination) => {
+                    Err(termination) => {
                         self.end(termination);
                         return Ok(());
                     }
