@@ -66,6 +66,33 @@ const fn samples<const N: usize>(parts: &[GripperPart]) -> [[f64; 3]; N] {
     out
 }
 
+/// A box with the axis-aligned box around it, which is asked first.
+struct NearBox<'a> {
+    obstacle: &'a OrientedBox,
+    centre: Vector3<f64>,
+    half_extent: Vector3<f64>,
+}
+
+impl NearBox<'_> {
+    fn new(obstacle: &OrientedBox) -> NearBox<'_> {
+        NearBox {
+            obstacle,
+            centre: obstacle.pose.translation.vector,
+            half_extent: obstacle.half_extent(),
+        }
+    }
+
+    /// The smaller of a distance and that of a point to the box, m.
+    fn nearer(&self, p: Point3<f64>, distance: f64) -> f64 {
+        let outside = (p.coords - self.centre).abs() - self.half_extent;
+        // Larger than any rounding of the two.
+        if outside.max() > distance + 1e-9 {
+            return distance;
+        }
+        distance.min(self.obstacle.distance(p))
+    }
+}
+
 /// A set of obstacles at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Obstacles {
@@ -119,10 +146,11 @@ impl Obstacles {
     }
 
     /// The boxes whose surface may be within `reach` of a point.
-    fn near(&self, p: Point3<f64>, reach: f64) -> Vec<&OrientedBox> {
+    fn near(&self, p: Point3<f64>, reach: f64) -> Vec<NearBox<'_>> {
         self.boxes
             .iter()
             .filter(|b| (b.pose.translation.vector - p.coords).norm() < reach + b.half.norm())
+            .map(NearBox::new)
             .collect()
     }
 
@@ -139,7 +167,7 @@ impl Obstacles {
                 grasp_point.z + rise + c,
             );
             for obstacle in &near {
-                least = least.min(obstacle.distance(p));
+                least = obstacle.nearer(p, least);
             }
         }
         least
@@ -163,7 +191,7 @@ impl Obstacles {
             let p = at + orientation * Vector3::new(*a, *b, -c);
             let mut free = MAX_CLEARANCE;
             for obstacle in &near {
-                free = free.min(obstacle.distance(p));
+                free = obstacle.nearer(p, free);
             }
             least = least.min(free);
             inside += usize::from(free < 0.0);

@@ -15,11 +15,14 @@ use std::cell::RefCell;
 
 /// Columns of a packed panel of B: two AVX-512 registers.
 const NR: usize = 32;
+/// Columns of a panel on AVX2: two registers. A panel of 32 of which half is read at a time would use every other cache line, and so half of the
+/// sets of a first-level cache.
+const NR256: usize = 16;
 /// Rows of the register tile on AVX-512.
 const MR512: usize = 8;
-/// Rows of the register tile on AVX2 (half a panel wide).
+/// Rows of the register tile on AVX2.
 const MR256: usize = 6;
-/// Depth of a packed panel: 32 KiB, two thirds of a first-level cache.
+/// Depth of a packed panel: 32 KiB, two thirds of a first-level cache of a processor with AVX-512; half as much on AVX2.
 const KC: usize = 256;
 
 /// Sizes of a product: `C` is `m` x `n`, the inner dimension is `k`.
@@ -130,9 +133,13 @@ pub fn product(
                 }
                 (from, rs, ks, block) = (rows.as_slice(), 1, group, depth * group);
             }
-            for j in (0..n).step_by(NR) {
-                let width = NR.min(n - j);
-                pack(isa, panel, b, b_t, (p, depth), (j, width));
+            let columns = panel_columns(isa);
+            for j in (0..n).step_by(columns) {
+                let width = columns.min(n - j);
+                match columns {
+                    NR256 => pack::<NR256>(isa, panel, b, b_t, (p, depth), (j, width)),
+                    _ => pack::<NR>(isa, panel, b, b_t, (p, depth), (j, width)),
+                }
                 let tile = Tile {
                     a: from,
                     block,
@@ -149,6 +156,14 @@ pub fn product(
             }
         }
     });
+}
+
+/// Number of columns of a packed panel of B.
+fn panel_columns(isa: Isa) -> usize {
+    match isa {
+        Isa::Avx2 | Isa::AvxVnni => NR256,
+        _ => NR,
+    }
 }
 
 /// Number of rows of the register tile.
@@ -191,8 +206,8 @@ fn pack_rows<const G: usize>(rows: &mut Vec<f32>, a: &[f32], lda: usize, m: usiz
     }
 }
 
-/// Copies rows `p..p+depth` and columns `j..j+width` of B into `panel[depth][NR]`, zero-filled on the right.
-fn pack(
+/// Copies rows `p..p+depth` and columns `j..j+width` of B into `panel[depth][N]`, zero-filled on the right.
+fn pack<const N: usize>(
     isa: Isa,
     panel: &mut [f32],
     (b, ldb): (&[f32], usize),
@@ -200,8 +215,8 @@ fn pack(
     (p, depth): (usize, usize),
     (j, width): (usize, usize),
 ) {
-    if width < NR {
-        panel[..depth * NR].fill(0.0);
+    if width < N {
+        panel[..depth * N].fill(0.0);
     }
     if b_t {
         // Sixteen columns at a time keep both the reads and the writes in a few cache lines.
@@ -212,10 +227,10 @@ fn pack(
             if isa == Isa::Avx512Vnni && q1 - q0 == 16 {
                 while done + 16 <= width {
                     let block = &b[(j + done) * ldb + p + q0..];
-                    let out = &mut panel[q0 * NR + done..];
-                    assert!(block.len() >= 15 * ldb + 16 && out.len() >= 15 * NR + 16);
+                    let out = &mut panel[q0 * N + done..];
+                    assert!(block.len() >= 15 * ldb + 16 && out.len() >= 15 * N + 16);
                     // SAFETY: `product` checked the instruction set; both slices hold sixteen rows of sixteen entries.
-                    unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr()) };
+                    unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
                     done += 16;
                 }
             }
@@ -224,10 +239,10 @@ fn pack(
                 while done + 8 <= width {
                     for q in [q0, q0 + 8] {
                         let block = &b[(j + done) * ldb + p + q..];
-                        let out = &mut panel[q * NR + done..];
-                        assert!(block.len() >= 7 * ldb + 8 && out.len() >= 7 * NR + 8);
+                        let out = &mut panel[q * N + done..];
+                        assert!(block.len() >= 7 * ldb + 8 && out.len() >= 7 * N + 8);
                         // SAFETY: `product` checked the instruction set; both slices hold eight rows of eight entries.
-                        unsafe { x86::transpose8(block.as_ptr(), ldb, out.as_mut_ptr()) };
+                        unsafe { x86::transpose8(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
                     }
                     done += 8;
                 }
@@ -235,21 +250,21 @@ fn pack(
             for jj in done..width {
                 let row = &b[(j + jj) * ldb + p..];
                 for q in q0..q1 {
-                    panel[q * NR + jj] = row[q];
+                    panel[q * N + jj] = row[q];
                 }
             }
         }
-    } else if width == NR {
-        let out = panel.as_chunks_mut::<NR>().0;
+    } else if width == N {
+        let out = panel.as_chunks_mut::<N>().0;
         for (row, out) in b[p * ldb + j..].chunks(ldb).zip(&mut out[..depth]) {
-            if let Some(row) = row.first_chunk::<NR>() {
+            if let Some(row) = row.first_chunk::<N>() {
                 *out = *row;
             }
         }
     } else {
         for q in 0..depth {
             let at = (p + q) * ldb + j;
-            for (x, y) in panel[q * NR..].iter_mut().zip(&b[at..at + width]) {
+            for (x, y) in panel[q * N..].iter_mut().zip(&b[at..at + width]) {
                 *x = *y;
             }
         }

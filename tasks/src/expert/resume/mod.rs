@@ -38,6 +38,9 @@ const FULLY_OPEN: f64 = 0.077;
 const OPEN_FROM: f64 = 0.06;
 /// Distance between fingers that hold a rim, m: least and most.
 const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
+/// Largest distance between fingers that hold a rim askew, across a part of its curve, m: such a grasp is not planned, and carries a bowl all the
+/// same.
+const ASKEW_OPENING: f64 = 0.035;
 /// Rate of the finger distance beyond which the fingers count as moving, m/s.
 const FINGERS_MOVING: f64 = 0.012;
 /// Rate beyond which the fingers are being opened, m/s: a wall that turns between closed pads moves them more slowly, the
@@ -90,7 +93,7 @@ impl RestingHeights {
             let touched = world.in_contact(Owner::Robot, Owner::Instance(i));
             // Contacts flicker: an object between closed fingers is held even where none is reported.
             let between_fingers =
-                hand.opening < RIM_OPENING[1] && (hand.eef - origin).norm() < HELD_DISTANCE;
+                hand.opening < ASKEW_OPENING && (hand.eef - origin).norm() < HELD_DISTANCE;
             if !touched && !between_fingers && is_supported(world, i) {
                 *z = origin.z;
             }

@@ -1,8 +1,8 @@
 //! Inference of the phase of a skill that stacks a bowl, held by its rim.
 
 use super::{
-    DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, HELD_DISTANCE, HandState, LIFTED, OPEN_FROM,
-    RIM_OPENING, STANDING, is_supported, stalled_steps,
+    ASKEW_OPENING, DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, HELD_DISTANCE, HandState,
+    LIFTED, OPEN_FROM, RIM_OPENING, STANDING, is_supported, stalled_steps,
 };
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
@@ -14,13 +14,17 @@ use nalgebra::{Point3, Vector3};
 /// Distance of the bowl from the target within which it is lowered, m, and that within which one on its way down goes on.
 const OVER_TARGET: f64 = 0.013;
 const LOWERING: f64 = 0.025;
+/// Height below that of the transfer from which the object is carried across, m; the same near the target, and how near that is, m.
+const LIFTED_TO: f64 = 0.02;
+const LOW_TRANSFER: f64 = 0.045;
+const NEAR_TARGET: f64 = 0.12;
 /// Distance from the grasp point beside it and above it within which a hand that stands still closes, m.
 const CLOSING: (f64, f64) = (0.018, 0.008);
 /// Turn from the planned direction within which the hand descends, rad.
 const TURNED: f64 = 0.2;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 13;
-/// Rise assumed of an object in the air whose resting height is not known, m: far enough for full speed.
+/// Rise assumed of an object in the air whose resting height is not known, or that touches the target, m: far enough for full speed.
 const ASSUMED_RISE: f64 = 0.05;
 /// Largest rise of a hand before the object between its fingers rises, m.
 const MAX_WALL_TURN: f64 = 0.012;
@@ -97,12 +101,17 @@ impl ManipulationState {
     /// True if the fingers hold the object. Contacts flicker and a tilted wall goes on turning between the
     /// pads, so an object in the air between fingers at this distance is held whatever the contacts are.
     fn is_held(&self) -> bool {
-        let grasped = self.hand.opening > RIM_OPENING[0]
-            && self.hand.opening < RIM_OPENING[1]
-            && self.hand.opening_rate < FINGERS_OPENING
-            && (self.hand.eef - self.object).norm() < HELD_DISTANCE;
+        let near = (self.hand.eef - self.object).norm() < HELD_DISTANCE;
         let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
-        grasped && (lifted || (self.touched && self.hand.opening_rate > -FINGERS_MOVING))
+        let still = self.hand.opening_rate > -FINGERS_MOVING;
+        let HandState { opening, .. } = self.hand;
+        let grasped = match opening {
+            _ if opening <= RIM_OPENING[0] || self.hand.opening_rate >= FINGERS_OPENING => false,
+            _ if opening < RIM_OPENING[1] => lifted || (self.touched && still),
+            // Askew: the bowl has left the ground with it.
+            _ => opening < ASKEW_OPENING && lifted && (still || !self.supported),
+        };
+        near && grasped
     }
 }
 
@@ -185,11 +194,20 @@ impl Resumption<'_> {
                 .transfer_height(self.world, seen.object, seen.target);
             // The hand rises before the object does: a wall turns between the pads first.
             let ahead = seen.hand.eef.z - seen.object.z - self.grasp.offset.z;
-            let rise = seen.rise() + ahead.clamp(0.0, MAX_WALL_TURN);
-            let phase = if seen.object.z > wanted - 0.02 {
-                Phase::Transfer
-            } else {
-                Phase::Lift
+            let rise = match seen.on_target {
+                // It has come down on the edge of the target: up again, at full speed.
+                true => ASSUMED_RISE,
+                false => seen.rise() + ahead.clamp(0.0, MAX_WALL_TURN),
+            };
+            // Near the target it goes up and across at once: straight up below a height that images hardly show, and across above it, would
+            // leave a policy between the two.
+            let slack = match distance < NEAR_TARGET && !seen.on_target {
+                true => LOW_TRANSFER,
+                false => LIFTED_TO,
+            };
+            let phase = match seen.object.z > wanted - slack {
+                true => Phase::Transfer,
+                false => Phase::Lift,
             };
             self.begin(phase, 0, seen.hand.eef - Vector3::z() * rise);
             self.skill.rest_z = seen.object.z - rise;

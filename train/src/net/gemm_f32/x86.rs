@@ -1,14 +1,14 @@
 //! Register tiles of the f32 products on AVX2 and AVX-512.
 
-use super::{MR256, MR512, NR, Tile};
+use super::{MR256, MR512, NR, NR256, Tile};
 use std::arch::x86_64::*;
 
-/// Transposes sixteen rows of sixteen entries at stride `lda` into rows at stride `NR`.
+/// Transposes sixteen rows of sixteen entries at stride `lda` into rows at stride `ldo`.
 ///
 /// # Safety
 /// AVX-512F is present; both pointers are valid for their sixteen rows.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn transpose(a: *const f32, lda: usize, out: *mut f32) {
+pub(super) unsafe fn transpose(a: *const f32, lda: usize, out: *mut f32, ldo: usize) {
     // Transposes 4 x 4 within the 128-bit lanes, then the lanes.
     let quad = |i: usize, part: usize| {
         let r: [__m512; 4] = std::array::from_fn(|r| {
@@ -51,17 +51,17 @@ pub(super) unsafe fn transpose(a: *const f32, lda: usize, out: *mut f32) {
         ];
         for (lane, row) in rows.into_iter().enumerate() {
             // SAFETY: row 4 lane + part exists.
-            unsafe { _mm512_storeu_ps(out.add((4 * lane + part) * NR), row) };
+            unsafe { _mm512_storeu_ps(out.add((4 * lane + part) * ldo), row) };
         }
     }
 }
 
-/// Transposes eight rows of eight entries at stride `lda` into rows at stride `NR`.
+/// Transposes eight rows of eight entries at stride `lda` into rows at stride `ldo`.
 ///
 /// # Safety
 /// AVX2 is present; both pointers are valid for their eight rows.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn transpose8(a: *const f32, lda: usize, out: *mut f32) {
+pub(super) unsafe fn transpose8(a: *const f32, lda: usize, out: *mut f32, ldo: usize) {
     // SAFETY: row i exists.
     let r: [__m256; 8] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(a.add(i * lda)) });
     // Transposes 4 x 4 within the 128-bit lanes, then the lanes.
@@ -87,8 +87,8 @@ pub(super) unsafe fn transpose8(a: *const f32, lda: usize, out: *mut f32) {
         let far = _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]);
         // SAFETY: rows i and 4 + i exist.
         unsafe {
-            _mm256_storeu_ps(out.add(i * NR), near);
-            _mm256_storeu_ps(out.add((4 + i) * NR), far);
+            _mm256_storeu_ps(out.add(i * ldo), near);
+            _mm256_storeu_ps(out.add((4 + i) * ldo), far);
         }
     }
 }
@@ -177,31 +177,29 @@ impl Tile<'_> {
     /// AVX2 and FMA are present; `c` is valid for the whole tile.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn avx2(&self, c: *mut f32) {
-        for half in 0..self.width.div_ceil(16) {
-            let mut i = 0;
-            // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
-            unsafe {
-                while i + MR256 <= self.m {
-                    self.rows256::<MR256>(i, half, c);
-                    i += MR256;
-                }
-                match self.m - i {
-                    0 => {}
-                    1 => self.rows256::<1>(i, half, c),
-                    2 => self.rows256::<2>(i, half, c),
-                    3 => self.rows256::<3>(i, half, c),
-                    4 => self.rows256::<4>(i, half, c),
-                    _ => self.rows256::<5>(i, half, c),
-                }
+        let mut i = 0;
+        // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
+        unsafe {
+            while i + MR256 <= self.m {
+                self.rows256::<MR256>(i, c);
+                i += MR256;
+            }
+            match self.m - i {
+                0 => {}
+                1 => self.rows256::<1>(i, c),
+                2 => self.rows256::<2>(i, c),
+                3 => self.rows256::<3>(i, c),
+                4 => self.rows256::<4>(i, c),
+                _ => self.rows256::<5>(i, c),
             }
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    unsafe fn rows256<const M: usize>(&self, i: usize, half: usize, c: *mut f32) {
-        let lanes = (self.width - half * 16).min(16);
-        let whole = lanes == 16;
+    unsafe fn rows256<const M: usize>(&self, i: usize, c: *mut f32) {
+        let lanes = self.width;
+        let whole = lanes == NR256;
         // All bits of the lanes that exist.
         let mask = |first: usize| {
             let lane: [i32; 8] = std::array::from_fn(|i| if first + i < lanes { -1 } else { 0 });
@@ -212,7 +210,7 @@ impl Tile<'_> {
         let mut acc = [[_mm256_setzero_ps(); 2]; M];
         // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
         unsafe {
-            let c = c.add(i * self.ldc + half * 16);
+            let c = c.add(i * self.ldc);
             if self.add {
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let row = c.wrapping_add(r * self.ldc);
@@ -225,7 +223,7 @@ impl Tile<'_> {
                 }
             }
             let mut a = self.a.as_ptr().add(i / MR256 * self.block);
-            let mut b = self.panel.as_ptr().add(half * 16);
+            let mut b = self.panel.as_ptr();
             for _ in 0..self.depth {
                 let b0 = _mm256_loadu_ps(b);
                 let b1 = _mm256_loadu_ps(b.add(8));
@@ -235,7 +233,7 @@ impl Tile<'_> {
                     acc[1] = _mm256_fmadd_ps(x, b1, acc[1]);
                 }
                 a = a.wrapping_add(self.ks);
-                b = b.wrapping_add(NR);
+                b = b.wrapping_add(NR256);
             }
             for (r, acc) in acc.iter().enumerate() {
                 let row = c.wrapping_add(r * self.ldc);
