@@ -12,12 +12,14 @@ mod jobs;
 mod output;
 mod parity;
 mod progress;
+mod record;
 mod repeat_command;
 mod report;
 mod serve;
 mod signals;
 mod subcommands;
 mod sweep;
+mod truth;
 mod window;
 
 use crate::agent::registry::{
@@ -244,6 +246,16 @@ enum Subcommands {
         #[arg(long, default_value = "runs/compare", value_name = "DIR")]
         out: PathBuf,
     },
+    /// Compares success here with success in another simulator on the same initial states: correlation, rank violations, flips
+    Truth {
+        /// Run folders, or folders of them, and tables (CSV) of episodes in other worlds; LABEL=DIR gives a run another name than
+        /// its policy's
+        #[arg(required = true, num_args = 2.., value_name = "[LABEL=]RUN_DIR|TABLE")]
+        paths: Vec<String>,
+        /// Folder of tables and plot
+        #[arg(long, default_value = "runs/truth", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Finds the first step at which the episodes of two runs part, and every field in which their protocols differ; exit code 1
     /// if an episode differs
     Diff(diff::DiffArgs),
@@ -258,6 +270,8 @@ enum Subcommands {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Records episodes of the scripted expert, or of another policy, as a data set of LeRobot or in HDF5
+    Record(record::RecordArgs),
     /// Runs policies with several simulated latencies and plots success against them
     Sweep(sweep::SweepArgs),
     /// Counts the failed episodes of a run by the phase in which they ended

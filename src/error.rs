@@ -1,5 +1,6 @@
 //! The one error of this crate.
 
+use bitvla_datasets::DatasetError;
 use bitvla_parity::ParityError;
 use bitvla_policies::PolicyError;
 use bitvla_remote::RemoteError;
@@ -96,6 +97,9 @@ pub enum EvalError {
     /// From a policy behind a network.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// From a data set that is written.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// From the reports: a file that cannot be read or written, or is malformed.
     #[error(transparent)]
     Report(#[from] ReportError),

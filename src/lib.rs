@@ -7,12 +7,14 @@
 // Tests may unwrap and print; library code returns errors and leaves printing to the program.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::print_stdout))]
 
+mod action_noise;
 pub mod agent;
 mod animation;
 mod asset_resolver;
 mod bench;
 mod calibration;
 pub mod cli;
+mod dataset_recording;
 mod energy_counter;
 mod episode;
 mod episode_pool;
@@ -39,6 +41,7 @@ mod video;
 pub use bitvla_reports::RunFolder;
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
+pub use action_noise::ActionNoise;
 pub use agent::registry::{
     PACKED_FILE, PolicyName, PolicyOptions, PolicySpec, SanityCheck, memory_of,
 };

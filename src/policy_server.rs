@@ -1,5 +1,6 @@
 //! A checkpoint as the policy of a server: one worker per connection, weights shared.
 
+use crate::action_noise::ActionNoise;
 use crate::policy_interface::server_interface;
 use bitvla_policies::{CAMERAS, Observation, Policy, PolicyProtocol, Threads, VlaPolicy};
 use bitvla_remote::{self as remote, Interface, PolicySession, RgbImage, ServerPolicy};
@@ -15,15 +16,22 @@ pub(crate) struct CheckpointServer {
     name: String,
     /// Threads of a query.
     threads: usize,
+    noise: Option<ActionNoise>,
 }
 
 impl CheckpointServer {
-    pub(crate) fn new(policy: VlaPolicy, name: &str, threads: usize) -> CheckpointServer {
+    pub(crate) fn new(
+        policy: VlaPolicy,
+        name: &str,
+        threads: usize,
+        noise: Option<ActionNoise>,
+    ) -> CheckpointServer {
         CheckpointServer {
             protocol: policy.protocol(),
             policy: Mutex::new(policy),
             name: name.to_owned(),
             threads,
+            noise,
         }
     }
 }
@@ -39,6 +47,7 @@ impl ServerPolicy for CheckpointServer {
         let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Box::new(Session {
             policy: policy.for_worker(threads),
+            noise: self.noise,
             camera_size: self.protocol.camera_size,
             executed_steps: self.protocol.executed_steps,
         }))
@@ -48,6 +57,7 @@ impl ServerPolicy for CheckpointServer {
 /// Worker of one connection. The network keeps nothing of an episode.
 struct Session {
     policy: VlaPolicy,
+    noise: Option<ActionNoise>,
     camera_size: usize,
     executed_steps: usize,
 }
@@ -85,13 +95,18 @@ impl PolicySession for Session {
         let wrist = wrist.ok_or("the image of the camera on the hand is missing")?;
         let agentview = self.frame(agentview, &observation.agentview)?;
         let wrist = self.frame(eye_in_hand, wrist)?;
+        let proprio = observation.state.ok_or("the state is missing")?;
+        let instruction = &observation.instruction;
         let answer = self.policy.query(&Observation {
             agentview: &agentview,
             wrist: &wrist,
-            proprio: observation.state.ok_or("the state is missing")?,
-            instruction: &observation.instruction,
+            proprio,
+            instruction,
         });
-        let answer = answer.map_err(|error| error.to_string())?;
+        let mut answer = answer.map_err(|error| error.to_string())?;
+        if let Some(noise) = self.noise {
+            noise.add(&mut answer.actions, &proprio, instruction);
+        }
         Ok((answer.actions, self.executed_steps))
     }
 }

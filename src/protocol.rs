@@ -136,6 +136,7 @@ pub fn protocol(
         above_2_bits: policy.above_2_bits,
         arithmetic: factory.arithmetic().to_owned(),
         sanity: factory.sanity().to_owned(),
+        action_noise: factory.action_noise(),
         latency_ms: factory.latency_ms().to_vec(),
         engine: factory.engine().to_owned(),
         robot_model: simulation.robot_model.clone(),

@@ -174,6 +174,9 @@ fn every_field_changes_with_what_runs() {
     let mut blackout = fixture.spec("base", "ternary");
     blackout.options.sanity = Some(SanityCheck::Blackout);
     expect(&["policy", "sanity"], &fixture.card(&blackout));
+    let mut noisy = fixture.spec("base", "ternary");
+    noisy.options.action_noise = "0.2".parse().ok();
+    expect(&["policy", "action_noise"], &fixture.card(&noisy));
     let mut late = fixture.spec("base", "ternary");
     late.options.latency = SimulatedLatency::constant(100.0).ok();
     expect(&["policy", "latency_ms"], &fixture.card(&late));

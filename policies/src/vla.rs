@@ -177,7 +177,6 @@ impl VlaPolicy {
     }
 
     /// Opens a file that [`crate::onnx::export_onnx`] wrote, with the small files of the checkpoint beside it; ONNX Runtime computes.
-    /// `library` names its library, see [`crate::onnx::load_onnx_runtime`].
     ///
     /// # Errors
     /// Names the file; see [`crate::onnx::OnnxVla::open`].
@@ -185,11 +184,11 @@ impl VlaPolicy {
     pub fn open_onnx(
         file: &crate::onnx::OnnxFile,
         normaliser: NormaliserChoice,
-        library: Option<&Path>,
+        runtime: &crate::onnx::OnnxRuntimeOptions,
     ) -> Result<VlaPolicy, PolicyError> {
         let dir = file.dir();
         let config = Config::read(&dir.join("config.json"))?;
-        let network = crate::onnx::OnnxVla::open(file, &config, library)?;
+        let network = crate::onnx::OnnxVla::open(file, &config, runtime)?;
         let options = VlaOptions {
             normaliser,
             ..WeightFormat::Full.into()

@@ -5,7 +5,8 @@
 
 use bitvla_policies::normaliser::NormaliserChoice;
 use bitvla_policies::onnx::{
-    MODEL_FILE, OnnxContents, OnnxFile, calibrate_onnx, export_onnx, export_onnx_int8,
+    MODEL_FILE, OnnxContents, OnnxFile, OnnxRuntimeOptions, calibrate_onnx, export_onnx,
+    export_onnx_int8,
 };
 use bitvla_policies::testing::SplitMix64;
 use bitvla_policies::{Observation, Policy, PolicyError, VlaPolicy, WeightFormat};
@@ -53,7 +54,7 @@ fn compare_with(name: &str, format: WeightFormat, file: &Path, count: usize) -> 
     let mut onnx = VlaPolicy::open_onnx(
         &OnnxFile::read(file).expect("a file"),
         NormaliserChoice::Recorded,
-        None,
+        &OnnxRuntimeOptions::default(),
     )
     .expect("a model");
     let mut random = SplitMix64::new(11);
@@ -162,14 +163,12 @@ fn a_file_says_what_it_holds() {
     let inputs: Vec<&str> = contents
         .inputs
         .iter()
-        .map(|(name, _)| name.as_str())
+        .map(|input| input.name.as_str())
         .collect();
     assert_eq!(inputs, ["images", "input_ids", "proprio"]);
-    assert_eq!(contents.inputs[1].1, "int64 [tokens]");
-    assert_eq!(
-        contents.outputs,
-        [("actions".to_owned(), "float32 [8, 7]".to_owned())]
-    );
+    assert_eq!(contents.inputs[1].to_string(), "input_ids int64 [tokens]");
+    assert_eq!(contents.outputs.len(), 1);
+    assert_eq!(contents.outputs[0].to_string(), "actions float32 [8, 7]");
     assert!(contents.operators["MatMul"] > 30);
     assert!(OnnxContents::parse(b"no model").is_err());
 }

@@ -34,6 +34,7 @@ mod terminal_text;
 mod text_files;
 mod text_table;
 mod vla_eval;
+mod world_agreement;
 
 pub use actions::{EpisodeActions, from_digits, from_hex, read_actions, to_hex, write_actions};
 pub use atomic_file::{StagedFile, check_regular, write_atomically};
@@ -56,8 +57,8 @@ pub use manifest::{
 pub use markdown::markdown_report;
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
-    Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_chart, write_comparison_plots,
-    write_plots, write_sweep_plot, write_training_curves,
+    Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_agreement_plot, write_chart,
+    write_comparison_plots, write_plots, write_sweep_plot, write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
 pub use report::{EpisodeAnimation, PolicyVerdict, Report, RunCommands};
@@ -78,3 +79,7 @@ pub use text_files::{
 };
 pub use text_table::TextTable;
 pub use vla_eval::vla_eval_result;
+pub use world_agreement::{
+    AgreementCell, AgreementLevel, Estimate, WorldAgreement, WorldOutcomes,
+    mean_maximum_rank_violation, pearson, read_outcomes,
+};

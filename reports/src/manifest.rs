@@ -79,6 +79,9 @@ pub struct EvalProtocol {
     /// Replacement of a part of every observation, for a sanity check; `none` without one.
     #[serde(default = "no_replacement")]
     pub sanity: String,
+    /// Standard deviation of the noise in the motions of an answer, in units of actions; 0 without noise.
+    #[serde(default)]
+    pub action_noise: f64,
     /// Simulated latency of the queries of an episode, ms, repeated from the beginning; empty for none.
     #[serde(default)]
     pub latency_ms: Vec<f64>,

@@ -2,6 +2,7 @@
 //!
 //! Each plot is drawn once per format by the same code on a [`canvas::Canvas`].
 
+mod agreement;
 mod canvas;
 mod chart;
 mod comparison;
@@ -14,7 +15,10 @@ mod sweep;
 pub use chart::{Chart, ChartLine};
 pub use curves::{LossCurve, LossPoint};
 
-use crate::{Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, Sweep, summarise};
+use crate::{
+    Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, Sweep, WorldAgreement,
+    summarise,
+};
 use std::path::{Path, PathBuf};
 
 /// A plot that was written: its name and its two files.
@@ -86,6 +90,20 @@ pub fn write_comparison_plots(
         Ok(())
     })?;
     Ok(plots)
+}
+
+/// Draws success in one world against success in another into `dir`, as `agreement`.
+///
+/// # Errors
+/// If the plot cannot be drawn or a file not be written.
+pub fn write_agreement_plot(
+    dir: &Path,
+    agreement: &WorldAgreement,
+) -> Result<PlotFiles, ReportError> {
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    canvas::write_svg_and_png(dir, "agreement", agreement::SIZE, |c| {
+        agreement::draw(c, agreement)
+    })
 }
 
 /// Drawing function of one plot.

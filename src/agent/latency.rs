@@ -185,6 +185,10 @@ impl AgentFactory for DelayedFactory {
         self.inner.sanity()
     }
 
+    fn action_noise(&self) -> f64 {
+        self.inner.action_noise()
+    }
+
     fn latency_ms(&self) -> &[f64] {
         &self.ms
     }

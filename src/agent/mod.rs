@@ -76,6 +76,11 @@ pub trait AgentFactory: Send + Sync {
         "none"
     }
 
+    /// Standard deviation of the noise in the actions of an answer, in units of actions; 0 without noise.
+    fn action_noise(&self) -> f64 {
+        0.0
+    }
+
     /// Simulated latency of the queries of an episode, ms, repeated from the beginning; empty for none.
     fn latency_ms(&self) -> &[f64] {
         &[]

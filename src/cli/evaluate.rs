@@ -113,12 +113,9 @@ pub(super) fn evaluate_all(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Name of a policy in folders and tables: with a sanity check or a latency, that of its runs.
+/// Name of a policy in folders and tables: with a sanity check, noise or a latency, that of its runs.
 pub(super) fn label(args: &RunArgs, policy: &PolicyName) -> String {
-    let mut label = policy.name().to_owned();
-    if let Some(sanity) = args.options.sanity {
-        label = format!("{label}-{}", sanity.name());
-    }
+    let mut label = args.options.policy_name(policy.name());
     if let Some(latency) = &args.options.latency {
         label = format!("{label}-latency-{latency}");
     }

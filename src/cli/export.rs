@@ -9,7 +9,7 @@ use crate::asset_resolver::AssetResolver;
 use crate::calibration::demonstrations;
 use bitvla_policies::WeightFormat;
 use bitvla_policies::onnx::{
-    MODEL_FILE, OnnxContents, calibrate_onnx, export_onnx, export_onnx_int8,
+    MODEL_FILE, OnnxContents, OnnxValue, calibrate_onnx, export_onnx, export_onnx_int8,
 };
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -99,8 +99,8 @@ pub(super) fn export(resolver: &AssetResolver, args: &ExportArgs) -> Result<Exit
     }
     let file = args.out.join(MODEL_FILE);
     let contents = OnnxContents::read(&file)?;
-    let list = |values: &[(String, String)]| {
-        let words = values.iter().map(|(name, kind)| format!("{name} {kind}"));
+    let list = |values: &[OnnxValue]| {
+        let words = values.iter().map(OnnxValue::to_string);
         words.collect::<Vec<_>>().join(", ")
     };
     output::print(&format!(

@@ -47,12 +47,18 @@ pub(super) fn evaluate_command(manifest: &RunManifest) -> String {
     if protocol.engine == "candle" {
         add("engine", protocol.engine.clone());
     }
+    if let Some((_, provider)) = protocol.engine.split_once(", provider ") {
+        add("ort-provider", provider.to_owned());
+    }
     let has_weights = entry.is_some_and(|entry| entry.weights.is_some());
     if has_weights && protocol.normaliser_key != protocol.suite && shipped {
         add("normaliser-key", protocol.normaliser_key.clone());
     }
     if protocol.sanity != "none" {
         add("sanity", protocol.sanity.clone());
+    }
+    if protocol.action_noise > 0.0 {
+        add("action-noise", protocol.action_noise.to_string());
     }
     match protocol.latency_ms.as_slice() {
         [] => {}

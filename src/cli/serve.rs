@@ -3,6 +3,7 @@
 use super::output;
 use super::signals::StopSignals;
 use crate::EvalError;
+use crate::action_noise::ActionNoise;
 use crate::agent::registry::{
     API_KEY, PolicyName, PolicyOptions, PolicySpec, open_checkpoint, parse_engine, parse_positive,
 };
@@ -52,6 +53,9 @@ pub(super) struct ServeArgs {
     /// Threads of one policy query; never changes an answer
     #[arg(long, default_value_t = 1, value_parser = parse_positive, value_name = "N")]
     threads: usize,
+    /// Add Gaussian noise of this standard deviation (in units of actions) to the motions of every answer
+    #[arg(long, value_name = "SIGMA")]
+    action_noise: Option<ActionNoise>,
     /// Library that computes the network: native, or candle for the policy `full`
     #[arg(long, default_value = "native", value_parser = parse_engine, value_name = "native|candle")]
     engine: Engine,
@@ -70,13 +74,15 @@ pub(super) fn serve(resolver: &AssetResolver, args: &ServeArgs) -> Result<ExitCo
         checkpoint: args.checkpoint.clone(),
         engine: args.engine,
         normaliser_key: args.normaliser_key.clone(),
+        action_noise: args.action_noise,
         ..PolicyOptions::default()
     };
     let assets = resolver.builtin_assets()?;
     let mut spec = PolicySpec::new(args.policy.clone(), options, assets.dir());
     spec.suite = args.suite.as_deref().map(|name| resolver.suite_name(name));
     let policy = open_checkpoint(&spec, format)?;
-    let policy = CheckpointServer::new(policy, args.policy.name(), args.threads);
+    let name = spec.options.policy_name(args.policy.name());
+    let policy = CheckpointServer::new(policy, &name, args.threads, args.action_noise);
     let api_key = std::env::var(API_KEY).ok().filter(|key| !key.is_empty());
     let keyed = api_key.is_some();
     let server = Server::bind(

@@ -58,9 +58,11 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
         Some(Subcommands::Diff(args)) => super::diff::diff(args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
+        Some(Subcommands::Truth { paths, out }) => super::truth::truth(paths, out),
         Some(Subcommands::Report(args)) => super::report::report(&resolver()?, args),
         Some(Subcommands::Export(args)) => super::export::export(&resolver()?, args),
         Some(Subcommands::Serve(args)) => super::serve::serve(&resolver()?, args),
+        Some(Subcommands::Record(args)) => super::record::record(&resolver()?, args),
         Some(Subcommands::Sweep(args)) => super::sweep::sweep(&resolver()?, args),
         Some(Subcommands::Merge { runs, out }) => merge_runs(&resolver()?, runs, out),
         Some(Subcommands::Failures { run_dir, jobs }) => {

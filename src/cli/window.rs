@@ -54,6 +54,11 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
             )));
         }
     }
+    if let Some(noise) = args.options.action_noise {
+        return Err(EvalError::Input(format!(
+            "--view: --action-noise {noise} cannot be shown; run without --view, then `bitvla-eval replay RUN_DIR --view`"
+        )));
+    }
     if let Some(sanity) = args.options.sanity {
         words.extend(["--sanity".into(), sanity.name().into()]);
     }

@@ -2,11 +2,10 @@
 
 use super::engine::run;
 use super::export::{LARGEST, LEAST, MODEL_FILE, Precision, write};
-use super::runtime::environment;
+use super::runtime::OnnxRuntimeOptions;
 use crate::error::file_error;
 use crate::processor::ModelInputs;
 use crate::{PolicyError, WeightFormat};
-use ort::session::Session;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -52,10 +51,11 @@ pub fn calibrate_onnx(
     }
     write(checkpoint, WeightFormat::Full, work, Precision::Calibration)?;
     let file = work.join(MODEL_FILE);
-    let fail = |error: String| file_error(&file, format!("ONNX Runtime: {error}"));
-    let builder = Session::builder(environment(library)?).map_err(|e| fail(e.to_string()));
-    let session = builder?.commit_from_file(&file);
-    let mut session = session.map_err(|e| fail(e.to_string()))?;
+    let runtime = OnnxRuntimeOptions {
+        library: library.map(Path::to_owned),
+        ..OnnxRuntimeOptions::default()
+    };
+    let mut session = runtime.session(&file, 1)?;
     let mut ranges = ActivationRanges::default();
     for inputs in observations {
         run(

@@ -1,10 +1,11 @@
 //! What an ONNX file really holds, whatever its name says: element types and bytes of its weights, operators, inputs and outputs.
 
 use super::proto::{FLOAT, INT8, INT32, INT64, ModelProto, TypeProto, UINT8, ValueInfoProto};
-use crate::PolicyError;
 use crate::error::file_error;
+use crate::{MemoryLedger, PolicyError};
 use prost::Message;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Weights of one element type.
@@ -25,10 +26,55 @@ pub struct OnnxContents {
     pub weights: BTreeMap<String, OnnxTensors>,
     /// Operators and how often they occur.
     pub operators: BTreeMap<String, usize>,
-    /// Inputs: name, and type with shape in words.
-    pub inputs: Vec<(String, String)>,
-    /// Outputs, as the inputs.
-    pub outputs: Vec<(String, String)>,
+    /// Inputs.
+    pub inputs: Vec<OnnxValue>,
+    /// Outputs.
+    pub outputs: Vec<OnnxValue>,
+}
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnnxValue {
+    /// Name.
+    pub name: String,
+    /// Element type, for example `float32`; empty for what is no tensor.
+    pub element: String,
+    /// Sizes of the axes.
+    pub dims: Vec<OnnxDim>,
+}
+
+/// Size of an axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnnxDim {
+    /// Always this.
+    Fixed(usize),
+    /// Any; with a name, or `?`.
+    Any(String),
+}
+
+impl OnnxDim {
+    /// True if the axis can have this size.
+    pub fn takes(&self, size: usize) -> bool {
+        match self {
+            OnnxDim::Fixed(fixed) => *fixed == size,
+            OnnxDim::Any(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for OnnxValue {
+    /// For example `images float32 [2, 3, side, side]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.element.is_empty() {
+            return write!(f, "{} no tensor", self.name);
+        }
+        let dims = self.dims.iter().map(|dim| match dim {
+            OnnxDim::Fixed(size) => size.to_string(),
+            OnnxDim::Any(name) => name.clone(),
+        });
+        let dims: Vec<String> = dims.collect();
+        write!(f, "{} {} [{}]", self.name, self.element, dims.join(", "))
+    }
 }
 
 /// A file that was read.
@@ -119,6 +165,15 @@ impl OnnxContents {
         self.weights.values().map(|tensors| tensors.bytes).sum()
     }
 
+    /// The weights as they are counted in every policy.
+    pub(super) fn ledger(&self) -> MemoryLedger {
+        let mut ledger = MemoryLedger::default();
+        for (kind, tensors) in &self.weights {
+            ledger.add_owned("all", kind, tensors.bytes as usize);
+        }
+        ledger
+    }
+
     /// Element types of the weights with their bytes, the largest first, in words.
     pub fn describe_weights(&self) -> String {
         let mut kinds: Vec<_> = self.weights.iter().collect();
@@ -141,6 +196,7 @@ fn element(kind: i32) -> (String, u64) {
         5 => ("int16", 2),
         INT32 => ("int32", 4),
         INT64 => ("int64", 8),
+        8 => ("string", 0),
         9 => ("bool", 1),
         10 => ("float16", 2),
         11 => ("float64", 8),
@@ -155,21 +211,27 @@ fn element(kind: i32) -> (String, u64) {
     (name.to_owned(), size)
 }
 
-fn describe(value: &ValueInfoProto) -> (String, String) {
-    let words = match &value.r#type {
-        Some(TypeProto {
-            tensor_type: Some(tensor),
-        }) => {
-            let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
-            let dims = dims.map(|dim| match (dim.dim_value, &dim.dim_param) {
-                (Some(n), _) => n.to_string(),
-                (None, Some(name)) if !name.is_empty() => name.clone(),
-                _ => "?".to_owned(),
-            });
-            let dims: Vec<String> = dims.collect();
-            format!("{} [{}]", element(tensor.elem_type).0, dims.join(", "))
-        }
-        _ => "no tensor".to_owned(),
+fn describe(value: &ValueInfoProto) -> OnnxValue {
+    let name = value.name.clone();
+    let Some(TypeProto {
+        tensor_type: Some(tensor),
+    }) = &value.r#type
+    else {
+        return OnnxValue {
+            name,
+            element: String::new(),
+            dims: Vec::new(),
+        };
     };
-    (value.name.clone(), words)
+    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
+    let dims = dims.map(|dim| match (dim.dim_value, &dim.dim_param) {
+        (Some(n), _) if n >= 0 => OnnxDim::Fixed(usize::try_from(n).unwrap_or(usize::MAX)),
+        (_, Some(name)) if !name.is_empty() => OnnxDim::Any(name.clone()),
+        _ => OnnxDim::Any("?".to_owned()),
+    });
+    OnnxValue {
+        name,
+        element: element(tensor.elem_type).0,
+        dims: dims.collect(),
+    }
 }

@@ -1,7 +1,7 @@
 //! ONNX Runtime as an engine for files that [`super::export_onnx`] wrote.
 
-use super::contents::{OnnxContents, OnnxFile};
-use super::runtime::environment;
+use super::contents::{OnnxContents, OnnxFile, OnnxValue};
+use super::runtime::OnnxRuntimeOptions;
 use crate::error::file_error;
 use crate::processor::ModelInputs;
 use crate::{
@@ -9,15 +9,14 @@ use crate::{
     ScratchBuffers, Trace, VlaNetwork,
 };
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A network in an ONNX file. A session answers one query at a time, so that there are as many as there are queries at once.
 pub struct OnnxVla {
     file: OnnxFile,
+    runtime: OnnxRuntimeOptions,
     architecture: Architecture,
     has_proprio: bool,
     /// Sessions that answer nothing at present.
@@ -25,32 +24,31 @@ pub struct OnnxVla {
 }
 
 impl OnnxVla {
-    /// Opens a file beside the `config.json` that describes its network. `library` names the library of ONNX Runtime, see
-    /// [`super::load_onnx_runtime`].
+    /// Opens a file beside the `config.json` that describes its network.
     ///
     /// # Errors
     /// Names the file: it is no ONNX model, its inputs and outputs are others than those of the network, or ONNX Runtime refuses it.
     pub fn open(
         file: &OnnxFile,
         config: &Config,
-        library: Option<&Path>,
+        runtime: &OnnxRuntimeOptions,
     ) -> Result<OnnxVla, PolicyError> {
         let architecture = Architecture::from(config);
         let has_proprio = file
             .contents
             .inputs
             .iter()
-            .any(|(name, _)| name == "proprio");
+            .any(|input| input.name == "proprio");
         let network = OnnxVla {
             file: file.clone(),
+            runtime: runtime.clone(),
             architecture,
             has_proprio,
             idle: Mutex::new(Vec::new()),
         };
         network.check_signature()?;
-        environment(library)?;
         // What the library refuses is refused now.
-        let session = network.session(1)?;
+        let session = runtime.session(file.path(), 1)?;
         network.idle().push(session);
         Ok(network)
     }
@@ -65,40 +63,25 @@ impl OnnxVla {
         let a = &self.architecture;
         let side = a.image_size();
         let mut inputs = vec![
-            (
-                "images",
-                format!("float32 [{}, 3, {side}, {side}]", a.num_images),
-            ),
-            ("input_ids", "int64 [tokens]".to_owned()),
+            format!("images float32 [{}, 3, {side}, {side}]", a.num_images),
+            "input_ids int64 [tokens]".to_owned(),
         ];
         if self.has_proprio {
-            inputs.push(("proprio", format!("float32 [{}]", a.proprio_dim)));
+            inputs.push(format!("proprio float32 [{}]", a.proprio_dim));
         }
-        let actions = format!("float32 [{}, {}]", a.action_chunk, a.action_dim);
-        let outputs = [("actions", actions)];
-        let list = |values: &mut dyn Iterator<Item = (&str, &str)>| {
-            let mut words: Vec<String> = values.map(|(n, t)| format!("{n} {t}")).collect();
-            words.sort();
-            words.join(", ")
-        };
-        let found = |values: &[(String, String)]| {
-            list(&mut values.iter().map(|(n, t)| (n.as_str(), t.as_str())))
-        };
-        let expected =
-            |values: &[(&str, String)]| list(&mut values.iter().map(|(n, t)| (*n, t.as_str())));
-        for (what, found, expected) in [
-            (
-                "inputs",
-                found(&self.file.contents.inputs),
-                expected(&inputs),
-            ),
-            (
-                "outputs",
-                found(&self.file.contents.outputs),
-                expected(&outputs),
-            ),
-        ] {
+        let (chunk, dim) = (a.action_chunk, a.action_dim);
+        let outputs = vec![format!("actions float32 [{chunk}, {dim}]")];
+        let found = |values: &[OnnxValue]| values.iter().map(OnnxValue::to_string).collect();
+        let contents = &self.file.contents;
+        let sides: [(_, Vec<String>, _); 2] = [
+            ("inputs", found(&contents.inputs), inputs),
+            ("outputs", found(&contents.outputs), outputs),
+        ];
+        for (what, mut found, mut expected) in sides {
+            found.sort();
+            expected.sort();
             if found != expected {
+                let (found, expected) = (found.join(", "), expected.join(", "));
                 let what = format!("{what}: found {found}; expected {expected}");
                 return Err(file_error(self.file.path(), what));
             }
@@ -110,23 +93,10 @@ impl OnnxVla {
         // A session is taken and put back in one move.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn session(&self, threads: usize) -> Result<Session, PolicyError> {
-        let fail = |error: String| file_error(self.file.path(), format!("ONNX Runtime: {error}"));
-        let environment = environment(None)?;
-        let open = || -> ort::Result<Session> {
-            let builder = Session::builder(environment)?;
-            let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3)?;
-            let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
-            let mut builder = builder.with_deterministic_compute(true)?;
-            builder.commit_from_file(self.file.path())
-        };
-        open().map_err(|e| fail(e.to_string()))
-    }
 }
 
 /// Result of the library as one of ours.
-fn query<T>(result: ort::Result<T>) -> Result<T, PolicyError> {
+pub(super) fn query<T>(result: ort::Result<T>) -> Result<T, PolicyError> {
     result.map_err(|error| PolicyError::Query {
         policy: "onnx".into(),
         what: error.to_string(),
@@ -201,7 +171,10 @@ impl VlaNetwork for OnnxVla {
         let idle = self.idle().pop();
         let mut session = match idle {
             Some(session) => session,
-            None => self.session(scratch.threads.count())?,
+            None => {
+                let threads = scratch.threads.count();
+                self.runtime.session(self.file.path(), threads)?
+            }
         };
         let mut actions = Vec::new();
         run(&mut session, prompt, self.has_proprio, &mut |_, values| {
@@ -225,10 +198,6 @@ impl VlaNetwork for OnnxVla {
     }
 
     fn ledger(&self, _: &ScratchBuffers) -> MemoryLedger {
-        let mut ledger = MemoryLedger::default();
-        for (kind, tensors) in &self.file.contents.weights {
-            ledger.add_owned("all", kind, tensors.bytes as usize);
-        }
-        ledger
+        self.file.contents.ledger()
     }
 }

@@ -1,8 +1,11 @@
-//! The library of ONNX Runtime, loaded once per process.
+//! The library of ONNX Runtime, loaded once per process, and its sessions.
 
+use super::provider::OnnxProvider;
 use crate::PolicyError;
 use crate::error::file_error;
 use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -19,6 +22,63 @@ const LIBRARY: &str = if cfg!(windows) {
 
 /// The library, or why it cannot be loaded, with the path that was tried.
 static RUNTIME: OnceLock<(PathBuf, Result<Environment, String>)> = OnceLock::new();
+
+/// How ONNX Runtime is loaded, and what it computes on.
+#[derive(Debug, Clone, Default)]
+pub struct OnnxRuntimeOptions {
+    /// The library, see [`load_onnx_runtime`].
+    pub library: Option<PathBuf>,
+    /// The execution provider.
+    pub provider: OnnxProvider,
+}
+
+impl OnnxRuntimeOptions {
+    /// Loads the library.
+    ///
+    /// # Errors
+    /// As [`load_onnx_runtime`].
+    pub fn load(&self) -> Result<(), PolicyError> {
+        load_onnx_runtime(self.library.as_deref())
+    }
+
+    /// Library, version and provider, in words; empty before the library was loaded.
+    pub fn describe(&self) -> String {
+        let Some(build) = onnx_runtime_build() else {
+            return String::new();
+        };
+        match &self.provider {
+            own if *own == OnnxProvider::default() => format!("ONNX Runtime, {build}"),
+            other => format!("ONNX Runtime, {build}, provider {other}"),
+        }
+    }
+
+    /// Opens a file for queries of `threads` threads.
+    ///
+    /// # Errors
+    /// Names the file: ONNX Runtime refuses it, or does not have the provider.
+    pub(super) fn session(&self, file: &Path, threads: usize) -> Result<Session, PolicyError> {
+        let environment = environment(self.library.as_deref())?;
+        let fail = |error: String| file_error(file, format!("ONNX Runtime: {error}"));
+        let builder = || -> ort::Result<_> {
+            let builder = Session::builder(environment)?;
+            let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3)?;
+            let builder = builder.with_intra_threads(threads)?.with_inter_threads(1)?;
+            Ok(builder.with_deterministic_compute(true)?)
+        };
+        let mut builder = builder().map_err(|e| fail(e.to_string()))?;
+        if let Some(provider) = self.provider.dispatch() {
+            builder = builder.with_execution_providers([provider]).map_err(|e| {
+                let available = OnnxProvider::available().join(", ");
+                let name = &self.provider;
+                fail(format!(
+                    "execution provider `{name}`: {e}; this library has: {available}"
+                ))
+            })?;
+        }
+        let session = builder.commit_from_file(file);
+        session.map_err(|e| fail(e.to_string()))
+    }
+}
 
 /// Loads the library at a path, or else the one that `ORT_DYLIB_PATH` names, or else one that the system finds. Only the first
 /// call of a process decides.

@@ -34,6 +34,7 @@ pub fn card(world_version: u32) -> RunManifest {
             above_2_bits: Vec::new(),
             arithmetic: "none".into(),
             sanity: "none".into(),
+            action_noise: 0.0,
             latency_ms: Vec::new(),
             engine: "none".into(),
             robot_model: "panda".into(),

@@ -1,22 +1,22 @@
 //! Checkpoints of the BitVLA network, in any weight format and on any engine.
 
+use super::queried::{QuerySettings, query};
 use super::sanity::{ShownEpisode, ShownInputs};
 use super::{PolicySpec, SanityCheck};
+use crate::action_noise::ActionNoise;
 use crate::agent::{
-    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, QueryTrace, StepInput,
+    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
 };
-use crate::provenance::thread_time;
 use crate::query_operations::query_operations;
 use crate::{EvalError, file_hashes, resident_bytes};
-use bitvla_policies::onnx::{OnnxFile, load_onnx_runtime, onnx_runtime_build};
+use bitvla_policies::onnx::OnnxFile;
 use bitvla_policies::{
-    MemoryLedger, NormaliserChoice, Observation, Policy, PolicyError, PolicyProtocol, Threads,
-    VlaOptions, VlaPolicy, WeightFormat,
+    MemoryLedger, NormaliserChoice, Policy, PolicyError, PolicyProtocol, Threads, VlaOptions,
+    VlaPolicy, WeightFormat,
 };
 use bitvla_reports::{MemoryReport, QueryOperations, WeightMemory};
 use bitvla_tasks::Suite;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Makes agents of a checkpoint; the weights are loaded once, when they are first needed.
@@ -50,8 +50,7 @@ struct CheckpointAgent {
     policy: VlaPolicy,
     protocol: PolicyProtocol,
     program_bytes: u64,
-    /// Threads of a query.
-    threads: usize,
+    settings: QuerySettings,
     shown: ShownInputs,
 }
 
@@ -75,7 +74,7 @@ pub(crate) fn open_checkpoint(
 }
 
 /// Name of the policies of ONNX files.
-const ONNX: &str = "onnx";
+pub(super) const ONNX: &str = "onnx";
 
 /// The statistics of the spec's key, or else of its suite, or else the ones that the checkpoint records.
 fn normaliser(spec: &PolicySpec) -> NormaliserChoice {
@@ -91,24 +90,15 @@ impl CheckpointFactory {
         CheckpointFactory::of(spec, format.name(), NetworkSource::Checkpoint(format))
     }
 
-    /// Policies of an ONNX file, which `export` has written.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is no ONNX model, or the library of ONNX Runtime cannot be loaded.
-    pub(super) fn onnx(spec: &PolicySpec, file: &Path) -> Result<CheckpointFactory, EvalError> {
-        let file = OnnxFile::read(file)?;
-        load_onnx_runtime(spec.options.ort_lib.as_deref())?;
-        let build = onnx_runtime_build().unwrap_or_default();
-        let source = NetworkSource::Onnx {
-            file,
-            engine: format!("ONNX Runtime, {build}"),
-        };
-        Ok(CheckpointFactory::of(spec, ONNX, source))
+    /// Policies of an ONNX file, which `export` has written; `engine` names library and version.
+    pub(super) fn onnx(spec: &PolicySpec, file: OnnxFile, engine: String) -> CheckpointFactory {
+        let source = NetworkSource::Onnx { file, engine };
+        CheckpointFactory::of(spec, ONNX, source)
     }
 
     fn of(spec: &PolicySpec, name: &str, source: NetworkSource) -> CheckpointFactory {
         CheckpointFactory {
-            name: ShownInputs::policy_name(spec.options.sanity, name),
+            name: spec.options.policy_name(name),
             spec: spec.clone(),
             source,
             loaded: Mutex::new(None),
@@ -128,8 +118,8 @@ impl CheckpointFactory {
                 let policy = match &self.source {
                     NetworkSource::Checkpoint(format) => open_checkpoint(&self.spec, *format)?,
                     NetworkSource::Onnx { file, .. } => {
-                        let library = self.spec.options.ort_lib.as_deref();
-                        VlaPolicy::open_onnx(file, normaliser(&self.spec), library)?
+                        let runtime = self.spec.options.onnx_runtime();
+                        VlaPolicy::open_onnx(file, normaliser(&self.spec), &runtime)?
                     }
                 };
                 policy.prepare(&self.spec.instructions)?;
@@ -168,6 +158,13 @@ impl AgentFactory for CheckpointFactory {
             NetworkSource::Checkpoint(_) => self.spec.options.engine.name(),
             NetworkSource::Onnx { engine, .. } => engine,
         }
+    }
+
+    fn action_noise(&self) -> f64 {
+        self.spec
+            .options
+            .action_noise
+            .map_or(0.0, ActionNoise::sigma)
     }
 
     fn threads(&self) -> usize {
@@ -215,7 +212,7 @@ impl AgentFactory for CheckpointFactory {
                 policy: loaded.policy.for_worker(threads),
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
-                threads: self.spec.options.threads,
+                settings: (&self.spec.options).into(),
                 shown: ShownInputs::new(self.spec.options.sanity, &self.spec.instructions),
             }) as Box<dyn ErasedAgent>)
         })
@@ -234,26 +231,13 @@ impl Agent for CheckpointAgent {
         episode: &mut ShownEpisode,
         input: &mut StepInput<'_>,
     ) -> Result<AgentOutput, ActError> {
-        let observed = self.shown.observe(input, &self.protocol, episode)?;
-        // The time of this thread is that of the query only if no other thread works on it.
-        let before = thread_time().filter(|_| self.threads == 1);
-        let answer = self.policy.query(&Observation {
-            agentview: &observed.images.agentview.rgb,
-            wrist: &observed.images.wrist.rgb,
-            proprio: observed.proprio,
-            instruction: &episode.instruction,
-        })?;
-        let processor = before.and_then(|before| Some(thread_time()?.saturating_sub(before)));
-        Ok(AgentOutput {
-            actions: answer.actions,
-            executed: self.protocol.executed_steps,
-            query: Some(QueryTrace {
-                images: observed.images,
-                render: observed.render,
-                times: answer.times,
-                processor,
-            }),
-        })
+        let CheckpointAgent {
+            policy,
+            protocol,
+            shown,
+            ..
+        } = self;
+        query(policy, self.settings, shown, protocol, episode, input)
     }
 
     fn memory(&self) -> MemoryReport {

@@ -3,7 +3,9 @@
 
 mod checkpoint;
 mod expert;
+mod onnx;
 mod policy_names;
+mod queried;
 mod random;
 mod remote;
 mod replay;
@@ -17,9 +19,11 @@ pub(crate) use remote::API_KEY;
 pub use sanity::SanityCheck;
 
 use crate::EvalError;
+use crate::action_noise::ActionNoise;
 use crate::agent::{AgentFactory, DelayedFactory, SimulatedLatency};
 use crate::asset_resolver::file_name;
 use bitvla_policies::normaliser::suite_keys;
+use bitvla_policies::onnx::{OnnxProvider, OnnxRuntimeOptions};
 use bitvla_policies::{Engine, WeightFormat};
 use bitvla_remote::Protocol;
 use bitvla_sim::settings::TimingSettings;
@@ -98,12 +102,8 @@ pub fn entries() -> Vec<RegistryEntry> {
             ..entry(
                 "onnx",
                 Some("FILE"),
-                "ONNX model of `export`, computed by ONNX Runtime (--ort-lib)",
-                Box::new(|spec| {
-                    let file = spec.policy.argument().unwrap_or_default();
-                    let factory = CheckpointFactory::onnx(spec, Path::new(file))?;
-                    Ok(Box::new(factory))
-                }),
+                "ONNX model of `export`, or of others with a mapping beside it, by ONNX Runtime (--ort-lib)",
+                Box::new(onnx::factory),
             )
         },
         remote(
@@ -279,6 +279,10 @@ pub struct PolicyOptions {
     /// the next task; a policy that looks and listens fails
     #[arg(long, value_name = "blackout|freeze|instruction")]
     pub sanity: Option<SanityCheck>,
+    /// Add Gaussian noise of this standard deviation (in units of actions) to the motions of every answer, drawn from the
+    /// observation: a policy that is worse on purpose, for checks of the evaluation
+    #[arg(long, value_name = "SIGMA")]
+    pub action_noise: Option<ActionNoise>,
     /// Let simulated time run on while the policy thinks: milliseconds a query, the median `measured` on this machine, or a file with
     /// milliseconds (one a line, or latency.csv of a run folder); rounded to whole control steps
     #[arg(long, value_name = "MS|measured|FILE", allow_negative_numbers = true)]
@@ -294,6 +298,10 @@ pub struct PolicyOptions {
     /// Library of ONNX Runtime for the policy onnx:FILE, for example of PyPI's wheel [default: ORT_DYLIB_PATH]
     #[arg(long, value_name = "FILE")]
     pub ort_lib: Option<PathBuf>,
+    /// Execution provider of ONNX Runtime and its options, passed to the library as they are: cpu, cuda, tensorrt, openvino,
+    /// coreml, rocm, qnn, xnnpack, onednn, webgpu; for example openvino:device_type=GPU
+    #[arg(long, value_name = "NAME[:KEY=VALUE,...]", default_value_t)]
+    pub ort_provider: OnnxProvider,
 }
 
 impl Default for PolicyOptions {
@@ -306,15 +314,37 @@ impl Default for PolicyOptions {
             normaliser_key: None,
             verify_checksums: false,
             sanity: None,
+            action_noise: None,
             latency: None,
             executed_steps: None,
             remote_timeout: TimeLimit(Duration::from_secs(60)),
             ort_lib: None,
+            ort_provider: OnnxProvider::default(),
         }
     }
 }
 
 impl PolicyOptions {
+    /// Name of a policy in folders and tables, with what is replaced or added behind it.
+    pub(crate) fn policy_name(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        if let Some(check) = self.sanity {
+            name = format!("{name}-{check}");
+        }
+        if let Some(noise) = self.action_noise {
+            name = format!("{name}-noise-{noise}");
+        }
+        name
+    }
+
+    /// How ONNX Runtime is loaded, and what it computes on.
+    pub fn onnx_runtime(&self) -> OnnxRuntimeOptions {
+        OnnxRuntimeOptions {
+            library: self.ort_lib.clone(),
+            provider: self.ort_provider.clone(),
+        }
+    }
+
     /// The defaults with another checkpoint: the folder or packed file at `path`.
     pub fn with_checkpoint(path: &Path) -> PolicyOptions {
         PolicyOptions {
@@ -441,6 +471,14 @@ impl PolicySpec {
         if self.policy.weights().is_none() {
             let options = &self.options;
             let observes = self.policy.observes();
+            let local = observes && !self.is_remote();
+            if let Some(noise) = options.action_noise.filter(|_| !local) {
+                let what = format!(
+                    "--action-noise {noise}: `{}` has no network here",
+                    self.policy
+                );
+                return Err(EvalError::Input(what));
+            }
             let option = match (options.engine, options.sanity, &options.latency) {
                 (Engine::Native, None, None) => return self.check_executed_steps(),
                 (Engine::Native, ..) if observes => return Ok(()),
@@ -467,12 +505,17 @@ impl PolicySpec {
         )))
     }
 
+    /// True for a policy behind a network.
+    fn is_remote(&self) -> bool {
+        Protocol::ALL
+            .map(Protocol::name)
+            .contains(&self.policy.name())
+    }
+
     /// Refuses another number of executed actions than that of a checkpoint.
     fn check_executed_steps(&self) -> Result<(), EvalError> {
-        let remote = Protocol::ALL.map(Protocol::name);
-        let remote = remote.contains(&self.policy.name());
         match self.options.executed_steps {
-            Some(steps) if !remote => Err(EvalError::Input(format!(
+            Some(steps) if !self.is_remote() => Err(EvalError::Input(format!(
                 "--executed-steps {steps}: `{}` is no policy behind a network",
                 self.policy
             ))),

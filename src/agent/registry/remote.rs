@@ -59,7 +59,7 @@ impl RemoteFactory {
         // An address that is none is refused here.
         RemoteClient::new(protocol, url, client.clone())?;
         Ok(RemoteFactory {
-            name: ShownInputs::policy_name(options.sanity, protocol.name()),
+            name: options.policy_name(protocol.name()),
             protocol,
             url: url.to_owned(),
             client,

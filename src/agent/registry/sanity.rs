@@ -111,14 +111,6 @@ impl ShownInputs {
         }
     }
 
-    /// Name of a policy, with the check behind it.
-    pub(super) fn policy_name(check: Option<SanityCheck>, name: &str) -> String {
-        match check {
-            None => name.to_owned(),
-            Some(check) => format!("{name}-{check}"),
-        }
-    }
-
     /// Begins an episode of a task.
     ///
     /// # Errors
