@@ -390,8 +390,8 @@ pause recorded
 # shellcheck disable=SC2086
 click $LATE
 rest recorded-late
-changed recorded-paused recorded-late "$CANVAS" 10 "recorded: a click on the timeline moves the robot"
-changed recorded-paused recorded-late "$INSETS" 20 "recorded: a click on the timeline changes the policy's images"
+changed recorded-start recorded-late "$CANVAS" 10 "recorded: a click on the timeline moves the robot"
+changed recorded-start recorded-late "$INSETS" 20 "recorded: a click on the timeline changes the policy's images"
 press Home
 await step=0
 rest recorded-home
