@@ -41,10 +41,7 @@ fn worlds_are_compared_state_by_state() {
     run("zero", &[], &path("zero"));
     std::fs::write(
         path("m.csv"),
-        table(&[
-            ("mujoco 2.3.7", 3),
-            ("mujoco moved", 1),
-        ]),
+        table(&[("mujoco 2.3.7", 3), ("mujoco moved", 1)]),
     )
     .expect("written");
     let truth = |runs: &[&str]| {
