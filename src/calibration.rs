@@ -1,10 +1,10 @@
 //! Observations of demonstrations, by which post-training quantisation takes its ranges. Their initial states are drawn as those of
 //! training: never one of the stored ones.
 
-use crate::{CameraRig, EvalError, SETTLE_ACTION, proprio};
+use crate::{CameraRig, EvalError, proprio, sampled_world};
 use bitvla_policies::processor::ModelInputs;
 use bitvla_policies::{Observation, Policy, VlaPolicy};
-use bitvla_tasks::{Assets, Expert, Suite, sample_init_state};
+use bitvla_tasks::{Assets, Expert, Suite};
 
 /// First seed of the initial states, far above those of the stored ones and of training.
 const FIRST_SEED: u64 = 900_000_000;
@@ -25,11 +25,7 @@ pub(crate) fn demonstrations(
     let mut inputs = Vec::with_capacity(count);
     for episode in 0.. {
         let task = &suite.tasks[episode % suite.tasks.len()];
-        let init = sample_init_state(assets, &task.problem, FIRST_SEED + episode as u64)?;
-        let mut world = task.world(assets, &init)?;
-        for _ in 0..suite.settle_steps {
-            world.step(&SETTLE_ACTION)?;
-        }
+        let mut world = sampled_world(assets, suite, task, FIRST_SEED + episode as u64)?;
         let goal = task.compile_goal(&world)?;
         let mut cameras = CameraRig::new(world.scene())?;
         let mut expert = Expert::new(&world, task)?;

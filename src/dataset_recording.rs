@@ -1,13 +1,13 @@
 //! Recording of data sets: a policy acts from initial states of its own, and every control step is kept with its camera images.
 
-use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
-use crate::{ActionChunkExecutor, CameraRig, EvalContext, EvalError, in_parallel};
+use crate::agent::{AgentFactory, EpisodeStart, ErasedAgent};
+use crate::{ActionChunkExecutor, CameraRig, EvalContext, EvalError, in_parallel, sampled_world};
 use bitvla_datasets::{
     DatasetFormat, DatasetInfo, DatasetWriter, EncodedImage, RecordedEpisode, RecordedStep,
     RobotState,
 };
 use bitvla_policies::{Flip, QuaternionRule};
-use bitvla_tasks::{Assets, SETTLE_ACTION, Task, sample_init_state};
+use bitvla_tasks::{Assets, Task};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -56,9 +56,8 @@ pub(crate) fn record(
 ) -> Result<RecordingProgress, EvalError> {
     let mut writer = plan.format.writer(dir, &plan.info)?;
     let todo: Vec<(usize, usize)> = (plan.tasks.iter())
-        .flat_map(|task| (0..plan.episodes).map(move |episode| (*task, episode)))
+        .flat_map(|task| std::iter::repeat_n(*task, plan.episodes))
         .enumerate()
-        .map(|(number, (task, _))| (number, task))
         .collect();
     let mut progress = RecordingProgress::default();
     // Episodes that wait for earlier ones.
@@ -106,11 +105,7 @@ fn record_episode(
     plan: &RecordingPlan,
 ) -> Result<RecordedEpisode, EvalError> {
     let known: &Task = context.task(task)?;
-    let init = sample_init_state(assets, &known.problem, seed)?;
-    let mut world = known.world(assets, &init)?;
-    for _ in 0..context.suite.settle_steps {
-        world.step(&SETTLE_ACTION)?;
-    }
+    let mut world = sampled_world(assets, context.suite, known, seed)?;
     let goal = known.compile_goal(&world)?;
     let start = EpisodeStart {
         suite: &context.suite.name,
@@ -137,12 +132,7 @@ fn record_episode(
         let images = [encode(&images.agentview.rgb)?, encode(&images.wrist.rgb)?];
         let observed = world.observation();
         let decision = executor.decide(agent, &mut shown, &world, known);
-        let action = decision.map_err(|why| match why {
-            ActError::Eval(error) => error,
-            ActError::Policy(error) => error.into(),
-            ActError::Action(what) => EvalError::Input(what),
-        })?;
-        let action = action.action;
+        let action = decision?.action;
         episode.steps.push(RecordedStep {
             images,
             robot: RobotState {

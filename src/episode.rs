@@ -5,7 +5,7 @@ use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
-use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message};
+use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message, sample_init_state};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Rule that [`run_episode`] decides success by, for the protocol.
@@ -148,6 +148,24 @@ impl<'a> EvalContext<'a> {
         }
         Ok(world)
     }
+}
+
+/// The world of a task in an initial state that is drawn from a seed, settled; the stored states have seeds of their own.
+///
+/// # Errors
+/// If no state can be drawn, the world cannot be built, or its state is not finite.
+pub fn sampled_world(
+    assets: &Assets,
+    suite: &Suite,
+    task: &Task,
+    seed: u64,
+) -> Result<World, EvalError> {
+    let init = sample_init_state(assets, &task.problem, seed)?;
+    let mut world = task.world(assets, &init)?;
+    for _ in 0..suite.settle_steps {
+        world.step(&SETTLE_ACTION)?;
+    }
+    Ok(world)
 }
 
 /// Runs one episode with an agent of `factory`. An error that stops it half-way (a policy that answers with something not

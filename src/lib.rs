@@ -52,7 +52,7 @@ pub use agent::{
 pub use animation::animate;
 pub use asset_resolver::{AssetArgs, AssetResolver, LoadedSuite};
 pub use bench::{BenchModel, BenchPlan, BenchReport, bench, bench_table, comparison_table};
-pub use episode::{EpisodeOutcome, EvalContext, run_episode};
+pub use episode::{EpisodeOutcome, EvalContext, run_episode, sampled_world};
 pub use episode_pool::RunContext;
 pub use error::EvalError;
 pub use executor::{ActionChunkExecutor, Decision, PolicyQuery};

@@ -262,6 +262,16 @@ pub enum ActError {
     Action(String),
 }
 
+impl From<ActError> for EvalError {
+    fn from(error: ActError) -> EvalError {
+        match error {
+            ActError::Eval(error) => error,
+            ActError::Policy(error) => error.into(),
+            ActError::Action(what) => EvalError::Input(what),
+        }
+    }
+}
+
 /// Protocol of a policy that uses no camera and answers with one action per control step.
 pub fn one_action_per_step() -> PolicyProtocol {
     PolicyProtocol {

@@ -15,13 +15,13 @@ use crate::recipe::CollectionSettings;
 use crate::stage_progress::{StageProgress, WorkTime};
 use anyhow::{Context, Result};
 use bitvla_eval::{
-    ActError, ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent,
-    EvalError, PolicySpec, SETTLE_ACTION, in_parallel, proprio,
+    ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent, EvalError,
+    PolicySpec, in_parallel, proprio, sampled_world,
 };
 use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_sim::World;
 use bitvla_tasks::predicates::CompiledGoal;
-use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, Task, sample_init_state};
+use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -179,11 +179,7 @@ impl<'a> EpisodeCollector<'a> {
         (task_index, (suite, task)): (usize, (&'a Suite, &'a Task)),
         seed: u64,
     ) -> Result<EpisodeCollector<'a>, EvalError> {
-        let init = sample_init_state(assets, &task.problem, seed)?;
-        let mut world = task.world(assets, &init)?;
-        for _ in 0..suite.settle_steps {
-            world.step(&SETTLE_ACTION)?;
-        }
+        let world = sampled_world(assets, suite, task, seed)?;
         Ok(EpisodeCollector {
             rest: RestingHeights::new(&world),
             cameras: CameraRig::new(world.scene())?,
@@ -389,11 +385,7 @@ impl<'a> EpisodeCollector<'a> {
         let mut success = false;
         for step in 0..takeover_step {
             let decision = executor.decide(agent, &mut cameras, &self.world, self.task);
-            let Decision { action, query } = decision.map_err(|error| match error {
-                ActError::Eval(error) => error,
-                ActError::Policy(error) => error.into(),
-                ActError::Action(what) => EvalError::Input(what),
-            })?;
+            let Decision { action, query } = decision.map_err(EvalError::from)?;
             if step % self.settings.policy_stride == 0 || query.is_some() {
                 let images = match query {
                     Some(query) => query.images,

@@ -63,8 +63,8 @@ pub(super) fn draw(c: &mut dyn Canvas, agreement: &WorldAgreement) -> DrawResult
     let suites = agreement.suites();
     for cell in &agreement.cells {
         let counts = cell.counts();
-        let (n, both) = (counts.pairs(), counts.both);
-        let [across, up] = [both + counts.only_first, both + counts.only_second];
+        let n = counts.pairs();
+        let [across, up] = [counts.first(), counts.second()];
         let at = (x(across as f64 / n as f64), y(up as f64 / n as f64));
         let policy = policies
             .iter()

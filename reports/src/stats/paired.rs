@@ -43,6 +43,16 @@ impl PairCounts {
         self.both + self.only_first + self.only_second + self.neither
     }
 
+    /// Pairs in which the first succeeded.
+    pub fn first(self) -> usize {
+        self.both + self.only_first
+    }
+
+    /// Pairs in which the second succeeded.
+    pub fn second(self) -> usize {
+        self.both + self.only_second
+    }
+
     /// Success rate of the second minus that of the first, a fraction of 1; NaN for no pair.
     pub fn difference(self) -> f64 {
         (self.only_second as f64 - self.only_first as f64) / self.pairs() as f64

@@ -55,10 +55,7 @@ pub fn mean_maximum_rank_violation(pairs: &[(f64, f64)]) -> Option<f64> {
 /// Rates of both worlds of one policy.
 fn rates(counts: PairCounts) -> (f64, f64) {
     let n = counts.pairs() as f64;
-    (
-        (counts.both + counts.only_first) as f64 / n,
-        (counts.both + counts.only_second) as f64 / n,
-    )
+    (counts.first() as f64 / n, counts.second() as f64 / n)
 }
 
 fn add(sum: &mut PairCounts, counts: PairCounts) {

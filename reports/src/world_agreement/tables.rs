@@ -27,8 +27,8 @@ fn points(difference: f64) -> String {
 /// Share of pairs with the same outcome that two independent worlds with these rates would have.
 fn expected_agreement(counts: PairCounts) -> f64 {
     let n = counts.pairs() as f64;
-    let first = (counts.both + counts.only_first) as f64 / n;
-    let second = (counts.both + counts.only_second) as f64 / n;
+    let first = counts.first() as f64 / n;
+    let second = counts.second() as f64 / n;
     first * second + (1.0 - first) * (1.0 - second)
 }
 
@@ -70,8 +70,8 @@ impl WorldAgreement {
                 cell.suite.clone(),
                 cell.policy.clone(),
                 n.to_string(),
-                rate(counts.both + counts.only_first, n),
-                rate(counts.both + counts.only_second, n),
+                rate(counts.first(), n),
+                rate(counts.second(), n),
                 points(-counts.difference()),
             ]);
         }

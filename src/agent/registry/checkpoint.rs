@@ -1,12 +1,10 @@
 //! Checkpoints of the BitVLA network, in any weight format and on any engine.
 
-use super::queried::{QuerySettings, query};
-use super::sanity::{ShownEpisode, ShownInputs};
+use super::queried::PolicyAgent;
+use super::sanity::ShownInputs;
 use super::{PolicySpec, SanityCheck};
 use crate::action_noise::ActionNoise;
-use crate::agent::{
-    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
-};
+use crate::agent::{AgentFactory, ErasedAgent};
 use crate::query_operations::query_operations;
 use crate::{EvalError, file_hashes, resident_bytes};
 use bitvla_policies::onnx::OnnxFile;
@@ -44,14 +42,6 @@ struct Loaded {
     policy: VlaPolicy,
     /// Resident set of the process before the weights were loaded, bytes.
     program_bytes: u64,
-}
-
-struct CheckpointAgent {
-    policy: VlaPolicy,
-    protocol: PolicyProtocol,
-    program_bytes: u64,
-    settings: QuerySettings,
-    shown: ShownInputs,
 }
 
 /// Opens the checkpoint that a spec names. The statistics are those of the spec's key, or else of its suite, or else the
@@ -208,54 +198,26 @@ impl AgentFactory for CheckpointFactory {
     fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError> {
         let threads = Threads::new(self.spec.options.threads)?;
         self.with_loaded(|loaded| {
-            Ok(Box::new(CheckpointAgent {
+            Ok(Box::new(PolicyAgent {
                 policy: loaded.policy.for_worker(threads),
                 protocol: loaded.policy.protocol(),
                 program_bytes: loaded.program_bytes,
                 settings: (&self.spec.options).into(),
                 shown: ShownInputs::new(self.spec.options.sanity, &self.spec.instructions),
+                operations: operations_of,
             }) as Box<dyn ErasedAgent>)
         })
     }
 }
 
-impl Agent for CheckpointAgent {
-    type State = ShownEpisode;
-
-    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
-        self.shown.begin(start.task)
+/// Operations of the last query, given the memory of the policy.
+fn operations_of(policy: &VlaPolicy, memory: &MemoryReport) -> Option<QueryOperations> {
+    // An engine that does not tell its layers leaves nothing to count.
+    let tokens = Some(policy.tokens()).filter(|tokens| *tokens > 0)?;
+    if policy.network().linears().is_empty() {
+        return None;
     }
-
-    fn act(
-        &mut self,
-        episode: &mut ShownEpisode,
-        input: &mut StepInput<'_>,
-    ) -> Result<AgentOutput, ActError> {
-        let CheckpointAgent {
-            policy,
-            protocol,
-            shown,
-            ..
-        } = self;
-        query(policy, self.settings, shown, protocol, episode, input)
-    }
-
-    fn memory(&self) -> MemoryReport {
-        MemoryReport {
-            program_bytes: self.program_bytes,
-            ..memory_of(self.policy.memory())
-        }
-    }
-
-    fn operations(&self) -> Option<QueryOperations> {
-        // An engine that does not tell its layers leaves nothing to count.
-        let tokens = Some(self.policy.tokens()).filter(|tokens| *tokens > 0)?;
-        if self.policy.network().linears().is_empty() {
-            return None;
-        }
-        let memory = self.memory();
-        Some(query_operations(self.policy.network(), tokens, &memory))
-    }
+    Some(query_operations(policy.network(), tokens, memory))
 }
 
 /// A ledger as it is reported; the memory of the process is filled in by the caller.

@@ -1,17 +1,14 @@
 //! ONNX models as policies: those of `export`, and those of others with a mapping beside them.
 
-use super::checkpoint::{CheckpointFactory, ONNX, memory_of};
-use super::queried::{QuerySettings, query};
-use super::sanity::{ShownEpisode, ShownInputs};
+use super::checkpoint::{CheckpointFactory, ONNX};
+use super::queried::PolicyAgent;
+use super::sanity::ShownInputs;
 use super::{PolicyOptions, PolicySpec, SanityCheck};
 use crate::action_noise::ActionNoise;
-use crate::agent::{
-    ActError, Agent, AgentFactory, AgentOutput, EpisodeStart, ErasedAgent, StepInput,
-};
+use crate::agent::{AgentFactory, ErasedAgent};
 use crate::{EvalError, file_hashes, resident_bytes};
 use bitvla_policies::onnx::{MappedOnnxPolicy, OnnxFile, OnnxMapping};
 use bitvla_policies::{Policy, PolicyProtocol};
-use bitvla_reports::MemoryReport;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,14 +22,6 @@ struct MappedFactory {
     engine: String,
     shown: ShownInputs,
     /// Resident set of the process before the model was loaded, bytes.
-    program_bytes: u64,
-}
-
-struct MappedAgent {
-    policy: MappedOnnxPolicy,
-    protocol: PolicyProtocol,
-    settings: QuerySettings,
-    shown: ShownInputs,
     program_bytes: u64,
 }
 
@@ -111,41 +100,13 @@ impl AgentFactory for MappedFactory {
     }
 
     fn make(&self) -> Result<Box<dyn ErasedAgent>, EvalError> {
-        Ok(Box::new(MappedAgent {
+        Ok(Box::new(PolicyAgent {
             policy: self.policy.for_worker()?,
             protocol: self.policy.protocol(),
             settings: (&self.options).into(),
             shown: self.shown.clone(),
             program_bytes: self.program_bytes,
+            operations: |_, _| None,
         }))
-    }
-}
-
-impl Agent for MappedAgent {
-    type State = ShownEpisode;
-
-    fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
-        self.shown.begin(start.task)
-    }
-
-    fn act(
-        &mut self,
-        episode: &mut ShownEpisode,
-        input: &mut StepInput<'_>,
-    ) -> Result<AgentOutput, ActError> {
-        let MappedAgent {
-            policy,
-            protocol,
-            shown,
-            ..
-        } = self;
-        query(policy, self.settings, shown, protocol, episode, input)
-    }
-
-    fn memory(&self) -> MemoryReport {
-        MemoryReport {
-            program_bytes: self.program_bytes,
-            ..memory_of(self.policy.memory())
-        }
     }
 }
