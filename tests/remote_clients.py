@@ -221,6 +221,8 @@ def main():
     work = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()).resolve()
     work.mkdir(parents=True, exist_ok=True)
     python = install(work)
+    if os.environ.get("INSTALL_ONLY"):
+        return
     subprocess.run(["cargo", "build", "--release", "--quiet", "--bin", "bitvla-eval"], cwd=REPOSITORY, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     program = target / "release" / "bitvla-eval"

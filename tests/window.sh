@@ -10,7 +10,7 @@
 #   tests/window.sh [FOLDER]     pictures go to FOLDER [default: a temporary one]
 #
 # Needs Debian's xvfb, mesa-vulkan-drivers, xdotool and imagemagick; installs them when it may. Where they cannot be had
-# it says so and ends with code 77.
+# it says so and ends with code 77. With INSTALL_ONLY set it ends after that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +30,7 @@ if ! tools || ! driver; then
         exit 77
     fi
 fi
+[ -z "${INSTALL_ONLY:-}" ] || exit 0
 
 out="${1:-$(mktemp -d)}"
 mkdir -p "$out"

@@ -17,7 +17,7 @@
 //! Two threads work on the episodes; results are printed in task order.
 
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, TaskError, sample_init_state};
+use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_init_state};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -144,7 +144,7 @@ fn episode(
         log: String::new(),
     };
     let mut phase = String::new();
-    let mut rest = RestingHeights::new(&world);
+    let mut rest = RestingPositions::new(&world);
     let goal = task.compile_goal(&world)?;
     while outcome.steps < suite.horizon && !outcome.success {
         if options

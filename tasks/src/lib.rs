@@ -24,7 +24,7 @@ mod version;
 
 pub use assets::Assets;
 pub use error::TaskError;
-pub use expert::{Expert, RestingHeights};
+pub use expert::{Expert, RestingPositions};
 pub use init_state::{InitState, Velocities};
 pub use instruction::{InstructionRule, InstructionSource};
 pub use parallel::{WorkerPanic, in_parallel, panic_message};

@@ -3,7 +3,7 @@
 //! them. An intended change of the expert changes the hashes below; so does a change of the world, which raises
 //! [`bitvla_tasks::WORLD_VERSION`] as well.
 
-use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, TaskError};
+use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError};
 
 /// Control steps beyond success: the actions in them are pinned as well.
 const AFTER_SUCCESS: usize = 40;
@@ -28,7 +28,7 @@ impl Hash {
 }
 
 /// Runs an episode from the first initial state of a task. Returns the hash of the expert's actions and, if `resume`, that
-/// of experts that are made anew every second step, with and without a known resting height.
+/// of experts that are made anew every second step, with and without a known resting position.
 fn episode(
     suite: &Suite,
     assets: &Assets,
@@ -42,7 +42,7 @@ fn episode(
     }
     let goal = task.compile_goal(&world)?;
     let mut expert = Expert::new(&world, task)?;
-    let mut rest = RestingHeights::new(&world);
+    let mut rest = RestingPositions::new(&world);
     let (mut own, mut resumed) = (Hash::new(), Hash::new());
     let mut left = AFTER_SUCCESS;
     let mut success = false;

@@ -1,11 +1,11 @@
 //! Guarantee: an expert can take over any world in the middle of an episode. Discarded and resumed
 //! every eight control steps it still solves at least 28 of 30 stored states of the ten tasks of spatial, and
 //! 29 of the first states of the thirty tasks of object, goal and long, within the horizon; driven off its path and made to drop the object it still solves most of them; and
-//! resumed in its own episode with the known resting height its actions are nearly those of the first expert,
+//! resumed in its own episode with the known resting position its actions are nearly those of the first expert,
 //! and it never opens the fingers during lift and transfer.
 
 use bitvla_sim::World;
-use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, Task, TaskError};
+use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, Task, TaskError};
 
 const OPEN: f64 = -1.0;
 /// Largest difference of an action component that counts as the same action.
@@ -68,7 +68,7 @@ fn resumed_every_eight_steps(
 ) -> Result<bool, Box<dyn std::error::Error>> {
     let goal = task.compile_goal(world)?;
     let mut expert = Expert::new(world, task)?;
-    let mut rest = RestingHeights::new(world);
+    let mut rest = RestingPositions::new(world);
     for step in 0..horizon {
         if step % 8 == 0 {
             expert = Expert::resume_knowing(world, task, &rest)?;
@@ -142,7 +142,7 @@ fn resumed_in_its_own_episode_it_nearly_says_the_same() -> Result<(), TaskError>
         }
         let goal = task.compile_goal(&world)?;
         let mut expert = Expert::new(&world, task)?;
-        let mut rest = RestingHeights::new(&world);
+        let mut rest = RestingPositions::new(&world);
         for step in 0..suite.horizon {
             let resumed = Expert::resume_knowing(&world, task, &rest)?.act(&world);
             let action = expert.act(&world);

@@ -183,8 +183,9 @@ fn list_stages(args: &RecipeArgs) -> Result<()> {
     for stage in args.load()?.stages {
         let about = match stage.work() {
             StageWork::Collect(c) => format!(
-                "{} episodes driven by {}",
+                "{} episodes{} driven by {}",
                 c.episodes,
+                (c.tasks.as_ref()).map_or(String::new(), |tasks| format!(" of tasks {tasks:?}")),
                 c.policy.as_deref().unwrap_or("the expert")
             ),
             StageWork::Train(t) => format!(

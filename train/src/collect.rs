@@ -13,7 +13,7 @@ use crate::dataset::{
 };
 use crate::recipe::CollectionSettings;
 use crate::stage_progress::{StageProgress, WorkTime};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bitvla_eval::{
     ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent, EvalError,
     PolicySpec, in_parallel, proprio, sampled_world,
@@ -21,7 +21,7 @@ use bitvla_eval::{
 use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_sim::World;
 use bitvla_tasks::predicates::CompiledGoal;
-use bitvla_tasks::{Assets, Expert, RestingHeights, Suite, Task};
+use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +61,8 @@ pub struct CollectConfig<'a> {
     pub source: DataSource,
     /// Number of episodes, spread evenly over the tasks.
     pub episodes: usize,
+    /// Indices among the tasks of all suites; every task if absent.
+    pub tasks: Option<&'a [usize]>,
     /// Seed; data sets of different seeds share no initial state as long as they have fewer than a million episodes.
     pub seed: u64,
     /// Number of threads; never changes a frame.
@@ -86,9 +88,7 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     let skipped = config.episodes - todo.len();
     let mut progress = StageProgress::new(config.name, skipped as u64, config.episodes as u64);
     let time = WorkTime::resume(dir)?;
-    let tasks: Vec<(&Suite, &Task)> = (config.suites.iter())
-        .flat_map(|suite| suite.tasks.iter().map(move |task| (suite, task)))
-        .collect();
+    let tasks = selected_tasks(config.suites, config.tasks)?;
     let (mut done, mut frames, mut counts) = (skipped, 0, EpisodeCounts::default());
     // Episodes by number that wait for the rest of their shard.
     let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, EpisodeCounts)>> =
@@ -105,9 +105,9 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
             Ok((Assets::open(config.assets.dir())?, agent))
         },
         |(assets, agent), &episode| {
-            let task = episode % tasks.len();
             let seed = training_seed(config.seed, episode);
-            let mut collector = EpisodeCollector::new(assets, config, (task, tasks[task]), seed)?;
+            let task = tasks[episode % tasks.len()];
+            let mut collector = EpisodeCollector::new(assets, config, task, seed)?;
             let of_episode = match agent {
                 None => collector.demonstrate()?,
                 Some(agent) => collector.run_policy(&mut **agent, episode, config.seed)?,
@@ -147,6 +147,27 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Returns the tasks with these indices among those of all suites, each with its index; every task without indices.
+fn selected_tasks<'a>(
+    suites: &'a [Suite],
+    indices: Option<&[usize]>,
+) -> Result<Vec<(usize, (&'a Suite, &'a Task))>> {
+    let all: Vec<_> = (suites.iter())
+        .flat_map(|suite| suite.tasks.iter().map(move |task| (suite, task)))
+        .enumerate()
+        .collect();
+    let Some(indices) = indices else {
+        return Ok(all);
+    };
+    ensure!(!indices.is_empty(), "the list of tasks is empty");
+    (indices.iter())
+        .map(|&i| {
+            let found = all.get(i).copied();
+            found.with_context(|| format!("there is no task {i}: the recipe has {}", all.len()))
+        })
+        .collect()
+}
+
 /// Collection of one episode.
 struct EpisodeCollector<'a> {
     settings: &'a CollectionSettings,
@@ -159,7 +180,7 @@ struct EpisodeCollector<'a> {
     cameras: CameraRig,
     rng: ChaCha8Rng,
     frames: Vec<TrainingFrame>,
-    rest: RestingHeights,
+    rest: RestingPositions,
 }
 
 /// Offset that is added to the actions of some steps.
@@ -181,7 +202,7 @@ impl<'a> EpisodeCollector<'a> {
     ) -> Result<EpisodeCollector<'a>, EvalError> {
         let world = sampled_world(assets, suite, task, seed)?;
         Ok(EpisodeCollector {
-            rest: RestingHeights::new(&world),
+            rest: RestingPositions::new(&world),
             cameras: CameraRig::new(world.scene())?,
             goal: task.compile_goal(&world)?,
             settings: config.settings,

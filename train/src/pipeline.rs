@@ -162,6 +162,7 @@ impl<'a> PipelineConfig<'a> {
         self.claim(&self.data_dir(VALIDATION), 0)?;
         let validation = CollectStage {
             episodes: self.recipe.validation_episodes,
+            tasks: None,
             policy: None,
         };
         self.collect(VALIDATION, &validation, 0)?;
@@ -227,6 +228,7 @@ impl<'a> PipelineConfig<'a> {
             name,
             source,
             episodes: self.scaled(c.episodes),
+            tasks: c.tasks.as_deref(),
             seed: self.seed * 100 + index,
             jobs: self.jobs,
         };

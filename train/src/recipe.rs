@@ -131,6 +131,9 @@ pub enum StageWork<'a> {
 pub struct CollectStage {
     /// Number of episodes, spread evenly over the tasks.
     pub episodes: usize,
+    /// Indices among the tasks of all suites of the recipe; every task if absent. For those that fail most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<usize>>,
     /// Training stage whose policy acts; the disturbed expert if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,

@@ -30,4 +30,4 @@ mod skill;
 mod subgoal;
 
 pub use controller::Expert;
-pub use resume::RestingHeights;
+pub use resume::RestingPositions;

@@ -25,13 +25,13 @@ const LOW: f64 = 0.02;
 /// Height above that of the release below which it is there, m.
 const DOWN: f64 = 0.006;
 
-/// Puts a skill into the phase that the world is in. `rest_z` is the resting height of the origin of the object (world
+/// Puts a skill into the phase that the world is in. `rest` is the resting position of the origin of the object (world
 /// frame, m), if that is known.
-pub(super) fn infer(world: &World, skill: &mut PickPlace, rest_z: Option<f64>) {
+pub(super) fn infer(world: &World, skill: &mut PickPlace, rest: Option<Point3<f64>>) {
     let hand = HandState::observe(world);
     skill.state.servo.last_eef = hand.eef;
     skill.rest_z = instance_origin(world, skill.object).z;
-    match Fingers::about(world, &hand, skill.object, rest_z) {
+    match Fingers::about(world, &hand, skill.object, rest) {
         Fingers::Holding(held) => infer_holding(world, skill, &hand, &held),
         Fingers::Closing => {
             hold(world, skill, &hand);

@@ -18,12 +18,12 @@ const IN_POSTURE: f64 = 0.25;
 /// Distance from the line to the grasp point within which the hand advances, m, and angle, rad.
 const ADVANCING: (f64, f64) = (0.014, 0.1);
 
-/// Puts a skill into the phase that the world is in. `rest_z` is the resting height of the origin of the object (world
+/// Puts a skill into the phase that the world is in. `rest` is the resting position of the origin of the object (world
 /// frame, m), if that is known.
-pub(super) fn infer(world: &World, skill: &mut Insert, rest_z: Option<f64>) {
+pub(super) fn infer(world: &World, skill: &mut Insert, rest: Option<Point3<f64>>) {
     let hand = HandState::observe(world);
     skill.state.servo.last_eef = hand.eef;
-    match Fingers::about(world, &hand, skill.object, rest_z) {
+    match Fingers::about(world, &hand, skill.object, rest) {
         Fingers::Holding(held) => infer_holding(world, skill, &hand, &held),
         Fingers::Closing => {
             begin(skill, Phase::Grasp, hand.closed_steps(), hand.eef);

@@ -55,6 +55,11 @@ const DESCENDING_STEPS: usize = 8;
 const STANDING: f64 = 0.005;
 /// Height above its resting height from which an object counts as lifted, m.
 const LIFTED: f64 = 0.0015;
+/// Rise assumed of an object in the air whose resting position is not known, or that was carried away from there, m: far enough
+/// for full speed.
+const ASSUMED_RISE: f64 = 0.05;
+/// Horizontal distance from where it rested from which an object was carried away, m.
+const CARRIED_AWAY: f64 = 0.03;
 /// Distance from hand to origin of the object within which the fingers hold it, m.
 const HELD_DISTANCE: f64 = 0.09;
 /// Distance of the grasp point from the box around an object within which the fingers are about it, m.
@@ -64,30 +69,30 @@ const NEAR_OBJECT: f64 = 0.03;
 /// Joint speed below which the arm counts as standing still, rad/s.
 const ARM_STILL: f64 = 0.02;
 
-/// Height (world frame, m) at which each object was last supported without being touched by the robot. An expert that
-/// resumes a lift needs it and cannot observe it.
+/// Position (origin, world frame, m) at which each object was last supported without being touched by the robot. An expert
+/// that resumes a lift needs it and cannot observe it.
 #[derive(Clone)]
-pub struct RestingHeights {
+pub struct RestingPositions {
     /// By instance.
-    z: Vec<f64>,
+    positions: Vec<Point3<f64>>,
 }
 
-impl RestingHeights {
-    /// Starts with the present heights of the objects, which must be at rest.
-    pub fn new(world: &World) -> RestingHeights {
+impl RestingPositions {
+    /// Starts with the present positions of the objects, which must be at rest.
+    pub fn new(world: &World) -> RestingPositions {
         let instances = 0..world.scene().instances.len();
-        RestingHeights {
-            z: instances.map(|i| instance_origin(world, i).z).collect(),
+        RestingPositions {
+            positions: instances.map(|i| instance_origin(world, i)).collect(),
         }
     }
 
-    /// Updates the heights from the world; to be called after every control step.
+    /// Updates the positions from the world; to be called after every control step.
     pub fn observe(&mut self, world: &World) {
         let hand = HandState::observe(world);
-        for (i, z) in self.z.iter_mut().enumerate() {
+        for (i, position) in self.positions.iter_mut().enumerate() {
             let origin = instance_origin(world, i);
             // Most objects stand still in most steps.
-            if world.scene().instances[i].fixed || origin.z == *z {
+            if world.scene().instances[i].fixed || origin == *position {
                 continue;
             }
             let touched = world.in_contact(Owner::Robot, Owner::Instance(i));
@@ -95,7 +100,7 @@ impl RestingHeights {
             let between_fingers =
                 hand.opening < ASKEW_OPENING && (hand.eef - origin).norm() < HELD_DISTANCE;
             if !touched && !between_fingers && is_supported(world, i) {
-                *z = origin.z;
+                *position = origin;
             }
         }
     }
@@ -207,24 +212,25 @@ struct Held {
     supported: bool,
     /// It stands where it rested.
     standing: bool,
-    /// Height above where it rested, m; zero where that is not known.
+    /// Height above where it rested, m, for the speed at which a lift continues; zero where that is not known.
     rise: f64,
 }
 
 impl Fingers {
-    /// Infers it for an object whose origin rested at the height `rest_z` (world frame, m), if that is known.
-    fn about(world: &World, hand: &HandState, object: usize, rest_z: Option<f64>) -> Fingers {
+    /// Infers it for an object whose origin rested at `rest` (world frame, m), if that is known.
+    fn about(world: &World, hand: &HandState, object: usize, rest: Option<Point3<f64>>) -> Fingers {
         let about = hand.is_about(world, object, AROUND);
         if about && hand.grips() {
             let origin = instance_origin(world, object);
             let supported = is_supported(world, object);
-            let lifted = rest_z.is_some_and(|z| origin.z > z + LIFTED) && !supported;
+            let lifted = rest.is_some_and(|rest| origin.z > rest.z + LIFTED) && !supported;
             if lifted || world.in_contact(Owner::Robot, Owner::Instance(object)) {
                 return Fingers::Holding(Held {
                     object: origin,
                     supported,
-                    standing: supported && rest_z.is_none_or(|z| origin.z < z + STANDING),
-                    rise: rest_z.map_or(0.0, |z| (origin.z - z).max(0.0)),
+                    standing: supported
+                        && rest.is_none_or(|rest| rise_above(origin, rest) < STANDING),
+                    rise: rest.map_or(0.0, |rest| rise_above(origin, rest)),
                 });
             }
         }
@@ -235,6 +241,16 @@ impl Fingers {
         } else {
             Fingers::Reaching
         }
+    }
+}
+
+/// Height of an object that is held at `origin` above where it rested, m; [`ASSUMED_RISE`] if it was carried away from there:
+/// a policy carries objects too low, and the first centimetres of a lift are slow.
+fn rise_above(origin: Point3<f64>, rest: Point3<f64>) -> f64 {
+    let height = (origin.z - rest.z).max(0.0);
+    match (origin.xy() - rest.xy()).norm() > CARRIED_AWAY {
+        true => height.max(ASSUMED_RISE),
+        false => height,
     }
 }
 
@@ -256,7 +272,7 @@ impl Expert {
         })
     }
 
-    /// As [`Expert::resume`] with known resting heights of the objects, which distinguish an object that stands
+    /// As [`Expert::resume`] with known resting positions of the objects, which distinguish an object that stands
     /// from one in the air, and decide the speed at which a lift continues.
     ///
     /// # Errors
@@ -264,18 +280,18 @@ impl Expert {
     pub fn resume_knowing(
         world: &World,
         task: &Task,
-        rest: &RestingHeights,
+        rest: &RestingPositions,
     ) -> Result<Expert, TaskError> {
         Expert::with_start(world, task, |world, subgoal| {
-            let rest_z = rest.z.get(subgoal.instance()).copied();
-            resumed_skill(world, subgoal, rest_z)
+            let rest = rest.positions.get(subgoal.instance()).copied();
+            resumed_skill(world, subgoal, rest)
         })
     }
 }
 
-/// The skill of a subgoal, in the phase inferred from the world; `rest_z` is the resting height of the origin of its object
+/// The skill of a subgoal, in the phase inferred from the world; `rest` is the resting position of the origin of its object
 /// (world frame, m), if that is known.
-fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<dyn Skill> {
+fn resumed_skill(world: &World, subgoal: &Subgoal, rest: Option<Point3<f64>>) -> Box<dyn Skill> {
     let stacks = matches!(
         subgoal,
         Subgoal::PickPlace {
@@ -290,8 +306,8 @@ fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<d
         Subgoal::PickPlace { object, target } => {
             let mut skill = PickPlace::without_grasp(world, *object, target.clone());
             match target {
-                PlaceTarget::StackOn(base) => rim::infer(world, &mut skill, *base, rest_z),
-                _ => antipodal::infer(world, &mut skill, rest_z),
+                PlaceTarget::StackOn(base) => rim::infer(world, &mut skill, *base, rest),
+                _ => antipodal::infer(world, &mut skill, rest),
             }
             Box::new(skill)
         }
@@ -301,7 +317,7 @@ fn resumed_skill(world: &World, subgoal: &Subgoal, rest_z: Option<f64>) -> Box<d
             site,
         } => {
             let mut skill = Insert::new(world, *object, *container, site);
-            insert::infer(world, &mut skill, rest_z);
+            insert::infer(world, &mut skill, rest);
             Box::new(skill)
         }
         Subgoal::Push { object, to } => {

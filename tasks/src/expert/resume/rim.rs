@@ -1,8 +1,8 @@
 //! Inference of the phase of a skill that stacks a bowl, held by its rim.
 
 use super::{
-    ASKEW_OPENING, DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, HELD_DISTANCE, HandState,
-    LIFTED, OPEN_FROM, RIM_OPENING, STANDING, is_supported, stalled_steps,
+    ASKEW_OPENING, ASSUMED_RISE, DESCENDING_STEPS, FINGERS_MOVING, FINGERS_OPENING, HELD_DISTANCE,
+    HandState, LIFTED, OPEN_FROM, RIM_OPENING, STANDING, is_supported, rise_above, stalled_steps,
 };
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
@@ -24,8 +24,6 @@ const CLOSING: (f64, f64) = (0.018, 0.008);
 const TURNED: f64 = 0.2;
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 13;
-/// Rise assumed of an object in the air whose resting height is not known, or that touches the target, m: far enough for full speed.
-const ASSUMED_RISE: f64 = 0.05;
 /// Largest rise of a hand before the object between its fingers rises, m.
 const MAX_WALL_TURN: f64 = 0.012;
 /// Distance from hand to origin of the object within which open fingers are near it, m.
@@ -36,14 +34,14 @@ const COMMITTED_HEIGHT: f64 = 0.045;
 /// above it.
 const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
 
-/// Puts a skill that stacks an object on the instance `base` into the phase that the world is in. `rest_z` is the resting
-/// height of the origin of the object (world frame, m), if that is known.
-pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest_z: Option<f64>) {
+/// Puts a skill that stacks an object on the instance `base` into the phase that the world is in. `rest` is the resting
+/// position of the origin of the object (world frame, m), if that is known.
+pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest: Option<Point3<f64>>) {
     skill.plan(world);
     let Grasp::Rim(grasp) = skill.grasp else {
         return;
     };
-    let seen = ManipulationState::observe(world, skill.object, base, rest_z);
+    let seen = ManipulationState::observe(world, skill.object, base, rest);
     skill.state.servo.last_eef = seen.hand.eef;
     let mut resumption = Resumption {
         world,
@@ -66,12 +64,12 @@ struct ManipulationState {
     supported: bool,
     /// The object touches the target.
     on_target: bool,
-    /// Height at which the object rested before it was lifted, m, where that is known.
-    rest_z: Option<f64>,
+    /// Where the object rested before it was lifted, m, if that is known.
+    rest: Option<Point3<f64>>,
 }
 
 impl ManipulationState {
-    fn observe(world: &World, object: usize, target: usize, rest_z: Option<f64>) -> Self {
+    fn observe(world: &World, object: usize, target: usize, rest: Option<Point3<f64>>) -> Self {
         let owner = Owner::Instance(object);
         ManipulationState {
             hand: HandState::observe(world),
@@ -80,7 +78,7 @@ impl ManipulationState {
             touched: world.in_contact(Owner::Robot, owner),
             supported: is_supported(world, object),
             on_target: world.in_contact(owner, Owner::Instance(target)),
-            rest_z,
+            rest,
         }
     }
 
@@ -89,10 +87,10 @@ impl ManipulationState {
         (self.object.xy() - self.target.xy()).norm()
     }
 
-    /// Height of the object above where it rested, m.
+    /// Height of the object above where it rested, m, as [`rise_above`].
     fn rise(&self) -> f64 {
-        match self.rest_z {
-            Some(z) => (self.object.z - z).max(0.0),
+        match self.rest {
+            Some(rest) => rise_above(self.object, rest),
             None if self.supported => 0.0,
             None => ASSUMED_RISE,
         }
@@ -102,7 +100,7 @@ impl ManipulationState {
     /// pads, so an object in the air between fingers at this distance is held whatever the contacts are.
     fn is_held(&self) -> bool {
         let near = (self.hand.eef - self.object).norm() < HELD_DISTANCE;
-        let lifted = self.rest_z.is_some() && self.rise() > LIFTED;
+        let lifted = (self.rest).is_some_and(|rest| self.object.z > rest.z + LIFTED);
         let still = self.hand.opening_rate > -FINGERS_MOVING;
         let HandState { opening, .. } = self.hand;
         let grasped = match opening {
@@ -182,7 +180,7 @@ impl Resumption<'_> {
             self.begin(Phase::Lower, 0, seen.hand.eef);
             self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         } else if seen.supported
-            && seen.rest_z.is_none_or(|z| seen.object.z < z + STANDING)
+            && (seen.rest).is_none_or(|rest| rise_above(seen.object, rest) < STANDING)
             && seen.hand.eef.z - seen.object.z < self.grasp.offset.z + 0.006
         {
             // Closed long enough, as far as it can be observed: the next action lifts.
