@@ -8,6 +8,7 @@ mod diff;
 mod evaluate;
 mod export;
 mod failures;
+mod import;
 mod jobs;
 mod output;
 mod parity;
@@ -246,10 +247,19 @@ enum Subcommands {
         #[arg(long, default_value = "runs/compare", value_name = "DIR")]
         out: PathBuf,
     },
+    /// Makes run folders of tables of episodes that another program ran in another simulator, for `compare`, `report` and `truth`
+    Import {
+        /// Tables (CSV) with the columns world, policy, suite, task, init, success, steps, and queries if it is known
+        #[arg(required = true, value_name = "TABLE")]
+        tables: Vec<PathBuf>,
+        /// Folder of the runs, by world, policy and suite
+        #[arg(long, default_value = "runs/imported", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Compares success here with success in another simulator on the same initial states: correlation, rank violations, flips
     Truth {
-        /// Run folders, or folders of them, and tables (CSV) of episodes in other worlds; LABEL=DIR gives a run another name than
-        /// its policy's
+        /// Run folders of this program, and episodes in other worlds: tables (CSV) or imported runs; LABEL=DIR gives a run
+        /// another name than its policy's
         #[arg(required = true, num_args = 2.., value_name = "[LABEL=]RUN_DIR|TABLE")]
         paths: Vec<String>,
         /// Folder of tables and plot

@@ -35,6 +35,7 @@ mod query_watch;
 mod replay_check;
 mod run_diff;
 mod run_folder;
+mod run_import;
 mod runner;
 mod video;
 
@@ -68,6 +69,7 @@ pub use provenance::{
 };
 pub use replay_check::{RecordedFrames, Recording, ReplayResult, replay};
 pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
-pub use run_folder::open_run_folder;
+pub use run_folder::{open_any_run_folder, open_run_folder};
+pub use run_import::{import, import_summary};
 pub use runner::{RunPlan, RunProgress, RunResult, Shard, evaluate, run, run_until};
 pub use video::record_video;

@@ -4,7 +4,7 @@
 use crate::agent::AgentFactory;
 use crate::episode::SUCCESS_RULE;
 use crate::{EvalContext, EvalError, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
-use bitvla_reports::EvalProtocol;
+use bitvla_reports::{EvalProtocol, OWN_WORLD};
 use bitvla_sim::{SimulationProtocol, World};
 use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
 use std::collections::BTreeMap;
@@ -106,6 +106,7 @@ pub fn protocol(
     let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     Ok(EvalProtocol {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        world: OWN_WORLD.to_owned(),
         world_version: WORLD_VERSION,
         suite: suite.name.clone(),
         instruction_source: suite.instruction_sources(),

@@ -5,30 +5,32 @@
 #
 #   suites=spatial,object,goal,long   policies=ternary,full,int8,int4   episodes=5 (of each task)   tasks=0,1,2,3,4,5,6,7,8,9
 #   checkpoint=DIR (of all policies)   name=WORD (in place of the policy's name, for a checkpoint of one's own)   noise=SIGMA (of actions)
-#   offset=METRES (moves MuJoCo's initial states; only MuJoCo is played)
+#   offset=METRES (moves MuJoCo's initial states)   mujoco=VERSION (another one than 2.3.7, for example 3.17.0)
 #
+# With offset= or mujoco= only MuJoCo is played: how much an imperceptible difference, or a newer version of the same simulator, changes.
 # About 12 seconds an episode in MuJoCo on a quiet core. Needs Debian's libosmesa6 for its images.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1"; dir=$(cd "$1" && pwd); shift
 cd "$(dirname "$0")/.."
 suites=spatial,object,goal,long policies=ternary,full,int8,int4 episodes=5 tasks=0,1,2,3,4,5,6,7,8,9
-checkpoint='' name='' noise='' offset=0
+checkpoint='' name='' noise='' offset=0 mujoco=2.3.7
 for option in "$@"; do
     case $option in
-        suites=*|policies=*|episodes=*|tasks=*|checkpoint=*|name=*|noise=*|offset=*) printf -v "${option%%=*}" %s "${option#*=}" ;;
-        *) echo "found $option, expected one of suites= policies= episodes= tasks= checkpoint= name= noise= offset=" >&2; exit 2 ;;
+        suites=*|policies=*|episodes=*|tasks=*|checkpoint=*|name=*|noise=*|offset=*|mujoco=*) printf -v "${option%%=*}" %s "${option#*=}" ;;
+        *) echo "found $option, expected one of suites= policies= episodes= tasks= checkpoint= name= noise= offset= mujoco=" >&2; exit 2 ;;
     esac
 done
 reference=${BITVLA_REFERENCE:-../shared/reference/libero/data}
 
 ldconfig -p | grep -q OSMesa || apt-get install -y -q libosmesa6 > /dev/null
 sh tests/libero_packages.sh "$dir"
-if [ ! -e "$dir/venv/ready" ]; then
-    python3 -m venv "$dir/venv"
-    "$dir/venv/bin/pip" install -q numpy==1.26.4 mujoco==2.3.7 robosuite==1.4.1 bddl==1.0.1 easydict pyyaml networkx future numba pillow scipy \
+venv="$dir/venv-$mujoco"
+if [ ! -e "$venv/ready" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q numpy==1.26.4 "mujoco==$mujoco" robosuite==1.4.1 bddl==1.0.1 easydict pyyaml networkx future numba pillow scipy \
         'opencv-python-headless<4.11' openpi-client==0.1.2
-    touch "$dir/venv/ready"
+    touch "$venv/ready"
 fi
 # One tree of LIBERO's code and of all models, as its environments want it.
 if [ ! -e "$dir/libero/ready" ]; then
@@ -39,6 +41,8 @@ fi
 cargo build --release --quiet
 program=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/bitvla-eval
 
+# Yardsticks come after the world whose scores are to be predicted.
+[ "$offset $mujoco" = "0 2.3.7" ] && there=mujoco || there=yardsticks
 server=
 trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true' EXIT
 for suite in ${suites//,/ }; do
@@ -51,11 +55,11 @@ for suite in ${suites//,/ }; do
             kill -0 "$server" 2> /dev/null || { cat "$dir/serve.err" >&2; exit 2; }
             sleep 0.2
         done
-        "$dir/venv/bin/python" tests/mujoco_play.py --libero "$dir/libero" --reference "$reference" --suite "$suite" --policy "$label" \
+        "$venv/bin/python" tests/mujoco_play.py --libero "$dir/libero" --reference "$reference" --suite "$suite" --policy "$label" \
             --server "$(grep -o 'ws://[0-9.:]*' "$dir/serve.out")" --episodes "$episodes" --tasks "$tasks" --offset "$offset" \
-            --out "$dir/mujoco/$suite.csv"
+            --out "$dir/$there/$suite.csv"
         kill "$server"; wait "$server" || true; server=
-        [ "$offset" = 0 ] || continue
+        [ "$there" = mujoco ] || continue
         run="$dir/rapier/$suite/$label"
         "$program" --libero "$dir/packages" --robosuite "$dir/packages" --suite "libero:${suite/long/10}" "${options[@]}" \
             --episodes "$episodes" --tasks "$tasks" --out "$run"
@@ -64,4 +68,5 @@ done
 
 runs=()
 for run in "$dir"/rapier/*/*; do runs+=("$(basename "$run")=$run"); done
-"$program" truth "${runs[@]}" "$dir"/mujoco/*.csv --out "$dir/truth"
+shopt -s nullglob
+"$program" truth "${runs[@]}" "$dir"/mujoco/*.csv "$dir"/yardsticks/*.csv --out "$dir/truth"

@@ -19,6 +19,7 @@ grip site from that of the first run every ten steps, with the smallest singular
 the first step at which the distance exceeds 0.01, 0.1, 1 and 10 mm; steps count from 1.
 """
 import argparse
+import enum
 import importlib.metadata
 import io
 import json
@@ -35,8 +36,26 @@ SETTLE = [[0.0] * 6 + [-1.0]] * 10
 ROUND = 6
 
 
+def adapt_newer_mujoco():
+    """Newer versions of MuJoCo as robosuite 1.4.1 expects them: enumerations equal their numbers, which are compared with fields of a model,
+    and the dense inertia matrix is made from `qM`."""
+    import mujoco
+
+    for name in [name for name in dir(mujoco) if name.startswith("mjt")]:
+        members = getattr(getattr(mujoco, name), "__members__", None)
+        if members:
+            setattr(mujoco, name, enum.IntEnum(name, {member: int(value) for member, value in members.items()}))
+    if not hasattr(mujoco.MjData, "qM"):
+        import robosuite.utils.binding_utils as binding
+
+        full = mujoco.mj_fullM
+        mujoco.mj_fullM = lambda model, matrix, data: full(model, data, matrix)
+        binding.MjData.qM = property(lambda data: data._data)
+
+
 def import_envs(libero):
     """LIBERO's environments; packages that only its training and rendering need are replaced by empty modules."""
+    adapt_newer_mujoco()
     here = libero / "libero" / "libero"
     config = pathlib.Path(tempfile.mkdtemp())
     places = {"benchmark_root": here, "bddl_files": here / "bddl_files", "init_states": here / "init_files",

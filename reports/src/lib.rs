@@ -51,8 +51,8 @@ pub use gate::{
 pub use hashes::{EpisodeHashes, FrameHash, read_hashes, write_hashes};
 pub use html::html_report;
 pub use manifest::{
-    EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, RunManifest, SCHEMA_VERSION,
-    WeightMemory, schema_version_of,
+    EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, OWN_WORLD, RunManifest,
+    SCHEMA_VERSION, WeightMemory, schema_version_of,
 };
 pub use markdown::markdown_report;
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
@@ -80,6 +80,6 @@ pub use text_files::{
 pub use text_table::TextTable;
 pub use vla_eval::vla_eval_result;
 pub use world_agreement::{
-    AgreementCell, AgreementLevel, Estimate, WorldAgreement, WorldOutcomes,
-    mean_maximum_rank_violation, pearson, read_outcomes,
+    AgreementCell, AgreementLevel, Estimate, TableEpisode, WorldAgreement, WorldOutcomes,
+    mean_maximum_rank_violation, pearson, read_episode_table, read_outcomes,
 };

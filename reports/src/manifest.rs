@@ -17,7 +17,10 @@ pub const SCHEMA_VERSION: u32 = 4;
 pub struct EvalProtocol {
     /// Version of this program.
     pub version: String,
-    /// Version of the simulated world; cards from before it was written are of world version 1.
+    /// Simulator that ran the episodes: [`OWN_WORLD`], or another one whose results were imported, for example `mujoco 2.3.7`.
+    #[serde(default = "own_world")]
+    pub world: String,
+    /// Version of the simulated world, 0 for an imported run; cards from before it was written are of world version 1.
     #[serde(default = "first_world")]
     pub world_version: u32,
     /// Name of the suite.
@@ -105,6 +108,14 @@ pub struct EvalProtocol {
     pub binary_sha256: String,
 }
 
+/// Name of this program's own simulator in a protocol.
+pub const OWN_WORLD: &str = "bitvla-eval";
+
+/// Simulator of protocols from before runs could be imported.
+fn own_world() -> String {
+    OWN_WORLD.to_owned()
+}
+
 /// World version of protocols that do not name theirs.
 fn first_world() -> u32 {
     1
@@ -116,6 +127,11 @@ fn no_replacement() -> String {
 }
 
 impl EvalProtocol {
+    /// True for a run of another simulator, whose results were imported: it has no actions, no states and no times.
+    pub fn is_imported(&self) -> bool {
+        self.world != OWN_WORLD
+    }
+
     /// Names of the fields in which two protocols differ, with both values; of a field with parts, such as the hashes of files,
     /// the parts that differ. Hashes are cut to twelve digits.
     pub fn differences(&self, other: &EvalProtocol) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The subcommand `compare`: several runs on the same initial states.
 
 use super::output;
-use crate::{EvalError, open_run_folder};
+use crate::{EvalError, open_any_run_folder};
 use bitvla_reports::{ComparedPolicy, Comparison, FolderLock, write_comparison_plots, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) fn open_policies(
     let mut origins = RunOrigins::new();
     for (label, dir) in runs {
         for folder in run_folders(dir)? {
-            let run = open_run_folder(&folder)?;
+            let run = open_any_run_folder(&folder)?;
             let protocol = &run.manifest.protocol;
             let label = label.clone().unwrap_or_else(|| protocol.policy.clone());
             let suite = protocol.suite.clone();

@@ -155,7 +155,7 @@ fn write_vla_eval(runs: &[(&str, &RunFolder)], out: &Path) -> Result<ExitCode, E
 }
 
 /// A name without characters that mean something in a path.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.chars()
         .map(|c| if plain(c) { c } else { '_' })
@@ -165,7 +165,8 @@ fn file_name(name: &str) -> String {
 fn commands(comparison: &Comparison, origins: &RunOrigins) -> Vec<RunCommands> {
     let mut commands = Vec::new();
     for policy in comparison.policies() {
-        for (suite, run) in &policy.runs {
+        let own = (policy.runs.iter()).filter(|(_, run)| !run.manifest.protocol.is_imported());
+        for (suite, run) in own {
             let origin = origins.get(&(policy.label.clone(), suite.clone()));
             commands.push(RunCommands {
                 label: policy.label.clone(),
@@ -232,7 +233,8 @@ fn animations(
         let mut loaded = None;
         for (key, i) in failed {
             let policy = &comparison.policies()[i];
-            let Some(run) = policy.runs.get(suite) else {
+            let run = policy.runs.get(suite);
+            let Some(run) = run.filter(|run| !run.manifest.protocol.is_imported()) else {
                 continue;
             };
             if opened.insert(i) {

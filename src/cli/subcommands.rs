@@ -58,6 +58,9 @@ pub(super) fn dispatch(cli: &Cli) -> Result<ExitCode, EvalError> {
         Some(Subcommands::Check(args)) => super::check::check(&resolver()?, args),
         Some(Subcommands::Diff(args)) => super::diff::diff(args),
         Some(Subcommands::Compare { runs, out }) => super::compare::compare(runs, out),
+        Some(Subcommands::Import { tables, out }) => {
+            super::import::import(&resolver()?, tables, out)
+        }
         Some(Subcommands::Truth { paths, out }) => super::truth::truth(paths, out),
         Some(Subcommands::Report(args)) => super::report::report(&resolver()?, args),
         Some(Subcommands::Export(args)) => super::export::export(&resolver()?, args),

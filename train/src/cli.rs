@@ -185,7 +185,11 @@ fn list_stages(args: &RecipeArgs) -> Result<()> {
             StageWork::Collect(c) => format!(
                 "{} episodes{} driven by {}",
                 c.episodes,
-                (c.tasks.as_ref()).map_or(String::new(), |tasks| format!(" of tasks {tasks:?}")),
+                match (&c.tasks, c.hardest) {
+                    (Some(tasks), _) => format!(" of tasks {tasks:?}"),
+                    (None, Some(count)) => format!(" of the {count} hardest tasks"),
+                    (None, None) => String::new(),
+                },
                 c.policy.as_deref().unwrap_or("the expert")
             ),
             StageWork::Train(t) => format!(

@@ -9,7 +9,7 @@
 //! finishes.
 
 use crate::dataset::{
-    CHUNK, EpisodeCounts, TrainingFrame, downscale_images, shard_path, write_shard,
+    CHUNK, EpisodeCounts, TaskCounts, TrainingFrame, downscale_images, shard_path, write_shard,
 };
 use crate::recipe::CollectionSettings;
 use crate::stage_progress::{StageProgress, WorkTime};
@@ -62,7 +62,7 @@ pub struct CollectConfig<'a> {
     /// Number of episodes, spread evenly over the tasks.
     pub episodes: usize,
     /// Indices among the tasks of all suites; every task if absent.
-    pub tasks: Option<&'a [usize]>,
+    pub tasks: Option<Vec<usize>>,
     /// Seed; data sets of different seeds share no initial state as long as they have fewer than a million episodes.
     pub seed: u64,
     /// Number of threads; never changes a frame.
@@ -88,10 +88,10 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     let skipped = config.episodes - todo.len();
     let mut progress = StageProgress::new(config.name, skipped as u64, config.episodes as u64);
     let time = WorkTime::resume(dir)?;
-    let tasks = selected_tasks(config.suites, config.tasks)?;
+    let tasks = selected_tasks(config.suites, config.tasks.as_deref())?;
     let (mut done, mut frames, mut counts) = (skipped, 0, EpisodeCounts::default());
     // Episodes by number that wait for the rest of their shard.
-    let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, EpisodeCounts)>> =
+    let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, u8, EpisodeCounts)>> =
         BTreeMap::new();
     let factory = match &config.source {
         DataSource::Expert => None,
@@ -112,25 +112,25 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
                 None => collector.demonstrate()?,
                 Some(agent) => collector.run_policy(&mut **agent, episode, config.seed)?,
             };
-            Ok((episode, collector.frames, of_episode))
+            Ok(((episode, task.0 as u8), collector.frames, of_episode))
         },
-        |(episode, new, of_episode)| {
+        |((episode, task), new, of_episode)| {
             done += 1;
             frames += new.len();
             counts.add(of_episode);
             let shard = episode / EPISODES_PER_SHARD;
             let entry = waiting.entry(shard).or_default();
-            entry.insert(episode, (new, of_episode));
+            entry.insert(episode, (new, task, of_episode));
             let size = EPISODES_PER_SHARD.min(config.episodes - shard * EPISODES_PER_SHARD);
             if entry.len() == size {
                 // The entry was filled above.
                 let parts = waiting.remove(&shard).unwrap_or_default();
-                let mut whole = (Vec::new(), EpisodeCounts::default());
-                for (part, of_episode) in parts.into_values() {
+                let mut whole = (Vec::new(), TaskCounts::new());
+                for (part, task, of_episode) in parts.into_values() {
                     whole.0.extend(part);
-                    whole.1.add(of_episode);
+                    whole.1.entry(task).or_default().add(of_episode);
                 }
-                write_shard(&shard_path(dir, shard), &whole.0, whole.1)
+                write_shard(&shard_path(dir, shard), &whole.0, &whole.1)
                     .and_then(|()| time.save())
                     .map_err(|e| EvalError::Input(format!("{e:#}")))?;
             }

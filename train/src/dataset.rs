@@ -5,7 +5,7 @@ use bitvla_policies::preprocess::resize_area;
 use bitvla_reports::write_atomically;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Number of actions of a chunk.
@@ -55,6 +55,52 @@ impl EpisodeCounts {
         self.counted += other.counted;
         self.successes += other.successes;
     }
+}
+
+/// Outcomes by index of the task among those of all suites of the recipe.
+pub type TaskCounts = BTreeMap<u8, EpisodeCounts>;
+
+/// Returns the outcomes of the episodes of a folder of shards by task.
+///
+/// # Errors
+/// Names the shard that cannot be read or lacks them.
+pub fn task_counts(dir: &Path) -> Result<TaskCounts> {
+    let mut all = TaskCounts::new();
+    for path in (0..).map(|index| shard_path(dir, index)) {
+        if !path.is_file() {
+            break;
+        }
+        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let rows = counts_of_shard(&bytes).with_context(|| path.display().to_string())?;
+        for (task, counts) in rows {
+            all.entry(task).or_default().add(counts);
+        }
+    }
+    Ok(all)
+}
+
+fn counts_of_shard(bytes: &[u8]) -> Result<Vec<(u8, EpisodeCounts)>> {
+    let file = SafeTensors::deserialize(bytes)?;
+    let table = file.tensor("tally_by_task")?;
+    let (numbers, _) = table.data().as_chunks::<8>();
+    let (rows, rest) = numbers.as_chunks::<4>();
+    ensure!(
+        table.dtype() == Dtype::I64 && rest.is_empty(),
+        "tensor `tally_by_task` is {:?} with {} entries, expected rows of 4 I64",
+        table.dtype(),
+        numbers.len()
+    );
+    let number = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes);
+    rows.iter()
+        .map(|[task, episodes, counted, successes]| {
+            let counts = EpisodeCounts {
+                episodes: usize::try_from(number(episodes))?,
+                counted: usize::try_from(number(counted))?,
+                successes: usize::try_from(number(successes))?,
+            };
+            Ok((u8::try_from(number(task))?, counts))
+        })
+        .collect()
 }
 
 /// Frames in memory: images, one buffer per shard, apart from the rest.
@@ -219,7 +265,7 @@ pub fn shard_path(dir: &Path, index: usize) -> PathBuf {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_shard(path: &Path, frames: &[TrainingFrame], counts: EpisodeCounts) -> Result<()> {
+pub fn write_shard(path: &Path, frames: &[TrainingFrame], by_task: &TaskCounts) -> Result<()> {
     let n = frames.len();
     let images: Vec<u8> = frames.iter().flat_map(|f| &f.images).copied().collect();
     let bytes = |values: &mut dyn Iterator<Item = f64>| -> Vec<u8> {
@@ -228,10 +274,17 @@ pub fn write_shard(path: &Path, frames: &[TrainingFrame], counts: EpisodeCounts)
     let proprio = bytes(&mut frames.iter().flat_map(|f| f.proprio));
     let actions = bytes(&mut frames.iter().flat_map(|f| f.actions.into_iter().flatten()));
     let tasks: Vec<u8> = frames.iter().map(|f| f.task).collect();
-    let tally: Vec<u8> = [counts.episodes, counts.counted, counts.successes]
+    let mut counts = EpisodeCounts::default();
+    by_task.values().for_each(|of_task| counts.add(*of_task));
+    let numbers = |values: &[usize]| -> Vec<u8> {
+        let bytes = values.iter().map(|&v| (v as i64).to_le_bytes());
+        bytes.flatten().collect()
+    };
+    let tally = numbers(&[counts.episodes, counts.counted, counts.successes]);
+    let rows = by_task
         .iter()
-        .flat_map(|&v| (v as i64).to_le_bytes())
-        .collect();
+        .map(|(task, c)| numbers(&[usize::from(*task), c.episodes, c.counted, c.successes]));
+    let tally_by_task: Vec<u8> = rows.flatten().collect();
     let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data);
     let views = [
         (
@@ -242,6 +295,10 @@ pub fn write_shard(path: &Path, frames: &[TrainingFrame], counts: EpisodeCounts)
         ("actions", view(Dtype::F64, &[n, CHUNK, 7], &actions)?),
         ("task", view(Dtype::U8, &[n], &tasks)?),
         ("tally", view(Dtype::I64, &[3], &tally)?),
+        (
+            "tally_by_task",
+            view(Dtype::I64, &[by_task.len(), 4], &tally_by_task)?,
+        ),
     ];
     let bytes = safetensors::serialize(views, None::<HashMap<_, _>>)?;
     Ok(write_atomically(path, &bytes)?)
@@ -268,10 +325,16 @@ mod tests {
             counted: 2,
             successes: 1,
         };
-        write_shard(&shard_path(dir.path(), 0), &[frame(3), frame(5)], counts)?;
-        write_shard(&shard_path(dir.path(), 1), &[frame(7)], counts)?;
+        let by_task = TaskCounts::from([(3, counts), (7, counts)]);
+        write_shard(&shard_path(dir.path(), 0), &[frame(3), frame(5)], &by_task)?;
+        write_shard(&shard_path(dir.path(), 1), &[frame(7)], &by_task)?;
+        let read = task_counts(dir.path())?;
+        assert_eq!(
+            (read.len(), read[&7].episodes, read[&7].successes),
+            (2, 4, 2)
+        );
         let all = FrameDataset::read(dir.path())?;
-        assert_eq!((all.len(), all.counts.episodes), (3, 4));
+        assert_eq!((all.len(), all.counts.episodes), (3, 8));
         for (i, k) in [3, 5, 7].into_iter().enumerate() {
             assert_eq!(all.images(i), frame(k).images);
             assert_eq!(all.meta(i).proprio, frame(k).proprio);

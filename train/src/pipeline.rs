@@ -13,7 +13,7 @@
 
 use crate::checkpoint::{export, net_config, prompts};
 use crate::collect::{CollectConfig, DataSource, collect};
-use crate::dataset::{EpisodeCounts, FrameDataset};
+use crate::dataset::{EpisodeCounts, FrameDataset, task_counts};
 use crate::net::{Net, NetConfig, QuantConfig};
 use crate::optim::LearningRateSchedule;
 use crate::recipe::{CollectStage, Recipe, Stage, StageWork, TrainStage, TrainedWeights};
@@ -163,6 +163,7 @@ impl<'a> PipelineConfig<'a> {
         let validation = CollectStage {
             episodes: self.recipe.validation_episodes,
             tasks: None,
+            hardest: None,
             policy: None,
         };
         self.collect(VALIDATION, &validation, 0)?;
@@ -228,11 +229,36 @@ impl<'a> PipelineConfig<'a> {
             name,
             source,
             episodes: self.scaled(c.episodes),
-            tasks: c.tasks.as_deref(),
+            tasks: match c.hardest {
+                Some(count) => Some(self.hardest_tasks(name, count)?),
+                None => c.tasks.clone(),
+            },
             seed: self.seed * 100 + index,
             jobs: self.jobs,
         };
         collect(&config, &self.data_dir(name)).with_context(|| format!("collecting {name}"))
+    }
+
+    /// Returns the tasks in which the policy of the last collection of all tasks before stage `name` succeeded least, by its share
+    /// of episodes that a policy ran alone.
+    fn hardest_tasks(&self, name: &str, count: usize) -> Result<Vec<usize>> {
+        let before = self.recipe.stages.iter().take_while(|s| s.name != name);
+        let of_all = before
+            .filter(|stage| (stage.collect.as_ref()).is_some_and(CollectStage::is_of_all_tasks));
+        let last = of_all.last().with_context(|| {
+            format!("`hardest` of {name}: no policy acted in all tasks before this stage")
+        })?;
+        let counts = task_counts(&self.data_dir(&last.name))?;
+        let rate = |c: &EpisodeCounts| (c.successes + 1) as f64 / (c.counted + 2) as f64;
+        let mut tasks: Vec<(f64, usize)> = (counts.iter())
+            .map(|(task, counts)| (rate(counts), usize::from(*task)))
+            .collect();
+        tasks.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        Ok(tasks
+            .into_iter()
+            .take(count)
+            .map(|(_, task)| task)
+            .collect())
     }
 }
 

@@ -131,12 +131,22 @@ pub enum StageWork<'a> {
 pub struct CollectStage {
     /// Number of episodes, spread evenly over the tasks.
     pub episodes: usize,
-    /// Indices among the tasks of all suites of the recipe; every task if absent. For those that fail most.
+    /// Indices among the tasks of all suites of the recipe; every task if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<usize>>,
+    /// Number of tasks: those in which the policy of the collection before this one, of all tasks, succeeded least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardest: Option<usize>,
     /// Training stage whose policy acts; the disturbed expert if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+}
+
+impl CollectStage {
+    /// Returns true if a policy acts in all tasks.
+    pub(crate) fn is_of_all_tasks(&self) -> bool {
+        self.policy.is_some() && self.tasks.is_none() && self.hardest.is_none()
+    }
 }
 
 /// Stage that trains.
@@ -295,6 +305,17 @@ impl Recipe {
             (Some(collect), None) => {
                 ensure!(collect.episodes > 0, "episodes is 0");
                 collect.policy.as_deref().map(training).transpose()?;
+                if let Some(count) = collect.hardest {
+                    let of_all = earlier.iter().filter_map(|s| s.collect.as_ref());
+                    ensure!(
+                        count > 0 && collect.tasks.is_none(),
+                        "hardest is {count}, expected at least 1 and no `tasks`"
+                    );
+                    ensure!(
+                        of_all.into_iter().any(CollectStage::is_of_all_tasks),
+                        "hardest: no policy acts in all tasks before it"
+                    );
+                }
             }
             (None, Some(train)) => {
                 ensure!(train.steps > train.warmup, "steps is not above warmup");
@@ -352,6 +373,14 @@ mod tests {
         let words = refused(|text| text.replace("from = \"full\"", "from = \"fool\""));
         assert!(
             words.contains("my.toml") && words.contains("distill") && words.contains("fool"),
+            "{words}"
+        );
+        let words = refused(|text| text.replace("episodes = 300", "episodes = 300\nhardest = 0"));
+        assert!(words.contains("hardest is 0"), "{words}");
+        let early = "name = \"corrections-1\"\n[stage.collect]\nepisodes = 300";
+        let words = refused(|text| text.replace(early, &format!("{early}\nhardest = 2")));
+        assert!(
+            words.contains("corrections-1") && words.contains("no policy acts in all tasks"),
             "{words}"
         );
         let words = refused(|text| text.replace("batch = 32", "batch = 30"));

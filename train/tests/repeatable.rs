@@ -7,7 +7,7 @@ use bitvla_eval::PACKED_FILE;
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{net_config, prompts};
 use bitvla_train::dataset::{
-    CHUNK, EpisodeCounts, FrameDataset, IMAGE_BYTES, TrainingFrame, shard_path, write_shard,
+    CHUNK, FrameDataset, IMAGE_BYTES, TaskCounts, TrainingFrame, shard_path, write_shard,
 };
 use bitvla_train::net::{Net, QuantConfig};
 use bitvla_train::optim::LearningRateSchedule;
@@ -36,7 +36,7 @@ fn noise(dir: &Path, n: usize) -> Result<FrameDataset> {
             task: (i % 10) as u8,
         })
         .collect();
-    write_shard(&shard_path(dir, 0), &frames, EpisodeCounts::default())?;
+    write_shard(&shard_path(dir, 0), &frames, &TaskCounts::new())?;
     FrameDataset::read(dir)
 }
 

@@ -1,10 +1,12 @@
 //! Does a score in one simulated world predict the score in another? Outcomes of the same policies on the same initial states in two worlds: what
 //! became of each state, and how success goes together over policies, suites and tasks.
 
+mod episode_table;
 mod outcomes;
 mod statistics;
 mod tables;
 
+pub use episode_table::{TableEpisode, read_episode_table};
 pub use outcomes::{WorldOutcomes, read_outcomes};
 pub use statistics::{Estimate, mean_maximum_rank_violation, pearson};
 

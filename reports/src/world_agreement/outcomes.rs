@@ -1,38 +1,9 @@
 //! Outcomes of episodes in a world, from tables of other programs.
 
+use super::episode_table::read_episode_table;
 use crate::ReportError;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Row of a table: an episode in a world. Other columns are passed over.
-#[derive(Debug, Deserialize)]
-struct OutcomeRow {
-    /// Name of the world, for example `mujoco 2.3.7`.
-    world: String,
-    /// Name of the policy.
-    policy: String,
-    /// Name of the suite, for example `spatial`.
-    suite: String,
-    /// Index of the task.
-    task: usize,
-    /// Index of the initial state.
-    init: usize,
-    /// 1 or true if the goal was reached.
-    #[serde(deserialize_with = "flag")]
-    success: bool,
-}
-
-fn flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    let text = String::deserialize(from)?;
-    match text.as_str() {
-        "1" | "true" | "True" => Ok(true),
-        "0" | "false" | "False" => Ok(false),
-        other => Err(serde::de::Error::custom(format!(
-            "success: found `{other}`, expected 0, 1, true or false"
-        ))),
-    }
-}
 
 /// Outcomes of a world by suite, policy, task and initial state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,27 +53,16 @@ impl WorldOutcomes {
 /// # Errors
 /// Names the file and the line: a column is missing, a cell is no number, an episode is there twice; the table is empty.
 pub fn read_outcomes(path: &Path, worlds: &mut Vec<WorldOutcomes>) -> Result<(), ReportError> {
-    let bytes = std::fs::read(path).map_err(ReportError::io(path))?;
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let mut rows = 0;
-    for (i, row) in reader.deserialize().enumerate() {
-        let row: OutcomeRow = row.map_err(|e| ReportError::format(path, e))?;
+    for row in read_episode_table(path)? {
         let at = worlds.iter().position(|world| world.world == row.world);
         let at = at.unwrap_or_else(|| {
             worlds.push(WorldOutcomes::new(&row.world));
             worlds.len() - 1
         });
         let added = worlds[at].add((&row.suite, &row.policy), (row.task, row.init), row.success);
-        added.map_err(|what| ReportError::format(path, format!("line {}: {what}", i + 2)))?;
-        rows += 1;
+        added.map_err(|what| ReportError::format(path, format!("line {}: {what}", row.line)))?;
     }
-    match rows {
-        0 => Err(ReportError::format(
-            path,
-            "found no episode, expected one at least",
-        )),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]

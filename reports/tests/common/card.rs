@@ -1,7 +1,7 @@
 //! A protocol card.
 
 use bitvla_reports::{
-    EnergyReport, EvalProtocol, MachineInfo, MemoryReport, RunManifest, SCHEMA_VERSION,
+    EnergyReport, EvalProtocol, MachineInfo, MemoryReport, OWN_WORLD, RunManifest, SCHEMA_VERSION,
 };
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ pub fn card(world_version: u32) -> RunManifest {
         schema_version: SCHEMA_VERSION,
         protocol: EvalProtocol {
             version: "0.1.0".into(),
+            world: OWN_WORLD.into(),
             world_version,
             suite: "spatial".into(),
             instruction_source: "suite.toml".into(),
