@@ -2,6 +2,7 @@
 //! BDDL files of LIBERO's form and for a single one.
 
 use crate::{EvalContext, EvalError, LiberoFiles};
+use bitvla_perturbations::Perturbation;
 use bitvla_tasks::instruction::{differ, of_file_name};
 use bitvla_tasks::libero::{
     FixturePoses, LiberoDir, LiberoSuite, LiberoSuites, PoseFile, SUITES, SuiteFiles,
@@ -64,6 +65,8 @@ pub struct LoadedSuite {
     pub suite: Suite,
     /// LIBERO's files behind it, for the protocol card.
     pub files: Option<LiberoFiles>,
+    /// Change of every episode; none for the suite as it is.
+    pub perturbation: Option<Perturbation>,
 }
 
 impl LoadedSuite {
@@ -74,6 +77,7 @@ impl LoadedSuite {
             suite: &self.suite,
             seed,
             libero: self.files.as_ref(),
+            perturbation: self.perturbation.as_ref(),
         }
     }
 
@@ -291,6 +295,7 @@ impl AssetResolver {
             assets,
             suite,
             files: None,
+            perturbation: None,
         })
     }
 
@@ -358,6 +363,7 @@ impl AssetResolver {
             assets,
             suite,
             files: Some(used),
+            perturbation: None,
         })
     }
 }

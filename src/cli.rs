@@ -91,6 +91,11 @@ struct RunArgs {
     /// How the policy is loaded and computed
     #[command(flatten)]
     options: PolicyOptions,
+    /// Change every episode along an axis (language, layout, robot, physics, background, light, camera, noise, sensors), for example
+    /// camera:yaw=30 or noise:kind=fog,level=4; several times for several axes; or a TOML file of axes; or
+    /// the ending of a name of LIBERO-plus, for example view_30_0_100_0_0_initstate_12
+    #[arg(long, value_name = "AXIS:KEY=VALUE,...|FILE|NAME")]
+    perturb: Vec<String>,
     /// Run the last episode first; never changes a result
     #[arg(long)]
     backwards: bool,
@@ -282,7 +287,7 @@ enum Subcommands {
     },
     /// Records episodes of the scripted expert, or of another policy, as a data set of LeRobot or in HDF5
     Record(record::RecordArgs),
-    /// Runs policies with several simulated latencies and plots success against them
+    /// Runs policies with several simulated latencies, or under perturbations of growing strength, and plots their success
     Sweep(sweep::SweepArgs),
     /// Counts the failed episodes of a run by the phase in which they ended
     Failures {

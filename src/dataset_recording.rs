@@ -107,13 +107,7 @@ fn record_episode(
     let known: &Task = context.task(task)?;
     let mut world = sampled_world(assets, context.suite, known, seed)?;
     let goal = known.compile_goal(&world)?;
-    let start = EpisodeStart {
-        suite: &context.suite.name,
-        task: known,
-        init: 0,
-        seed,
-        world: &world,
-    };
+    let start = EpisodeStart::new((context.suite, known), 0, seed, &world);
     let mut executor = ActionChunkExecutor::start(agent, &start)?;
     let mut cameras = CameraRig::new(world.scene())?;
     let mut shown = None;

@@ -2,8 +2,9 @@
 
 use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
 use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
+use bitvla_perturbations::{EpisodeKey, Perturbation};
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
-use bitvla_sim::World;
+use bitvla_sim::{SceneDesc, World};
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message, sample_init_state};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +23,8 @@ pub struct EvalContext<'a> {
     pub seed: u64,
     /// LIBERO's files that the suite was read from; none for a suite of the assets.
     pub libero: Option<&'a LiberoFiles>,
+    /// Change of every episode; none for the suite as it is.
+    pub perturbation: Option<&'a Perturbation>,
 }
 
 /// Result of an episode.
@@ -86,22 +89,30 @@ impl EpisodeOutcome {
 }
 
 impl<'a> EvalContext<'a> {
+    /// The same with a change of every episode.
+    #[must_use]
+    pub fn perturbed(self, perturbation: Option<&'a Perturbation>) -> EvalContext<'a> {
+        EvalContext {
+            perturbation,
+            ..self
+        }
+    }
+
     /// The beginning of an episode in its settled world.
     ///
     /// # Errors
-    /// If the suite has no such task.
+    /// If the suite has no such task, or its perturbation does not fit it.
     pub fn start(
         &self,
         (task, init): (usize, usize),
         world: &'a World,
     ) -> Result<EpisodeStart<'a>, EvalError> {
-        Ok(EpisodeStart {
-            suite: &self.suite.name,
-            task: self.task(task)?,
-            init,
-            seed: self.seed,
-            world,
-        })
+        let mut start = EpisodeStart::new((self.suite, self.task(task)?), init, self.seed, world);
+        if let Some(perturbation) = self.perturbation {
+            start.instruction = perturbation.instruction(self.suite, start.task, start.key())?;
+            start.perturbation = Some(perturbation);
+        }
+        Ok(start)
     }
 
     /// A task of the suite.
@@ -134,13 +145,25 @@ impl<'a> EvalContext<'a> {
         })
     }
 
+    /// The world of a task in a stored initial state.
+    fn initial_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
+        let (known, state) = (self.task(task)?, self.init_state(task, init)?);
+        let Some(perturbation) = self.perturbation else {
+            return Ok(known.world(self.assets, state)?);
+        };
+        let seed = self.seed;
+        let key = EpisodeKey { seed, task, init };
+        let (known, state) = perturbation.start(self.assets, (known, state), key)?;
+        let change = |scene: &mut SceneDesc| perturbation.apply_to_scene(scene, key);
+        Ok(known.changed_world(self.assets, &state, change)?)
+    }
+
     /// The world of a task in a stored initial state, settled.
     ///
     /// # Errors
     /// If there is no such task or state, the world cannot be built, or its state is not finite.
     pub fn settled_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
-        let (known, state) = (self.task(task)?, self.init_state(task, init)?);
-        let mut world = known.world(self.assets, state)?;
+        let mut world = self.initial_world(task, init)?;
         for _ in 0..self.suite.settle_steps {
             step(&mut world, &SETTLE_ACTION, (task, init), || {
                 "settling".to_owned()
@@ -243,7 +266,9 @@ fn execute(
     outcome.hashes.push_state(world.state_hash());
     let task = context.task(key.0)?;
     let goal = task.compile_goal(&world)?;
-    let mut executor = ActionChunkExecutor::start(agent, &context.start(key, &world)?)?;
+    let start = context.start(key, &world)?;
+    outcome.record.instruction = start.instruction.clone().into_owned();
+    let mut executor = ActionChunkExecutor::start(agent, &start)?;
     let mut cameras = None;
     for number in 0..context.suite.horizon {
         if stop() {

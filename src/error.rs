@@ -2,6 +2,7 @@
 
 use bitvla_datasets::DatasetError;
 use bitvla_parity::ParityError;
+use bitvla_perturbations::PerturbationError;
 use bitvla_policies::PolicyError;
 use bitvla_remote::RemoteError;
 use bitvla_reports::ReportError;
@@ -15,6 +16,9 @@ pub enum EvalError {
     /// Input that does not exist or does not fit together; ends the program with code 2.
     #[error("{0}")]
     Input(String),
+    /// A perturbation that is none, or does not fit a task; ends the program with code 2.
+    #[error(transparent)]
+    Perturbation(#[from] PerturbationError),
     /// A checkpoint without statistics for a suite, or whose vocabulary lacks words of its instructions.
     #[error(
         "policy `{policy}` does not know suite `{suite}`: {source}; --normaliser-key KEY uses the statistics of another \

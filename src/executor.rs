@@ -4,6 +4,7 @@
 use crate::agent::{ActError, AgentState, EpisodeStart, ErasedAgent, StepInput};
 use crate::observation::{CameraImages, CameraRig, frame_hash};
 use crate::{EvalError, QueryTrace};
+use bitvla_perturbations::{ActionFilter, ImageFilter};
 use bitvla_policies::PhaseTimes;
 use bitvla_reports::{FrameHash, QueryRecord};
 use bitvla_sim::World;
@@ -17,6 +18,12 @@ pub struct ActionChunkExecutor {
     state: AgentState,
     pending: VecDeque<[f64; 7]>,
     queries: usize,
+    /// Control steps decided so far.
+    steps: usize,
+    /// Perturbation of the observations.
+    observations: Option<ImageFilter>,
+    /// Perturbation of the actions.
+    actions: Option<ActionFilter>,
 }
 
 /// One query of a policy and its answer.
@@ -90,6 +97,9 @@ impl ActionChunkExecutor {
             state: agent.start_episode(start)?,
             pending: VecDeque::new(),
             queries: 0,
+            steps: 0,
+            observations: (start.perturbation).and_then(|p| p.image_filter(start.key())),
+            actions: (start.perturbation).and_then(|p| p.action_filter(start.key())),
         })
     }
 
@@ -98,7 +108,7 @@ impl ActionChunkExecutor {
         agent.end_episode(&mut self.state, success);
     }
 
-    /// The action of the next control step. `cameras` are prepared when they are first needed.
+    /// The action of the next control step, as it arrives at the robot. `cameras` are prepared when they are first needed.
     ///
     /// # Errors
     /// If the agent refuses or answers with something that cannot be executed.
@@ -116,6 +126,7 @@ impl ActionChunkExecutor {
                     world,
                     task,
                     cameras,
+                    filter: (self.observations.as_mut()).map(|filter| (filter, self.steps)),
                 };
                 let answer = agent.act_in(&mut self.state, &mut input)?;
                 self.pending
@@ -144,11 +155,16 @@ impl ActionChunkExecutor {
                 (action, query)
             }
         };
-        match action.iter().find(|v| !v.is_finite()) {
-            None => Ok(Decision { action, query }),
-            Some(number) => Err(ActError::Action(format!(
+        if let Some(number) = action.iter().find(|v| !v.is_finite()) {
+            return Err(ActError::Action(format!(
                 "action {action:?} contains {number}, which is not finite"
-            ))),
+            )));
         }
+        self.steps += 1;
+        let action = match &mut self.actions {
+            Some(filter) => filter.apply(&action),
+            None => action,
+        };
+        Ok(Decision { action, query })
     }
 }

@@ -1,7 +1,8 @@
 //! One line of `journal.jsonl`: a JSON object whose last field is the CRC-32 of all bytes before it, and the comparison of a
 //! row with the protocol and the suite that it claims to be of.
 
-use crate::EpisodeOutcome;
+use crate::{EpisodeOutcome, perturbation_of};
+use bitvla_perturbations::EpisodeKey;
 use bitvla_reports::{
     EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord,
     from_digits, to_hex,
@@ -98,7 +99,21 @@ pub(crate) fn check_entry(
     if row.init >= task.init_states.len() {
         return Err(outside("init", row.init, task.init_states.len()));
     }
-    same("instruction", &row.instruction, &task.instruction)?;
+    let key = EpisodeKey {
+        seed: row.seed,
+        task: row.task,
+        init: row.init,
+    };
+    let perturbation = perturbation_of(protocol).map_err(|e| e.to_string())?;
+    let instruction = match &perturbation {
+        Some(perturbation) => perturbation.instruction(suite, task, key),
+        None => Ok(task.instruction.as_str().into()),
+    };
+    let instruction = instruction.map_err(|e| e.to_string())?;
+    // An episode that could not begin has the words of its task.
+    if row.completed() || row.instruction != task.instruction {
+        same("instruction", &row.instruction, &instruction.into_owned())?;
+    }
     if row.steps > protocol.horizon {
         return Err(outside("steps", row.steps, protocol.horizon + 1));
     }

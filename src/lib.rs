@@ -63,7 +63,9 @@ pub use journal_line::JournalEntry;
 pub use merge::{MergedRun, merge};
 pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
 pub use preflight::preflight;
-pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
+pub use protocol::{
+    LiberoFiles, assets_sha256, check_world, perturbation_of, protocol, simulation_protocol,
+};
 pub use provenance::{
     file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };

@@ -151,6 +151,7 @@ fn rehearse_episode(
             world: &world,
             task,
             cameras: &mut rig,
+            filter: None,
         };
         let answer = watch.during(|| agent.act_in(&mut state, &mut input));
         answer.map_err(|error| match error {

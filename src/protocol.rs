@@ -4,6 +4,7 @@
 use crate::agent::AgentFactory;
 use crate::episode::SUCCESS_RULE;
 use crate::{EvalContext, EvalError, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
+use bitvla_perturbations::Perturbation;
 use bitvla_reports::{EvalProtocol, OWN_WORLD};
 use bitvla_sim::{SimulationProtocol, World};
 use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
@@ -97,6 +98,7 @@ pub fn protocol(
         suite,
         seed,
         libero: _,
+        perturbation,
     } = context;
     let policy = factory.protocol()?;
     let applied = |words: &str| match policy.cameras.is_empty() {
@@ -139,6 +141,7 @@ pub fn protocol(
         sanity: factory.sanity().to_owned(),
         action_noise: factory.action_noise(),
         latency_ms: factory.latency_ms().to_vec(),
+        perturbation: perturbation.map_or_else(Vec::new, Perturbation::words),
         engine: factory.engine().to_owned(),
         robot_model: simulation.robot_model.clone(),
         simulation: settings_by_group(simulation)?,
@@ -216,6 +219,17 @@ pub(crate) fn check_recorded_with(
         suite.name,
         differences.join("; ")
     )))
+}
+
+/// Perturbation of the episodes of a protocol; none for the suite as it is.
+///
+/// # Errors
+/// [`EvalError::Input`] if this program does not know it.
+pub fn perturbation_of(protocol: &EvalProtocol) -> Result<Option<Perturbation>, EvalError> {
+    match protocol.perturbation.as_slice() {
+        [] => Ok(None),
+        words => Ok(Some(Perturbation::parse(words)?)),
+    }
 }
 
 /// Refuses results of another world than this program's.

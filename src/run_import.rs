@@ -142,6 +142,7 @@ fn manifest(row: &TableEpisode, suite: &Suite, (table, hash): (&Path, &str)) -> 
         sanity: unknown(),
         action_noise: 0.0,
         latency_ms: Vec::new(),
+        perturbation: Vec::new(),
         robot_model: unknown(),
         simulation: BTreeMap::new(),
         success_rule: unknown(),

@@ -211,6 +211,7 @@ fn every_field_changes_with_what_runs() {
             suite,
             seed: 7,
             libero: None,
+            perturbation: None,
         };
         expect(
             names,
@@ -280,6 +281,7 @@ fn liberos_files_that_change_during_a_run_end_it() {
         }),
         seed: 7,
         factory: factory.into(),
+        perturbation: None,
     };
     let card = protocol(run_context.episodes(), &*run_context.factory, &simulation).unwrap();
     let plan = RunPlan::new(vec![0], 1);

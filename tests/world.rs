@@ -123,6 +123,7 @@ fn record() -> Recording {
             suite: &suite,
             seed: 0,
             libero: None,
+            perturbation: None,
         };
         for init in 0..stage.task(task)?.init_states.len() {
             if let Some(episode) = perform(stage, task, init)? {
@@ -176,6 +177,7 @@ fn hashes(recording: &Recording) -> String {
             suite: &suite,
             seed: 0,
             libero: None,
+            perturbation: None,
         };
         act_again(stage, episode)
     });

@@ -88,6 +88,9 @@ pub struct EvalProtocol {
     /// Simulated latency of the queries of an episode, ms, repeated from the beginning; empty for none.
     #[serde(default)]
     pub latency_ms: Vec<f64>,
+    /// Change of every episode, one text per axis (`camera:yaw=30.0`); empty for the suite as it is.
+    #[serde(default)]
+    pub perturbation: Vec<String>,
     /// Name of the robot model.
     #[serde(default)]
     pub robot_model: String,

@@ -9,6 +9,7 @@ mod comparison;
 mod curves;
 mod latency;
 mod memory;
+mod robustness;
 mod success;
 mod sweep;
 
@@ -16,8 +17,8 @@ pub use chart::{Chart, ChartLine};
 pub use curves::{LossCurve, LossPoint};
 
 use crate::{
-    Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, Sweep, WorldAgreement,
-    summarise,
+    Comparison, EpisodeRecord, MemoryReport, QueryRecord, ReportError, Robustness, Sweep,
+    WorldAgreement, summarise,
 };
 use std::path::{Path, PathBuf};
 
@@ -236,6 +237,22 @@ pub fn write_training_curves(
 pub fn write_sweep_plot(dir: &Path, title: &str, sweep: &Sweep) -> Result<PlotFiles, ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
     canvas::write_svg_and_png(dir, "sweep", sweep::SIZE, |c| sweep::draw(c, title, sweep))
+}
+
+/// Draws success under perturbation into `dir`, as `robustness`.
+///
+/// # Errors
+/// If it cannot be drawn or a file not be written.
+pub fn write_robustness_plot(
+    dir: &Path,
+    title: &str,
+    robustness: &Robustness,
+) -> Result<PlotFiles, ReportError> {
+    std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
+    let size = robustness::size(robustness);
+    canvas::write_svg_and_png(dir, "robustness", size, |c| {
+        robustness::draw(c, title, robustness)
+    })
 }
 
 /// Draws one chart into `dir`.

@@ -126,6 +126,7 @@ pub(crate) fn measured_latency(
             world: start.world,
             task: start.task,
             cameras: &mut cameras,
+            filter: None,
         };
         let answer = agent.act_in(&mut state, &mut input);
         let answer = answer.map_err(|e| EvalError::Input(format!("--latency measured: {e}")))?;
@@ -354,6 +355,7 @@ mod tests {
                 world: &world,
                 task: start.task,
                 cameras: &mut cameras,
+                filter: None,
             };
             let answer = agent.act(&mut state, &mut input).unwrap();
             assert_eq!(answer.executed, answer.actions.len());

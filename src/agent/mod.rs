@@ -49,10 +49,12 @@ pub(crate) use latency::{DelayedFactory, measured_latency};
 
 use crate::observation::{CameraImages, CameraRig};
 use crate::{EvalError, proprio};
+use bitvla_perturbations::{EpisodeKey, ImageFilter, Perturbation};
 use bitvla_policies::{PhaseTimes, PolicyError, PolicyProtocol};
 use bitvla_reports::{MemoryReport, QueryOperations};
 use bitvla_sim::World;
 use bitvla_tasks::{Suite, Task};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -160,18 +162,51 @@ pub trait Agent: Send {
 }
 
 /// The episode that begins.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct EpisodeStart<'a> {
     /// Name of the suite.
     pub suite: &'a str,
     /// The task.
     pub task: &'a Task,
+    /// The words that a policy is given: those of the task, unless they are perturbed.
+    pub instruction: Cow<'a, str>,
     /// Index of the initial state.
     pub init: usize,
     /// Seed of the run.
     pub seed: u64,
     /// The settled world.
     pub world: &'a World,
+    /// Change of the episode; none for a task as it is.
+    pub perturbation: Option<&'a Perturbation>,
+}
+
+impl<'a> EpisodeStart<'a> {
+    /// The beginning of an episode that is not perturbed, from initial state `init` with the seed of the run.
+    pub fn new(
+        (suite, task): (&'a Suite, &'a Task),
+        init: usize,
+        seed: u64,
+        world: &'a World,
+    ) -> EpisodeStart<'a> {
+        EpisodeStart {
+            suite: &suite.name,
+            task,
+            instruction: Cow::Borrowed(&task.instruction),
+            init,
+            seed,
+            world,
+            perturbation: None,
+        }
+    }
+
+    /// Key of what is drawn in the episode.
+    pub fn key(&self) -> EpisodeKey {
+        EpisodeKey {
+            seed: self.seed,
+            task: self.task.id,
+            init: self.init,
+        }
+    }
 }
 
 /// The present of an episode, as far as a policy may use it.
@@ -182,6 +217,8 @@ pub struct StepInput<'a> {
     pub task: &'a Task,
     /// The cameras of the scene, prepared when they are first needed.
     pub cameras: &'a mut Option<CameraRig>,
+    /// What becomes of the observation, and the control step; none for one as it is.
+    pub filter: Option<(&'a mut ImageFilter, usize)>,
 }
 
 /// Camera frames and proprioception as a policy takes them.
@@ -196,7 +233,7 @@ pub struct AgentObservation {
 }
 
 impl StepInput<'_> {
-    /// Renders and reads what a protocol asks for: size, flip, quaternion rule.
+    /// Renders and reads what a protocol asks for (size, flip, quaternion rule), perturbed.
     ///
     /// # Errors
     /// If the scene lacks a camera or cannot be drawn.
@@ -204,11 +241,19 @@ impl StepInput<'_> {
         let cameras = CameraRig::prepared(self.cameras, self.world.scene())?;
         let start = Instant::now();
         let looks = (protocol.camera_size, protocol.flip);
-        let images = cameras.policy_images(self.world, looks)?;
+        let mut images = cameras.policy_images(self.world, looks)?;
+        let render = start.elapsed();
+        let mut proprio = proprio(&self.world.observation(), protocol.quaternion_rule);
+        if let Some((filter, step)) = &mut self.filter {
+            let side = images.agentview.width;
+            let (agentview, wrist) = (&mut images.agentview.rgb, &mut images.wrist.rgb);
+            filter.apply(*step, agentview, wrist, side);
+            filter.apply_to_proprio(&mut proprio);
+        }
         Ok(AgentObservation {
             images,
-            render: start.elapsed(),
-            proprio: proprio(&self.world.observation(), protocol.quaternion_rule),
+            render,
+            proprio,
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     AgentFactory, CameraRig, EvalContext, EvalError, RunContext, RunPlan, RunProgress, RunResult,
     Shard, SimulatedLatency, WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
 };
+use bitvla_perturbations::{Perturbation, PlusName};
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 const REASONS: usize = 3;
 
 pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
+    perturbation(args)?;
     for policy in args.policy.iter() {
         check_options(args, policy)?;
     }
@@ -38,7 +40,8 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
         Some(dir) => dir.clone(),
         None => {
             let label = label(args, policy);
-            PathBuf::from(format!("runs/{whole}-{label}{}", shard_ending(args)))
+            let ending = perturbation_ending(args) + &shard_ending(args);
+            PathBuf::from(format!("runs/{whole}-{label}{ending}"))
         }
     };
     let runs: Vec<PolicyRun> = (args.policy.iter())
@@ -56,7 +59,7 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
     let folders: Vec<_> = runs.into_iter().map(labelled).collect();
     let out = match &args.out {
         Some(dir) => dir.join("compare"),
-        None => PathBuf::from(format!("runs/{whole}-compare")),
+        None => PathBuf::from(format!("runs/{whole}-compare{}", perturbation_ending(args))),
     };
     compare_runs(&folders, &out)?;
     Ok(ExitCode::SUCCESS)
@@ -120,6 +123,48 @@ pub(super) fn label(args: &RunArgs, policy: &PolicyName) -> String {
         label = format!("{label}-latency-{latency}");
     }
     label
+}
+
+/// Ending of the default folder of a perturbed run.
+fn perturbation_ending(args: &RunArgs) -> String {
+    let words = args.perturb.iter().map(|words| {
+        let plain = words.replace([':', '=', ',', ' '], "-");
+        format!("-{}", asset_resolver::file_name(&plain))
+    });
+    words.collect()
+}
+
+/// The perturbation that the arguments ask for: axes in words, names of LIBERO-plus, and at most one file.
+fn perturbation(args: &RunArgs) -> Result<Option<Perturbation>, EvalError> {
+    let named = |text: &String| !text.contains(':') && !text.ends_with(".toml");
+    let (files, words): (Vec<_>, Vec<_>) =
+        (args.perturb.iter()).partition(|text| text.ends_with(".toml"));
+    let words = words.into_iter().map(|text| match named(text) {
+        true => match PlusName::parse(text) {
+            Ok(name) => Ok(name.perturbation.words()),
+            Err(what) => Err(EvalError::Input(format!(
+                "--perturb: {what}; or AXIS:KEY=VALUE, or a file that ends in .toml"
+            ))),
+        },
+        false => Ok(vec![text.clone()]),
+    });
+    let words = words.collect::<Result<Vec<_>, _>>()?.concat();
+    let found = match (files.as_slice(), words.is_empty()) {
+        ([], _) => Perturbation::parse(&words)?,
+        ([file], true) => Perturbation::read(Path::new(file))?,
+        ([file], false) => {
+            let mut all = Perturbation::read(Path::new(file))?.words();
+            all.extend(words);
+            Perturbation::parse(&all)?
+        }
+        _ => {
+            return Err(EvalError::Input(format!(
+                "--perturb: found {} files, expected one at most",
+                files.len()
+            )));
+        }
+    };
+    Ok(Some(found).filter(|p| !p.is_none()))
 }
 
 /// Ending of the default folder of a shard.
@@ -243,7 +288,8 @@ fn measure_latency(
         ..args.clone()
     };
     let factory = checked_factory(loaded, &args, policy)?;
-    let context = loaded.context(args.seed());
+    let perturbation = perturbation(&args)?;
+    let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
     let task = planned_tasks(loaded, &args).first().copied().unwrap_or(0);
     let world = context.settled_world(task, 0)?;
     let start = context.start((task, 0), &world)?;
@@ -265,7 +311,8 @@ fn check_all(
         match checked_factory(loaded, args, policy) {
             Ok(factory) if refused.is_empty() && outcome.is_ok() => {
                 let plan = plan(loaded, args);
-                let context = loaded.context(args.seed());
+                let perturbation = perturbation(args)?;
+                let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
                 outcome = preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs);
             }
             Ok(_) => {}
@@ -307,7 +354,8 @@ fn run_suite(
     out: &Path,
 ) -> Result<RunResult, EvalError> {
     let plan = plan(loaded, args);
-    let context = loaded.context(args.seed());
+    let perturbation = perturbation(args)?;
+    let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
     print_notices(loaded, &plan.tasks)?;
     let simulation = simulation_protocol(context, &plan.tasks)?;
     if args.video > 0 {
@@ -318,6 +366,7 @@ fn run_suite(
         loaded: Arc::clone(loaded),
         seed: args.seed(),
         factory: factory.into(),
+        perturbation: perturbation.clone(),
     };
     let mut bar = EpisodeProgressBar::new();
     let stop = || signals.stop();

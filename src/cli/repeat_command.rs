@@ -57,6 +57,9 @@ pub(super) fn evaluate_command(manifest: &RunManifest) -> String {
     if protocol.sanity != "none" {
         add("sanity", protocol.sanity.clone());
     }
+    for words in &protocol.perturbation {
+        add("perturb", words.clone());
+    }
     if protocol.action_noise > 0.0 {
         add("action-noise", protocol.action_noise.to_string());
     }

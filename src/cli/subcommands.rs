@@ -8,7 +8,7 @@ use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
 use crate::{
     CameraRig, EvalContext, EvalError, FirstDifference, Journal, RecordedFrames, Recording,
-    RunFolder, WORLD_VERSION, merge, open_run_folder, record_video, replay,
+    RunFolder, WORLD_VERSION, merge, open_run_folder, perturbation_of, record_video, replay,
 };
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
@@ -214,7 +214,8 @@ pub(super) fn recorded_suite(
     manifest: &RunManifest,
 ) -> Result<LoadedSuite, EvalError> {
     let resolver = resolver.for_tasks(Some(&manifest.tasks));
-    let loaded = resolver.open(&manifest.protocol.suite)?;
+    let mut loaded = resolver.open(&manifest.protocol.suite)?;
+    loaded.perturbation = perturbation_of(&manifest.protocol)?;
     let suite = (&loaded.assets, &loaded.suite);
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
     print_notices(&loaded, &manifest.tasks)?;

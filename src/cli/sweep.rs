@@ -1,25 +1,42 @@
-//! The subcommand `sweep`: success against simulated latency.
+//! The subcommand `sweep`: success against simulated latency, or against the strength of perturbations.
 
 use super::compare::run_folders;
 use super::evaluate::{PolicyRun, evaluate_all, label};
 use super::output;
 use super::{PolicyNames, PolicyOptions, RunArgs, parse_positive};
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, SimulatedLatency, open_run_folder};
+use crate::{EvalError, PolicyName, SimulatedLatency, open_run_folder};
+use bitvla_perturbations::{LEVELLED, Perturbation};
 use bitvla_reports::{
-    EpisodeRecord, FolderLock, Sweep, SweepLine, SweepPoint, summarise, write_sweep_plot,
-    write_text,
+    EpisodeRecord, FolderLock, PerturbedCell, Robustness, Sweep, SweepLine, SweepPoint,
+    outcomes_of, summarise, write_robustness_plot, write_sweep_plot, write_text,
 };
 use clap::Args;
-use std::path::PathBuf;
+use clap::builder::PossibleValuesParser;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Policy that tells which perturbed episodes can be solved: it sees the true state.
+const EXPERT: &str = "expert";
 
 /// Options of a sweep.
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
     /// Simulated latencies of a query, ms
-    #[arg(long, value_delimiter = ',', required = true, value_name = "MS,...")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        required_unless_present = "perturb",
+        conflicts_with = "perturb",
+        value_name = "MS,..."
+    )]
     latency: Vec<f64>,
+    /// Axes of perturbation: language, layout, robot, background, light, camera, noise
+    #[arg(long, value_delimiter = ',', value_name = "AXIS,...", value_parser = PossibleValuesParser::new(LEVELLED))]
+    perturb: Vec<String>,
+    /// Levels of strength of each axis, 1 to 5
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5", value_name = "LEVEL,...", value_parser = clap::value_parser!(u8).range(1..=5), conflicts_with = "latency")]
+    levels: Vec<u8>,
     /// Suite of tasks, or `all`
     #[arg(long, default_value = "spatial")]
     suite: String,
@@ -54,27 +71,159 @@ fn parse_mark(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// Runs every policy with every latency and draws success against latency.
+impl SweepArgs {
+    /// Options of one run without latency or perturbation.
+    fn run(&self) -> RunArgs {
+        RunArgs {
+            suite: self.suite.clone(),
+            init: None,
+            policy: self.policy.clone(),
+            tasks: self.tasks.clone(),
+            episodes: self.episodes,
+            shard: None,
+            seed: None,
+            jobs: self.jobs,
+            out: None,
+            video: 0,
+            options: PolicyOptions::default(),
+            perturb: Vec::new(),
+            backwards: false,
+            query_limit: None,
+            view: false,
+        }
+    }
+}
+
+/// Runs every policy with every latency, or with every level of every axis of perturbation.
 pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCode, EvalError> {
+    match args.perturb.is_empty() {
+        true => sweep_latency(resolver, args),
+        false => sweep_perturbations(resolver, args),
+    }
+}
+
+/// Episodes of a run folder, or of all run folders in it.
+fn episodes_of(folder: &Path) -> Result<Vec<EpisodeRecord>, EvalError> {
+    let mut episodes = Vec::new();
+    for run in run_folders(folder)? {
+        episodes.extend(open_run_folder(&run)?.episodes);
+    }
+    Ok(episodes)
+}
+
+/// Runs every policy without and with perturbation, and the expert where a perturbation changes what can be reached; writes tables and plot.
+fn sweep_perturbations(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCode, EvalError> {
+    let mut levels = args.levels.clone();
+    levels.sort_unstable();
+    levels.dedup();
+    let mut cells: Vec<(&str, u8)> = Vec::new();
+    for axis in &args.perturb {
+        for level in &levels {
+            if !cells.contains(&(axis, *level)) {
+                cells.push((axis, *level));
+            }
+        }
+    }
+    let expert: PolicyName = EXPERT.parse().map_err(EvalError::Input)?;
+    let folder = |policy: &PolicyName, cell: Option<&(&str, u8)>| {
+        let name = cell.map_or_else(
+            || "control".to_owned(),
+            |(axis, level)| format!("{axis}-{level}"),
+        );
+        args.out.join(policy.name()).join(name)
+    };
+    let mut runs = Vec::new();
+    let mut add = |policy: &PolicyName, cell: Option<&(&str, u8)>| -> Result<(), EvalError> {
+        let mut run = args.run();
+        if let Some((axis, level)) = cell {
+            run.perturb = Perturbation::at_level(axis, *level)?.words();
+        }
+        runs.push(PolicyRun {
+            out: folder(policy, cell),
+            policy: policy.clone(),
+            args: run,
+        });
+        Ok(())
+    };
+    for policy in args.policy.iter() {
+        add(policy, None)?;
+        for cell in &cells {
+            add(policy, Some(cell))?;
+        }
+    }
+    let named = args.policy.iter().any(|policy| *policy == expert);
+    for cell in cells
+        .iter()
+        .filter(|(axis, _)| Perturbation::changes_the_task(axis) && !named)
+    {
+        add(&expert, Some(cell))?;
+    }
+    let code = evaluate_all(resolver, &runs)?;
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
+    let mut robustness = Robustness {
+        policies: args
+            .policy
+            .iter()
+            .map(|policy| policy.name().to_owned())
+            .collect(),
+        control: Vec::new(),
+        cells: Vec::new(),
+    };
+    for policy in args.policy.iter() {
+        robustness
+            .control
+            .push(outcomes_of(&episodes_of(&folder(policy, None))?));
+    }
+    for cell in &cells {
+        let (axis, level) = *cell;
+        let solvable = match Perturbation::changes_the_task(axis) {
+            true => {
+                let solved = outcomes_of(&episodes_of(&folder(&expert, Some(cell)))?).into_iter();
+                Some(
+                    solved
+                        .filter(|(_, success)| *success)
+                        .map(|(key, _)| key)
+                        .collect(),
+                )
+            }
+            false => None,
+        };
+        let outcomes = args.policy.iter().map(|policy| {
+            let episodes = episodes_of(&folder(policy, Some(cell)))?;
+            Ok(outcomes_of(&episodes))
+        });
+        robustness.cells.push(PerturbedCell {
+            axis: axis.to_owned(),
+            level,
+            strength: Perturbation::strength(axis, level),
+            solvable,
+            outcomes: outcomes.collect::<Result<_, EvalError>>()?,
+        });
+    }
+    let _lock = FolderLock::acquire(&args.out)?;
+    let (table, axes) = (robustness.table(), robustness.axis_table());
+    let answers = robustness.answers().join("\n");
+    let text = format!("{}\n{}\n{answers}\n", table.text(), axes.text());
+    write_text(&args.out.join("summary.txt"), &text)?;
+    table.write_csv(&args.out.join("robustness.csv"))?;
+    axes.write_csv(&args.out.join("axes.csv"))?;
+    let title = format!(
+        "suite {}, {} episodes a task; level 0 is the suite as it is",
+        args.suite, args.episodes
+    );
+    write_robustness_plot(&args.out.join("plots"), &title, &robustness)?;
+    output::print(&format!("\n{text}\n{}\n", args.out.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs every policy with every latency and draws success against latency.
+fn sweep_latency(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCode, EvalError> {
     let mut latencies = args.latency.clone();
     latencies.sort_by(f64::total_cmp);
     latencies.dedup();
-    let run = RunArgs {
-        suite: args.suite.clone(),
-        init: None,
-        policy: args.policy.clone(),
-        tasks: args.tasks.clone(),
-        episodes: args.episodes,
-        shard: None,
-        seed: None,
-        jobs: args.jobs,
-        out: None,
-        video: 0,
-        options: PolicyOptions::default(),
-        backwards: false,
-        query_limit: None,
-        view: false,
-    };
+    let run = args.run();
     let mut runs = Vec::new();
     for policy in run.policy.iter() {
         for ms in &latencies {
@@ -97,10 +246,7 @@ pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCo
     for (run, latency_ms) in runs.iter().zip(latencies.iter().copied().cycle()) {
         let policy = run.policy.name().to_owned();
         let folder = &run.out;
-        let mut episodes: Vec<EpisodeRecord> = Vec::new();
-        for run in run_folders(folder)? {
-            episodes.extend(open_run_folder(&run)?.episodes);
-        }
+        let episodes = episodes_of(folder)?;
         let score = summarise(&episodes).1;
         let point = SweepPoint { latency_ms, score };
         match lines.iter_mut().find(|line| line.policy == policy) {

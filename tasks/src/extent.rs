@@ -5,6 +5,9 @@
 use bitvla_sim::{ArenaDesc, ModelDesc, ShapeDesc, isometry};
 use nalgebra::{Isometry3, Vector3};
 
+/// Directions in which the footprint of a model is measured.
+const FOOTPRINT_DIRECTIONS: u32 = 32;
+
 /// Distance from the origin of a shape down to its lowest point, m, at a pose in the world.
 fn depth_below_origin(shape: &ShapeDesc, pose: &Isometry3<f64>) -> f64 {
     reach(shape, pose, -Vector3::z())
@@ -49,6 +52,22 @@ fn collision_shapes(
     (model.bodies.iter().zip(poses)).flat_map(|(body, pose)| {
         (body.collision.iter()).map(move |c| (&c.shape, pose * isometry(c.pos, c.quat_wxyz)))
     })
+}
+
+/// Radius about the root origin of the circle that the collision shapes of a model lie in, seen from above, m, with the root rotated
+/// by `quat_wxyz` and joints at zero; zero for a model without shapes.
+pub fn footprint_radius(model: &ModelDesc, quat_wxyz: [f64; 4]) -> f64 {
+    let directions = (0..FOOTPRINT_DIRECTIONS).map(|k| {
+        let angle = std::f64::consts::TAU * f64::from(k) / f64::from(FOOTPRINT_DIRECTIONS);
+        Vector3::new(libm::cos(angle), libm::sin(angle), 0.0)
+    });
+    let directions: Vec<Vector3<f64>> = directions.collect();
+    collision_shapes(model, isometry([0.0; 3], quat_wxyz))
+        .flat_map(|(shape, at)| {
+            let from = at.translation.vector;
+            (directions.iter()).map(move |d| from.dot(d) + reach(shape, &at, *d))
+        })
+        .fold(0.0, f64::max)
 }
 
 /// z of the lowest point of the collision shapes of a model from its root origin, m (negative below it), with the root

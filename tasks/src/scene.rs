@@ -83,13 +83,25 @@ fn joints_of(
 /// Builds the world of a problem in an initial state, robot posture included.
 ///
 /// # Errors
-/// As [`scene_desc`], and when the physics engine refuses the scene.
+/// As [`scene_desc`] and [`world_of_scene`].
 pub fn build_world(
     assets: &Assets,
     problem: &Problem,
     init: &InitState,
 ) -> Result<World, TaskError> {
-    let mut world = World::new(&scene_desc(assets, problem, init)?)?;
+    world_of_scene(&scene_desc(assets, problem, init)?, problem, init)
+}
+
+/// Builds the world of a scene of a problem in an initial state, robot posture included.
+///
+/// # Errors
+/// When the physics engine refuses the scene, or a velocity is that of nothing.
+pub fn world_of_scene(
+    scene: &SceneDesc,
+    problem: &Problem,
+    init: &InitState,
+) -> Result<World, TaskError> {
+    let mut world = World::new(scene)?;
     world.set_robot_qpos(&init.robot_qpos);
     if let Some(velocities) = &init.velocities {
         set_velocities(&mut world, problem, velocities)?;

@@ -296,6 +296,21 @@ impl Task {
     /// # Errors
     /// As [`Task::scene`], and when the physics engine refuses the scene.
     pub fn world(&self, assets: &Assets, init: &InitState) -> Result<World, TaskError> {
-        scene::build_world(assets, &self.problem, init)
+        self.changed_world(assets, init, |_| {})
+    }
+
+    /// As [`Task::world`], with a scene that `change` has changed.
+    ///
+    /// # Errors
+    /// As [`Task::world`].
+    pub fn changed_world(
+        &self,
+        assets: &Assets,
+        init: &InitState,
+        change: impl FnOnce(&mut SceneDesc),
+    ) -> Result<World, TaskError> {
+        let mut scene = self.scene(assets, init)?;
+        change(&mut scene);
+        scene::world_of_scene(&scene, &self.problem, init)
     }
 }

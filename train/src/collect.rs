@@ -91,8 +91,7 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     let tasks = selected_tasks(config.suites, config.tasks.as_deref())?;
     let (mut done, mut frames, mut counts) = (skipped, 0, EpisodeCounts::default());
     // Episodes by number that wait for the rest of their shard.
-    let mut waiting: BTreeMap<usize, BTreeMap<usize, (Vec<TrainingFrame>, u8, EpisodeCounts)>> =
-        BTreeMap::new();
+    let mut waiting: BTreeMap<usize, BTreeMap<usize, CollectedEpisode>> = BTreeMap::new();
     let factory = match &config.source {
         DataSource::Expert => None,
         DataSource::Policy(spec) => Some(spec.factory()?),
@@ -146,6 +145,9 @@ pub fn collect(config: &CollectConfig<'_>, dir: &Path) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// Frames of an episode, index of its task, and its outcome.
+type CollectedEpisode = (Vec<TrainingFrame>, u8, EpisodeCounts);
 
 /// Returns the tasks with these indices among those of all suites, each with its index; every task without indices.
 fn selected_tasks<'a>(
@@ -394,13 +396,7 @@ impl<'a> EpisodeCollector<'a> {
         } else {
             8 + self.uniform_below(horizon / 2)
         };
-        let start = EpisodeStart {
-            suite: &self.suite.name,
-            task: self.task,
-            init: episode,
-            seed,
-            world: &self.world,
-        };
+        let start = EpisodeStart::new((self.suite, self.task), episode, seed, &self.world);
         let mut executor = ActionChunkExecutor::start(agent, &start)?;
         let mut cameras = None;
         let mut success = false;

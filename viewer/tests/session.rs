@@ -137,6 +137,7 @@ fn recorded(dir: &Path) -> LoadedRun {
         loaded: Arc::clone(&opened),
         seed: 7,
         factory: factory.into(),
+        perturbation: None,
     };
     let simulation = simulation_protocol(context.episodes(), &[3]).expect("a world");
     let protocol =

@@ -5,7 +5,8 @@ use crate::EvalProtocol;
 use std::collections::BTreeSet;
 
 /// Fields of a protocol whose difference makes the success rates of two runs incomparable; parts of a field count as well.
-const MUST_AGREE: [&str; 13] = [
+const MUST_AGREE: [&str; 14] = [
+    "perturbation",
     "world",
     "world_version",
     "horizon",

@@ -37,6 +37,7 @@ pub fn card(world_version: u32) -> RunManifest {
             sanity: "none".into(),
             action_noise: 0.0,
             latency_ms: Vec::new(),
+            perturbation: Vec::new(),
             engine: "none".into(),
             robot_model: "panda".into(),
             simulation: BTreeMap::new(),

@@ -44,7 +44,7 @@ impl<P: Policy> Agent for PolicyAgent<P> {
     type State = ShownEpisode;
 
     fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
-        self.shown.begin(start.task)
+        self.shown.begin(start)
     }
 
     fn act(

@@ -161,7 +161,7 @@ impl Agent for RemoteAgent {
 
     /// Everything else of an episode is with the server.
     fn start(&mut self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
-        let episode = self.shown.begin(start.task)?;
+        let episode = self.shown.begin(start)?;
         self.client.begin_episode(&start.task.problem.name)?;
         Ok(episode)
     }

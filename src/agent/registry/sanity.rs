@@ -2,10 +2,9 @@
 //! that hardly falls says that the policy repeats motions it has learned by heart.
 
 use crate::EvalError;
-use crate::agent::{AgentObservation, StepInput};
+use crate::agent::{AgentObservation, EpisodeStart, StepInput};
 use crate::observation::CameraImages;
 use bitvla_policies::PolicyProtocol;
-use bitvla_tasks::Task;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -111,15 +110,15 @@ impl ShownInputs {
         }
     }
 
-    /// Begins an episode of a task.
+    /// Begins an episode.
     ///
     /// # Errors
     /// As [`SanityCheck::replace_instruction`].
-    pub(super) fn begin(&self, task: &Task) -> Result<ShownEpisode, EvalError> {
-        let own = &task.instruction;
+    pub(super) fn begin(&self, start: &EpisodeStart<'_>) -> Result<ShownEpisode, EvalError> {
+        let own = &*start.instruction;
         let instruction = match self.check {
-            None => own.clone(),
-            Some(check) => check.replace_instruction(&self.instructions, task.id, own)?,
+            None => own.to_owned(),
+            Some(check) => check.replace_instruction(&self.instructions, start.task.id, own)?,
         };
         Ok(ShownEpisode {
             instruction: instruction.into(),

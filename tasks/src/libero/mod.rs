@@ -10,6 +10,7 @@ mod init;
 pub(crate) mod layout;
 mod npy;
 mod numpy_random;
+pub use numpy_random::NumpyRandom;
 mod pickle;
 mod resets;
 pub(crate) mod scene_variants;

@@ -138,7 +138,7 @@ impl<'a> ResetPlan<'a> {
         rng: &mut NumpyRandom,
     ) -> Result<PosesByName, TaskError> {
         for _ in 0..7 {
-            rng.skip_normal();
+            rng.normal();
         }
         for _ in 0..resets * self.articulated {
             rng.unit();

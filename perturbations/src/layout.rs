@@ -1,0 +1,306 @@
+//! Where objects lie, and objects that do not belong.
+
+use crate::{Draws, EpisodeKey, LEVELS, PerturbationError};
+use bitvla_sim::{ArenaDesc, ModelDesc, isometry};
+use bitvla_tasks::bddl::{ObjectDecl, Predicate};
+use bitvla_tasks::extent::{extent, footprint_radius, lowest_point, support_top};
+use bitvla_tasks::{Assets, InitState, Task};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Largest displacement of a level, m per level: that of LIBERO-plus.
+const DISPLACEMENT_OF_LEVEL: f64 = 0.03;
+/// Largest number of extra objects: that of LIBERO-plus.
+const MAX_DISTRACTORS: u8 = 5;
+/// Gap between the circles of an extra object and its neighbours, m.
+const GAP: f64 = 0.02;
+/// Gap between an extra object and the support at the start, m.
+const CLEARANCE: f64 = 0.002;
+/// Half sizes of the area of extra objects about the origin of the workspace, m; x points away from the robot.
+const AREA: [f64; 2] = [0.25, 0.32];
+/// Distance from the base of the robot beyond which no object is moved, m.
+const REACH: f64 = 0.80;
+/// Draws of one object before it stays where it is, or is given up.
+const MAX_TRIES: usize = 400;
+/// Extra objects by category; those of the task itself are left out.
+const DISTRACTORS: [&str; 12] = [
+    "cream_cheese",
+    "butter",
+    "tomato_sauce",
+    "ketchup",
+    "chocolate_pudding",
+    "milk",
+    "orange_juice",
+    "alphabet_soup",
+    "bbq_sauce",
+    "salad_dressing",
+    "cookies",
+    "porcelain_mug",
+];
+
+/// Objects that stand on the support of the scene, moved; and extra ones. What is stacked moves with what it stands on; what a fixture
+/// carries stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LayoutChange {
+    /// Strength 1 to 5: moved by up to 3 cm per level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<u8>,
+    /// Largest displacement, m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub displacement: Option<f64>,
+    /// Number of a sample: the same displacement in every initial state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u8>,
+    /// Number of extra objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distractors: Option<u8>,
+}
+
+/// A circle on the support.
+#[derive(Clone, Copy)]
+struct Circle {
+    centre: [f64; 2],
+    radius: f64,
+}
+
+impl Circle {
+    fn distance(&self, other: &Circle) -> f64 {
+        let [dx, dy] = [0, 1].map(|k| self.centre[k] - other.centre[k]);
+        libm::hypot(dx, dy)
+    }
+}
+
+/// A rectangle on the support that a fixture stands in.
+#[derive(Clone, Copy)]
+struct Rectangle {
+    low: [f64; 2],
+    high: [f64; 2],
+}
+
+impl Rectangle {
+    /// Distance of a point; 0 inside.
+    fn distance(&self, point: [f64; 2]) -> f64 {
+        let [dx, dy] = [0, 1].map(|k| {
+            (self.low[k] - point[k])
+                .max(point[k] - self.high[k])
+                .max(0.0)
+        });
+        libm::hypot(dx, dy)
+    }
+}
+
+impl LayoutChange {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.level.is_some() && self.displacement.is_some() {
+            return Err("found level and displacement, expected one of them at most".to_owned());
+        }
+        if self.level.is_none() && self.displacement.is_none() && self.distractors.is_none() {
+            return Err("found nothing, expected level, displacement or distractors".to_owned());
+        }
+        if let Some(level) = self.level.filter(|level| !(1..=LEVELS).contains(level)) {
+            return Err(format!("level: found {level}, expected 1 to {LEVELS}"));
+        }
+        if let Some(d) = self.displacement.filter(|d| !(0.0..=0.3).contains(d)) {
+            return Err(format!("displacement: found {d}, expected 0 to 0.3 m"));
+        }
+        match self.distractors.filter(|n| *n > MAX_DISTRACTORS) {
+            Some(n) => Err(format!(
+                "distractors: found {n}, expected 0 to {MAX_DISTRACTORS}"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves the objects of a state and adds extra ones to it and to its task.
+    ///
+    /// # Errors
+    /// If a model cannot be read, or there is no free place for an extra object.
+    pub(crate) fn apply(
+        &self,
+        assets: &Assets,
+        task: &mut Task,
+        state: &mut InitState,
+        key: EpisodeKey,
+    ) -> Result<(), PerturbationError> {
+        let mut layout = Layout::read(assets, task, state)?;
+        let displacement = self.displacement.or_else(|| {
+            let level = f64::from(self.level?);
+            Some(DISPLACEMENT_OF_LEVEL * level)
+        });
+        if let Some(displacement) = displacement {
+            let mut draws = match self.sample {
+                Some(sample) => Draws::at_step(
+                    EpisodeKey { init: 0, ..key },
+                    "layout-sample",
+                    sample.into(),
+                ),
+                None => Draws::new(key, "layout"),
+            };
+            layout.displace(displacement, state, &mut draws);
+        }
+        let count = usize::from(self.distractors.unwrap_or(0));
+        let mut draws = Draws::new(key, "distractors");
+        let mut categories: Vec<&str> = DISTRACTORS.to_vec();
+        categories.retain(|c| task.problem.objects.iter().all(|o| o.category != *c));
+        for number in 0..count {
+            let category = categories.remove(draws.below(categories.len()));
+            let (model, _) = assets.model(category)?;
+            let placement = &model.placement;
+            let circle = layout.free_place(radius_of(&model), &mut draws);
+            let circle = circle.ok_or_else(|| PerturbationError::Task {
+                task: task.id,
+                what: format!(
+                    "layout: found no free place for extra object {} of {count}",
+                    number + 1
+                ),
+            })?;
+            let name = format!("extra_{category}_{}", number + 1);
+            let ([x, y], [w, i, j, k]) = (circle.centre, placement.quat_wxyz);
+            let top = support_top(&layout.arena, x, y).unwrap_or(layout.arena.workspace_offset[2]);
+            let z = top + CLEARANCE - lowest_point(&model, placement.quat_wxyz);
+            state.objects.insert(name.clone(), [x, y, z, w, i, j, k]);
+            task.problem.objects.push(ObjectDecl {
+                name: name.clone(),
+                category: category.to_owned(),
+            });
+            layout.standing.push((name, circle));
+        }
+        Ok(())
+    }
+}
+
+/// Radius of the circle about an object that others keep out of, m: that of its shapes, or of its placement if that is larger.
+fn radius_of(model: &ModelDesc) -> f64 {
+    let placement = &model.placement;
+    let own = footprint_radius(model, placement.quat_wxyz);
+    own.max(placement.horizontal_radius)
+}
+
+/// What stands where.
+struct Layout {
+    arena: Arc<ArenaDesc>,
+    /// Objects on the support, in the order of the task.
+    standing: Vec<(String, Circle)>,
+    /// Objects on another object, with it.
+    stacked: Vec<(String, String)>,
+    /// Fixtures.
+    fixed: Vec<Rectangle>,
+}
+
+impl Layout {
+    fn read(assets: &Assets, task: &Task, state: &InitState) -> Result<Layout, PerturbationError> {
+        let arena = task.scene(assets, state)?.arena;
+        let radius = |category: &str| -> Result<f64, PerturbationError> {
+            Ok(radius_of(&assets.model(category)?.0))
+        };
+        let circle = |pose: &[f64; 7], radius: f64| Circle {
+            centre: [pose[0], pose[1]],
+            radius,
+        };
+        let problem = &task.problem;
+        let below: BTreeMap<&str, &str> = (problem.init.iter())
+            .filter(|fact| matches!(fact.predicate, Predicate::On | Predicate::In))
+            .filter_map(|fact| Some((fact.args.first()?.as_str(), fact.args.get(1)?.as_str())))
+            .collect();
+        let mut layout = Layout {
+            arena,
+            standing: Vec::new(),
+            stacked: Vec::new(),
+            fixed: Vec::new(),
+        };
+        for object in &problem.objects {
+            let (Some(pose), Some(below)) = (
+                state.objects.get(&object.name),
+                below.get(object.name.as_str()),
+            ) else {
+                continue;
+            };
+            match problem.region(below) {
+                Some(region) if problem.is_support(&region.target) => {
+                    let circle = circle(pose, radius(&object.category)?);
+                    layout.standing.push((object.name.clone(), circle));
+                }
+                // A fixture carries it.
+                Some(_) => {}
+                None => layout
+                    .stacked
+                    .push((object.name.clone(), (*below).to_owned())),
+            }
+        }
+        for fixture in problem.model_fixtures() {
+            if let Some([x, y, z, w, i, j, k]) = state.fixtures.get(&fixture.name) {
+                let root = isometry([*x, *y, *z], [*w, *i, *j, *k]);
+                let (low, high) = extent(&assets.model(&fixture.category)?.0, root);
+                layout.fixed.push(Rectangle {
+                    low: [low[0], low[1]],
+                    high: [high[0], high[1]],
+                });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Moves every object on the support by up to `most` (m), uniformly over the disc; none comes closer to another one than both
+    /// their circles and their old distance allow.
+    fn displace(&mut self, most: f64, state: &mut InitState, draws: &mut Draws) {
+        for i in 0..self.standing.len() {
+            let (name, old) = self.standing[i].clone();
+            for _ in 0..MAX_TRIES {
+                let angle = draws.between(0.0, std::f64::consts::TAU);
+                let length = most * libm::sqrt(draws.uniform());
+                let by = [length * libm::cos(angle), length * libm::sin(angle)];
+                let new = Circle {
+                    centre: [old.centre[0] + by[0], old.centre[1] + by[1]],
+                    ..old
+                };
+                if self.is_clear(i, &old, &new) {
+                    self.standing[i].1 = new;
+                    self.shift(&name, by, state);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn is_clear(&self, moved: usize, old: &Circle, new: &Circle) -> bool {
+        let others = self.standing.iter().enumerate();
+        let others = others
+            .filter(|(i, _)| *i != moved)
+            .map(|(_, (_, circle))| circle);
+        let base = self.arena.robot_base_pos;
+        let reach = |c: &Circle| libm::hypot(c.centre[0] - base[0], c.centre[1] - base[1]);
+        let near = reach(new) < REACH.max(reach(old));
+        let mut fixed = self.fixed.iter();
+        near && others
+            .into_iter()
+            .all(|o| new.distance(o) >= old.distance(o).min(new.radius + o.radius))
+            && fixed.all(|f| f.distance(new.centre) >= f.distance(old.centre).min(new.radius))
+    }
+
+    /// Shifts an object and everything that is stacked on it.
+    fn shift(&self, name: &str, by: [f64; 2], state: &mut InitState) {
+        if let Some(pose) = state.objects.get_mut(name) {
+            pose[0] += by[0];
+            pose[1] += by[1];
+        }
+        for (above, _) in self.stacked.iter().filter(|(_, below)| below == name) {
+            self.shift(above, by, state);
+        }
+    }
+
+    /// A place on the support that is clear of everything; `None` if none was found.
+    fn free_place(&self, radius: f64, draws: &mut Draws) -> Option<Circle> {
+        (0..MAX_TRIES).find_map(|_| {
+            let centre =
+                [0, 1].map(|k| self.arena.workspace_offset[k] + draws.between(-AREA[k], AREA[k]));
+            let place = Circle { centre, radius };
+            let mut others = self.standing.iter().map(|(_, circle)| circle);
+            let mut fixed = self.fixed.iter();
+            let clear = others.all(|o| place.distance(o) > radius + o.radius + GAP)
+                && fixed.all(|f| f.distance(centre) > radius + GAP);
+            clear.then_some(place)
+        })
+    }
+}

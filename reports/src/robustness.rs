@@ -1,0 +1,375 @@
+//! Success of policies under perturbations of growing strength, on the same initial states: what each axis costs, and whether it costs one policy
+//! more than another.
+
+use crate::compare::format_p;
+use crate::{
+    EpisodeRecord, Interval, PairCounts, TextTable, cluster_bootstrap, format_percent, holm,
+    mcnemar_exact, wilson,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Episode of a suite: suite, task, initial state.
+pub type StateKey = (String, usize, usize);
+
+/// Outcomes by episode; harness errors are left out.
+pub type Outcomes = BTreeMap<StateKey, bool>;
+
+/// Collects the outcomes of completed episodes.
+pub fn outcomes_of<'a>(episodes: impl IntoIterator<Item = &'a EpisodeRecord>) -> Outcomes {
+    let completed = episodes.into_iter().filter(|row| row.completed());
+    completed
+        .map(|row| ((row.suite.clone(), row.task, row.init), row.success))
+        .collect()
+}
+
+/// A perturbation of one axis and strength.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PerturbedCell {
+    /// Name of the axis.
+    pub axis: String,
+    /// Level of strength, from 1.
+    pub level: u8,
+    /// Strength in words, for example `30 degrees`.
+    pub strength: String,
+    /// Episodes that can be solved although they are perturbed; all without a reference that can tell.
+    pub solvable: Option<BTreeSet<StateKey>>,
+    /// Outcomes by policy, in the order of [`Robustness::policies`].
+    pub outcomes: Vec<Outcomes>,
+}
+
+/// Policies under perturbations. The first policy is the reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Robustness {
+    /// Names.
+    pub policies: Vec<String>,
+    /// Outcomes without perturbation, by policy.
+    pub control: Vec<Outcomes>,
+    /// The cells, by axis and level.
+    pub cells: Vec<PerturbedCell>,
+}
+
+/// Success of a policy in cells, beside its own control on the same states.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PerturbedScore {
+    /// Control (first) and perturbed (second) on the same solvable states.
+    pub pairs: PairCounts,
+    /// Perturbed episodes that cannot be solved, left out.
+    pub unsolvable: usize,
+}
+
+impl PerturbedScore {
+    /// Share of successes under perturbation, a fraction of 1; NaN for no episode.
+    pub fn rate(&self) -> f64 {
+        self.pairs.second() as f64 / self.pairs.pairs() as f64
+    }
+
+    /// Wilson's 95 % interval of [`PerturbedScore::rate`].
+    pub fn interval(&self) -> Interval {
+        wilson(self.pairs.second(), self.pairs.pairs())
+    }
+}
+
+/// How much more a perturbation costs a policy than the reference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExtraCost {
+    /// Loss of the reference, a fraction of 1.
+    pub reference: f64,
+    /// Loss of the policy.
+    pub policy: f64,
+    /// 95 % interval of the loss of the reference minus that of the policy, under resampling of tasks; `None` with fewer than two.
+    pub interval: Option<Interval>,
+}
+
+impl Robustness {
+    /// Axes in the order in which they are met.
+    pub fn axes(&self) -> Vec<&str> {
+        let mut axes: Vec<&str> = Vec::new();
+        for cell in &self.cells {
+            if !axes.contains(&cell.axis.as_str()) {
+                axes.push(&cell.axis);
+            }
+        }
+        axes
+    }
+
+    /// Cells of an axis, or all with `None`.
+    pub fn cells_of<'a>(
+        &'a self,
+        axis: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a PerturbedCell> {
+        self.cells
+            .iter()
+            .filter(move |cell| axis.is_none_or(|axis| cell.axis == axis))
+    }
+
+    /// Score of a policy in cells.
+    pub fn score<'a>(
+        &self,
+        policy: usize,
+        cells: impl IntoIterator<Item = &'a PerturbedCell>,
+    ) -> PerturbedScore {
+        let mut pairs = Vec::new();
+        let mut unsolvable = 0;
+        for cell in cells {
+            for (key, success) in &cell.outcomes[policy] {
+                if cell.solvable.as_ref().is_some_and(|can| !can.contains(key)) {
+                    unsolvable += 1;
+                } else if let Some(control) = self.control[policy].get(key) {
+                    pairs.push((*control, *success));
+                }
+            }
+        }
+        PerturbedScore {
+            pairs: PairCounts::of(pairs),
+            unsolvable,
+        }
+    }
+
+    /// Outcomes of the reference and of a policy under the same perturbations, on the same solvable states.
+    fn paired<'a>(
+        &self,
+        policy: usize,
+        cells: impl IntoIterator<Item = &'a PerturbedCell>,
+    ) -> PairCounts {
+        let mut pairs = Vec::new();
+        for cell in cells {
+            let can = |key: &StateKey| cell.solvable.as_ref().is_none_or(|can| can.contains(key));
+            let shared = cell.outcomes[0].iter().filter(|(key, _)| can(key));
+            pairs
+                .extend(shared.filter_map(|(key, a)| Some((*a, *cell.outcomes[policy].get(key)?))));
+        }
+        PairCounts::of(pairs)
+    }
+
+    /// Difference of the losses of the reference and of a policy over cells; `None` for the reference itself.
+    pub fn extra_cost(&self, policy: usize, axis: Option<&str>) -> Option<ExtraCost> {
+        if policy == 0 || policy >= self.policies.len() {
+            return None;
+        }
+        let number = |success: &bool| f64::from(u8::from(*success));
+        // By suite, then task.
+        let mut strata: BTreeMap<&str, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+        let (mut reference, mut own, mut count) = (0.0, 0.0, 0usize);
+        for cell in self.cells_of(axis) {
+            for (key, a) in &cell.outcomes[0] {
+                let all = (
+                    cell.outcomes[policy].get(key),
+                    self.control[0].get(key),
+                    self.control[policy].get(key),
+                );
+                let (Some(b), Some(a_control), Some(b_control)) = all else {
+                    continue;
+                };
+                if cell.solvable.as_ref().is_some_and(|can| !can.contains(key)) {
+                    continue;
+                }
+                let losses = [number(a_control) - number(a), number(b_control) - number(b)];
+                reference += losses[0];
+                own += losses[1];
+                count += 1;
+                let tasks = strata.entry(&key.0).or_default();
+                tasks.entry(key.1).or_default().push(losses[0] - losses[1]);
+            }
+        }
+        let clusters: Vec<Vec<Vec<f64>>> = (strata.into_values())
+            .map(|tasks| tasks.into_values().collect())
+            .collect();
+        Some(ExtraCost {
+            reference: reference / count as f64,
+            policy: own / count as f64,
+            interval: cluster_bootstrap(&clusters),
+        })
+    }
+
+    /// A row per axis, level and policy: success, the change from the unperturbed episodes of the same states, in points.
+    pub fn table(&self) -> TextTable {
+        let header = [
+            "axis",
+            "level",
+            "strength",
+            "policy",
+            "success",
+            "rate",
+            "low",
+            "high",
+            "change",
+            "unsolvable",
+        ];
+        let mut table = TextTable::new(&header);
+        for cell in &self.cells {
+            for (i, policy) in self.policies.iter().enumerate() {
+                let score = self.score(i, [cell]);
+                let interval = score.interval();
+                table.push([
+                    cell.axis.clone(),
+                    cell.level.to_string(),
+                    cell.strength.clone(),
+                    policy.clone(),
+                    format!("{}/{}", score.pairs.second(), score.pairs.pairs()),
+                    format_percent(score.rate(), 1),
+                    format_percent(interval.low, 1),
+                    format_percent(interval.high, 1),
+                    points(score.pairs.difference()),
+                    score.unsolvable.to_string(),
+                ]);
+            }
+        }
+        table
+    }
+
+    /// A row per axis and policy over all levels: success, change from the unperturbed episodes, difference from the reference with McNemar's exact test (Holm's
+    /// method over axes), and the difference of the changes with its interval.
+    pub fn axis_table(&self) -> TextTable {
+        let header = [
+            "axis",
+            "policy",
+            "success",
+            "rate",
+            "change",
+            "against",
+            "p",
+            "extra loss",
+            "95 %",
+        ];
+        let mut table = TextTable::new(&header);
+        let axes = self.axes();
+        let scopes: Vec<Option<&str>> = axes.iter().map(|a| Some(*a)).chain([None]).collect();
+        for (i, policy) in self.policies.iter().enumerate() {
+            let tests: Vec<PairCounts> = scopes
+                .iter()
+                .map(|s| self.paired(i, self.cells_of(*s)))
+                .collect();
+            let raw = |pairs: &PairCounts| mcnemar_exact(pairs.only_first, pairs.only_second);
+            let mut p = holm(&tests[..axes.len()].iter().map(raw).collect::<Vec<_>>());
+            p.extend(tests.last().map(raw));
+            for ((scope, pairs), p) in scopes.iter().zip(&tests).zip(p) {
+                let score = self.score(i, self.cells_of(*scope));
+                let cost = self.extra_cost(i, *scope);
+                let extra = cost.map(|cost| points(cost.policy - cost.reference));
+                let interval = cost.and_then(|cost| cost.interval);
+                let interval =
+                    interval.map(|i| format!("{} to {}", points(-i.high), points(-i.low)));
+                let compared = i > 0 && pairs.pairs() > 0;
+                table.push([
+                    scope.unwrap_or("all").to_owned(),
+                    policy.clone(),
+                    format!("{}/{}", score.pairs.second(), score.pairs.pairs()),
+                    format_percent(score.rate(), 1),
+                    points(score.pairs.difference()),
+                    if compared {
+                        points(pairs.difference())
+                    } else {
+                        String::new()
+                    },
+                    if compared { format_p(p) } else { String::new() },
+                    extra.unwrap_or_default(),
+                    interval.unwrap_or_default(),
+                ]);
+            }
+        }
+        table
+    }
+
+    /// One sentence per policy beside the reference: does it lose more under perturbation?
+    pub fn answers(&self) -> Vec<String> {
+        let reference = &self.policies[0];
+        (1..self.policies.len())
+            .filter_map(|i| {
+                let cost = self.extra_cost(i, None)?;
+                let policy = &self.policies[i];
+                let extra = cost.policy - cost.reference;
+                let verdict = match cost.interval {
+                    Some(interval) if interval.high < 0.0 => "loses more than",
+                    Some(interval) if interval.low > 0.0 => "loses less than",
+                    Some(_) => "does not lose more than",
+                    None => "cannot be told from",
+                };
+                let interval = cost.interval.map_or_else(String::new, |i| {
+                    format!(", 95 % interval {} to {}", points(i.low), points(i.high))
+                });
+                Some(format!(
+                    "Under perturbation {policy} {verdict} {reference}: {} points against {} points, a difference of {} points{interval}.",
+                    points(-cost.policy),
+                    points(-cost.reference),
+                    points(-extra)
+                ))
+            })
+            .collect()
+    }
+}
+
+/// A share in percentage points with its sign.
+fn points(share: f64) -> String {
+    format!("{:+.1}", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guarantees: losses are of the same states; episodes that cannot be solved are left out and counted; the sentence says what the numbers say.
+    use super::*;
+
+    fn outcomes(successes: impl Fn(usize, usize) -> bool) -> Outcomes {
+        let keys = (0..10).flat_map(|task| (0..10).map(move |init| (task, init)));
+        keys.map(|(task, init)| (("spatial".to_owned(), task, init), successes(task, init)))
+            .collect()
+    }
+
+    fn robustness() -> Robustness {
+        let cell = |level: u8, solvable| PerturbedCell {
+            axis: "camera".into(),
+            level,
+            strength: format!("{} degrees", 15 * level),
+            solvable,
+            // The second policy loses twice as much.
+            outcomes: vec![
+                outcomes(|_, init| init >= usize::from(level)),
+                outcomes(|_, init| init >= 2 * usize::from(level)),
+            ],
+        };
+        let can = outcomes(|_, _| true)
+            .into_keys()
+            .filter(|key| key.1 != 9)
+            .collect();
+        Robustness {
+            policies: vec!["full".into(), "ternary".into()],
+            control: vec![outcomes(|_, _| true), outcomes(|_, _| true)],
+            cells: vec![cell(1, None), cell(2, Some(can))],
+        }
+    }
+
+    #[test]
+    fn losses_are_of_the_same_states() {
+        let found = robustness();
+        let score = found.score(1, [&found.cells[1]]);
+        assert_eq!(
+            (score.pairs.second(), score.pairs.pairs(), score.unsolvable),
+            (50, 90, 10)
+        );
+        let cost = found.extra_cost(1, None).expect("a second policy");
+        let both = (10.0 + 20.0) / 190.0;
+        assert!((cost.reference - both).abs() < 1e-12 && (cost.policy - 2.0 * both).abs() < 1e-12);
+        let interval = cost.interval.expect("ten tasks");
+        assert!(
+            interval.low <= -both + 1e-9 && interval.high >= -both - 1e-9 && interval.high < 0.0
+        );
+        assert!(found.extra_cost(0, None).is_none());
+        let answer = found.answers().concat();
+        assert!(
+            answer.starts_with(
+                "Under perturbation ternary loses more than full: -31.6 points against -15.8 points"
+            ),
+            "{answer}"
+        );
+        assert_eq!(found.table().rows.len(), 4);
+        assert_eq!(found.axis_table().rows.len(), 4);
+    }
+
+    #[test]
+    fn equal_losses_are_said_to_be_equal() {
+        let mut found = robustness();
+        for cell in &mut found.cells {
+            cell.outcomes[1] = cell.outcomes[0].clone();
+        }
+        assert!(found.answers().concat().contains("does not lose more than"));
+    }
+}
