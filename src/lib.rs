@@ -25,6 +25,7 @@ mod journal;
 mod journal_line;
 mod merge;
 mod observation;
+mod perturbation_words;
 mod policy_interface;
 mod policy_server;
 mod preflight;
@@ -39,6 +40,7 @@ mod run_import;
 mod runner;
 mod video;
 
+pub use bitvla_perturbations::Perturbation;
 pub use bitvla_reports::RunFolder;
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
@@ -62,6 +64,7 @@ pub use journal::Journal;
 pub use journal_line::JournalEntry;
 pub use merge::{MergedRun, merge};
 pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
+pub use perturbation_words::parse_perturbation;
 pub use preflight::preflight;
 pub use protocol::{
     LiberoFiles, assets_sha256, check_world, perturbation_of, protocol, simulation_protocol,

@@ -11,9 +11,9 @@ use crate::agent::registry::{PolicyName, PolicyOptions, PolicySpec, control_peri
 use crate::asset_resolver::{self, AssetResolver, LoadedSuite};
 use crate::{
     AgentFactory, CameraRig, EvalContext, EvalError, RunContext, RunPlan, RunProgress, RunResult,
-    Shard, SimulatedLatency, WORLD_VERSION, preflight, protocol, run_until, simulation_protocol,
+    Shard, SimulatedLatency, WORLD_VERSION, parse_perturbation, preflight, protocol, run_until,
+    simulation_protocol,
 };
-use bitvla_perturbations::{Perturbation, PlusName};
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 const REASONS: usize = 3;
 
 pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    perturbation(args)?;
+    parse_perturbation(&args.perturb)?;
     for policy in args.policy.iter() {
         check_options(args, policy)?;
     }
@@ -132,39 +132,6 @@ fn perturbation_ending(args: &RunArgs) -> String {
         format!("-{}", asset_resolver::file_name(&plain))
     });
     words.collect()
-}
-
-/// The perturbation that the arguments ask for: axes in words, names of LIBERO-plus, and at most one file.
-fn perturbation(args: &RunArgs) -> Result<Option<Perturbation>, EvalError> {
-    let named = |text: &String| !text.contains(':') && !text.ends_with(".toml");
-    let (files, words): (Vec<_>, Vec<_>) =
-        (args.perturb.iter()).partition(|text| text.ends_with(".toml"));
-    let words = words.into_iter().map(|text| match named(text) {
-        true => match PlusName::parse(text) {
-            Ok(name) => Ok(name.perturbation.words()),
-            Err(what) => Err(EvalError::Input(format!(
-                "--perturb: {what}; or AXIS:KEY=VALUE, or a file that ends in .toml"
-            ))),
-        },
-        false => Ok(vec![text.clone()]),
-    });
-    let words = words.collect::<Result<Vec<_>, _>>()?.concat();
-    let found = match (files.as_slice(), words.is_empty()) {
-        ([], _) => Perturbation::parse(&words)?,
-        ([file], true) => Perturbation::read(Path::new(file))?,
-        ([file], false) => {
-            let mut all = Perturbation::read(Path::new(file))?.words();
-            all.extend(words);
-            Perturbation::parse(&all)?
-        }
-        _ => {
-            return Err(EvalError::Input(format!(
-                "--perturb: found {} files, expected one at most",
-                files.len()
-            )));
-        }
-    };
-    Ok(Some(found).filter(|p| !p.is_none()))
 }
 
 /// Ending of the default folder of a shard.
@@ -288,7 +255,7 @@ fn measure_latency(
         ..args.clone()
     };
     let factory = checked_factory(loaded, &args, policy)?;
-    let perturbation = perturbation(&args)?;
+    let perturbation = parse_perturbation(&args.perturb)?;
     let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
     let task = planned_tasks(loaded, &args).first().copied().unwrap_or(0);
     let world = context.settled_world(task, 0)?;
@@ -311,7 +278,7 @@ fn check_all(
         match checked_factory(loaded, args, policy) {
             Ok(factory) if refused.is_empty() && outcome.is_ok() => {
                 let plan = plan(loaded, args);
-                let perturbation = perturbation(args)?;
+                let perturbation = parse_perturbation(&args.perturb)?;
                 let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
                 outcome = preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs);
             }
@@ -354,7 +321,7 @@ fn run_suite(
     out: &Path,
 ) -> Result<RunResult, EvalError> {
     let plan = plan(loaded, args);
-    let perturbation = perturbation(args)?;
+    let perturbation = parse_perturbation(&args.perturb)?;
     let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
     print_notices(loaded, &plan.tasks)?;
     let simulation = simulation_protocol(context, &plan.tasks)?;

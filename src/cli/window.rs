@@ -54,6 +54,9 @@ pub(super) fn live(sources: &AssetArgs, args: &RunArgs) -> Result<ExitCode, Eval
             )));
         }
     }
+    for words_of_axis in &args.perturb {
+        words.extend(["--perturb".into(), words_of_axis.into()]);
+    }
     if let Some(noise) = args.options.action_noise {
         return Err(EvalError::Input(format!(
             "--view: --action-noise {noise} cannot be shown; run without --view, then `bitvla-eval replay RUN_DIR --view`"

@@ -1,12 +1,14 @@
 //! Collection of data sets: the robot acts, and its observations are stored with the next actions of the expert.
 //!
 //! *Demonstrations*: the expert acts, from initial states of its own (seeds from 1 000 000 on; the stored states of a suite
-//! have smaller ones). At times a disturbance is added to its actions for a few steps; frames are taken only where the next
-//! chunk is the expert's own, so the data shows recoveries and never the disturbance.
+//! have smaller ones). At times a disturbance is added to its actions for a few steps, from which it recovers.
 //!
-//! *Corrections* (data set aggregation, Ross et al. 2011): a policy acts; its observations are labelled with the actions
-//! of the expert, after which the world is restored. In two of three episodes the expert takes over at a random step and
+//! *Corrections* (data set aggregation, Ross et al. 2011): a policy acts. In two of three episodes the expert takes over at a random step and
 //! finishes.
+//!
+//! All observations have labels of one kind: the actions of an expert that is made anew from what the world shows, after which the world is restored. The expert that
+//! acts remembers how long it has waited and what it has planned; labels that depended on it would contradict those of corrections in states that look the
+//! same.
 
 use crate::dataset::{
     CHUNK, EpisodeCounts, TaskCounts, TrainingFrame, downscale_images, shard_path, write_shard,
@@ -24,7 +26,7 @@ use bitvla_tasks::predicates::CompiledGoal;
 use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, Task};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Number of episodes of a shard.
@@ -311,8 +313,8 @@ impl<'a> EpisodeCollector<'a> {
         })
     }
 
-    /// Runs an expert for up to `steps` control steps, and one chunk beyond success; adds frames whose chunk is free of
-    /// disturbances. Returns true if the goal was reached.
+    /// Runs an expert for up to `steps` control steps, until success; adds frames with their labels. Returns true if the goal was
+    /// reached.
     fn run_expert(
         &mut self,
         mut expert: Expert,
@@ -321,34 +323,17 @@ impl<'a> EpisodeCollector<'a> {
     ) -> Result<bool, EvalError> {
         let stride = self.settings.expert_stride;
         let phase = self.uniform_below(stride);
-        // Frames whose chunk is not complete, with the step they are from.
-        let mut pending: VecDeque<(usize, TrainingFrame)> = VecDeque::new();
-        let mut end = None;
-        for step in 0..steps + CHUNK {
-            let disturbed = |from: usize, until: usize| {
-                disturbances
-                    .iter()
-                    .find(|p| p.from < until && from < p.until)
-            };
-            if end.is_none()
-                && step < steps
-                && step % stride == phase
-                && disturbed(step, step + CHUNK).is_none()
-            {
-                let frame = self.frame()?;
-                pending.push_back((step, frame));
+        for step in 0..steps {
+            if step % stride == phase {
+                let mut frame = self.frame()?;
+                frame.actions = self.expert_labels()?;
+                self.frames.push(frame);
             }
             let mut action = expert.act(&self.world);
-            for (start, frame) in &mut pending {
-                frame.actions[step - *start] = action;
-            }
-            while pending
-                .front()
-                .is_some_and(|(start, _)| step + 1 - start == CHUNK)
-            {
-                self.frames.extend(pending.pop_front().map(|(_, f)| f));
-            }
-            if let Some(disturbance) = disturbed(step, step + 1) {
+            let disturbance = disturbances
+                .iter()
+                .find(|d| (d.from..d.until).contains(&step));
+            if let Some(disturbance) = disturbance {
                 for (a, o) in action.iter_mut().zip(&disturbance.offset[..6]) {
                     *a = (*a + o).clamp(-1.0, 1.0);
                 }
@@ -357,14 +342,11 @@ impl<'a> EpisodeCollector<'a> {
                 }
             }
             self.step(&action)?;
-            if end.is_none() && self.goal.holds(&self.world) {
-                end = Some(step + 1 + CHUNK);
-            }
-            if end.is_some_and(|end| step + 1 >= end) {
-                break;
+            if self.goal.holds(&self.world) {
+                return Ok(true);
             }
         }
-        Ok(end.is_some())
+        Ok(false)
     }
 
     /// Returns the next actions of the expert, the labels of a frame; the world is restored.

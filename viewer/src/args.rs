@@ -32,6 +32,9 @@ pub struct Args {
     /// How policies are loaded and computed
     #[command(flatten)]
     pub options: PolicyOptions,
+    /// Change a live episode along an axis, for example camera:yaw=30, as `bitvla-eval --perturb`; several times for several axes
+    #[arg(long, value_name = "AXIS:KEY=VALUE,...|FILE|NAME")]
+    pub perturb: Vec<String>,
     /// Seed of a live episode [default: 7]
     #[arg(long)]
     pub seed: Option<u64>,

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::session::{DEFAULT_SEED, EpisodeSelection, LoadedRun};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::{EvalError, open_run_folder};
+use bitvla_eval::{EvalError, Perturbation, open_run_folder, parse_perturbation, perturbation_of};
 use std::path::PathBuf;
 
 /// Opens the run folders of the command line.
@@ -12,8 +12,10 @@ use std::path::PathBuf;
 /// If one is no run folder, or two of them cannot be compared.
 pub fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
     let open = |dir: &PathBuf| {
+        let folder = open_run_folder(dir)?;
+        perturbation_of(&folder.manifest.protocol)?;
         Ok(LoadedRun {
-            folder: open_run_folder(dir)?,
+            folder,
             dir: dir.clone(),
         })
     };
@@ -24,6 +26,12 @@ pub fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
         .collect::<Result<_, EvalError>>()?;
     if let [a, b] = runs.as_slice() {
         let (a, b) = (&a.folder.manifest.protocol, &b.folder.manifest.protocol);
+        if a.perturbation != b.perturbation {
+            return Err(EvalError::Input(format!(
+                "these runs begin differently and cannot be compared: perturbation {:?} and {:?}",
+                a.perturbation, b.perturbation
+            )));
+        }
         if a.suite != b.suite || a.settle_steps != b.settle_steps {
             return Err(EvalError::Input(format!(
                 "these runs begin differently and cannot be compared: suite `{}`, {} settling steps; suite `{}`, {} \
@@ -41,6 +49,8 @@ pub struct FirstEpisode {
     pub selection: EpisodeSelection,
     /// Task and initial state of a recorded episode; none for a live one.
     pub recorded: Option<(usize, usize)>,
+    /// Change of a live episode.
+    pub perturbation: Option<Perturbation>,
 }
 
 /// Determines the first episode from the command line.
@@ -59,6 +69,7 @@ pub fn first_episode(
                 ("suite", args.suite.is_some()),
                 ("versus", args.versus.is_some()),
                 ("seed", args.seed.is_some()),
+                ("perturb", !args.perturb.is_empty()),
             ],
             &format!(
                 " is for live episodes; {} holds recorded ones",
@@ -90,6 +101,7 @@ pub fn first_episode(
         return Ok(FirstEpisode {
             selection,
             recorded: Some(first),
+            perturbation: None,
         });
     }
     let selection = EpisodeSelection {
@@ -106,5 +118,6 @@ pub fn first_episode(
     Ok(FirstEpisode {
         selection,
         recorded: None,
+        perturbation: parse_perturbation(&args.perturb)?,
     })
 }

@@ -52,6 +52,7 @@ impl TestEpisode {
             task: KEY.0,
             init: KEY.1,
             seed: 7,
+            perturbation: None,
             control_source: source,
             pacing,
         };

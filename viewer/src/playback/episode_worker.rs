@@ -110,6 +110,7 @@ fn play(
 ) -> Result<(), EvalError> {
     let opened = request.suite_cache.open(&request.suite)?;
     let context = opened.context(request.seed);
+    let context = context.perturbed(request.perturbation.as_ref());
     let task = context.task(request.task)?;
     let world = context.settled_world(request.task, request.init)?;
     for notice in opened.assets.notices() {
@@ -127,7 +128,10 @@ fn play(
         task: request.task,
         init: request.init,
         inits: task.init_states.len(),
-        instruction: task.instruction.clone(),
+        instruction: (context
+            .start((request.task, request.init), &world)?
+            .instruction)
+            .into_owned(),
         predicates: task
             .goal()
             .predicates

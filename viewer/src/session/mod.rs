@@ -14,7 +14,7 @@ pub use runs::{LoadedRun, paired_records};
 use crate::playback::{CONTROL_HZ, Command, ControlSource, EpisodeRequest, Pacing};
 use crate::suite_cache::SuiteCache;
 use bevy::prelude::Resource;
-use bitvla_eval::{PolicyName, PolicyOptions};
+use bitvla_eval::{Perturbation, PolicyName, PolicyOptions, perturbation_of};
 use std::sync::Arc;
 
 /// Seed of live episodes unless another is given; that of `bitvla-eval`.
@@ -68,6 +68,8 @@ pub struct Session {
     pub policy_options: PolicyOptions,
     /// Seed of live episodes; recorded ones have that of their run.
     pub seed: u64,
+    /// Change of live episodes; recorded ones have that of their run.
+    pub perturbation: Option<Perturbation>,
     /// Loaded run folders: none, one, or two to compare.
     pub runs: Vec<LoadedRun>,
     /// Kind of the displayed episodes.
@@ -105,6 +107,7 @@ impl Session {
             selection,
             policy_options: PolicyOptions::default(),
             seed: DEFAULT_SEED,
+            perturbation: None,
             runs,
             mode: SessionMode::Live,
             episodes: Vec::new(),
@@ -137,7 +140,7 @@ impl Session {
         self.start_episodes(
             &selection.suite,
             (selection.task, selection.init),
-            self.seed,
+            (self.seed, self.perturbation.clone()),
             sources,
         );
     }
@@ -165,7 +168,9 @@ impl Session {
         };
         self.selection.suite = protocol.suite.clone();
         (self.selection.task, self.selection.init) = key;
-        self.start_episodes(&protocol.suite, key, protocol.seed, sources);
+        // Read when the run folder was opened.
+        let perturbation = perturbation_of(&protocol).unwrap_or_default();
+        self.start_episodes(&protocol.suite, key, (protocol.seed, perturbation), sources);
     }
 
     /// Starts the displayed episode again.
@@ -188,7 +193,7 @@ impl Session {
         &mut self,
         suite: &str,
         (task, init): (usize, usize),
-        seed: u64,
+        (seed, perturbation): (u64, Option<Perturbation>),
         sources: Vec<ControlSource>,
     ) {
         self.playhead = 0.0;
@@ -210,6 +215,7 @@ impl Session {
                 task,
                 init,
                 seed,
+                perturbation: perturbation.clone(),
                 control_source: source,
                 pacing,
             };

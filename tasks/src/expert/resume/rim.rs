@@ -6,10 +6,11 @@ use super::{
 };
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
-use crate::expert::pick_place::{FULL_OPENING, PREGRASP_DISTANCE, Phase, PickPlace};
+use crate::expert::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
 use crate::expert::rim_grasp::RimGrasp;
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
+use std::f64::consts::TAU;
 
 /// Distance of the bowl from the target within which it is lowered, m, and that within which one on its way down goes on.
 const OVER_TARGET: f64 = 0.013;
@@ -18,8 +19,10 @@ const LOWERING: f64 = 0.025;
 const LIFTED_TO: f64 = 0.02;
 const LOW_TRANSFER: f64 = 0.045;
 const NEAR_TARGET: f64 = 0.12;
-/// Distance from the grasp point beside it and above it within which a hand that stands still closes, m.
-const CLOSING: (f64, f64) = (0.018, 0.008);
+/// Distance from the grasp point beside it and above it within which a hand closes, m.
+const CLOSING: (f64, f64) = (0.010, 0.0035);
+/// Angle about the axis of the bowl between the hand and the planned grasp within which a grasp under the hand is kept, rad.
+const NEAR_ANGLE: f64 = 1.0;
 /// Turn from the planned direction within which the hand descends, rad.
 const TURNED: f64 = 0.2;
 /// Steps in the grasp phase after which the next action lifts.
@@ -137,14 +140,16 @@ impl Resumption<'_> {
             self.begin(Phase::Release, seen.hand.opened_steps(), seen.hand.eef);
         } else if seen.is_held() {
             self.infer_holding();
-        } else if seen.hand.closes() && seen.hand.opening < FULL_OPENING && astride {
-            self.keep_yaw();
-            self.begin(Phase::Grasp, seen.hand.closed_steps(), seen.hand.eef);
         } else if seen.hand.opening < OPEN_FROM {
+            // What the fingers do next depends on where they are, not on their speed, which no image shows: about the wall they close; empty or beside it,
+            // they open on the way up.
             let near = (seen.hand.eef - seen.object).norm() < NEAR_OBJECT;
-            if seen.touched || astride || near {
+            if astride && seen.hand.opening > RIM_OPENING[0] {
                 self.keep_yaw();
-                self.begin(Phase::Release, seen.hand.opened_steps(), seen.hand.eef);
+                self.begin(Phase::Grasp, seen.hand.closed_steps(), seen.hand.eef);
+            } else if seen.touched || astride || near {
+                self.keep_yaw();
+                self.begin(Phase::Retreat, 0, seen.hand.eef);
             }
         } else {
             self.infer_reaching();
@@ -220,25 +225,29 @@ impl Resumption<'_> {
         let turned = self.yaw_error(self.grasp.yaw).abs() < TURNED;
         let arrived = self.skill.approach_arrived + 0.002;
         let planned = turned && distance < arrived && above_grasp < PREGRASP_DISTANCE - 0.004;
-        if !(planned || (above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp())) {
+        let near = above_grasp < COMMITTED_HEIGHT && self.keep_near_grasp();
+        if !(near || planned) {
             return;
         }
         let grasp_point = self.skill.grasp_point;
-        let still = stalled_steps(self.world);
         let off = eef - grasp_point;
-        if still > 0 && off.z < CLOSING.1 && off.xy().norm() < CLOSING.0 {
-            // A hand that stands about the wall closes, wherever the wall is between the fingers.
+        if off.z < CLOSING.1 && off.xy().norm() < CLOSING.0 {
             self.begin(Phase::Grasp, 0, eef);
         } else {
             self.begin(Phase::Descend, DESCENDING_STEPS, grasp_point);
-            self.skill.state.servo.stalled_steps = still;
+            self.skill.state.servo.stalled_steps = stalled_steps(self.world);
         }
     }
 
-    /// Takes the point of the rim under the hand if the hand is about to close on it.
+    /// Takes the point of the rim under the hand, and the turn of the hand as it is, if the hand is about to close there: on the side of the planned grasp,
+    /// so that a hand over the middle of the bowl is sent to one side of it only.
     fn keep_near_grasp(&mut self) -> bool {
         let from_axis = self.seen.hand.eef.xy() - self.seen.object.xy();
         let near = self.grasp.at_angle(libm::atan2(from_axis.y, from_axis.x));
+        let apart = (near.angle - self.grasp.angle).rem_euclid(TAU);
+        if apart.min(TAU - apart) > NEAR_ANGLE {
+            return false;
+        }
         let distance = (near.offset.xy() - from_axis).norm();
         let grasp_point = self.seen.object + near.offset;
         let obstacles = &self.skill.obstacles;
@@ -247,6 +256,7 @@ impl Resumption<'_> {
             && obstacles.top_down_clearance(grasp_point, near.yaw, 0.0) > 0.002;
         if keep {
             self.set_grasp(near);
+            self.keep_yaw();
             self.skill.grasp_point = grasp_point;
         }
         keep

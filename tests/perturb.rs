@@ -1,0 +1,217 @@
+//! Guarantees: a perturbed episode is a function of its inputs, whatever the order, the threads, the shards and the instruction set, for every axis; the
+//! protocol card records the perturbation, and replaying, resuming and comparing go by it; a sweep measures what each axis costs.
+
+#[path = "common/program.rs"]
+mod support;
+
+use std::path::Path;
+use support::{card, program, read, refused};
+
+/// Something of every axis.
+const AXES: [&str; 9] = [
+    "language:level=1",
+    "layout:level=2,distractors=2",
+    "robot:level=2",
+    "physics:mass=[0.8, 1.2],delay=1,noise=0.05",
+    "background:level=2",
+    "light:draw=12",
+    "camera:yaw=10,pitch=5",
+    "noise:level=4",
+    "sensors:freeze=wrist",
+];
+
+fn run(policy: &str, perturb: &[&str], out: &Path) -> assert_cmd::Command {
+    let mut run = program();
+    run.args(["--suite", "spatial", "--policy", policy, "--tasks", "0,8"]);
+    run.args(["--episodes", "1"]);
+    for words in perturb {
+        run.args(["--perturb", words]);
+    }
+    run.arg("--out").arg(out);
+    run
+}
+
+fn same(a: &Path, b: &Path) {
+    for name in ["episodes.csv", "actions.bin", "hashes.bin"] {
+        let bytes = |dir: &Path| std::fs::read(dir.join(name)).expect(name);
+        assert_eq!(bytes(a), bytes(b), "{name} of {}", b.display());
+    }
+}
+
+#[test]
+fn a_perturbed_episode_is_a_function_of_its_inputs() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name);
+    run("ternary", &[], &path("plain")).assert().success();
+    for (i, words) in AXES.iter().enumerate() {
+        let [first, second, third] = ["a", "b", "c"].map(|end| path(&format!("{i}{end}")));
+        run("ternary", &[words], &first)
+            .args(["--jobs", "1"])
+            .assert()
+            .success();
+        let mut other = run("ternary", &[words], &second);
+        other
+            .args(["--jobs", "2", "--backwards"])
+            .assert()
+            .success();
+        same(&first, &second);
+        let mut scalar = run("ternary", &[words], &third);
+        scalar.env("BITVLA_ISA", "scalar").assert().success();
+        same(&first, &third);
+        let plain = std::fs::read(path("plain").join("hashes.bin")).expect("hashes");
+        let hashes = std::fs::read(first.join("hashes.bin")).expect("hashes");
+        assert_ne!(plain, hashes, "{words} changes nothing");
+    }
+    // All at once, in two shards.
+    run("ternary", &AXES, &path("all")).assert().success();
+    let shards = ["0/2", "1/2"].map(|shard| {
+        let out = path(&format!("shard{}", &shard[..1]));
+        run("ternary", &AXES, &out)
+            .args(["--shard", shard])
+            .assert()
+            .success();
+        out
+    });
+    let mut merge = program();
+    merge
+        .arg("merge")
+        .args(&shards)
+        .arg("--out")
+        .arg(path("merged"))
+        .assert()
+        .success();
+    same(&path("all"), &path("merged"));
+}
+
+#[test]
+fn the_card_records_it_and_what_follows_goes_by_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("p.toml"), "[camera]\nyaw = 20\n[layout]\nlevel = 3\n").expect("written");
+    let file = path("p.toml").display().to_string();
+    let noise = "view_0_0_100_0_0_initstate_12_noise_32";
+    run("ternary", &[&file, noise], &path("run"))
+        .assert()
+        .success();
+    let protocol = card(&path("run"))["protocol"].clone();
+    let words = [
+        "layout:level=3",
+        "robot:variant=12",
+        "camera:yaw=20.0",
+        "noise:kind=fog,level=2",
+    ];
+    assert_eq!(protocol["perturbation"], serde_json::json!(words));
+    // The same again goes on with what is there; other strength is another protocol.
+    run("ternary", &[&file, noise], &path("run"))
+        .assert()
+        .success();
+    refused(run("ternary", &[&file], &path("run")), &["perturbation"]);
+    let mut replay = program();
+    let done = replay
+        .arg("replay")
+        .arg(path("run"))
+        .arg("--frames")
+        .assert()
+        .success();
+    assert!(String::from_utf8_lossy(&done.get_output().stdout).contains("2 of 2 episodes"));
+    let mut failures = program();
+    failures.arg("failures").arg(path("run")).assert().success();
+    let mut report = program();
+    report
+        .arg("report")
+        .arg(path("run"))
+        .args(["--animations", "1", "--out"]);
+    report.arg(path("r.html")).assert().success();
+    let html = read(&path("r.html"));
+    assert!(html.contains("--perturb layout:level=3") && html.contains("camera:yaw=20.0"));
+    run("ternary", &[], &path("plain")).assert().success();
+    let mut compare = program();
+    compare
+        .arg("compare")
+        .arg(path("plain"))
+        .arg(format!("p={}", path("run").display()));
+    compare.arg("--out").arg(path("c"));
+    refused(compare, &["cannot be compared", "perturbation"]);
+    // The words of the task are those that the policy was given.
+    run("zero", &["language:task=3"], &path("words"))
+        .assert()
+        .success();
+    let rows = read(&path("words/episodes.csv"));
+    assert_eq!(rows.matches("on the cookie box").count(), 2, "{rows}");
+    for (words, found) in [
+        (vec!["camera:jaw=1"], "unknown field `jaw`"),
+        (
+            vec!["camera:yaw=1", "camera:pitch=1"],
+            "axis `camera` twice",
+        ),
+        (vec![file.as_str(), "layout:level=1"], "axis `layout` twice"),
+        (vec!["upside_down"], "an ending of LIBERO-plus"),
+        (vec!["language:task=10"], "expected less than 10"),
+        (vec!["no-such-file.toml"], "no-such-file.toml"),
+        (vec![file.as_str(), file.as_str()], "found 2 files"),
+    ] {
+        refused(run("ternary", &words, &path("bad")), &[found]);
+        assert!(!path("bad").join("journal.jsonl").exists());
+    }
+    std::fs::write(
+        path("p.toml"),
+        "[camera]\nyaw = 20\n\n[light]\ncolour = 3\n",
+    )
+    .expect("written");
+    refused(
+        run("ternary", &[&file], &path("bad")),
+        &["p.toml", "line 5", "colour"],
+    );
+}
+
+#[test]
+fn a_sweep_measures_what_each_axis_costs() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("sweep");
+    let sweep = || {
+        let mut sweep = program();
+        sweep.args(["sweep", "--perturb", "layout,background", "--levels", "1,5"]);
+        sweep.args([
+            "--policy",
+            "full,ternary",
+            "--tasks",
+            "0,1",
+            "--episodes",
+            "2",
+            "--out",
+        ]);
+        sweep.arg(&out);
+        sweep
+    };
+    sweep().assert().success();
+    let table = read(&out.join("robustness.csv"));
+    assert_eq!(table.lines().count(), 9, "{table}");
+    assert!(table.contains("layout,5,up to 15 cm,ternary,"), "{table}");
+    let axes = read(&out.join("axes.csv"));
+    assert_eq!(axes.lines().count(), 7, "{axes}");
+    let summary = read(&out.join("summary.txt"));
+    assert!(summary.contains("Under perturbation ternary"), "{summary}");
+    for name in [
+        "plots/robustness.svg",
+        "plots/robustness.png",
+        "expert/layout-5/run.json",
+        "full/control/run.json",
+    ] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    assert!(!out.join("expert/background-5").exists());
+    // What was run is not run again.
+    sweep().assert().success();
+    assert_eq!(summary, read(&out.join("summary.txt")));
+    let mut bad = program();
+    bad.args(["sweep", "--perturb", "weather"]);
+    refused_with_usage(bad, "weather");
+}
+
+/// Fails unless the command line itself is refused.
+fn refused_with_usage(mut command: assert_cmd::Command, word: &str) {
+    let output = command.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains(word), "{text}");
+}
