@@ -98,6 +98,12 @@ impl<'a> EvalContext<'a> {
         }
     }
 
+    /// Key of what is drawn in an episode.
+    pub(crate) fn key(&self, (task, init): (usize, usize)) -> EpisodeKey {
+        let seed = self.seed;
+        EpisodeKey { seed, task, init }
+    }
+
     /// The beginning of an episode in its settled world.
     ///
     /// # Errors
@@ -151,8 +157,7 @@ impl<'a> EvalContext<'a> {
         let Some(perturbation) = self.perturbation else {
             return Ok(known.world(self.assets, state)?);
         };
-        let seed = self.seed;
-        let key = EpisodeKey { seed, task, init };
+        let key = self.key((task, init));
         let (known, state) = perturbation.start(self.assets, (known, state), key)?;
         let change = |scene: &mut SceneDesc| perturbation.apply_to_scene(scene, key);
         Ok(known.changed_world(self.assets, &state, change)?)

@@ -1,6 +1,7 @@
 //! Observation of a world: two camera images and the proprioception (`docs/reference/libero.md`, sections 5 and 9).
 
 use crate::EvalError;
+use bitvla_perturbations::ImageFilter;
 use bitvla_policies::{CAMERA_SIZE, Flip, QuaternionRule};
 use bitvla_sim::render::{CameraImage, Renderer};
 use bitvla_sim::{RobotObservation, SceneDesc, VisualState, World};
@@ -34,6 +35,14 @@ impl CameraImages {
             agentview: oriented(&self.agentview),
             wrist: oriented(&self.wrist),
         }
+    }
+}
+
+impl CameraImages {
+    /// Changes the images of a query in control step `step`.
+    pub(crate) fn perturb(&mut self, filter: &mut ImageFilter, step: usize) {
+        let side = self.agentview.width;
+        filter.apply(step, &mut self.agentview.rgb, &mut self.wrist.rgb, side);
     }
 }
 

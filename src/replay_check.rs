@@ -3,6 +3,7 @@
 
 use crate::observation::CameraRig;
 use crate::{EvalContext, EvalError, FirstDifference, frame_hash};
+use bitvla_perturbations::ImageFilter;
 use bitvla_policies::Flip;
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EvalProtocol};
 use bitvla_sim::World;
@@ -103,6 +104,7 @@ fn replay_episode(
         kept: kept.map_or(&[][..], |kept| &kept.frames),
         next: 0,
         cameras: None,
+        filter: (context.perturbation).and_then(|p| p.image_filter(context.key(key))),
     };
     let mut world = context.settled_world(key.0, key.1)?;
     let mut now = EpisodeHashes::new(key.0, key.1);
@@ -142,6 +144,8 @@ struct FrameCheck<'a> {
     /// Number of the next query.
     next: usize,
     cameras: Option<CameraRig>,
+    /// Perturbation of the frames.
+    filter: Option<ImageFilter>,
 }
 
 impl FrameCheck<'_> {
@@ -156,7 +160,10 @@ impl FrameCheck<'_> {
         let query = self.next;
         self.next += 1;
         let cameras = CameraRig::prepared(&mut self.cameras, world.scene())?;
-        let images = cameras.policy_images(world, (setup.camera_size, setup.flip))?;
+        let mut images = cameras.policy_images(world, (setup.camera_size, setup.flip))?;
+        if let Some(filter) = &mut self.filter {
+            images.perturb(filter, step);
+        }
         Ok((frame_hash(&images) != kept.hash).then_some(query))
     }
 }

@@ -245,9 +245,7 @@ impl StepInput<'_> {
         let render = start.elapsed();
         let mut proprio = proprio(&self.world.observation(), protocol.quaternion_rule);
         if let Some((filter, step)) = &mut self.filter {
-            let side = images.agentview.width;
-            let (agentview, wrist) = (&mut images.agentview.rgb, &mut images.wrist.rgb);
-            filter.apply(*step, agentview, wrist, side);
+            images.perturb(filter, *step);
             filter.apply_to_proprio(&mut proprio);
         }
         Ok(AgentObservation {
