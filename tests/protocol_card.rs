@@ -6,13 +6,13 @@
 
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
-    LoadedSuite, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan, SETTLE_ACTION,
-    SanityCheck, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
+    LoadedSuite, Perturbation, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan,
+    SETTLE_ACTION, SanityCheck, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
     simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
-use bitvla_reports::EvalProtocol;
+use bitvla_reports::{EvalProtocol, OWN_WORLD};
 use bitvla_sim::{SimulationProtocol, SimulationSettings, World};
 use bitvla_tasks::{InstructionSource, Suite};
 use serde_json::{Map, Value, json};
@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Fields that no input of a run changes.
-const CONSTANTS: [&str; 5] = [
+const CONSTANTS: [&str; 6] = [
+    "world",
     "version",
     "world_version",
     "settle_action",
@@ -228,6 +229,13 @@ fn every_field_changes_with_what_runs() {
         &fixture.card_of(libero, &*factory, &fixture.simulation),
     );
 
+    let perturbation = Perturbation::parse(&["camera:yaw=30"]).unwrap();
+    let perturbed = loaded.context(7).perturbed(Some(&perturbation));
+    expect(
+        &["perturbation"],
+        &fixture.card_of(perturbed, &*factory, &fixture.simulation),
+    );
+
     // The world.
     let mut settings = SimulationSettings::default();
     settings.timing.physics_step_secs *= 2.0;
@@ -251,6 +259,7 @@ fn constants_are_those_that_run() {
     let fixture = Fixture::new();
     let card = fixture.card(&fixture.spec("base", "ternary"));
     assert_eq!(card["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(card["world"], OWN_WORLD);
     assert_eq!(card["world_version"], WORLD_VERSION);
     assert_eq!(card["settle_action"], json!(SETTLE_ACTION));
     let binary = sha256_of_file(&std::env::current_exe().unwrap()).unwrap();

@@ -328,7 +328,7 @@ mod tests {
         };
         let can = outcomes(|_, _| true)
             .into_keys()
-            .filter(|key| key.1 != 9)
+            .filter(|key| key.2 != 9)
             .collect();
         Robustness {
             policies: vec!["full".into(), "ternary".into()],
