@@ -217,19 +217,38 @@ impl Robustness {
         table
     }
 
+    /// A row per axis and policy with the rate at each level, in percent; level 0 is without perturbation.
+    pub fn level_table(&self) -> TextTable {
+        let levels: BTreeSet<u8> = self.cells.iter().map(|cell| cell.level).collect();
+        let mut table = TextTable::new(&["axis", "policy", "0"]);
+        table.header.extend(levels.iter().map(u8::to_string));
+        for axis in self.axes() {
+            for (i, policy) in self.policies.iter().enumerate() {
+                let control = self.control[i].values();
+                let successes = control.clone().filter(|success| **success).count();
+                let without = successes as f64 / control.len() as f64;
+                let mut row = vec![axis.to_owned(), policy.clone(), format_percent(without, 1)];
+                for level in &levels {
+                    let cells = self
+                        .cells_of(Some(axis))
+                        .filter(|cell| cell.level == *level);
+                    let score = self.score(i, cells);
+                    row.push(match score.pairs.pairs() {
+                        0 => "-".to_owned(),
+                        _ => format_percent(score.rate(), 1),
+                    });
+                }
+                table.push(row);
+            }
+        }
+        table
+    }
+
     /// A row per axis and policy over all levels: success, change from the unperturbed episodes, difference from the reference with McNemar's exact test (Holm's
     /// method over axes), and the difference of the changes with its interval.
     pub fn axis_table(&self) -> TextTable {
         let header = [
-            "axis",
-            "policy",
-            "success",
-            "rate",
-            "change",
-            "against",
-            "p",
-            "extra loss",
-            "95 %",
+            "axis", "policy", "success", "rate", "change", "diff", "p", "extra", "95 %",
         ];
         let mut table = TextTable::new(&header);
         let axes = self.axes();
@@ -300,7 +319,10 @@ impl Robustness {
 
 /// A share in percentage points with its sign.
 fn points(share: f64) -> String {
-    format!("{:+.1}", 100.0 * share)
+    let points = 100.0 * share;
+    // No negative zero.
+    let points = if points.abs() < 0.05 { 0.0 } else { points };
+    format!("{points:+.1}")
 }
 
 #[cfg(test)]
@@ -361,6 +383,10 @@ mod tests {
             "{answer}"
         );
         assert_eq!(found.table().rows.len(), 4);
+        assert_eq!(
+            found.level_table().rows[1],
+            ["camera", "ternary", "100.0", "80.0", "55.6"]
+        );
         assert_eq!(found.axis_table().rows.len(), 4);
     }
 

@@ -205,7 +205,11 @@ fn sweep_perturbations(resolver: &AssetResolver, args: &SweepArgs) -> Result<Exi
     let _lock = FolderLock::acquire(&args.out)?;
     let (table, axes) = (robustness.table(), robustness.axis_table());
     let answers = robustness.answers().join("\n");
-    let text = format!("{}\n{}\n{answers}\n", table.text(), axes.text());
+    let text = format!(
+        "{}\n{}\n{answers}\n",
+        robustness.level_table().text(),
+        axes.text()
+    );
     write_text(&args.out.join("summary.txt"), &text)?;
     table.write_csv(&args.out.join("robustness.csv"))?;
     axes.write_csv(&args.out.join("axes.csv"))?;
