@@ -5,7 +5,7 @@
 //! locked: one process at a time writes into a run folder.
 
 use crate::journal_line::{JournalEntry, check_entry, checked_line, verify_checksum};
-use crate::{EvalError, check_world};
+use crate::{EvalError, check_world, perturbation_of};
 use bitvla_reports::{
     EvalProtocol, ReportError, SCHEMA_VERSION, StagedFile, check_regular, lock_for,
     schema_version_of,
@@ -162,6 +162,7 @@ impl Journal {
         }
         self.kept.extend_from_slice(header);
         let mut line_of = BTreeMap::new();
+        let perturbation = perturbation_of(protocol)?;
         for (line, row) in (2..).zip(rows.split_inclusive(|b| *b == b'\n')) {
             let text = match whole_row(row) {
                 Ok(text) => text,
@@ -176,7 +177,8 @@ impl Journal {
             };
             let entry: JournalEntry =
                 serde_json::from_str(text).map_err(|e| at(line, e.to_string()))?;
-            check_entry(&entry, protocol, suite).map_err(|what| at(line, what))?;
+            check_entry(&entry, (protocol, perturbation.as_ref()), suite)
+                .map_err(|what| at(line, what))?;
             let key = entry.record.key();
             if self.has(key) {
                 let first = line_of.get(&key).copied().unwrap_or(0);

@@ -1,8 +1,8 @@
 //! One line of `journal.jsonl`: a JSON object whose last field is the CRC-32 of all bytes before it, and the comparison of a
 //! row with the protocol and the suite that it claims to be of.
 
-use crate::{EpisodeOutcome, perturbation_of};
-use bitvla_perturbations::EpisodeKey;
+use crate::EpisodeOutcome;
+use bitvla_perturbations::{EpisodeKey, Perturbation};
 use bitvla_reports::{
     EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord,
     from_digits, to_hex,
@@ -80,13 +80,13 @@ pub(crate) fn verify_checksum(line: &str) -> Result<(), String> {
     ))
 }
 
-/// Compares a row with the header of its journal and with the suite.
+/// Compares a row with the header of its journal, its perturbation parsed, and with the suite.
 ///
 /// # Errors
 /// Field, found value and expected value.
 pub(crate) fn check_entry(
     entry: &JournalEntry,
-    protocol: &EvalProtocol,
+    (protocol, perturbation): (&EvalProtocol, Option<&Perturbation>),
     suite: &Suite,
 ) -> Result<(), String> {
     let row = &entry.record;
@@ -104,8 +104,7 @@ pub(crate) fn check_entry(
         task: row.task,
         init: row.init,
     };
-    let perturbation = perturbation_of(protocol).map_err(|e| e.to_string())?;
-    let instruction = match &perturbation {
+    let instruction = match perturbation {
         Some(perturbation) => perturbation.instruction(suite, task, key),
         None => Ok(task.instruction.as_str().into()),
     };

@@ -65,6 +65,11 @@ fn a_table_becomes_runs_that_say_where_they_come_from() {
     import(&path("m.csv"), &path("in")).assert().success();
     assert_eq!(card(&expert), manifest);
 
+    // A name is the name of a folder inside, whatever it holds.
+    std::fs::write(path("up.csv"), table().replace("mujoco 2.3.7", "..")).expect("written");
+    import(&path("up.csv"), &path("in/deep")).assert().success();
+    assert!(path("in/deep/_../expert/spatial/run.json").is_file());
+
     let mut compare = program();
     compare
         .arg("compare")

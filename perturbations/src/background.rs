@@ -5,7 +5,7 @@ use bitvla_sim::SceneDesc;
 use serde::{Deserialize, Serialize};
 
 /// Share of the drawn colour of a level, per level.
-const SHARE_OF_LEVEL: f64 = 0.2;
+pub(crate) const SHARE_OF_LEVEL: f64 = 0.2;
 /// Words in the names of the materials of each kind of surface.
 const TABLE: [&str; 4] = ["wood", "top", "table", "boards"];
 const WALL: [&str; 1] = ["wall"];

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Point about which the camera goes up and nearer, world frame, m.
 const PIVOT: [f64; 3] = [0.0, 0.0, 0.8];
 /// Yaw of a level, degrees per level: LIBERO-plus goes to 75.
-const YAW_OF_LEVEL: f64 = 15.0;
+pub(crate) const YAW_OF_LEVEL: f64 = 15.0;
 
 /// Another place of the camera `agentview`. In this order: up about the pivot (`pitch`), round the vertical through the origin (`yaw`), away from the pivot
 /// (`distance`), shifted (`offset`); then its orientation alone is turned (`roll` about the vertical, `tilt` about y).

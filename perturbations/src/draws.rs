@@ -4,8 +4,7 @@
 //! endian: the seed of the run (64), task (32), initial state (32), FNV-1a hash of the name of what is drawn (64), control step (64). So no draw depends
 //! on how many others were made before it.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use bitvla_tasks::random::SampleStream;
 
 /// The episode that is perturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +18,7 @@ pub struct EpisodeKey {
 }
 
 /// A stream of random numbers.
-pub struct Draws(ChaCha8Rng);
+pub struct Draws(SampleStream);
 
 impl Draws {
     /// The stream of what is named `name` in an episode.
@@ -35,7 +34,7 @@ impl Draws {
         seed[12..16].copy_from_slice(&(key.init as u32).to_le_bytes());
         seed[16..24].copy_from_slice(&fnv1a(name).to_le_bytes());
         seed[24..].copy_from_slice(&(step as u64).to_le_bytes());
-        Draws(ChaCha8Rng::from_seed(seed))
+        Draws(SampleStream::of_key(seed))
     }
 
     /// The stream of variant `number` of what is named `name`: the same in every run, task and state.
@@ -50,17 +49,17 @@ impl Draws {
 
     /// Uniform in [0, 1), 53 bits.
     pub fn uniform(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.unit()
     }
 
     /// Uniform between `low` and `high`.
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.uniform()
+        self.0.between([low, high])
     }
 
     /// Uniform in 0..count; `count` is at least 1.
     pub fn below(&mut self, count: usize) -> usize {
-        ((self.uniform() * count as f64) as usize).min(count.saturating_sub(1))
+        self.0.below(count)
     }
 
     /// 1 or -1.
@@ -70,8 +69,7 @@ impl Draws {
 
     /// Standard normal (Box and Muller 1958).
     pub fn normal(&mut self) -> f64 {
-        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
-        radius * libm::cos(std::f64::consts::TAU * self.uniform())
+        self.0.normal()
     }
 
     /// Uniform on the unit sphere of N dimensions.

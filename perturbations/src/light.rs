@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Number of variants.
 const VARIANTS: u16 = 1024;
 /// Loss of brightness and turn of the lights of a level, per level.
-const DIMMING_OF_LEVEL: f64 = 0.17;
-const AZIMUTH_OF_LEVEL: f64 = 12.0;
+pub(crate) const DIMMING_OF_LEVEL: f64 = 0.17;
+pub(crate) const AZIMUTH_OF_LEVEL: f64 = 12.0;
 
 /// Other light. LIBERO-plus has 1024 light files, whose numbers are not published as text; the variants here are this program's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -53,6 +53,7 @@ impl PlusName {
             }
             None => parse_ending(&padded, &mut perturbation)?,
         };
+        perturbation.check()?;
         Ok(PlusName {
             task: task.trim_start_matches('_').to_owned(),
             perturbation,
@@ -87,21 +88,23 @@ fn parse_view(text: &str, perturbation: &mut Perturbation) -> Result<(), String>
     let numbers = numbers.ok().and_then(|n| <[f64; 5]>::try_from(n).ok());
     let [yaw, pitch, percent, roll, tilt] =
         numbers.ok_or_else(|| format!("view: found `{view}`, expected five numbers"))?;
+    // Some names have 352 for -8.
+    let angle =
+        |degrees: f64| Some((degrees + 180.0).rem_euclid(360.0) - 180.0).filter(|v| *v != 0.0);
     let camera = CameraChange {
-        yaw: Some(yaw).filter(|v| *v != 0.0),
-        pitch: Some(pitch).filter(|v| *v != 0.0),
+        yaw: angle(yaw),
+        pitch: angle(pitch),
         distance: Some(percent / 100.0).filter(|v| *v != 1.0),
-        roll: Some(roll).filter(|v| *v != 0.0),
-        tilt: Some(tilt).filter(|v| *v != 0.0),
+        roll: angle(roll),
+        tilt: angle(tilt),
         ..CameraChange::default()
     };
     perturbation.camera = Some(camera).filter(|camera| *camera != CameraChange::default());
     if posture != "0" {
         let change = PostureChange {
             level: None,
-            variant: Some(numbered(posture, "initstate")? as u16),
+            variant: Some(u16::try_from(numbered(posture, "initstate")?).unwrap_or(u16::MAX)),
         };
-        change.check()?;
         perturbation.robot = Some(change);
     }
     if let Some(number) = noise {
@@ -132,7 +135,6 @@ fn parse_ending(name: &str, perturbation: &mut Perturbation) -> Result<String, S
             sample: Some(u8::try_from(sample).unwrap_or(u8::MAX)),
             ..LayoutChange::default()
         };
-        change.check()?;
         perturbation.layout = Some(change);
         return Ok(task.to_owned());
     }
@@ -150,7 +152,6 @@ fn parse_ending(name: &str, perturbation: &mut Perturbation) -> Result<String, S
                 ),
                 ..LayoutChange::default()
             };
-            change.check()?;
             perturbation.layout = Some(change);
         }
         "light" => {
@@ -158,7 +159,6 @@ fn parse_ending(name: &str, perturbation: &mut Perturbation) -> Result<String, S
                 draw: Some(u16::try_from(number).unwrap_or(u16::MAX)),
                 ..LightChange::default()
             };
-            change.check()?;
             perturbation.light = Some(change);
         }
         _ => {
@@ -195,6 +195,10 @@ mod tests {
                 "view_0_0_150_-4_6_initstate_0",
                 "camera:distance=1.5,roll=-4.0,tilt=6.0",
             ),
+            (
+                "view_0_0_100_2_352_initstate_0",
+                "camera:roll=2.0,tilt=-8.0",
+            ),
             ("view_0_0_100_0_0_initstate_312", "robot:variant=312"),
             (
                 "language_3_view_0_0_100_0_0_initstate_0",
@@ -230,6 +234,8 @@ mod tests {
             ("a_view_0_0_100_initstate_1", "five numbers"),
             ("a_view_0_0_100_0_0", "initstate"),
             ("a_view_0_0_100_0_0_initstate_501", "expected 1 to 500"),
+            ("a_view_0_0_100_0_0_initstate_65537", "expected 1 to 500"),
+            ("a_view_0_95_100_0_0_initstate_0", "pitch: found 95"),
             (
                 "a_view_0_0_100_0_0_initstate_1_noise_51",
                 "expected 1 to 50",

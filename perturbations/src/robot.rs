@@ -10,7 +10,7 @@ const VARIANTS: u16 = 500;
 /// Seed of LIBERO-plus's variants.
 const PLUS_SEED: u32 = 42;
 /// Distance of a level in joint space, rad per level: that of LIBERO-plus.
-const RADIUS_OF_LEVEL: f64 = 0.1;
+pub(crate) const RADIUS_OF_LEVEL: f64 = 0.1;
 
 /// An offset of the seven arm joints from the posture of the initial state: that of LIBERO-plus, whose variants are drawn one after the other by
 /// numpy's legacy generator from a fixed seed.

@@ -3,7 +3,7 @@
 use crate::{
     ActionFilter, BackgroundChange, CameraChange, EpisodeKey, ImageFilter, ImageNoise,
     InstructionChange, LayoutChange, LightChange, PerturbationError, PhysicsChange, PostureChange,
-    SensorFault,
+    SensorFault, background, camera, layout, light, noise, robot,
 };
 use bitvla_sim::SceneDesc;
 use bitvla_tasks::{Assets, InitState, SETTLE_ACTION, Suite, Task};
@@ -26,6 +26,8 @@ pub const AXES: [&str; 9] = [
 ];
 /// Number of levels of an axis with levels.
 pub const LEVELS: u8 = 5;
+/// Levels of noise in a level of its axis: noise has the ten of LIBERO-plus.
+const NOISE_LEVELS: u8 = 2;
 /// Axes with levels.
 pub const LEVELLED: [&str; 7] = [
     "language",
@@ -161,7 +163,7 @@ impl Perturbation {
         }
         // Noise has the ten levels of LIBERO-plus.
         let own = if axis == "noise" {
-            level.saturating_mul(2)
+            level.saturating_mul(NOISE_LEVELS)
         } else {
             level
         };
@@ -175,14 +177,22 @@ impl Perturbation {
 
     /// Strength of a level of an axis in words with its unit; empty for an axis without levels.
     pub fn strength(axis: &str, level: u8) -> String {
+        let times = |of_level: f64| of_level * f64::from(level);
         match axis {
             "language" => format!("rules 1 to {level}"),
-            "layout" => format!("up to {} cm", 3 * level),
-            "robot" => format!("0.{level} rad"),
-            "background" => format!("{} % paint", 20 * level),
-            "light" => format!("{} % darker, {} degrees", 17 * level, 12 * level),
-            "camera" => format!("{} degrees", 15 * level),
-            "noise" => format!("level {} of 10", 2 * level),
+            "layout" => format!(
+                "up to {:.0} cm",
+                100.0 * times(layout::DISPLACEMENT_OF_LEVEL)
+            ),
+            "robot" => format!("{:.1} rad", times(robot::RADIUS_OF_LEVEL)),
+            "background" => format!("{:.0} % paint", 100.0 * times(background::SHARE_OF_LEVEL)),
+            "light" => format!(
+                "{:.0} % darker, {:.0} degrees",
+                100.0 * times(light::DIMMING_OF_LEVEL),
+                times(light::AZIMUTH_OF_LEVEL)
+            ),
+            "camera" => format!("{:.0} degrees", times(camera::YAW_OF_LEVEL)),
+            "noise" => format!("level {} of {}", NOISE_LEVELS * level, noise::LEVELS),
             _ => String::new(),
         }
     }
@@ -213,7 +223,7 @@ impl Perturbation {
     }
 
     /// Checks every axis; axis, field, found and expected.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let levels = [
             (
                 "language",
@@ -225,7 +235,7 @@ impl Perturbation {
             ("background", self.background.and_then(|c| c.level), LEVELS),
             ("light", self.light.and_then(|c| c.level), LEVELS),
             ("camera", self.camera.and_then(|c| c.level), LEVELS),
-            ("noise", self.noise.map(|c| c.level), crate::noise::LEVELS),
+            ("noise", self.noise.map(|c| c.level), noise::LEVELS),
         ];
         for (axis, level, most) in levels {
             if let Some(level) = level.filter(|level| !(1..=most).contains(level)) {
@@ -448,10 +458,17 @@ mod tests {
             for level in 1..=LEVELS {
                 Perturbation::at_level(axis, level).expect(axis);
             }
+            assert!(!Perturbation::strength(axis, 3).is_empty());
             for level in [0, 6] {
                 assert!(Perturbation::at_level(axis, level).is_err());
             }
         }
         assert!(Perturbation::at_level("physics", 1).is_err());
+        assert_eq!(Perturbation::strength("layout", 5), "up to 15 cm");
+        assert_eq!(Perturbation::strength("robot", 3), "0.3 rad");
+        assert_eq!(
+            Perturbation::strength("light", 3),
+            "51 % darker, 36 degrees"
+        );
     }
 }

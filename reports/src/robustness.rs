@@ -37,6 +37,13 @@ pub struct PerturbedCell {
     pub outcomes: Vec<Outcomes>,
 }
 
+impl PerturbedCell {
+    /// True if an episode can be solved, as far as that is known.
+    fn is_solvable(&self, key: &StateKey) -> bool {
+        self.solvable.as_ref().is_none_or(|can| can.contains(key))
+    }
+}
+
 /// Policies under perturbations. The first policy is the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Robustness {
@@ -102,6 +109,13 @@ impl Robustness {
             .filter(move |cell| axis.is_none_or(|axis| cell.axis == axis))
     }
 
+    /// Share of successes of a policy without perturbation, a fraction of 1; NaN for no episode.
+    pub fn control_rate(&self, policy: usize) -> f64 {
+        let control = self.control[policy].values();
+        let successes = control.clone().filter(|success| **success).count();
+        successes as f64 / control.len() as f64
+    }
+
     /// Score of a policy in cells.
     pub fn score<'a>(
         &self,
@@ -112,7 +126,7 @@ impl Robustness {
         let mut unsolvable = 0;
         for cell in cells {
             for (key, success) in &cell.outcomes[policy] {
-                if cell.solvable.as_ref().is_some_and(|can| !can.contains(key)) {
+                if !cell.is_solvable(key) {
                     unsolvable += 1;
                 } else if let Some(control) = self.control[policy].get(key) {
                     pairs.push((*control, *success));
@@ -133,8 +147,8 @@ impl Robustness {
     ) -> PairCounts {
         let mut pairs = Vec::new();
         for cell in cells {
-            let can = |key: &StateKey| cell.solvable.as_ref().is_none_or(|can| can.contains(key));
-            let shared = cell.outcomes[0].iter().filter(|(key, _)| can(key));
+            let shared = cell.outcomes[0].iter();
+            let shared = shared.filter(|(key, _)| cell.is_solvable(key));
             pairs
                 .extend(shared.filter_map(|(key, a)| Some((*a, *cell.outcomes[policy].get(key)?))));
         }
@@ -151,7 +165,8 @@ impl Robustness {
         let mut strata: BTreeMap<&str, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
         let (mut reference, mut own, mut count) = (0.0, 0.0, 0usize);
         for cell in self.cells_of(axis) {
-            for (key, a) in &cell.outcomes[0] {
+            let solvable = cell.outcomes[0].iter();
+            for (key, a) in solvable.filter(|(key, _)| cell.is_solvable(key)) {
                 let all = (
                     cell.outcomes[policy].get(key),
                     self.control[0].get(key),
@@ -160,9 +175,6 @@ impl Robustness {
                 let (Some(b), Some(a_control), Some(b_control)) = all else {
                     continue;
                 };
-                if cell.solvable.as_ref().is_some_and(|can| !can.contains(key)) {
-                    continue;
-                }
                 let losses = [number(a_control) - number(a), number(b_control) - number(b)];
                 reference += losses[0];
                 own += losses[1];
@@ -224,10 +236,8 @@ impl Robustness {
         table.header.extend(levels.iter().map(u8::to_string));
         for axis in self.axes() {
             for (i, policy) in self.policies.iter().enumerate() {
-                let control = self.control[i].values();
-                let successes = control.clone().filter(|success| **success).count();
-                let without = successes as f64 / control.len() as f64;
-                let mut row = vec![axis.to_owned(), policy.clone(), format_percent(without, 1)];
+                let without = format_percent(self.control_rate(i), 1);
+                let mut row = vec![axis.to_owned(), policy.clone(), without];
                 for level in &levels {
                     let cells = self
                         .cells_of(Some(axis))

@@ -154,12 +154,12 @@ fn write_vla_eval(runs: &[(&str, &RunFolder)], out: &Path) -> Result<ExitCode, E
     Ok(ExitCode::SUCCESS)
 }
 
-/// A name without characters that mean something in a path.
+/// A name without characters that mean something in a path; `.` and `..` are names of folders.
 pub(super) fn file_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    name.chars()
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect()
+    let dot = if name.starts_with('.') { "_" } else { "" };
+    let name = name.chars().map(|c| if plain(c) { c } else { '_' });
+    dot.chars().chain(name).collect()
 }
 
 fn commands(comparison: &Comparison, origins: &RunOrigins) -> Vec<RunCommands> {

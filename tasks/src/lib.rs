@@ -15,7 +15,7 @@ pub mod libero;
 mod mjcf;
 mod parallel;
 pub mod predicates;
-mod random;
+pub mod random;
 mod sampling;
 pub mod scene;
 mod settling;

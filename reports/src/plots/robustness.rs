@@ -84,10 +84,8 @@ fn panel(
         let color = palette_color(i);
         let shift = 3.0 * (i as f64 - 0.5 * (robustness.policies.len() as f64 - 1.0));
         let mut path = Vec::new();
-        let control = robustness.control[i].values();
-        let (successes, all) = (control.clone().filter(|s| **s).count(), control.count());
-        if all > 0 {
-            path.push((x(0.0) + shift, y(successes as f64 / all as f64)));
+        if !robustness.control[i].is_empty() {
+            path.push((x(0.0) + shift, y(robustness.control_rate(i))));
         }
         for cell in &cells {
             let score = robustness.score(i, [*cell]);
