@@ -301,8 +301,7 @@ impl<'a> EpisodeCollector<'a> {
         } else {
             self.draw_disturbances()
         };
-        let expert = Expert::new(&self.world, self.task)?;
-        let success = self.run_expert(expert, self.suite.horizon, &disturbances)?;
+        let success = self.run_expert(self.suite.horizon, &disturbances)?;
         if !success {
             self.frames.clear();
         }
@@ -313,17 +312,20 @@ impl<'a> EpisodeCollector<'a> {
         })
     }
 
-    /// Runs an expert for up to `steps` control steps, until success; adds frames with their labels. Returns true if the goal was
-    /// reached.
+    /// Runs the expert for up to `steps` control steps, until success; adds frames with their labels. Returns true if the goal was
+    /// reached. The expert is made anew for every chunk of actions, as the labels are: what it does is what they say.
     fn run_expert(
         &mut self,
-        mut expert: Expert,
         steps: usize,
         disturbances: &[ActionDisturbance],
     ) -> Result<bool, EvalError> {
         let stride = self.settings.expert_stride;
         let phase = self.uniform_below(stride);
+        let mut expert = self.resumed_expert()?;
         for step in 0..steps {
+            if step % CHUNK == 0 {
+                expert = self.resumed_expert()?;
+            }
             if step % stride == phase {
                 let mut frame = self.frame()?;
                 frame.actions = self.expert_labels()?;
@@ -402,8 +404,7 @@ impl<'a> EpisodeCollector<'a> {
         }
         if !success && !policy_only {
             let kept = self.frames.len();
-            let expert = self.resumed_expert()?;
-            if !self.run_expert(expert, horizon, &[])? {
+            if !self.run_expert(horizon, &[])? {
                 self.frames.truncate(kept);
             }
         }

@@ -222,11 +222,20 @@ impl PickPlace {
 
     /// Reads the world afresh and chooses a grasp.
     pub(super) fn plan(&mut self, world: &World) {
+        self.plan_with(world, |query| query);
+    }
+
+    /// As [`PickPlace::plan`], with a query for the grasp of a rim that `change` has changed.
+    pub(super) fn plan_with(
+        &mut self,
+        world: &World,
+        change: impl Fn(RimGraspQuery<'_>) -> RimGraspQuery<'_>,
+    ) {
         self.observe_obstacles(world);
         let object = instance_origin(world, self.object);
         (self.grasp, self.grasp_point) = match self.target {
             PlaceTarget::StackOn(base) => {
-                let grasp = self.choose_rim_grasp(world, instance_origin(world, base));
+                let grasp = self.choose_rim_grasp(world, instance_origin(world, base), change);
                 (Grasp::Rim(grasp), object + grasp.offset)
             }
             _ => match self.choose_antipodal_grasp(world) {
@@ -239,7 +248,12 @@ impl PickPlace {
         self.state.enter(Phase::Approach, eef_position(world));
     }
 
-    fn choose_rim_grasp(&self, world: &World, target: Point3<f64>) -> RimGrasp {
+    fn choose_rim_grasp(
+        &self,
+        world: &World,
+        target: Point3<f64>,
+        change: impl Fn(RimGraspQuery<'_>) -> RimGraspQuery<'_>,
+    ) -> RimGrasp {
         let failed: Vec<f64> = self
             .failed
             .iter()
@@ -248,15 +262,17 @@ impl PickPlace {
                 _ => None,
             })
             .collect();
-        RimGraspQuery {
+        let query = RimGraspQuery {
             rim: Rim::of(&world.scene().instances[self.object].model),
             object: instance_origin(world, self.object),
             target,
             base: self.base,
             obstacles: &self.obstacles,
             failed: &failed,
-        }
-        .choose()
+            hand: None,
+            like_scenes: false,
+        };
+        change(query).choose()
     }
 
     fn choose_antipodal_grasp(&self, world: &World) -> Option<AntipodalGrasp> {

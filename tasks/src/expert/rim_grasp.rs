@@ -20,6 +20,26 @@ const DIRECTIONS: usize = 48;
 /// happens only where one of them is blocked, so that like scenes get like grasps.
 const FAR_SIDE_COST: f64 = 0.008;
 
+/// Costs of a plan for like scenes: of each metre of clearance that is missing to the second number (m), of a direction between those along the axes of the table,
+/// and of the side towards -y. A direction that follows a neighbour of the bowl degree by degree is not to be seen in images.
+const ROOM_COST: (f64, f64) = (1.0, 0.02);
+const SLANT_COST: f64 = 0.012;
+const LIKE_FAR_SIDE_COST: f64 = 0.012;
+/// Clearance of the gripper below which a grasp costs more, m; less of it for a hand that is there already.
+const CLEARANCE: f64 = 0.006;
+const CLEARANCE_THERE: f64 = 0.003;
+/// Cost of each metre between the hand and the grasp point in a plan that begins where the hand is.
+const DISTANCE_COST: f64 = 0.1;
+
+/// A hand from which a plan begins, so that it goes on with the grasp that it is about to make: the plan of one state is that of its neighbours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HandPose {
+    /// Grip site, world frame, m.
+    pub eef: Point3<f64>,
+    /// Direction in which the fingers open, world frame, rad.
+    pub yaw: f64,
+}
+
 /// A grasp of the rim of an upright object, relative to its origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RimGrasp {
@@ -140,6 +160,10 @@ pub(super) struct RimGraspQuery<'a> {
     pub obstacles: &'a Obstacles,
     /// Directions of grasps that have failed, rad.
     pub failed: &'a [f64],
+    /// The hand, for a plan that begins where it is; the reset posture if absent.
+    pub hand: Option<HandPose>,
+    /// Like scenes get like grasps, at the price of a turn: for an expert whose actions are shown to policies.
+    pub like_scenes: bool,
 }
 
 impl RimGraspQuery<'_> {
@@ -170,8 +194,16 @@ impl RimGraspQuery<'_> {
     /// Cost of a grasp, m: missing clearance and reach, and preferences that break ties.
     fn cost(&self, grasp: &RimGrasp, inward: f64) -> f64 {
         let RimGrasp { angle, yaw, offset } = *grasp;
-        let turn = (yaw - FRAC_PI_2).abs();
         let grasp_point = self.object + offset;
+        let (turn, distance, wanted) = match self.hand {
+            Some(hand) => {
+                // The opening direction has no sign.
+                let turn = (yaw - hand.yaw).rem_euclid(PI);
+                let distance = (grasp_point.xy() - hand.eef.xy()).norm();
+                (turn.min(PI - turn), distance, CLEARANCE_THERE)
+            }
+            None => ((yaw - FRAC_PI_2).abs(), 0.0, CLEARANCE),
+        };
         let clearance = [0.0, 0.03, 0.06]
             .into_iter()
             .map(|rise| self.obstacles.top_down_clearance(grasp_point, yaw, rise))
@@ -187,8 +219,18 @@ impl RimGraspQuery<'_> {
             .iter()
             .map(|f| (angle - f + PI).rem_euclid(TAU) - PI)
             .any(|d| d.abs() < 0.6);
-        0.012 * turn / FRAC_PI_2
-            + 6.0 * (0.006 - clearance).max(0.0)
+        let like = match self.like_scenes {
+            true => {
+                let slant = libm::sin(2.0 * angle);
+                ROOM_COST.0 * (ROOM_COST.1 - clearance).clamp(0.0, ROOM_COST.1)
+                    + SLANT_COST * (2.0 * slant * slant - 1.0).max(0.0)
+                    + 0.5 * LIKE_FAR_SIDE_COST * (1.0 - libm::sin(angle))
+            }
+            false => 0.0,
+        };
+        like + 0.012 * turn / FRAC_PI_2
+            + DISTANCE_COST * distance
+            + 6.0 * (wanted - clearance).max(0.0)
             + 1.0 * (reach - 0.672).max(0.0)
             + 0.5 * FAR_SIDE_COST * (1.0 - libm::sin(angle))
             + 0.4 * inward

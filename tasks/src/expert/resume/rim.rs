@@ -7,7 +7,7 @@ use super::{
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
 use crate::expert::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
-use crate::expert::rim_grasp::RimGrasp;
+use crate::expert::rim_grasp::{HandPose, RimGrasp, RimGraspQuery};
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 use std::f64::consts::TAU;
@@ -40,7 +40,18 @@ const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
 /// Puts a skill that stacks an object on the instance `base` into the phase that the world is in. `rest` is the resting
 /// position of the origin of the object (world frame, m), if that is known.
 pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest: Option<Point3<f64>>) {
-    skill.plan(world);
+    // A hand that is near goes on with the grasp that it is about to make; from afar all go to the same.
+    let opening = world.eef_pose().rotation * Vector3::x();
+    let hand = HandPose {
+        eef: HandState::observe(world).eef,
+        yaw: libm::atan2(opening.y, opening.x),
+    };
+    let near = (hand.eef - instance_origin(world, skill.object)).norm() < NEAR_OBJECT;
+    skill.plan_with(world, |query| RimGraspQuery {
+        hand: near.then_some(hand),
+        like_scenes: !near,
+        ..query
+    });
     let Grasp::Rim(grasp) = skill.grasp else {
         return;
     };
