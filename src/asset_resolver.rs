@@ -1,6 +1,8 @@
 //! Resolution of suites and models: the asset folder, or LIBERO's files for suites named `libero:...`, for a folder of
 //! BDDL files of LIBERO's form and for a single one.
 
+use crate::SuitePerturbation;
+use crate::plus_suite::PlusSuite;
 use crate::{EvalContext, EvalError, LiberoFiles};
 use bitvla_perturbations::Perturbation;
 use bitvla_tasks::instruction::{differ, of_file_name};
@@ -10,6 +12,7 @@ use bitvla_tasks::libero::{
 use bitvla_tasks::suite::BUILTIN_SUITES;
 use bitvla_tasks::{Assets, InstructionRule, InstructionSource, Suite};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Options that name the folders of suites and models.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -58,15 +61,18 @@ pub struct AssetResolver {
 }
 
 /// A suite and the models that it is played with.
+#[derive(Clone)]
 pub struct LoadedSuite {
     /// Models and arenas.
-    pub assets: Assets,
+    pub assets: Arc<Assets>,
     /// The tasks.
     pub suite: Suite,
     /// LIBERO's files behind it, for the protocol card.
     pub files: Option<LiberoFiles>,
-    /// Change of every episode; none for the suite as it is.
-    pub perturbation: Option<Perturbation>,
+    /// Change of the episodes; the goals of the suite are those under it.
+    pub perturbation: SuitePerturbation,
+    /// What was replaced when it was read, a sentence each.
+    pub notices: Vec<String>,
 }
 
 impl LoadedSuite {
@@ -77,8 +83,58 @@ impl LoadedSuite {
             suite: &self.suite,
             seed,
             libero: self.files.as_ref(),
-            perturbation: self.perturbation.as_ref(),
+            perturbation: &self.perturbation,
         }
+    }
+
+    /// The suite under a perturbation of all its tasks, of which `tasks` are to be run; it shares the models.
+    ///
+    /// # Errors
+    /// If it does not fit one of `tasks`, or the suite has perturbations of its own.
+    pub fn perturbed(
+        &self,
+        perturbation: Option<&Perturbation>,
+        tasks: &[usize],
+    ) -> Result<LoadedSuite, EvalError> {
+        let perturbation = match perturbation {
+            Some(perturbation) => SuitePerturbation::Uniform(Box::new(perturbation.clone())),
+            None => return Ok(self.clone()),
+        };
+        self.with_perturbation(perturbation, tasks)
+    }
+
+    /// The suite under the perturbation of a protocol card, of which `tasks` are to be run.
+    ///
+    /// # Errors
+    /// As [`SuitePerturbation::of_card`] and [`LoadedSuite::perturbed`].
+    pub fn recorded(&self, card: &[String], tasks: &[usize]) -> Result<LoadedSuite, EvalError> {
+        let perturbation = SuitePerturbation::of_card(card, &self.perturbation)?;
+        match perturbation == self.perturbation {
+            true => Ok(self.clone()),
+            false => self.with_perturbation(perturbation, tasks),
+        }
+    }
+
+    fn with_perturbation(
+        &self,
+        perturbation: SuitePerturbation,
+        tasks: &[usize],
+    ) -> Result<LoadedSuite, EvalError> {
+        if self.perturbation != SuitePerturbation::None {
+            return Err(EvalError::Input(format!(
+                "--perturb: suite `{}` has perturbations of its own",
+                self.suite.name
+            )));
+        }
+        let suite = match &perturbation {
+            SuitePerturbation::Uniform(all) => all.change_goals(&self.suite, tasks)?,
+            _ => self.suite.clone(),
+        };
+        Ok(LoadedSuite {
+            suite,
+            perturbation,
+            ..self.clone()
+        })
     }
 
     /// The name of the suite as part of a file name.
@@ -101,7 +157,8 @@ impl LoadedSuite {
                 })?;
             }
         }
-        let mut notices = self.assets.notices();
+        let mut notices = self.notices.clone();
+        notices.extend(self.assets.notices());
         notices.extend(self.task_notices(tasks));
         Ok(notices)
     }
@@ -268,6 +325,12 @@ impl AssetResolver {
             let root = LiberoSuites::open(self.libero_dir(name)?)?;
             return self.open_files(&root.files(suite)?);
         }
+        if let Some(suite) = PlusSuite::named(name) {
+            return match &self.libero {
+                Some(dir) => suite.of_files(&self.assets, dir, self.tasks.as_deref()),
+                None => suite.own(self.builtin_assets()?),
+            };
+        }
         if let Some(files) = self.files_at(name)? {
             return self.open_files(&files);
         }
@@ -276,7 +339,7 @@ impl AssetResolver {
         if !known.iter().any(|own| own == name) {
             let libero = SUITES.map(|suite| suite.name).join(", ");
             return Err(EvalError::Input(format!(
-                "there is no suite `{name}`; {} has: {}; `all` is {}; a LIBERO checkout (--libero DIR) has: {libero}, and \
+                "there is no suite `{name}`; {} has: {}; `all` is {}; plus:SUITE has perturbed tasks of it; a LIBERO checkout (--libero DIR) has: {libero}, and \
                  runs any folder of BDDL files",
                 self.assets.join("suites").display(),
                 known.join(", "),
@@ -292,10 +355,11 @@ impl AssetResolver {
         }
         let suite = Suite::load(&assets, name)?;
         Ok(LoadedSuite {
-            assets,
+            assets: Arc::new(assets),
             suite,
             files: None,
-            perturbation: None,
+            perturbation: SuitePerturbation::None,
+            notices: Vec::new(),
         })
     }
 
@@ -360,10 +424,11 @@ impl AssetResolver {
         let assets = Assets::libero(&self.assets, dir)?;
         let suite = files.load(&assets, &poses, &self.instruction, self.tasks.as_deref())?;
         Ok(LoadedSuite {
-            assets,
+            assets: Arc::new(assets),
             suite,
             files: Some(used),
-            perturbation: None,
+            perturbation: SuitePerturbation::None,
+            notices: Vec::new(),
         })
     }
 }

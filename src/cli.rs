@@ -12,6 +12,7 @@ mod import;
 mod jobs;
 mod output;
 mod parity;
+mod perturbation_sweep;
 mod progress;
 mod record;
 mod repeat_command;
@@ -69,9 +70,12 @@ struct RunArgs {
     /// Tasks to run, for example 0,3 [default: all]
     #[arg(long, value_delimiter = ',', value_name = "TASK,...", value_parser = parse_whole::<usize>, allow_negative_numbers = true)]
     tasks: Option<Vec<usize>>,
-    /// Episodes per task, one per stored initial state
-    #[arg(long, default_value_t = 50, value_parser = parse_positive, allow_negative_numbers = true)]
-    episodes: usize,
+    /// Suite and task of those that are not run although they are meant; a sweep fills it in
+    #[arg(skip)]
+    left_out: Vec<(String, usize)>,
+    /// Episodes per task, one per stored initial state [default: 50, or as many as there are]
+    #[arg(long, value_parser = parse_positive, allow_negative_numbers = true)]
+    episodes: Option<usize>,
     /// Run every N-th episode from number I on, one shard of a run on N machines: 0/8 to 7/8, which `merge` puts together
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -91,10 +95,10 @@ struct RunArgs {
     /// How the policy is loaded and computed
     #[command(flatten)]
     options: PolicyOptions,
-    /// Change every episode along an axis (language, layout, robot, physics, background, light, camera, noise, sensors), for example
-    /// camera:yaw=30 or noise:kind=fog,level=4; several times for several axes; or a TOML file of axes; or
-    /// the ending of a name of LIBERO-plus, for example view_30_0_100_0_0_initstate_12
-    #[arg(long, value_name = "AXIS:KEY=VALUE,...|FILE|NAME")]
+    /// Change every episode along an axis (goal, language, layout, object, robot, physics, background, light, camera, noise, sensors,
+    /// event), for example camera:yaw=30 or event:kind=target; several times for several axes; or a TOML file of axes; or a case of
+    /// LIBERO-PRO (pro:swap); or the ending of a name of LIBERO-plus, for example view_30_0_100_0_0_initstate_12
+    #[arg(long, value_name = "AXIS:KEY=VALUE,...|FILE|pro:CASE|NAME")]
     perturb: Vec<String>,
     /// Run the last episode first; never changes a result
     #[arg(long)]

@@ -1,12 +1,13 @@
 //! One episode: settle, then act until the goal holds or the horizon is reached (`docs/reference/libero.md`, section 9).
 
 use crate::agent::{ActError, AgentFactory, EpisodeStart, ErasedAgent};
-use crate::{ActionChunkExecutor, EvalError, LiberoFiles};
+use crate::{ActionChunkExecutor, EvalError, LiberoFiles, SuitePerturbation};
 use bitvla_perturbations::{EpisodeKey, Perturbation};
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
-use bitvla_sim::{SceneDesc, World};
+use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
 use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message, sample_init_state};
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Rule that [`run_episode`] decides success by, for the protocol.
@@ -23,8 +24,8 @@ pub struct EvalContext<'a> {
     pub seed: u64,
     /// LIBERO's files that the suite was read from; none for a suite of the assets.
     pub libero: Option<&'a LiberoFiles>,
-    /// Change of every episode; none for the suite as it is.
-    pub perturbation: Option<&'a Perturbation>,
+    /// Change of the episodes.
+    pub perturbation: &'a SuitePerturbation,
 }
 
 /// Result of an episode.
@@ -89,12 +90,20 @@ impl EpisodeOutcome {
 }
 
 impl<'a> EvalContext<'a> {
-    /// The same with a change of every episode.
-    #[must_use]
-    pub fn perturbed(self, perturbation: Option<&'a Perturbation>) -> EvalContext<'a> {
-        EvalContext {
-            perturbation,
-            ..self
+    /// Change of the episodes of a task.
+    pub fn perturbation_of(&self, task: usize) -> Option<&'a Perturbation> {
+        self.perturbation.of(task)
+    }
+
+    /// The words of an episode that a policy is given.
+    ///
+    /// # Errors
+    /// If the suite has no such task, or its perturbation does not fit it.
+    pub(crate) fn instruction(&self, key: (usize, usize)) -> Result<Cow<'a, str>, EvalError> {
+        let task = self.task(key.0)?;
+        match self.perturbation_of(key.0) {
+            Some(change) => Ok(change.instruction(self.suite, task, self.key(key))?),
+            None => Ok(Cow::Borrowed(task.words())),
         }
     }
 
@@ -114,10 +123,8 @@ impl<'a> EvalContext<'a> {
         world: &'a World,
     ) -> Result<EpisodeStart<'a>, EvalError> {
         let mut start = EpisodeStart::new((self.suite, self.task(task)?), init, self.seed, world);
-        if let Some(perturbation) = self.perturbation {
-            start.instruction = perturbation.instruction(self.suite, start.task, start.key())?;
-            start.perturbation = Some(perturbation);
-        }
+        start.instruction = self.instruction((task, init))?;
+        start.perturbation = self.perturbation_of(task);
         Ok(start)
     }
 
@@ -154,13 +161,11 @@ impl<'a> EvalContext<'a> {
     /// The world of a task in a stored initial state.
     fn initial_world(&self, task: usize, init: usize) -> Result<World, EvalError> {
         let (known, state) = (self.task(task)?, self.init_state(task, init)?);
-        let Some(perturbation) = self.perturbation else {
+        let Some(perturbation) = self.perturbation_of(task) else {
             return Ok(known.world(self.assets, state)?);
         };
-        let key = self.key((task, init));
-        let (known, state) = perturbation.start(self.assets, (known, state), key)?;
-        let change = |scene: &mut SceneDesc| perturbation.apply_to_scene(scene, key);
-        Ok(known.changed_world(self.assets, &state, change)?)
+        let (key, settle_steps) = (self.key((task, init)), self.suite.settle_steps);
+        Ok(perturbation.world(self.assets, (known, state), key, settle_steps)?)
     }
 
     /// The world of a task in a stored initial state, settled.

@@ -8,7 +8,6 @@ use crate::preflight::late;
 use crate::provenance::reference_time;
 use crate::query_watch::{QueryWatch, WatchedAgent};
 use crate::{EpisodeOutcome, EvalContext, EvalError};
-use bitvla_perturbations::Perturbation;
 use bitvla_reports::{MemoryReport, QueryOperations};
 use bitvla_tasks::panic_message;
 use std::sync::Arc;
@@ -29,14 +28,12 @@ pub struct RunContext {
     pub seed: u64,
     /// The policy.
     pub factory: Arc<dyn AgentFactory>,
-    /// Change of every episode; none for the suite as it is.
-    pub perturbation: Option<Perturbation>,
 }
 
 impl RunContext {
     /// Context of its episodes.
     pub fn episodes(&self) -> EvalContext<'_> {
-        (self.loaded.context(self.seed)).perturbed(self.perturbation.as_ref())
+        self.loaded.context(self.seed)
     }
 }
 

@@ -5,12 +5,11 @@
 //! locked: one process at a time writes into a run folder.
 
 use crate::journal_line::{JournalEntry, check_entry, checked_line, verify_checksum};
-use crate::{EvalError, check_world, perturbation_of};
+use crate::{EvalContext, EvalError, check_world};
 use bitvla_reports::{
     EvalProtocol, ReportError, SCHEMA_VERSION, StagedFile, check_regular, lock_for,
     schema_version_of,
 };
-use bitvla_tasks::Suite;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -62,7 +61,11 @@ impl Journal {
     /// [`ReportError::InUse`] while another process writes into the folder; [`EvalError::World`] when the folder holds episodes
     /// of another world version, [`EvalError::Input`] when they are of another protocol, with the differences, or of another
     /// schema version; else if the journal is none of this program's or a row of it was changed.
-    pub fn open(dir: &Path, protocol: &EvalProtocol, suite: &Suite) -> Result<Journal, EvalError> {
+    pub fn open(
+        dir: &Path,
+        protocol: &EvalProtocol,
+        context: EvalContext<'_>,
+    ) -> Result<Journal, EvalError> {
         let path = dir.join(JOURNAL);
         if dir.exists() && !dir.is_dir() {
             return Err(EvalError::Input(format!(
@@ -95,7 +98,7 @@ impl Journal {
         let header = bytes.split_inclusive(|b| *b == b'\n').next();
         match header.filter(|line| line.ends_with(b"\n")) {
             None => refuse_foreign_beginning(&path, &bytes)?,
-            Some(header) => journal.read(&bytes, header.len(), (protocol, suite))?,
+            Some(header) => journal.read(&bytes, header.len(), (protocol, context))?,
         }
         Ok(journal)
     }
@@ -130,7 +133,7 @@ impl Journal {
         &mut self,
         bytes: &[u8],
         header_length: usize,
-        (protocol, suite): (&EvalProtocol, &Suite),
+        (protocol, context): (&EvalProtocol, EvalContext<'_>),
     ) -> Result<(), EvalError> {
         let path = self.path.clone();
         let at =
@@ -162,7 +165,6 @@ impl Journal {
         }
         self.kept.extend_from_slice(header);
         let mut line_of = BTreeMap::new();
-        let perturbation = perturbation_of(protocol)?;
         for (line, row) in (2..).zip(rows.split_inclusive(|b| *b == b'\n')) {
             let text = match whole_row(row) {
                 Ok(text) => text,
@@ -177,8 +179,7 @@ impl Journal {
             };
             let entry: JournalEntry =
                 serde_json::from_str(text).map_err(|e| at(line, e.to_string()))?;
-            check_entry(&entry, (protocol, perturbation.as_ref()), suite)
-                .map_err(|what| at(line, what))?;
+            check_entry(&entry, protocol, context).map_err(|what| at(line, what))?;
             let key = entry.record.key();
             if self.has(key) {
                 let first = line_of.get(&key).copied().unwrap_or(0);

@@ -2,12 +2,11 @@
 //! row with the protocol and the suite that it claims to be of.
 
 use crate::EpisodeOutcome;
-use bitvla_perturbations::{EpisodeKey, Perturbation};
+use crate::EvalContext;
 use bitvla_reports::{
     EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup, QueryRecord,
     from_digits, to_hex,
 };
-use bitvla_tasks::Suite;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Debug, Display};
 
@@ -80,15 +79,16 @@ pub(crate) fn verify_checksum(line: &str) -> Result<(), String> {
     ))
 }
 
-/// Compares a row with the header of its journal, its perturbation parsed, and with the suite.
+/// Compares a row with the header of its journal and with the suite as it is run.
 ///
 /// # Errors
 /// Field, found value and expected value.
 pub(crate) fn check_entry(
     entry: &JournalEntry,
-    (protocol, perturbation): (&EvalProtocol, Option<&Perturbation>),
-    suite: &Suite,
+    protocol: &EvalProtocol,
+    context: EvalContext<'_>,
 ) -> Result<(), String> {
+    let suite = context.suite;
     let row = &entry.record;
     same("suite", &row.suite, &protocol.suite)?;
     same("policy", &row.policy, &protocol.policy)?;
@@ -99,16 +99,11 @@ pub(crate) fn check_entry(
     if row.init >= task.init_states.len() {
         return Err(outside("init", row.init, task.init_states.len()));
     }
-    let key = EpisodeKey {
+    let context = EvalContext {
         seed: row.seed,
-        task: row.task,
-        init: row.init,
+        ..context
     };
-    let instruction = match perturbation {
-        Some(perturbation) => perturbation.instruction(suite, task, key),
-        None => Ok(task.instruction.as_str().into()),
-    };
-    let instruction = instruction.map_err(|e| e.to_string())?;
+    let instruction = context.instruction(row.key()).map_err(|e| e.to_string())?;
     // An episode that could not begin has the words of its task.
     if row.completed() || row.instruction != task.instruction {
         same("instruction", &row.instruction, &instruction.into_owned())?;

@@ -25,7 +25,8 @@ mod journal;
 mod journal_line;
 mod merge;
 mod observation;
-mod perturbation_words;
+mod perturbation_distance;
+mod plus_suite;
 mod policy_interface;
 mod policy_server;
 mod preflight;
@@ -38,9 +39,10 @@ mod run_diff;
 mod run_folder;
 mod run_import;
 mod runner;
+mod suite_perturbation;
 mod video;
 
-pub use bitvla_perturbations::Perturbation;
+pub use bitvla_perturbations::{Perturbation, swept_axes};
 pub use bitvla_reports::RunFolder;
 pub use bitvla_tasks::{SETTLE_ACTION, WORLD_VERSION, in_parallel};
 
@@ -64,11 +66,9 @@ pub use journal::Journal;
 pub use journal_line::JournalEntry;
 pub use merge::{MergedRun, merge};
 pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
-pub use perturbation_words::parse_perturbation;
+pub use perturbation_distance::start_distance;
 pub use preflight::preflight;
-pub use protocol::{
-    LiberoFiles, assets_sha256, check_world, perturbation_of, protocol, simulation_protocol,
-};
+pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
 pub use provenance::{
     file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
 };
@@ -77,4 +77,5 @@ pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
 pub use run_folder::{open_any_run_folder, open_run_folder};
 pub use run_import::{import, import_summary};
 pub use runner::{RunPlan, RunProgress, RunResult, Shard, evaluate, run, run_until};
+pub use suite_perturbation::{SuitePerturbation, parse_perturbation};
 pub use video::record_video;

@@ -2,9 +2,8 @@
 
 use crate::journal_line::JournalEntry;
 use crate::runner::write_folder;
-use crate::{EvalError, Journal, RunResult, machine};
+use crate::{EvalContext, EvalError, Journal, RunResult, machine};
 use bitvla_reports::{EnergyReport, EvalProtocol, RunManifest, SCHEMA_VERSION, read_manifest};
-use bitvla_tasks::Suite;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -25,12 +24,12 @@ pub struct MergedRun {
 /// [`EvalError::Input`] if the protocols differ, with the differences, or two folders have different results of an episode; else as
 /// [`Journal::open`], or if a file cannot be written.
 pub fn merge(
-    suite: &Suite,
+    context: EvalContext<'_>,
     protocol: &EvalProtocol,
     runs: &[PathBuf],
     out: &Path,
 ) -> Result<MergedRun, EvalError> {
-    let mut journal = Journal::open(out, protocol, suite)?;
+    let mut journal = Journal::open(out, protocol, context)?;
     let mut entries: BTreeMap<(usize, usize), (JournalEntry, &Path)> = BTreeMap::new();
     for entry in journal.entries() {
         entries.insert(entry.record.key(), (entry.clone(), out));
@@ -49,7 +48,7 @@ pub fn merge(
             )));
         }
         manifests.extend(read_manifest(&dir.join("run.json")).ok());
-        let shard = Journal::open(dir, protocol, suite)?;
+        let shard = Journal::open(dir, protocol, context)?;
         losses.extend_from_slice(shard.losses());
         for entry in shard.entries() {
             let key = entry.record.key();

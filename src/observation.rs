@@ -39,10 +39,11 @@ impl CameraImages {
 }
 
 impl CameraImages {
-    /// Changes the images of a query in control step `step`.
-    pub(crate) fn perturb(&mut self, filter: &mut ImageFilter, step: usize) {
+    /// Changes the images of a query: its control step, and whether the event of the episode has happened.
+    pub(crate) fn perturb(&mut self, filter: &mut ImageFilter, moment: (usize, bool)) {
         let side = self.agentview.width;
-        filter.apply(step, &mut self.agentview.rgb, &mut self.wrist.rgb, side);
+        let images = (&mut self.agentview.rgb[..], &mut self.wrist.rgb[..]);
+        filter.apply(moment, images, side);
     }
 }
 
@@ -60,6 +61,8 @@ pub struct CameraRig {
     agentview: String,
     wrist: String,
     size: usize,
+    /// Prepared for the scene after the event of its world.
+    after_event: bool,
 }
 
 impl CameraRig {
@@ -92,6 +95,7 @@ impl CameraRig {
             wrist: named(true)?,
             renderer: Renderer::new(scene)?,
             size: CAMERA_SIZE,
+            after_event: false,
         })
     }
 
@@ -101,12 +105,25 @@ impl CameraRig {
     /// As [`CameraRig::new`].
     pub(crate) fn prepared<'a>(
         slot: &'a mut Option<CameraRig>,
-        scene: &SceneDesc,
+        world: &World,
     ) -> Result<&'a mut CameraRig, EvalError> {
         match slot {
             Some(cameras) => Ok(cameras),
-            none => Ok(none.insert(CameraRig::new(scene)?)),
+            none => Ok(none.insert(CameraRig::new(world.scene())?)),
         }
+    }
+
+    /// Prepares the renderer anew if the event of the world has happened since, or a state before it was restored.
+    fn follow(&mut self, world: &World) -> Result<(), EvalError> {
+        let happened = world.event_happened();
+        if happened != self.after_event {
+            *self = CameraRig {
+                size: self.size,
+                after_event: happened,
+                ..CameraRig::new(world.scene())?
+            };
+        }
+        Ok(())
     }
 
     /// Renders both cameras as a policy gets them, `size` pixels a side.
@@ -132,6 +149,7 @@ impl CameraRig {
     /// # Errors
     /// If the renderer refuses the state.
     pub fn render(&mut self, world: &World) -> Result<CameraImages, EvalError> {
+        self.follow(world)?;
         self.render_state(&world.visual_state())
     }
 
@@ -140,6 +158,7 @@ impl CameraRig {
     /// # Errors
     /// If the renderer refuses the state.
     pub fn render_agentview(&mut self, world: &World) -> Result<CameraImage, EvalError> {
+        self.follow(world)?;
         let (state, side) = (world.visual_state(), self.size);
         Ok(self.renderer.render(&state, &self.agentview, side, side)?)
     }

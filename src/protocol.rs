@@ -3,8 +3,8 @@
 
 use crate::agent::AgentFactory;
 use crate::episode::SUCCESS_RULE;
+use crate::plus_suite::PlusSuite;
 use crate::{EvalContext, EvalError, SETTLE_ACTION, sha256_of_file, sha256_of_tree};
-use bitvla_perturbations::Perturbation;
 use bitvla_reports::{EvalProtocol, OWN_WORLD};
 use bitvla_sim::{SimulationProtocol, World};
 use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
@@ -141,7 +141,7 @@ pub fn protocol(
         sanity: factory.sanity().to_owned(),
         action_noise: factory.action_noise(),
         latency_ms: factory.latency_ms().to_vec(),
-        perturbation: perturbation.map_or_else(Vec::new, Perturbation::words),
+        perturbation: perturbation.card(),
         engine: factory.engine().to_owned(),
         robot_model: simulation.robot_model.clone(),
         simulation: settings_by_group(simulation)?,
@@ -179,7 +179,9 @@ pub(crate) fn libero_sha256(
 /// # Errors
 /// If a file cannot be read.
 pub fn assets_sha256(assets: &Assets, suite: &Suite) -> Result<String, EvalError> {
-    let own_suite = Path::new("suites").join(&suite.name);
+    // A suite of perturbed tasks is made from the files of the one that it varies.
+    let base = PlusSuite::named(&suite.name).map_or(suite.name.as_str(), |plus| plus.base());
+    let own_suite = Path::new("suites").join(base);
     let skip = |name: &Path| {
         name == Path::new("checkpoints")
             || (name.parent() == Some(Path::new("suites")) && name != own_suite)
@@ -219,17 +221,6 @@ pub(crate) fn check_recorded_with(
         suite.name,
         differences.join("; ")
     )))
-}
-
-/// Perturbation of the episodes of a protocol; none for the suite as it is.
-///
-/// # Errors
-/// [`EvalError::Input`] if this program does not know it.
-pub fn perturbation_of(protocol: &EvalProtocol) -> Result<Option<Perturbation>, EvalError> {
-    match protocol.perturbation.as_slice() {
-        [] => Ok(None),
-        words => Ok(Some(Perturbation::parse(words)?)),
-    }
 }
 
 /// Refuses results of another world than this program's.

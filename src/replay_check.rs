@@ -104,7 +104,7 @@ fn replay_episode(
         kept: kept.map_or(&[][..], |kept| &kept.frames),
         next: 0,
         cameras: None,
-        filter: (context.perturbation).and_then(|p| p.image_filter(context.key(key))),
+        filter: (context.perturbation_of(key.0)).and_then(|p| p.image_filter(context.key(key))),
     };
     let mut world = context.settled_world(key.0, key.1)?;
     let mut now = EpisodeHashes::new(key.0, key.1);
@@ -159,10 +159,10 @@ impl FrameCheck<'_> {
         }
         let query = self.next;
         self.next += 1;
-        let cameras = CameraRig::prepared(&mut self.cameras, world.scene())?;
+        let cameras = CameraRig::prepared(&mut self.cameras, world)?;
         let mut images = cameras.policy_images(world, (setup.camera_size, setup.flip))?;
         if let Some(filter) = &mut self.filter {
-            images.perturb(filter, step);
+            images.perturb(filter, (step, world.event_happened()));
         }
         Ok((frame_hash(&images) != kept.hash).then_some(query))
     }

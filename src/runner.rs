@@ -169,7 +169,7 @@ pub fn run_until(
     let (context, factory) = (run.episodes(), &*run.factory);
     let planned = planned_episodes(context, plan)?;
     let start = Instant::now();
-    let mut journal = Journal::open(out, protocol, context.suite)?;
+    let mut journal = Journal::open(out, protocol, context)?;
     let (held, mut todo): (Vec<_>, Vec<_>) = planned.into_iter().partition(|key| journal.has(*key));
     let tasks: BTreeSet<usize> = todo.iter().map(|(task, _)| *task).collect();
     let tasks: Vec<usize> = tasks.into_iter().collect();

@@ -115,7 +115,7 @@ fn suite() -> LoadedSuite {
 }
 
 fn open(dir: &Path, protocol: &EvalProtocol, loaded: &LoadedSuite) -> Result<(), String> {
-    let journal = Journal::open(dir, protocol, &loaded.suite).map_err(|e| e.to_string())?;
+    let journal = Journal::open(dir, protocol, loaded.context(7)).map_err(|e| e.to_string())?;
     // What was taken for true is used.
     for entry in journal.entries() {
         assert!(entry.actions().is_some(), "an accepted row has actions");

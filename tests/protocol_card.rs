@@ -7,8 +7,8 @@
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
     LoadedSuite, Perturbation, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan,
-    SETTLE_ACTION, SanityCheck, SimulatedLatency, WORLD_VERSION, protocol, run, sha256_of_file,
-    simulation_protocol,
+    SETTLE_ACTION, SanityCheck, SimulatedLatency, SuitePerturbation, WORLD_VERSION, protocol, run,
+    sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -212,7 +212,7 @@ fn every_field_changes_with_what_runs() {
             suite,
             seed: 7,
             libero: None,
-            perturbation: None,
+            perturbation: &SuitePerturbation::None,
         };
         expect(
             names,
@@ -230,7 +230,8 @@ fn every_field_changes_with_what_runs() {
     );
 
     let perturbation = Perturbation::parse(&["camera:yaw=30"]).unwrap();
-    let perturbed = loaded.context(7).perturbed(Some(&perturbation));
+    let changed = loaded.perturbed(Some(&perturbation), &[0]).unwrap();
+    let perturbed = changed.context(7);
     expect(
         &["perturbation"],
         &fixture.card_of(perturbed, &*factory, &fixture.simulation),
@@ -290,7 +291,6 @@ fn liberos_files_that_change_during_a_run_end_it() {
         }),
         seed: 7,
         factory: factory.into(),
-        perturbation: None,
     };
     let card = protocol(run_context.episodes(), &*run_context.factory, &simulation).unwrap();
     let plan = RunPlan::new(vec![0], 1);

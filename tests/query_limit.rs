@@ -56,7 +56,6 @@ fn evaluate(hangs_in: Option<(usize, usize)>, out: &Path) -> Result<RunResult, E
         loaded: Arc::new(loaded),
         seed: 7,
         factory: Arc::new(Hanging { episode: hangs_in }),
-        perturbation: None,
     };
     let plan = RunPlan {
         jobs: 2,

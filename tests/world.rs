@@ -8,7 +8,9 @@
 //! write other hashes under the version that is recorded. As long as a version has not been published, it can be recorded
 //! afresh: remove `hashes.txt` first.
 
-use bitvla_eval::{CameraRig, EvalContext, EvalError, WORLD_VERSION, in_parallel, proprio};
+use bitvla_eval::{
+    CameraRig, EvalContext, EvalError, SuitePerturbation, WORLD_VERSION, in_parallel, proprio,
+};
 use bitvla_policies::{Flip, QuaternionRule};
 use bitvla_reports::{EpisodeActions, read_actions, to_hex, write_actions};
 use bitvla_sim::World;
@@ -123,7 +125,7 @@ fn record() -> Recording {
             suite: &suite,
             seed: 0,
             libero: None,
-            perturbation: None,
+            perturbation: &SuitePerturbation::None,
         };
         for init in 0..stage.task(task)?.init_states.len() {
             if let Some(episode) = perform(stage, task, init)? {
@@ -177,7 +179,7 @@ fn hashes(recording: &Recording) -> String {
             suite: &suite,
             seed: 0,
             libero: None,
-            perturbation: None,
+            perturbation: &SuitePerturbation::None,
         };
         act_again(stage, episode)
     });

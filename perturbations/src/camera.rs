@@ -36,6 +36,12 @@ pub struct CameraChange {
     /// Shift, world frame, m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<[f64; 3]>,
+    /// Place in the world before all of these, m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pos: Option<[f64; 3]>,
+    /// Orientation in the world before all of these, `[w, x, y, z]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quat: Option<[f64; 4]>,
     /// Change of the vertical field of view, degrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fovy: Option<f64>,
@@ -63,6 +69,21 @@ impl CameraChange {
                 "distance: found {factor}, expected a factor of 0.2 to 5"
             ));
         }
+        if let Some(pos) = self
+            .pos
+            .filter(|p| p.iter().any(|v| v.is_nan() || v.abs() > 5.0))
+        {
+            return Err(format!("pos: found {pos:?}, expected -5 to 5 m"));
+        }
+        let is_unit = |q: &[f64; 4]| {
+            let length = libm::sqrt(q.iter().map(|v| v * v).sum::<f64>());
+            (length - 1.0).abs() < 0.01
+        };
+        if let Some(quat) = self.quat.filter(|q| !is_unit(q)) {
+            return Err(format!(
+                "quat: found {quat:?}, expected a unit quaternion [w, x, y, z]"
+            ));
+        }
         match self
             .offset
             .filter(|o| o.iter().any(|v| v.is_nan() || v.abs() > 2.0))
@@ -75,12 +96,21 @@ impl CameraChange {
     /// Moves the camera of a scene that is not on the robot.
     pub(crate) fn apply(&self, scene: &mut SceneDesc, key: EpisodeKey) {
         let mut change = *self;
+        let place = |camera: &mut CameraDesc| {
+            if let Some(pos) = self.pos {
+                camera.pos = pos;
+            }
+            if let Some(quat) = self.quat {
+                camera.quat_wxyz = quat;
+            }
+        };
         if let Some(level) = self.level {
             let yaw = YAW_OF_LEVEL * f64::from(level) * Draws::new(key, "camera").sign();
             change.yaw = Some(yaw + self.yaw.unwrap_or(0.0));
         }
         let arena = std::sync::Arc::make_mut(&mut scene.arena);
         if let Some(camera) = arena.cameras.iter_mut().find(|c| c.body.is_none()) {
+            place(camera);
             change.move_camera(camera);
         }
     }

@@ -1,7 +1,9 @@
 //! Where objects lie, and objects that do not belong.
 
+use crate::object::resize_in_place;
+use crate::target::Target;
 use crate::{Draws, EpisodeKey, PerturbationError};
-use bitvla_sim::{ArenaDesc, ModelDesc, isometry};
+use bitvla_sim::{ArenaDesc, InstanceDesc, ModelDesc, SceneDesc, isometry};
 use bitvla_tasks::bddl::{ObjectDecl, Predicate};
 use bitvla_tasks::extent::{extent, footprint_radius, lowest_point, support_top};
 use bitvla_tasks::{Assets, InitState, Task};
@@ -21,8 +23,14 @@ const CLEARANCE: f64 = 0.002;
 const AREA: [f64; 2] = [0.25, 0.32];
 /// Distance from the base of the robot beyond which no object is moved, m.
 const REACH: f64 = 0.80;
+/// Radius that an object of [`Layout::ring`] keeps for itself, m.
+const RING_OBJECT_RADIUS: f64 = 0.035;
 /// Draws of one object before it stays where it is, or is given up.
 const MAX_TRIES: usize = 400;
+/// Category, factor of size and place relative to the target (m) of the object in front of it: those of LIBERO-PRO.
+const OCCLUDER: &str = "black_book";
+const OCCLUDER_SCALE: f64 = 1.6;
+const OCCLUDER_OFFSET: [f64; 2] = [0.08, 0.0];
 /// Extra objects by category; those of the task itself are left out.
 const DISTRACTORS: [&str; 12] = [
     "cream_cheese",
@@ -56,6 +64,18 @@ pub struct LayoutChange {
     /// Number of extra objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distractors: Option<u8>,
+    /// The object that the task is about changes places with another one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub swap: bool,
+    /// Shift of the object that the task is about, m; where that place is taken, the nearest of the other three quarters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_offset: Option<[f64; 2]>,
+    /// Turn of that object about the vertical, degrees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_yaw: Option<f64>,
+    /// A large book that cannot be moved stands between that object and the camera.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub occluder: bool,
 }
 
 /// A circle on the support.
@@ -96,8 +116,21 @@ impl LayoutChange {
         if self.level.is_some() && self.displacement.is_some() {
             return Err("found level and displacement, expected one of them at most".to_owned());
         }
-        if self.level.is_none() && self.displacement.is_none() && self.distractors.is_none() {
-            return Err("found nothing, expected level, displacement or distractors".to_owned());
+        if *self == LayoutChange::default() || self.sample.is_some() && self.largest().is_none() {
+            return Err("found nothing, expected level, displacement, distractors, swap, target_offset, target_yaw or occluder".to_owned());
+        }
+        if let Some(offset) = self
+            .target_offset
+            .filter(|o| !o.iter().all(|v| v.abs() <= 0.5))
+        {
+            return Err(format!(
+                "target_offset: found {offset:?}, expected -0.5 to 0.5 m"
+            ));
+        }
+        if let Some(yaw) = self.target_yaw.filter(|v| v.is_nan() || v.abs() > 180.0) {
+            return Err(format!(
+                "target_yaw: found {yaw}, expected -180 to 180 degrees"
+            ));
         }
         if let Some(d) = self.displacement.filter(|d| !(0.0..=0.3).contains(d)) {
             return Err(format!("displacement: found {d}, expected 0 to 0.3 m"));
@@ -108,6 +141,41 @@ impl LayoutChange {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Largest displacement, m.
+    fn largest(&self) -> Option<f64> {
+        let of_level = self
+            .level
+            .map(|level| DISPLACEMENT_OF_LEVEL * f64::from(level));
+        self.displacement.or(of_level)
+    }
+
+    /// Puts the book of [`LayoutChange::occluder`] in front of the target, seen from the camera.
+    ///
+    /// # Errors
+    /// If the task is about nothing in the scene.
+    pub(crate) fn apply_to_scene(
+        &self,
+        assets: &Assets,
+        task: &Task,
+        scene: &mut SceneDesc,
+    ) -> Result<(), PerturbationError> {
+        if !self.occluder {
+            return Ok(());
+        }
+        let target = Target::of(task).and_then(|target| scene.instance(&target.instance));
+        let target = target.ok_or_else(|| PerturbationError::Task {
+            task: task.id,
+            what: "layout: occluder: found a goal about nothing in the scene".to_owned(),
+        })?;
+        let centre = scene.instances[target].pose.translation;
+        let at = [centre.x + OCCLUDER_OFFSET[0], centre.y + OCCLUDER_OFFSET[1]];
+        let mut book = standing_instance(assets, &scene.arena, ("occluder", OCCLUDER), at)?;
+        resize_in_place(&mut book, OCCLUDER_SCALE);
+        book.fixed = true;
+        scene.instances.push(book);
+        Ok(())
     }
 
     /// Moves the objects of a state and adds extra ones to it and to its task.
@@ -122,11 +190,29 @@ impl LayoutChange {
         key: EpisodeKey,
     ) -> Result<(), PerturbationError> {
         let mut layout = Layout::read(assets, task, state)?;
-        let displacement = self.displacement.or_else(|| {
-            let level = f64::from(self.level?);
-            Some(DISPLACEMENT_OF_LEVEL * level)
-        });
-        if let Some(displacement) = displacement {
+        let refuse = |what: &str| PerturbationError::Task {
+            task: task.id,
+            what: format!("layout: {what}"),
+        };
+        if self.swap || self.target_offset.is_some() || self.target_yaw.is_some() {
+            let target = Target::of(task).map(|target| target.instance);
+            let target = target.unwrap_or_default();
+            let base = layout.base_of(&target).ok_or_else(|| {
+                refuse("found a goal about nothing that the table carries, expected such an object")
+            })?;
+            if self.swap {
+                let mut draws = Draws::new(EpisodeKey { init: 0, ..key }, "layout-swap");
+                let swapped = layout.swap(base, state, &mut draws);
+                swapped.ok_or_else(|| refuse("swap: found no object to change places with"))?;
+            }
+            if let Some(offset) = self.target_offset {
+                layout.shift_target(base, offset, state);
+            }
+            if let (Some(yaw), Some(pose)) = (self.target_yaw, state.objects.get_mut(&target)) {
+                turn(pose, yaw);
+            }
+        }
+        if let Some(displacement) = self.largest() {
             let mut draws = match self.sample {
                 Some(sample) => Draws::at_step(
                     EpisodeKey { init: 0, ..key },
@@ -144,7 +230,6 @@ impl LayoutChange {
         for number in 0..count {
             let category = categories.remove(draws.below(categories.len()));
             let (model, _) = assets.model(category)?;
-            let placement = &model.placement;
             let circle = layout.free_place(radius_of(&model), &mut draws);
             let circle = circle.ok_or_else(|| PerturbationError::Task {
                 task: task.id,
@@ -154,9 +239,8 @@ impl LayoutChange {
                 ),
             })?;
             let name = format!("extra_{category}_{}", number + 1);
-            let ([x, y], [w, i, j, k]) = (circle.centre, placement.quat_wxyz);
-            let top = support_top(&layout.arena, x, y).unwrap_or(layout.arena.workspace_offset[2]);
-            let z = top + CLEARANCE - lowest_point(&model, placement.quat_wxyz);
+            let ([x, y], [w, i, j, k]) = (circle.centre, model.placement.quat_wxyz);
+            let z = standing_height(&layout.arena, &model, [x, y]);
             state.objects.insert(name.clone(), [x, y, z, w, i, j, k]);
             task.problem.objects.push(ObjectDecl {
                 name: name.clone(),
@@ -175,8 +259,44 @@ fn radius_of(model: &ModelDesc) -> f64 {
     own.max(placement.horizontal_radius)
 }
 
+/// An object of a category that stands at a place of the support, m.
+///
+/// # Errors
+/// If the model cannot be read.
+pub(crate) fn standing_instance(
+    assets: &Assets,
+    arena: &ArenaDesc,
+    (name, category): (&str, &str),
+    [x, y]: [f64; 2],
+) -> Result<InstanceDesc, PerturbationError> {
+    let (model, _) = assets.model(category)?;
+    let quat = model.placement.quat_wxyz;
+    let z = standing_height(arena, &model, [x, y]);
+    Ok(InstanceDesc {
+        name: name.to_owned(),
+        pose: isometry([x, y, z], quat),
+        model,
+        fixed: false,
+        joint_positions: BTreeMap::new(),
+    })
+}
+
+/// z of the root of a model that stands at a place of the support, m.
+fn standing_height(arena: &ArenaDesc, model: &ModelDesc, [x, y]: [f64; 2]) -> f64 {
+    let top = support_top(arena, x, y).unwrap_or(arena.workspace_offset[2]);
+    top + CLEARANCE - lowest_point(model, model.placement.quat_wxyz)
+}
+
+/// Turns a pose, position and `[w, x, y, z]`, about the vertical through its origin, degrees.
+fn turn(pose: &mut [f64; 7], degrees: f64) {
+    let half = degrees.to_radians() / 2.0;
+    let (s, c) = (libm::sin(half), libm::cos(half));
+    let [.., w, x, y, z] = *pose;
+    pose[3..].copy_from_slice(&[c * w - s * z, c * x - s * y, c * y + s * x, c * z + s * w]);
+}
+
 /// What stands where.
-struct Layout {
+pub(crate) struct Layout {
     arena: Arc<ArenaDesc>,
     /// Objects on the support, in the order of the task.
     standing: Vec<(String, Circle)>,
@@ -187,7 +307,11 @@ struct Layout {
 }
 
 impl Layout {
-    fn read(assets: &Assets, task: &Task, state: &InitState) -> Result<Layout, PerturbationError> {
+    pub(crate) fn read(
+        assets: &Assets,
+        task: &Task,
+        state: &InitState,
+    ) -> Result<Layout, PerturbationError> {
         let arena = task.scene(assets, state)?.arena;
         let radius = |category: &str| -> Result<f64, PerturbationError> {
             Ok(radius_of(&assets.model(category)?.0))
@@ -259,6 +383,104 @@ impl Layout {
                 }
             }
         }
+    }
+
+    /// Index of the object on the support that carries an object, or is it; `None` if a fixture carries it.
+    fn base_of(&self, name: &str) -> Option<usize> {
+        let mut name = name;
+        // No longer than there are objects: a stack has no circle.
+        for _ in 0..=self.stacked.len() {
+            if let Some(found) = self.standing.iter().position(|(known, _)| known == name) {
+                return Some(found);
+            }
+            let below = self.stacked.iter().find(|(above, _)| above == name);
+            name = &below?.1;
+        }
+        None
+    }
+
+    /// True if an object can be shifted on the support without coming nearer to another one than both allow.
+    pub(crate) fn can_shift(&self, name: &str, by: [f64; 2]) -> bool {
+        let found = self.standing.iter().position(|(known, _)| known == name);
+        found.is_some_and(|i| {
+            let old = self.standing[i].1;
+            let centre = [old.centre[0] + by[0], old.centre[1] + by[1]];
+            self.is_clear(i, &old, &Circle { centre, ..old })
+        })
+    }
+
+    /// Shifts the object of index `target` by an offset, or by it mirrored in one or both axes where that place is taken.
+    fn shift_target(&mut self, target: usize, [dx, dy]: [f64; 2], state: &mut InitState) {
+        let name = self.standing[target].0.clone();
+        let quarters = [[dx, dy], [dx, -dy], [-dx, dy], [-dx, -dy]];
+        let free = quarters.iter().find(|by| self.can_shift(&name, **by));
+        let by = *free.unwrap_or(&quarters[0]);
+        let centre = &mut self.standing[target].1.centre;
+        *centre = [centre[0] + by[0], centre[1] + by[1]];
+        self.shift(&name, by, state);
+    }
+
+    /// Exchanges the places of the object of index `target` and of a drawn one; `None` if there is no other.
+    fn swap(&mut self, target: usize, state: &mut InitState, draws: &mut Draws) -> Option<()> {
+        let mut others: Vec<usize> = (0..self.standing.len()).filter(|i| *i != target).collect();
+        // Of the same kind, a change of places is none.
+        let kind = |i: usize| {
+            self.standing[i]
+                .0
+                .trim_end_matches(|c: char| c.is_ascii_digit())
+        };
+        others.retain(|i| kind(*i) != kind(target));
+        if others.is_empty() {
+            return None;
+        }
+        let other = others[draws.below(others.len())];
+        let [a, b] = [target, other].map(|i| self.standing[i].1.centre);
+        let by = [b[0] - a[0], b[1] - a[1]];
+        let names = [target, other].map(|i| self.standing[i].0.clone());
+        self.shift(&names[0], by, state);
+        self.shift(&names[1], by.map(|v| -v), state);
+        self.standing[target].1.centre = b;
+        self.standing[other].1.centre = a;
+        Some(())
+    }
+
+    /// Up to `count` places on a ring about a point, clear of what stands there and of each other as far as there is room, m.
+    pub(crate) fn ring(
+        &self,
+        centre: [f64; 2],
+        [least, most]: [f64; 2],
+        count: usize,
+        draws: &mut Draws,
+    ) -> Vec<[f64; 2]> {
+        let mut places: Vec<Circle> = Vec::new();
+        for _ in 0..MAX_TRIES {
+            if places.len() == count {
+                break;
+            }
+            let (radius, angle) = (
+                draws.between(least, most),
+                draws.between(0.0, std::f64::consts::TAU),
+            );
+            let place = Circle {
+                centre: [
+                    centre[0] + radius * libm::cos(angle),
+                    centre[1] + radius * libm::sin(angle),
+                ],
+                radius: RING_OBJECT_RADIUS,
+            };
+            let mut others = self
+                .standing
+                .iter()
+                .map(|(_, circle)| circle)
+                .chain(&places);
+            let mut fixed = self.fixed.iter();
+            if others.all(|o| place.distance(o) > place.radius + o.radius.min(RING_OBJECT_RADIUS))
+                && fixed.all(|f| f.distance(place.centre) > place.radius)
+            {
+                places.push(place);
+            }
+        }
+        places.into_iter().map(|place| place.centre).collect()
     }
 
     fn is_clear(&self, moved: usize, old: &Circle, new: &Circle) -> bool {

@@ -29,6 +29,9 @@ pub struct LightChange {
     /// Factor of the highlights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub specular: Option<f64>,
+    /// Ambient, diffuse and specular strength of every light, in place of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strengths: Option<[f64; 3]>,
 }
 
 impl LightChange {
@@ -40,6 +43,12 @@ impl LightChange {
             return Err(format!(
                 "draw: found {draw}, expected 0 to {}",
                 VARIANTS - 1
+            ));
+        }
+        let strength = |v: &f64| (0.0..=2.0).contains(v);
+        if let Some(strengths) = self.strengths.filter(|s| !s.iter().all(strength)) {
+            return Err(format!(
+                "strengths: found {strengths:?}, expected three of 0 to 2"
             ));
         }
         for (field, value, most) in [
@@ -85,6 +94,9 @@ impl LightChange {
         for light in &mut arena.lights {
             light.pos = turned(light.pos);
             light.dir = turned(light.dir);
+            if let Some([ambient, diffuse, specular]) = self.strengths {
+                (light.ambient, light.diffuse, light.specular) = (ambient, diffuse, specular);
+            }
             light.ambient *= brightness;
             light.diffuse *= brightness;
             light.specular *= brightness * specular;

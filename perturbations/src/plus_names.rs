@@ -165,6 +165,7 @@ fn parse_ending(name: &str, perturbation: &mut Perturbation) -> Result<String, S
             perturbation.background = Some(BackgroundChange {
                 level: None,
                 draw: Some(u16::try_from(number).unwrap_or(u16::MAX)),
+                environment: None,
                 surfaces: match axis {
                     "table" => Surfaces::Table,
                     _ => Surfaces::TableWall,

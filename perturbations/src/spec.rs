@@ -1,21 +1,24 @@
 //! The perturbation as a whole: parsed, checked, written, and composed into an episode.
 
 use crate::{
-    ActionFilter, BackgroundChange, CameraChange, EpisodeKey, ImageFilter, ImageNoise,
-    InstructionChange, LayoutChange, LightChange, PerturbationError, PhysicsChange, PostureChange,
-    SensorFault, background, camera, layout, light, noise, robot,
+    ActionFilter, BackgroundChange, CameraChange, EpisodeKey, EventChange, EventKind, GoalChange,
+    ImageFilter, ImageNoise, InstructionChange, LayoutChange, LightChange, ObjectChange, PRO_CASES,
+    PerturbationError, PhysicsChange, PostureChange, SensorFault, background, camera, layout,
+    light, noise, pro_case, robot,
 };
-use bitvla_sim::SceneDesc;
-use bitvla_tasks::{Assets, InitState, SETTLE_ACTION, Suite, Task};
+use bitvla_sim::{SceneDesc, World};
+use bitvla_tasks::{Assets, InitState, SETTLE_ACTION, Suite, Task, TaskError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
 /// Names of the axes in the order in which they are composed.
-pub const AXES: [&str; 9] = [
+pub const AXES: [&str; 12] = [
+    "goal",
     "language",
     "layout",
+    "object",
     "robot",
     "physics",
     "background",
@@ -23,6 +26,7 @@ pub const AXES: [&str; 9] = [
     "camera",
     "noise",
     "sensors",
+    "event",
 ];
 /// Number of levels of an axis with levels.
 pub const LEVELS: u8 = 5;
@@ -43,12 +47,18 @@ pub const LEVELLED: [&str; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Perturbation {
+    /// What the task asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<GoalChange>,
     /// Words of the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<InstructionChange>,
     /// Places of objects, extra objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<LayoutChange>,
+    /// Look and size of the object that the task is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectChange>,
     /// Posture of the arm at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robot: Option<PostureChange>,
@@ -70,6 +80,34 @@ pub struct Perturbation {
     /// Sensors that fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sensors: Option<SensorFault>,
+    /// What happens in mid-episode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventChange>,
+}
+
+/// Beginning of the names of [`swept_axes`] that are events.
+const EVENT_AXIS: &str = "event-";
+/// Beginning of the names of [`swept_axes`] that are cases of LIBERO-PRO.
+const PRO_AXIS: &str = "pro-";
+/// Number of draws of an event.
+const DRAWS: u8 = 2;
+
+/// Axes of a sweep: those with levels, the events (`event-light`) and the cases of LIBERO-PRO (`pro-swap`).
+pub fn swept_axes() -> Vec<String> {
+    let levelled = LEVELLED.iter().map(|axis| (*axis).to_owned());
+    let events = EventKind::ALL
+        .iter()
+        .map(|kind| format!("{EVENT_AXIS}{}", kind.name()));
+    let cases = PRO_CASES
+        .iter()
+        .map(|case| format!("{PRO_AXIS}{}", case.name));
+    levelled.chain(events).chain(cases).collect()
+}
+
+/// The event of an axis of [`swept_axes`].
+fn event_of(axis: &str) -> Option<EventKind> {
+    let name = axis.strip_prefix(EVENT_AXIS)?;
+    EventKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
 impl Perturbation {
@@ -146,7 +184,21 @@ impl Perturbation {
         Ok(parsed)
     }
 
-    /// The perturbation of one axis at a level of strength, 1 to 5.
+    /// Number of levels of an axis of a sweep: five, two for an event, one for a case of LIBERO-PRO; 0 for what is none.
+    pub fn levels_of(axis: &str) -> u8 {
+        if LEVELLED.contains(&axis) {
+            LEVELS
+        } else if event_of(axis).is_some() {
+            DRAWS
+        } else {
+            u8::from(
+                axis.strip_prefix(PRO_AXIS)
+                    .is_some_and(|name| pro_case(name).is_ok()),
+            )
+        }
+    }
+
+    /// The perturbation of one axis of a sweep at a level of strength, from 1 on.
     ///
     /// # Errors
     /// If the axis has no levels or there is no such level.
@@ -155,11 +207,24 @@ impl Perturbation {
             words: format!("{axis}:level={level}"),
             what,
         };
-        if !LEVELLED.contains(&axis) {
+        let levels = Perturbation::levels_of(axis);
+        if levels == 0 {
             return Err(error(format!(
                 "found axis `{axis}`, expected one with levels: {}",
-                LEVELLED.join(", ")
+                swept_axes().join(", ")
             )));
+        }
+        if !(1..=levels).contains(&level) {
+            return Err(error(format!(
+                "level: found {level}, expected 1 to {levels}"
+            )));
+        }
+        if let Some(kind) = event_of(axis) {
+            let words = format!("event:kind={},draw={}", kind.name(), level - 1);
+            return Perturbation::parse(&[words]);
+        }
+        if let Some(Ok(case)) = axis.strip_prefix(PRO_AXIS).map(pro_case) {
+            return Perturbation::parse(case.words);
         }
         // Noise has the ten levels of LIBERO-plus.
         let own = if axis == "noise" {
@@ -167,16 +232,17 @@ impl Perturbation {
         } else {
             level
         };
-        if !(1..=LEVELS).contains(&level) {
-            return Err(error(format!(
-                "level: found {level}, expected 1 to {LEVELS}"
-            )));
-        }
         Perturbation::parse(&[format!("{axis}:level={own}")])
     }
 
     /// Strength of a level of an axis in words with its unit; empty for an axis without levels.
     pub fn strength(axis: &str, level: u8) -> String {
+        if let Some(kind) = event_of(axis) {
+            return EventChange::strength(kind, level.saturating_sub(1));
+        }
+        if let Some(Ok(case)) = axis.strip_prefix(PRO_AXIS).map(pro_case) {
+            return case.words.join(" ");
+        }
         let times = |of_level: f64| of_level * f64::from(level);
         match axis {
             "language" => format!("rules 1 to {level}"),
@@ -197,9 +263,18 @@ impl Perturbation {
         }
     }
 
-    /// True for an axis that changes what can be reached at all, not only what is seen or said.
-    pub fn changes_the_task(axis: &str) -> bool {
-        matches!(axis, "layout" | "robot" | "physics")
+    /// True if it changes what can be reached at all, not only what is seen or said.
+    pub fn changes_the_task(&self) -> bool {
+        let moves = |event: EventChange| {
+            use EventKind::{Camera, Light, Sensor, Theme};
+            !matches!(event.kind, Light | Camera | Theme | Sensor)
+        };
+        self.goal.is_some()
+            || self.layout.is_some()
+            || self.object.is_some_and(|object| object.changes_size())
+            || self.robot.is_some()
+            || self.physics.is_some()
+            || self.event.is_some_and(moves)
     }
 
     /// The words that [`Perturbation::parse`] reads back, one text per axis.
@@ -250,12 +325,14 @@ impl Perturbation {
                 .as_ref()
                 .map(|c| c.check().map_err(of("language"))),
             self.layout.map(|c| c.check().map_err(of("layout"))),
+            self.object.map(|c| c.check().map_err(of("object"))),
             self.robot.map(|c| c.check().map_err(of("robot"))),
             self.physics.map(|c| c.check().map_err(of("physics"))),
             self.background.map(|c| c.check().map_err(of("background"))),
             self.light.map(|c| c.check().map_err(of("light"))),
             self.camera.map(|c| c.check().map_err(of("camera"))),
             self.sensors.map(|c| c.check().map_err(of("sensors"))),
+            self.event.map(|c| c.check().map_err(of("event"))),
         ];
         checked.into_iter().flatten().collect()
     }
@@ -271,9 +348,9 @@ impl Perturbation {
         key: EpisodeKey,
     ) -> Result<Cow<'a, str>, PerturbationError> {
         let Some(change) = &self.language else {
-            return Ok(Cow::Borrowed(&task.instruction));
+            return Ok(Cow::Borrowed(task.words()));
         };
-        let instructions: Vec<&str> = suite.tasks.iter().map(|t| t.instruction.as_str()).collect();
+        let instructions: Vec<&str> = suite.tasks.iter().map(Task::words).collect();
         let words = change.apply(&instructions, key);
         let words = words.map_err(|what| PerturbationError::Task {
             task: task.id,
@@ -282,10 +359,59 @@ impl Perturbation {
         Ok(Cow::Owned(words))
     }
 
+    /// The suite with the goals that its tasks have under the perturbation.
+    ///
+    /// # Errors
+    /// If one of `tasks` has no other goal.
+    pub fn change_goals(&self, suite: &Suite, tasks: &[usize]) -> Result<Suite, PerturbationError> {
+        let mut changed = suite.clone();
+        let Some(change) = self.goal else {
+            return Ok(changed);
+        };
+        for task in &mut changed.tasks {
+            match change.apply(suite, task) {
+                Ok(other) => *task = other,
+                Err(what) if tasks.contains(&task.id) => {
+                    return Err(PerturbationError::Task {
+                        task: task.id,
+                        what,
+                    });
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The world of an episode, not settled. `task` has the goal of [`Perturbation::change_goals`]; an event counts the control steps after `settle_steps`.
+    ///
+    /// # Errors
+    /// If the perturbation does not fit the task, or a model cannot be read or simulated.
+    pub fn world(
+        &self,
+        assets: &Assets,
+        (task, state): (&Task, &InitState),
+        key: EpisodeKey,
+        settle_steps: usize,
+    ) -> Result<World, PerturbationError> {
+        let (task, state) = self.start(assets, (task, state), key)?;
+        let mut scene = self.scene(assets, (&task, &state), key)?;
+        let event = self.event.map(|change| {
+            let settle_steps = u32::try_from(settle_steps).unwrap_or(u32::MAX);
+            change.prepare(assets, (&task, &state, &mut scene), key, settle_steps)
+        });
+        let event = event.transpose()?;
+        let mut world = task.world_of_scene(&scene, &state)?;
+        if let Some(event) = event {
+            world.set_event(event).map_err(TaskError::from)?;
+        }
+        Ok(world)
+    }
+
     /// The task with its extra objects and the initial state of an episode: layout, posture.
     ///
     /// # Errors
-    /// If there is no room for an extra object, or a model cannot be read.
+    /// If there is no room for an extra object, nothing that can be moved, or a model cannot be read.
     pub fn start(
         &self,
         assets: &Assets,
@@ -302,12 +428,30 @@ impl Perturbation {
         Ok((task, state))
     }
 
-    /// Changes the scene of an episode: physics of bodies, background, light, camera.
-    pub fn apply_to_scene(&self, scene: &mut SceneDesc, key: EpisodeKey) {
+    /// The scene of an episode, from the task and the state of [`Perturbation::start`]: object, physics of bodies, occluder, background, light, camera.
+    ///
+    /// # Errors
+    /// If the task is about nothing that can be changed, or a model cannot be read.
+    pub fn scene(
+        &self,
+        assets: &Assets,
+        (task, state): (&Task, &InitState),
+        key: EpisodeKey,
+    ) -> Result<SceneDesc, PerturbationError> {
+        let mut described = task.scene(assets, state)?;
+        let scene = &mut described;
+        if let Some(change) = self.object {
+            change.apply(task, scene)?;
+        }
         if let Some(change) = self.physics {
             change.apply(scene, key);
         }
+        // What is added does not rub or weigh otherwise.
+        if let Some(change) = self.layout {
+            change.apply_to_scene(assets, task, scene)?;
+        }
         if let Some(change) = self.background {
+            change.change_environment(assets, scene)?;
             change.apply(scene, key);
         }
         if let Some(change) = self.light {
@@ -316,11 +460,13 @@ impl Perturbation {
         if let Some(change) = self.camera {
             change.apply(scene, key);
         }
+        Ok(described)
     }
 
     /// The filter of the observations of an episode; `None` if they stay as they are.
     pub fn image_filter(&self, key: EpisodeKey) -> Option<ImageFilter> {
-        ImageFilter::new(self.noise, self.sensors, key)
+        let after_event = self.event.and_then(|event| event.sensor_fault());
+        ImageFilter::new(self.noise, self.sensors, after_event, key)
     }
 
     /// The filter of the commands of an episode; `None` if they stay as they are.

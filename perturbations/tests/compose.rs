@@ -29,11 +29,10 @@ impl Fixture {
 
     fn scene(&self, words: &[&str], key: EpisodeKey) -> SceneDesc {
         let (task, state) = self.start(words, key).expect("a start");
-        let mut scene = task.scene(&self.assets, &state).expect("a scene");
-        Perturbation::parse(words)
-            .expect("parsed")
-            .apply_to_scene(&mut scene, key);
-        scene
+        let perturbation = Perturbation::parse(words).expect("parsed");
+        perturbation
+            .scene(&self.assets, (&task, &state), key)
+            .expect("a scene")
     }
 }
 
@@ -164,6 +163,13 @@ fn an_axis_changes_what_it_is_about_and_nothing_else() {
         ("physics:mass=2,friction=0.5", "objects"),
         ("noise:level=2", "nothing"),
         ("language:level=3", "nothing"),
+        ("object:paint=[1, 0, 0]", "objects"),
+        ("object:scale=0.5", "objects"),
+        ("layout:occluder=true", "objects"),
+        ("background:environment=1", "materials"),
+        ("light:strengths=[0.02, 0.16, 0.01]", "light"),
+        ("camera:pos=[0.48, 0.24, 1.62]", "cameras"),
+        ("event:kind=light", "nothing"),
     ] {
         let changed = fixture.scene(&[words], key(2, 3));
         let found = [

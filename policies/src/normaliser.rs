@@ -26,19 +26,24 @@ use std::path::PathBuf;
 /// Suites by all their names, and the keys under which checkpoints keep their statistics, best first.
 const SUITE_KEYS: [(&[&str], &[&str]); 5] = [
     (
-        &["spatial", "libero:spatial", "libero_spatial"],
+        &[
+            "spatial",
+            "libero:spatial",
+            "libero_spatial",
+            "plus:spatial",
+        ],
         &["spatial", "libero_spatial", "libero_spatial_no_noops"],
     ),
     (
-        &["object", "libero:object", "libero_object"],
+        &["object", "libero:object", "libero_object", "plus:object"],
         &["object", "libero_object", "libero_object_no_noops"],
     ),
     (
-        &["goal", "libero:goal", "libero_goal"],
+        &["goal", "libero:goal", "libero_goal", "plus:goal"],
         &["goal", "libero_goal", "libero_goal_no_noops"],
     ),
     (
-        &["long", "libero:10", "libero_10"],
+        &["long", "libero:10", "libero_10", "plus:long"],
         &["long", "libero_10", "libero_10_no_noops"],
     ),
     (

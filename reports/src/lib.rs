@@ -59,13 +59,14 @@ pub use markdown::markdown_report;
 pub use metrics::{Metric, Target, TargetOutcome, metrics_table};
 pub use plots::{
     Chart, ChartLine, LossCurve, LossPoint, PlotFiles, write_agreement_plot, write_chart,
-    write_comparison_plots, write_plots, write_robustness_plot, write_sweep_plot,
+    write_comparison_plots, write_plots, write_robustness_plots, write_sweep_plot,
     write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
 pub use report::{EpisodeAnimation, PolicyVerdict, Report, RunCommands};
 pub use robustness::{
-    ExtraCost, Outcomes, PerturbedCell, PerturbedScore, Robustness, StateKey, outcomes_of,
+    CellDistance, ExtraCost, Outcomes, PerturbedCell, PerturbedScore, ROBUSTNESS_FILE, Robustness,
+    StateKey, outcomes_of,
 };
 pub use run_folder::RunFolder;
 pub use run_tables::{latency_table, memory_table, success_table, suites_table};

@@ -33,6 +33,14 @@ pub fn markdown_report(report: &Report) -> String {
         let _ = writeln!(out, "### Verdict about {}\n", escape(&verdict.label));
         let _ = writeln!(out, "{}", verdict.check.markdown());
     }
+    if let Some(robustness) = &report.robustness {
+        let _ = writeln!(out, "### Robustness\n\n{}\n", escape(&robustness.scope));
+        for answer in robustness.answers() {
+            let _ = writeln!(out, "{}\n", escape(&answer));
+        }
+        let text = robustness.level_table().text();
+        let _ = writeln!(out, "{}", fenced(text.trim_end()));
+    }
     add_failures(&mut out, report);
     let commands: Vec<&str> = (report.commands.iter())
         .flat_map(|c| [c.evaluate.as_str(), c.replay.as_str()])

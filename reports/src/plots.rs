@@ -239,20 +239,34 @@ pub fn write_sweep_plot(dir: &Path, title: &str, sweep: &Sweep) -> Result<PlotFi
     canvas::write_svg_and_png(dir, "sweep", sweep::SIZE, |c| sweep::draw(c, title, sweep))
 }
 
-/// Draws success under perturbation into `dir`, as `robustness`.
+/// Draws success under perturbation into `dir`, as `robustness`, and how strong the levels are, as `strength`.
 ///
 /// # Errors
-/// If it cannot be drawn or a file not be written.
-pub fn write_robustness_plot(
+/// If one cannot be drawn or a file not be written.
+pub fn write_robustness_plots(
     dir: &Path,
     title: &str,
     robustness: &Robustness,
-) -> Result<PlotFiles, ReportError> {
+) -> Result<[PlotFiles; 2], ReportError> {
     std::fs::create_dir_all(dir).map_err(ReportError::io(dir))?;
     let size = robustness::size(robustness);
-    canvas::write_svg_and_png(dir, "robustness", size, |c| {
+    let success = canvas::write_svg_and_png(dir, "robustness", size, |c| {
         robustness::draw(c, title, robustness)
-    })
+    })?;
+    let strength = canvas::write_svg_and_png(dir, "strength", size, |c| {
+        robustness::draw_strength(c, title, robustness)
+    })?;
+    Ok([success, strength])
+}
+
+/// Success under perturbation as the text of an SVG.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub(crate) fn robustness_svg(title: &str, robustness: &Robustness) -> Result<String, ReportError> {
+    let size = robustness::size(robustness);
+    let draw = |c: &mut dyn canvas::Canvas| robustness::draw(c, title, robustness);
+    canvas::svg_text("robustness", size, draw)
 }
 
 /// Draws one chart into `dir`.

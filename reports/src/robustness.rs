@@ -3,16 +3,21 @@
 
 use crate::compare::format_p;
 use crate::{
-    EpisodeRecord, Interval, PairCounts, TextTable, cluster_bootstrap, format_percent, holm,
-    mcnemar_exact, wilson,
+    EpisodeRecord, Interval, PairCounts, ReportError, TextTable, cluster_bootstrap, format_percent,
+    holm, mcnemar_exact, read_json, wilson,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Episode of a suite: suite, task, initial state.
 pub type StateKey = (String, usize, usize);
 
 /// Outcomes by episode; harness errors are left out.
 pub type Outcomes = BTreeMap<StateKey, bool>;
+
+/// File of a sweep that `report` reads.
+pub const ROBUSTNESS_FILE: &str = "robustness.json";
 
 /// Collects the outcomes of completed episodes.
 pub fn outcomes_of<'a>(episodes: impl IntoIterator<Item = &'a EpisodeRecord>) -> Outcomes {
@@ -22,8 +27,26 @@ pub fn outcomes_of<'a>(episodes: impl IntoIterator<Item = &'a EpisodeRecord>) ->
         .collect()
 }
 
+/// Distance of perturbed episodes from unperturbed ones at their start, a mean over tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct CellDistance {
+    /// Mean absolute difference of the image of the camera that looks at the table, of 255.
+    pub agentview: f64,
+    /// The same of the camera on the hand.
+    pub wrist: f64,
+    /// Share of the words of the task that are others, a fraction of 1.
+    pub words: f64,
+}
+
+impl CellDistance {
+    /// All three.
+    pub fn all(&self) -> [f64; 3] {
+        [self.agentview, self.wrist, self.words]
+    }
+}
+
 /// A perturbation of one axis and strength.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerturbedCell {
     /// Name of the axis.
     pub axis: String,
@@ -33,7 +56,12 @@ pub struct PerturbedCell {
     pub strength: String,
     /// Episodes that can be solved although they are perturbed; all without a reference that can tell.
     pub solvable: Option<BTreeSet<StateKey>>,
+    /// Number of episodes of the reference that tells what can be solved.
+    pub reference_episodes: Option<usize>,
+    /// Distance from the unperturbed episodes, if it was measured.
+    pub distance: Option<CellDistance>,
     /// Outcomes by policy, in the order of [`Robustness::policies`].
+    #[serde(serialize_with = "write_outcomes", deserialize_with = "read_outcomes")]
     pub outcomes: Vec<Outcomes>,
 }
 
@@ -45,11 +73,14 @@ impl PerturbedCell {
 }
 
 /// Policies under perturbations. The first policy is the reference.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Robustness {
     /// Names.
     pub policies: Vec<String>,
+    /// Suites and episodes per task in words.
+    pub scope: String,
     /// Outcomes without perturbation, by policy.
+    #[serde(serialize_with = "write_outcomes", deserialize_with = "read_outcomes")]
     pub control: Vec<Outcomes>,
     /// The cells, by axis and level.
     pub cells: Vec<PerturbedCell>,
@@ -87,7 +118,41 @@ pub struct ExtraCost {
     pub interval: Option<Interval>,
 }
 
+/// Writes outcomes as rows: a text of JSON is no key of several parts.
+fn write_outcomes<S: Serializer>(outcomes: &[Outcomes], serializer: S) -> Result<S::Ok, S::Error> {
+    let rows = outcomes
+        .iter()
+        .map(|outcomes| Vec::from_iter(outcomes.iter()));
+    rows.collect::<Vec<_>>().serialize(serializer)
+}
+
+fn read_outcomes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Outcomes>, D::Error> {
+    let rows: Vec<Vec<(StateKey, bool)>> = Vec::deserialize(deserializer)?;
+    Ok(rows.into_iter().map(Outcomes::from_iter).collect())
+}
+
 impl Robustness {
+    /// Reads the file that a sweep has written.
+    ///
+    /// # Errors
+    /// If it cannot be read, or lacks the outcomes of a policy.
+    pub fn read(path: &Path) -> Result<Robustness, ReportError> {
+        let read: Robustness = read_json(path)?;
+        let count = read.policies.len();
+        let cells = read.cells.iter().map(|cell| cell.outcomes.len());
+        let lengths = cells.chain([read.control.len()]);
+        match lengths
+            .into_iter()
+            .find(|length| *length != count || count == 0)
+        {
+            None => Ok(read),
+            Some(length) => {
+                let what = format!("found outcomes of {length} policies, expected {count}");
+                Err(ReportError::format(path, what))
+            }
+        }
+    }
+
     /// Axes in the order in which they are met.
     pub fn axes(&self) -> Vec<&str> {
         let mut axes: Vec<&str> = Vec::new();
@@ -206,12 +271,24 @@ impl Robustness {
             "high",
             "change",
             "unsolvable",
+            "agentview_distance",
+            "wrist_distance",
+            "changed_words",
         ];
         let mut table = TextTable::new(&header);
         for cell in &self.cells {
             for (i, policy) in self.policies.iter().enumerate() {
                 let score = self.score(i, [cell]);
                 let interval = score.interval();
+                let distance = cell.distance.map(|distance| distance.all());
+                let [agentview, wrist, words] = match distance {
+                    Some([table, hand, words]) => [
+                        format!("{table:.2}"),
+                        format!("{hand:.2}"),
+                        format_percent(words, 1),
+                    ],
+                    None => Default::default(),
+                };
                 table.push([
                     cell.axis.clone(),
                     cell.level.to_string(),
@@ -223,6 +300,9 @@ impl Robustness {
                     format_percent(interval.high, 1),
                     points(score.pairs.difference()),
                     score.unsolvable.to_string(),
+                    agentview,
+                    wrist,
+                    words,
                 ]);
             }
         }
@@ -352,6 +432,8 @@ mod tests {
             level,
             strength: format!("{} degrees", 15 * level),
             solvable,
+            reference_episodes: None,
+            distance: None,
             // The second policy loses twice as much.
             outcomes: vec![
                 outcomes(|_, init| init >= usize::from(level)),
@@ -363,6 +445,7 @@ mod tests {
             .filter(|key| key.2 != 9)
             .collect();
         Robustness {
+            scope: "suite spatial, 10 episodes a task".into(),
             policies: vec!["full".into(), "ternary".into()],
             control: vec![outcomes(|_, _| true), outcomes(|_, _| true)],
             cells: vec![cell(1, None), cell(2, Some(can))],
@@ -398,6 +481,23 @@ mod tests {
             ["camera", "ternary", "100.0", "80.0", "55.6"]
         );
         assert_eq!(found.axis_table().rows.len(), 4);
+    }
+
+    #[test]
+    fn it_is_read_back_as_it_was_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(ROBUSTNESS_FILE);
+        let written = robustness();
+        crate::write_json(&path, &written).expect("written");
+        assert_eq!(Robustness::read(&path).expect("read"), written);
+        let mut short = written;
+        short.control.pop();
+        crate::write_json(&path, &short).expect("written");
+        let error = Robustness::read(&path).expect_err("too short").to_string();
+        assert!(
+            error.contains("found outcomes of 1 policies, expected 2"),
+            "{error}"
+        );
     }
 
     #[test]

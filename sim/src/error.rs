@@ -24,6 +24,9 @@ pub enum SimError {
     /// A setting of the world cannot be used.
     #[error("simulation settings: {0}")]
     InvalidSettings(String),
+    /// An event names something that the scene lacks or that cannot move.
+    #[error("event: {0}")]
+    InvalidEvent(String),
     /// An action holds a NaN or an infinity.
     #[error("action component {index} is {value}, expected a finite number")]
     NonFiniteAction {

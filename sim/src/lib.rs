@@ -24,5 +24,6 @@ pub use description::*;
 pub use error::SimError;
 pub use settings::{SimulationProtocol, SimulationSettings};
 pub use world::{
-    BodyPoint, Contact, JointHandle, PointSpring, RobotObservation, SiteHandle, Snapshot, World,
+    BodyPoint, Contact, JointHandle, PointSpring, RobotObservation, SceneEvent, SiteHandle,
+    Snapshot, World,
 };

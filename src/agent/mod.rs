@@ -191,7 +191,7 @@ impl<'a> EpisodeStart<'a> {
         EpisodeStart {
             suite: &suite.name,
             task,
-            instruction: Cow::Borrowed(&task.instruction),
+            instruction: Cow::Borrowed(task.words()),
             init,
             seed,
             world,
@@ -238,14 +238,14 @@ impl StepInput<'_> {
     /// # Errors
     /// If the scene lacks a camera or cannot be drawn.
     pub fn observe(&mut self, protocol: &PolicyProtocol) -> Result<AgentObservation, EvalError> {
-        let cameras = CameraRig::prepared(self.cameras, self.world.scene())?;
+        let cameras = CameraRig::prepared(self.cameras, self.world)?;
         let start = Instant::now();
         let looks = (protocol.camera_size, protocol.flip);
         let mut images = cameras.policy_images(self.world, looks)?;
         let render = start.elapsed();
         let mut proprio = proprio(&self.world.observation(), protocol.quaternion_rule);
         if let Some((filter, step)) = &mut self.filter {
-            images.perturb(filter, *step);
+            images.perturb(filter, (*step, self.world.event_happened()));
             filter.apply_to_proprio(&mut proprio);
         }
         Ok(AgentObservation {

@@ -14,17 +14,20 @@ use crate::{
     Shard, SimulatedLatency, WORLD_VERSION, parse_perturbation, preflight, protocol, run_until,
     simulation_protocol,
 };
+use bitvla_perturbations::Perturbation;
 use bitvla_reports::{EpisodeRecord, FolderLock, suites_table, summarise, write_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// Episodes per task of a suite that has states for as many.
+const DEFAULT_EPISODES: usize = 50;
 /// Harness errors of a run that are written to standard error, each reason once.
 const REASONS: usize = 3;
 
 pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitCode, EvalError> {
-    parse_perturbation(&args.perturb)?;
+    let perturbation = parse_perturbation(&args.perturb)?;
     for policy in args.policy.iter() {
         check_options(args, policy)?;
     }
@@ -48,6 +51,7 @@ pub(super) fn evaluate(resolver: &AssetResolver, args: &RunArgs) -> Result<ExitC
         .map(|policy| PolicyRun {
             args: args.clone(),
             policy: policy.clone(),
+            perturbation: perturbation.clone(),
             out: folder(policy),
         })
         .collect();
@@ -71,6 +75,8 @@ pub(super) struct PolicyRun {
     pub args: RunArgs,
     /// The policy.
     pub policy: PolicyName,
+    /// Change of every episode; none for the suite as it is.
+    pub perturbation: Option<Perturbation>,
     /// Folder of the run.
     pub out: PathBuf,
 }
@@ -90,10 +96,10 @@ pub(super) fn evaluate_all(
     }
     let name = resolver.suite_name(&first.suite);
     let suites = resolver.for_tasks(first.tasks.as_deref()).open_all(&name)?;
-    let suites: Vec<Arc<LoadedSuite>> = suites.into_iter().map(Arc::new).collect();
     let mut measured = Vec::with_capacity(runs.len());
     for run in runs {
         let mut args = run.args.clone();
+        let suites = perturbed_suites(&suites, run)?;
         if let (Some(SimulatedLatency::Measured), Some(suite)) =
             (&args.options.latency, suites.first())
         {
@@ -105,6 +111,7 @@ pub(super) fn evaluate_all(
         measured.push(args);
     }
     for (run, args) in runs.iter().zip(&measured) {
+        let suites = perturbed_suites(&suites, run)?;
         let code = evaluate_policy(&suites, (args, &run.policy, &signals), &run.out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
@@ -114,6 +121,22 @@ pub(super) fn evaluate_all(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The suites of a run.
+fn perturbed_suites(
+    suites: &[LoadedSuite],
+    run: &PolicyRun,
+) -> Result<Vec<Arc<LoadedSuite>>, EvalError> {
+    let mut perturbed = Vec::with_capacity(suites.len());
+    for suite in suites {
+        let tasks = planned_tasks(suite, &run.args);
+        if !tasks.is_empty() {
+            let suite = suite.perturbed(run.perturbation.as_ref(), &tasks)?;
+            perturbed.push(Arc::new(suite));
+        }
+    }
+    Ok(perturbed)
 }
 
 /// Name of a policy in folders and tables: with a sanity check, noise or a latency, that of its runs.
@@ -187,7 +210,7 @@ fn evaluate_policy(
     output::print_line(&format!("\n{}", out.display()));
     let planned = suites
         .iter()
-        .map(|suite| planned_tasks(suite, args).len() * args.episodes);
+        .map(|suite| planned_tasks(suite, args).len() * planned_episodes(suite, args));
     let progress: Vec<&RunProgress> = results.iter().map(|r| &r.progress).collect();
     let stopped = results.iter().any(|r| r.stopped);
     Ok(end(&progress, stopped, planned.sum(), signals))
@@ -214,11 +237,17 @@ fn check_options(args: &RunArgs, policy: &PolicyName) -> Result<(), EvalError> {
 }
 
 /// Tasks that the arguments ask for.
-fn planned_tasks(loaded: &LoadedSuite, args: &RunArgs) -> Vec<usize> {
-    match &args.tasks {
+pub(super) fn planned_tasks(loaded: &LoadedSuite, args: &RunArgs) -> Vec<usize> {
+    let mut tasks = match &args.tasks {
         Some(tasks) => tasks.clone(),
         None => (0..loaded.suite.tasks.len()).collect(),
-    }
+    };
+    let left_out = |task: usize| {
+        let mut others = args.left_out.iter();
+        others.any(|(suite, other)| *suite == loaded.suite.name && *other == task)
+    };
+    tasks.retain(|task| !left_out(*task));
+    tasks
 }
 
 /// Factory of the policy, which knows the suite.
@@ -255,8 +284,7 @@ fn measure_latency(
         ..args.clone()
     };
     let factory = checked_factory(loaded, &args, policy)?;
-    let perturbation = parse_perturbation(&args.perturb)?;
-    let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
+    let context = loaded.context(args.seed());
     let task = planned_tasks(loaded, &args).first().copied().unwrap_or(0);
     let world = context.settled_world(task, 0)?;
     let start = context.start((task, 0), &world)?;
@@ -278,8 +306,7 @@ fn check_all(
         match checked_factory(loaded, args, policy) {
             Ok(factory) if refused.is_empty() && outcome.is_ok() => {
                 let plan = plan(loaded, args);
-                let perturbation = parse_perturbation(&args.perturb)?;
-                let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
+                let context = loaded.context(args.seed());
                 outcome = preflight(context, &*factory, &plan.tasks, plan.episodes, plan.jobs);
             }
             Ok(_) => {}
@@ -302,10 +329,23 @@ fn check_all(
     )))
 }
 
+/// Episodes per task: those that were asked for, or as many as every planned task has states for.
+fn planned_episodes(loaded: &LoadedSuite, args: &RunArgs) -> usize {
+    let tasks = planned_tasks(loaded, args);
+    let tasks = tasks
+        .iter()
+        .filter_map(|task| loaded.suite.tasks.get(*task));
+    let fewest = tasks.map(|task| task.init_states.len()).min();
+    let all = fewest
+        .unwrap_or(DEFAULT_EPISODES)
+        .clamp(1, DEFAULT_EPISODES);
+    args.episodes.unwrap_or(all)
+}
+
 fn plan(loaded: &LoadedSuite, args: &RunArgs) -> RunPlan {
     RunPlan {
         tasks: planned_tasks(loaded, args),
-        episodes: args.episodes,
+        episodes: planned_episodes(loaded, args),
         shard: args.shard.unwrap_or(Shard::WHOLE),
         jobs: args.jobs.unwrap_or_else(all_cores),
         backwards: args.backwards,
@@ -321,8 +361,7 @@ fn run_suite(
     out: &Path,
 ) -> Result<RunResult, EvalError> {
     let plan = plan(loaded, args);
-    let perturbation = parse_perturbation(&args.perturb)?;
-    let context = (loaded.context(args.seed())).perturbed(perturbation.as_ref());
+    let context = loaded.context(args.seed());
     print_notices(loaded, &plan.tasks)?;
     let simulation = simulation_protocol(context, &plan.tasks)?;
     if args.video > 0 {
@@ -333,7 +372,6 @@ fn run_suite(
         loaded: Arc::clone(loaded),
         seed: args.seed(),
         factory: factory.into(),
-        perturbation: perturbation.clone(),
     };
     let mut bar = EpisodeProgressBar::new();
     let stop = || signals.stop();

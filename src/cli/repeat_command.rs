@@ -1,5 +1,6 @@
 //! The command line that repeats a run, from its manifest.
 
+use crate::SuitePerturbation;
 use crate::agent::registry;
 use bitvla_reports::RunManifest;
 use bitvla_tasks::suite::BUILTIN_SUITES;
@@ -57,7 +58,9 @@ pub(super) fn evaluate_command(manifest: &RunManifest) -> String {
     if protocol.sanity != "none" {
         add("sanity", protocol.sanity.clone());
     }
-    for words in &protocol.perturbation {
+    // A suite with a perturbation per task says them by its name.
+    let is_hash = |line: &&String| SuitePerturbation::is_hash(line);
+    for words in protocol.perturbation.iter().filter(|line| !is_hash(line)) {
         add("perturb", words.clone());
     }
     if protocol.action_noise > 0.0 {

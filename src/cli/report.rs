@@ -11,8 +11,9 @@ use crate::agent::registry::{parse_positive, parse_whole};
 use crate::animation::{ANIMATION_SIZE, animate};
 use crate::asset_resolver::AssetResolver;
 use bitvla_reports::{
-    Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, Report, RunCommands,
-    RunFolder, format_bytes, html_report, markdown_report, vla_eval_result, write_json, write_text,
+    Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, ROBUSTNESS_FILE, Report,
+    Robustness, RunCommands, RunFolder, format_bytes, html_report, markdown_report,
+    vla_eval_result, write_json, write_text,
 };
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -38,6 +39,9 @@ pub(super) struct ReportArgs {
     /// Animations of the first N failed episodes by suite, task and initial state, inside the HTML file
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
     animations: usize,
+    /// Folder of `sweep --perturb`, for a part about success under perturbation
+    #[arg(long, value_name = "DIR")]
+    robustness: Option<PathBuf>,
     /// Worker threads that repeat the recorded episodes of the baseline [default: all cores]
     #[arg(long, value_parser = parse_positive)]
     jobs: Option<usize>,
@@ -70,7 +74,10 @@ pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<Exit
     let only = [("animations", args.animations > 0 && !html)];
     EvalError::refuse_options(&only, " needs `--format html`")?;
     let vla_eval = args.format == ReportFormat::VlaEval;
-    let only = [("baseline", args.baseline.is_some() && vla_eval)];
+    let only = [
+        ("baseline", args.baseline.is_some() && vla_eval),
+        ("robustness", args.robustness.is_some() && vla_eval),
+    ];
     EvalError::refuse_options(&only, " needs `--format html` or `--format markdown`")?;
 
     let runs: Vec<_> = args.runs.iter().map(|run| labelled(run)).collect();
@@ -89,6 +96,11 @@ pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<Exit
         verdicts: Vec::new(),
         commands: commands(&comparison, &origins),
         animations: Vec::new(),
+        robustness: args
+            .robustness
+            .as_deref()
+            .map(read_robustness)
+            .transpose()?,
         comparison,
     };
     if let Some(path) = &args.baseline {
@@ -119,6 +131,18 @@ pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<Exit
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads what a sweep has measured.
+fn read_robustness(dir: &Path) -> Result<Robustness, EvalError> {
+    let path = dir.join(ROBUSTNESS_FILE);
+    match path.is_file() {
+        true => Ok(Robustness::read(&path)?),
+        false => Err(EvalError::Input(format!(
+            "{} is missing: not the folder of a finished `sweep --perturb`",
+            path.display()
+        ))),
+    }
 }
 
 fn create_folder(file: &Path) -> Result<(), EvalError> {

@@ -8,7 +8,7 @@ use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use crate::protocol::check_recorded_with;
 use crate::{
     CameraRig, EvalContext, EvalError, FirstDifference, Journal, RecordedFrames, Recording,
-    RunFolder, WORLD_VERSION, merge, open_run_folder, perturbation_of, record_video, replay,
+    RunFolder, WORLD_VERSION, merge, open_run_folder, record_video, replay,
 };
 use bitvla_policies::WeightFormat;
 use bitvla_reports::{
@@ -214,9 +214,9 @@ pub(super) fn recorded_suite(
     manifest: &RunManifest,
 ) -> Result<LoadedSuite, EvalError> {
     let resolver = resolver.for_tasks(Some(&manifest.tasks));
-    let mut loaded = resolver.open(&manifest.protocol.suite)?;
-    loaded.perturbation = perturbation_of(&manifest.protocol)?;
-    let suite = (&loaded.assets, &loaded.suite);
+    let loaded = resolver.open(&manifest.protocol.suite)?;
+    let loaded = loaded.recorded(&manifest.protocol.perturbation, &manifest.tasks)?;
+    let suite = (&*loaded.assets, &loaded.suite);
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
     print_notices(&loaded, &manifest.tasks)?;
     Ok(loaded)
@@ -232,10 +232,12 @@ fn merge_runs(
         return Err(EvalError::Input("no run was named".into()));
     };
     let protocol = Journal::protocol_of(first)?;
-    let loaded = resolver.open(&protocol.suite)?;
-    let suite = (&loaded.assets, &loaded.suite);
+    let loaded = resolver
+        .open(&protocol.suite)?
+        .recorded(&protocol.perturbation, &[])?;
+    let suite = (&*loaded.assets, &loaded.suite);
     check_recorded_with(first, &protocol, suite, loaded.files.as_ref())?;
-    let merged = merge(&loaded.suite, &protocol, runs, out)?;
+    let merged = merge(loaded.context(protocol.seed), &protocol, runs, out)?;
     super::evaluate::print_losses(&merged.result);
     output::print(&format!("{}\n{}\n", merged.result.summary, out.display()));
     if merged.missing.is_empty() {

@@ -3,21 +3,18 @@
 use super::compare::run_folders;
 use super::evaluate::{PolicyRun, evaluate_all, label};
 use super::output;
+use super::perturbation_sweep::sweep_perturbations;
 use super::{PolicyNames, PolicyOptions, RunArgs, parse_positive};
 use crate::asset_resolver::AssetResolver;
-use crate::{EvalError, PolicyName, SimulatedLatency, open_run_folder};
-use bitvla_perturbations::{LEVELLED, Perturbation};
+use crate::{EvalError, SimulatedLatency, open_run_folder};
+use bitvla_perturbations::{Perturbation, swept_axes};
 use bitvla_reports::{
-    EpisodeRecord, FolderLock, PerturbedCell, Robustness, Sweep, SweepLine, SweepPoint,
-    outcomes_of, summarise, write_robustness_plot, write_sweep_plot, write_text,
+    EpisodeRecord, FolderLock, Sweep, SweepLine, SweepPoint, summarise, write_sweep_plot,
+    write_text,
 };
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Policy that tells which perturbed episodes can be solved: it sees the true state.
-const EXPERT: &str = "expert";
 
 /// Options of a sweep.
 #[derive(Debug, Args)]
@@ -31,33 +28,42 @@ pub(super) struct SweepArgs {
         value_name = "MS,..."
     )]
     latency: Vec<f64>,
-    /// Axes of perturbation: language, layout, robot, background, light, camera, noise
-    #[arg(long, value_delimiter = ',', value_name = "AXIS,...", value_parser = PossibleValuesParser::new(LEVELLED))]
-    perturb: Vec<String>,
+    /// Axes of perturbation: language, layout, robot, background, light, camera, noise; events in mid-episode, with two draws as levels
+    /// (event-light, ...); cases of LIBERO-PRO, with one (pro-swap, ...)
+    #[arg(long, value_delimiter = ',', value_name = "AXIS,...", value_parser = parse_axis)]
+    pub(super) perturb: Vec<String>,
     /// Levels of strength of each axis, 1 to 5
     #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5", value_name = "LEVEL,...", value_parser = clap::value_parser!(u8).range(1..=5), conflicts_with = "latency")]
-    levels: Vec<u8>,
+    pub(super) levels: Vec<u8>,
     /// Suite of tasks, or `all`
     #[arg(long, default_value = "spatial")]
-    suite: String,
+    pub(super) suite: String,
     /// Policies with a network
     #[arg(long, default_value_t, value_name = "NAME,...")]
-    policy: PolicyNames,
+    pub(super) policy: PolicyNames,
     /// Tasks to run, for example 0,3 [default: all]
     #[arg(long, value_delimiter = ',', value_name = "TASK,...")]
-    tasks: Option<Vec<usize>>,
+    pub(super) tasks: Option<Vec<usize>>,
     /// Episodes per task, one per stored initial state
     #[arg(long, default_value_t = 10, value_parser = parse_positive)]
-    episodes: usize,
+    pub(super) episodes: usize,
     /// Worker threads; never changes a result [default: all cores]
     #[arg(long, value_parser = parse_positive)]
-    jobs: Option<usize>,
+    pub(super) jobs: Option<usize>,
     /// Latency to mark in the plot, for example of the full-size model on a machine
     #[arg(long = "mark", value_parser = parse_mark, value_name = "NAME=MS")]
     marks: Vec<(String, f64)>,
     /// Folder of the runs, the table and the plot; an interrupted sweep goes on when it is named again
     #[arg(long, default_value = "runs/sweep", value_name = "DIR")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
+}
+
+/// An axis of [`swept_axes`].
+fn parse_axis(text: &str) -> Result<String, String> {
+    match Perturbation::levels_of(text) {
+        0 => Err(format!("expected one of {}", swept_axes().join(", "))),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// `NAME=MS`.
@@ -73,13 +79,14 @@ fn parse_mark(text: &str) -> Result<(String, f64), String> {
 
 impl SweepArgs {
     /// Options of one run without latency or perturbation.
-    fn run(&self) -> RunArgs {
+    pub(super) fn run(&self) -> RunArgs {
         RunArgs {
             suite: self.suite.clone(),
             init: None,
             policy: self.policy.clone(),
             tasks: self.tasks.clone(),
-            episodes: self.episodes,
+            left_out: Vec::new(),
+            episodes: Some(self.episodes),
             shard: None,
             seed: None,
             jobs: self.jobs,
@@ -103,123 +110,12 @@ pub(super) fn sweep(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCo
 }
 
 /// Episodes of a run folder, or of all run folders in it.
-fn episodes_of(folder: &Path) -> Result<Vec<EpisodeRecord>, EvalError> {
+pub(super) fn episodes_of(folder: &Path) -> Result<Vec<EpisodeRecord>, EvalError> {
     let mut episodes = Vec::new();
     for run in run_folders(folder)? {
         episodes.extend(open_run_folder(&run)?.episodes);
     }
     Ok(episodes)
-}
-
-/// Runs every policy without and with perturbation, and the expert where a perturbation changes what can be reached; writes tables and plot.
-fn sweep_perturbations(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCode, EvalError> {
-    let mut levels = args.levels.clone();
-    levels.sort_unstable();
-    levels.dedup();
-    let mut cells: Vec<(&str, u8)> = Vec::new();
-    for axis in &args.perturb {
-        for level in &levels {
-            if !cells.contains(&(axis, *level)) {
-                cells.push((axis, *level));
-            }
-        }
-    }
-    let expert: PolicyName = EXPERT.parse().map_err(EvalError::Input)?;
-    let folder = |policy: &PolicyName, cell: Option<&(&str, u8)>| {
-        let name = cell.map_or_else(
-            || "control".to_owned(),
-            |(axis, level)| format!("{axis}-{level}"),
-        );
-        args.out.join(policy.name()).join(name)
-    };
-    let mut runs = Vec::new();
-    let mut add = |policy: &PolicyName, cell: Option<&(&str, u8)>| -> Result<(), EvalError> {
-        let mut run = args.run();
-        if let Some((axis, level)) = cell {
-            run.perturb = Perturbation::at_level(axis, *level)?.words();
-        }
-        runs.push(PolicyRun {
-            out: folder(policy, cell),
-            policy: policy.clone(),
-            args: run,
-        });
-        Ok(())
-    };
-    for policy in args.policy.iter() {
-        add(policy, None)?;
-        for cell in &cells {
-            add(policy, Some(cell))?;
-        }
-    }
-    let named = args.policy.iter().any(|policy| *policy == expert);
-    for cell in cells
-        .iter()
-        .filter(|(axis, _)| Perturbation::changes_the_task(axis) && !named)
-    {
-        add(&expert, Some(cell))?;
-    }
-    let code = evaluate_all(resolver, &runs)?;
-    if code != ExitCode::SUCCESS {
-        return Ok(code);
-    }
-    let mut robustness = Robustness {
-        policies: args
-            .policy
-            .iter()
-            .map(|policy| policy.name().to_owned())
-            .collect(),
-        control: Vec::new(),
-        cells: Vec::new(),
-    };
-    for policy in args.policy.iter() {
-        robustness
-            .control
-            .push(outcomes_of(&episodes_of(&folder(policy, None))?));
-    }
-    for cell in &cells {
-        let (axis, level) = *cell;
-        let solvable = match Perturbation::changes_the_task(axis) {
-            true => {
-                let solved = outcomes_of(&episodes_of(&folder(&expert, Some(cell)))?).into_iter();
-                Some(
-                    solved
-                        .filter(|(_, success)| *success)
-                        .map(|(key, _)| key)
-                        .collect(),
-                )
-            }
-            false => None,
-        };
-        let outcomes = args.policy.iter().map(|policy| {
-            let episodes = episodes_of(&folder(policy, Some(cell)))?;
-            Ok(outcomes_of(&episodes))
-        });
-        robustness.cells.push(PerturbedCell {
-            axis: axis.to_owned(),
-            level,
-            strength: Perturbation::strength(axis, level),
-            solvable,
-            outcomes: outcomes.collect::<Result<_, EvalError>>()?,
-        });
-    }
-    let _lock = FolderLock::acquire(&args.out)?;
-    let (table, axes) = (robustness.table(), robustness.axis_table());
-    let answers = robustness.answers().join("\n");
-    let text = format!(
-        "{}\n{}\n{answers}\n",
-        robustness.level_table().text(),
-        axes.text()
-    );
-    write_text(&args.out.join("summary.txt"), &text)?;
-    table.write_csv(&args.out.join("robustness.csv"))?;
-    axes.write_csv(&args.out.join("axes.csv"))?;
-    let title = format!(
-        "suite {}, {} episodes a task; level 0 is the suite as it is",
-        args.suite, args.episodes
-    );
-    write_robustness_plot(&args.out.join("plots"), &title, &robustness)?;
-    output::print(&format!("\n{text}\n{}\n", args.out.display()));
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs every policy with every latency and draws success against latency.
@@ -238,6 +134,7 @@ fn sweep_latency(resolver: &AssetResolver, args: &SweepArgs) -> Result<ExitCode,
             runs.push(PolicyRun {
                 out: args.out.join(label(&with_latency, policy)),
                 policy: policy.clone(),
+                perturbation: None,
                 args: with_latency,
             });
         }

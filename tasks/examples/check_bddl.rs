@@ -1,14 +1,16 @@
 //! Reads BDDL files of LIBERO's form and builds their scenes, and counts how many run and why others are refused:
 //!
-//! `cargo run --release -p bitvla-tasks --example check_bddl -- LIBERO FOLDER...`
+//! `cargo run --release -p bitvla-tasks --example check_bddl -- [--sample N] LIBERO FOLDER...`
 //!
 //! LIBERO is what `--libero` names: a checkout, or packages of PyPI. Every `.bddl` file under the folders is parsed; with
 //! its initial states the fixtures are placed,
-//! the world of the first state is built and the goal is compiled. The refusals are written to standard error, the table
-//! to standard output.
+//! the world of the first state is built and settled, and the goal is compiled. The refusals are written to standard error, the table
+//! to standard output. With `--sample` only N files at equal distances in the order of their paths are read.
 
+use bitvla_sim::World;
 use bitvla_tasks::libero::{FixturePoses, LiberoDir, SuiteFiles};
-use bitvla_tasks::{Assets, InstructionRule, TaskError};
+use bitvla_tasks::{Assets, InstructionRule, SETTLE_ACTION, TaskError};
+use nalgebra::Vector3;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -48,32 +50,71 @@ fn collect(dir: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads one file, builds the world of its first initial state and compiles its goal.
-fn check(assets: &Assets, path: &Path) -> Result<(), TaskError> {
+/// Control steps after which a world has to be at rest, and the largest motion of an object in the last of them, m.
+const STEPS: usize = 60;
+const STILL: f64 = 0.001;
+
+/// Lets a world settle; the name of an object that does not come to rest or falls below the floor.
+fn settle(world: &mut World) -> Result<Option<String>, TaskError> {
+    let places = |world: &World| -> Vec<Vector3<f64>> {
+        let instances = 0..world.scene().instances.len();
+        instances
+            .map(|i| world.instance_pose(i).translation.vector)
+            .collect()
+    };
+    for _ in 1..STEPS {
+        world.step(&SETTLE_ACTION)?;
+    }
+    let before = places(world);
+    world.step(&SETTLE_ACTION)?;
+    let after = places(world);
+    let restless = before
+        .iter()
+        .zip(&after)
+        .position(|(a, b)| (a - b).norm() > STILL || b.z < -0.1);
+    Ok(restless.map(|i| world.scene().instances[i].name.clone()))
+}
+
+/// Reads one file, builds the world of its first initial state, compiles its goal and lets it settle; the name of an object that does not come to rest.
+fn check(assets: &Assets, path: &Path) -> Result<Option<String>, TaskError> {
     let files = SuiteFiles::of_file(path, None)?;
     let rule = InstructionRule::Default;
     let suite = files.load(assets, &FixturePoses::Drawn, &rule, None)?;
     for task in &suite.tasks {
         if let Some(init) = task.init_states.first() {
-            let world = task.world(assets, init)?;
+            let mut world = task.world(assets, init)?;
             task.compile_goal(&world)?;
+            if let Some(restless) = settle(&mut world)? {
+                return Ok(Some(restless));
+            }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let usage = "usage: check_bddl LIBERO FOLDER...";
+    let mut args = std::env::args_os().skip(1).map(PathBuf::from).peekable();
+    let usage = "usage: check_bddl [--sample N] LIBERO FOLDER...";
+    let mut sample = usize::MAX;
+    if args.next_if(|arg| arg.as_os_str() == "--sample").is_some() {
+        let count = args.next().and_then(|count| count.to_str()?.parse().ok());
+        sample = count.filter(|count| *count > 0).ok_or(usage)?;
+    }
     let libero = LiberoDir::open(&args.next().ok_or(usage)?, None)?;
     let assets = Assets::libero(&Assets::default_dir(), libero)?;
     for folder in args {
         let mut paths = Vec::new();
         collect(&folder, &mut paths)?;
+        let (all, count) = (paths.len(), sample.min(paths.len()));
+        let paths: Vec<PathBuf> = (0..count).map(|i| paths[i * all / count].clone()).collect();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for path in &paths {
             let row = match check(&assets, path) {
-                Ok(()) => "runs".to_owned(),
+                Ok(None) => "runs and comes to rest".to_owned(),
+                Ok(Some(name)) => {
+                    eprintln!("{}: {name} does not come to rest", path.display());
+                    "runs, but an object does not come to rest".to_owned()
+                }
                 Err(error) => {
                     let message = error.to_string();
                     eprintln!("{message}");

@@ -57,8 +57,10 @@ pub struct Task {
     pub id: usize,
     /// Short name.
     pub name: String,
-    /// Instruction that the policy is given.
+    /// Instruction of the task.
     pub instruction: String,
+    /// Words in its place, of a task that is varied: those that the policy is given.
+    pub other_words: Option<String>,
     /// Origin of the instruction.
     pub instruction_source: InstructionSource,
     /// Objects, initial predicates and goal.
@@ -160,6 +162,7 @@ impl Suite {
                 id,
                 name: entry.name,
                 instruction: entry.instruction,
+                other_words: None,
                 instruction_source: InstructionSource::SuiteFile,
                 problem,
                 init_states,
@@ -263,10 +266,16 @@ impl Task {
             id,
             name: stem.to_owned(),
             instruction: instruction::of_file_name(stem),
+            other_words: None,
             instruction_source: InstructionSource::FileName,
             problem: Problem::unread(&file.display().to_string()),
             init_states: Vec::new(),
         }
+    }
+
+    /// The words that the policy is given.
+    pub fn words(&self) -> &str {
+        self.other_words.as_deref().unwrap_or(&self.instruction)
     }
 
     /// The goal.
@@ -296,21 +305,14 @@ impl Task {
     /// # Errors
     /// As [`Task::scene`], and when the physics engine refuses the scene.
     pub fn world(&self, assets: &Assets, init: &InitState) -> Result<World, TaskError> {
-        self.changed_world(assets, init, |_| {})
+        self.world_of_scene(&self.scene(assets, init)?, init)
     }
 
-    /// As [`Task::world`], with a scene that `change` has changed.
+    /// Builds the world of a scene of the task, which may have been changed, in a given initial state.
     ///
     /// # Errors
-    /// As [`Task::world`].
-    pub fn changed_world(
-        &self,
-        assets: &Assets,
-        init: &InitState,
-        change: impl FnOnce(&mut SceneDesc),
-    ) -> Result<World, TaskError> {
-        let mut scene = self.scene(assets, init)?;
-        change(&mut scene);
-        scene::world_of_scene(&scene, &self.problem, init)
+    /// When the physics engine refuses the scene.
+    pub fn world_of_scene(&self, scene: &SceneDesc, init: &InitState) -> Result<World, TaskError> {
+        scene::world_of_scene(scene, &self.problem, init)
     }
 }

@@ -47,7 +47,7 @@ impl Damaged {
 
     fn open(&self, bytes: &[u8]) -> Result<Opened, EvalError> {
         fs::write(self.out().join("journal.jsonl"), bytes).expect("written");
-        let open = || Journal::open(&self.out(), &self.protocol, &self.loaded.suite);
+        let open = || Journal::open(&self.out(), &self.protocol, self.loaded.context(7));
         let mut journal = open();
         // A process that another test starts holds a copy of our last lock until it is the program that it runs.
         while matches!(journal, Err(EvalError::Report(ReportError::InUse { .. }))) {

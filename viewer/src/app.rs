@@ -48,7 +48,6 @@ fn run(args: &Args) -> Result<(), String> {
     let FirstEpisode {
         selection,
         recorded,
-        perturbation,
     } = first_episode(args, &suite_cache, &runs).map_err(message)?;
     if !args.offscreen {
         preflight::display()?;
@@ -78,7 +77,6 @@ fn run(args: &Args) -> Result<(), String> {
         let wake = waker(&mut app);
         let mut session = Session::new(suite_cache, selection, runs, wake);
         session.policy_options = args.options.clone();
-        session.perturbation = perturbation.clone();
         session.seed = args.seed.unwrap_or(DEFAULT_SEED);
         session.speed = args.speed;
         session.playing = !args.paused;

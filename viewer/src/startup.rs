@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::session::{DEFAULT_SEED, EpisodeSelection, LoadedRun};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::{EvalError, Perturbation, open_run_folder, parse_perturbation, perturbation_of};
+use bitvla_eval::{EvalError, open_run_folder, parse_perturbation};
 use std::path::PathBuf;
 
 /// Opens the run folders of the command line.
@@ -13,7 +13,6 @@ use std::path::PathBuf;
 pub fn open_runs(args: &Args) -> Result<Vec<LoadedRun>, EvalError> {
     let open = |dir: &PathBuf| {
         let folder = open_run_folder(dir)?;
-        perturbation_of(&folder.manifest.protocol)?;
         Ok(LoadedRun {
             folder,
             dir: dir.clone(),
@@ -49,8 +48,6 @@ pub struct FirstEpisode {
     pub selection: EpisodeSelection,
     /// Task and initial state of a recorded episode; none for a live one.
     pub recorded: Option<(usize, usize)>,
-    /// Change of a live episode.
-    pub perturbation: Option<Perturbation>,
 }
 
 /// Determines the first episode from the command line.
@@ -96,12 +93,12 @@ pub fn first_episode(
             init: first.1,
             policy: args.policy.clone().unwrap_or_default(),
             versus: None,
+            perturbation: protocol.perturbation.clone(),
         };
         suite_cache.open(&selection.suite)?;
         return Ok(FirstEpisode {
             selection,
             recorded: Some(first),
-            perturbation: None,
         });
     }
     let selection = EpisodeSelection {
@@ -110,6 +107,8 @@ pub fn first_episode(
         init: args.init.unwrap_or(0),
         policy: args.policy.clone().unwrap_or_default(),
         versus: args.versus.clone(),
+        perturbation: parse_perturbation(&args.perturb)?
+            .map_or_else(Vec::new, |perturbation| perturbation.words()),
     };
     let opened = suite_cache.open(&selection.suite)?;
     opened
@@ -118,6 +117,5 @@ pub fn first_episode(
     Ok(FirstEpisode {
         selection,
         recorded: None,
-        perturbation: parse_perturbation(&args.perturb)?,
     })
 }

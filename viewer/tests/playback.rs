@@ -52,7 +52,7 @@ impl TestEpisode {
             task: KEY.0,
             init: KEY.1,
             seed: 7,
-            perturbation: None,
+            perturbation: Vec::new(),
             control_source: source,
             pacing,
         };

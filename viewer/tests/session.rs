@@ -28,6 +28,7 @@ fn session(policy: PolicyName, versus: Option<PolicyName>, runs: Vec<LoadedRun>)
         init: 7,
         policy,
         versus,
+        perturbation: Vec::new(),
     };
     let sources = AssetResolver::new(&args).expect("the assets of the repository");
     Session::new(SuiteCache::new(sources), selection, runs, Arc::new(|| {}))
@@ -137,7 +138,6 @@ fn recorded(dir: &Path) -> LoadedRun {
         loaded: Arc::clone(&opened),
         seed: 7,
         factory: factory.into(),
-        perturbation: None,
     };
     let simulation = simulation_protocol(context.episodes(), &[3]).expect("a world");
     let protocol =

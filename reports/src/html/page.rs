@@ -4,8 +4,8 @@ use super::protocol_card::{FieldGroup, protocol_card};
 use super::resources::{CaptionedTable, energy_table, latency_tables, memory_tables};
 use super::scores::{HeadlineTable, headline};
 use super::tasks::{SuiteView, suites};
-use crate::plots::report_plots;
-use crate::{Report, ReportError, RunManifest, format_bytes, printable};
+use crate::plots::{report_plots, robustness_svg};
+use crate::{Report, ReportError, Robustness, RunManifest, format_bytes, printable};
 use minijinja::Value;
 use serde::Serialize;
 
@@ -32,6 +32,7 @@ pub(super) struct Page {
     /// Size of all animations; empty without one.
     animations: String,
     plots: Vec<PlotView>,
+    robustness: Option<RobustnessView>,
     latency: Vec<CaptionedTable>,
     memory: Vec<CaptionedTable>,
     /// Energy of a query and of an episode; `None` where nothing is known.
@@ -62,6 +63,15 @@ struct PlotView {
     caption: &'static str,
     /// SVG, which is made here and not escaped again.
     svg: Value,
+}
+
+/// Success under perturbation.
+#[derive(Serialize)]
+struct RobustnessView {
+    scope: String,
+    answers: Vec<String>,
+    plot: PlotView,
+    tables: Vec<CaptionedTable>,
 }
 
 #[derive(Serialize)]
@@ -109,6 +119,7 @@ impl Page {
                 bytes => format_bytes(bytes as u64),
             },
             plots: plots.collect(),
+            robustness: report.robustness.as_ref().map(robustness).transpose()?,
             latency: latency_tables(report),
             memory: memory_tables(report),
             energy: energy_table(report),
@@ -146,6 +157,28 @@ fn facts(report: &Report) -> Vec<String> {
         ),
         format!("seed {}", distinct(&|m| m.protocol.seed.to_string())),
     ]
+}
+
+fn robustness(robustness: &Robustness) -> Result<RobustnessView, ReportError> {
+    let scope = printable(&robustness.scope).into_owned();
+    let answers = robustness.answers().into_iter();
+    Ok(RobustnessView {
+        answers: answers
+            .map(|answer| printable(&answer).into_owned())
+            .collect(),
+        plot: PlotView {
+            caption: "Success by axis and level of strength, with Wilson's 95 % intervals; level 0 is the suite as it is.",
+            svg: Value::from_safe_string(robustness_svg(&scope, robustness)?),
+        },
+        tables: vec![
+            CaptionedTable::of("Rate at each level, %", robustness.level_table()),
+            CaptionedTable::of(
+                "All levels of an axis: change from the unperturbed episodes, difference from the first policy (McNemar's exact test, Holm's method), and how much more is lost",
+                robustness.axis_table(),
+            ),
+        ],
+        scope,
+    })
 }
 
 fn verdicts(report: &Report) -> Vec<VerdictView> {

@@ -104,5 +104,6 @@ pub fn report(policies: Vec<ComparedPolicy>) -> Report {
         verdicts: Vec::new(),
         commands,
         animations: Vec::new(),
+        robustness: None,
     }
 }

@@ -22,6 +22,17 @@ pub struct JointHandle {
     joint: JointRef,
 }
 
+impl SiteHandle {
+    /// The origin of the body of a row of the body table.
+    pub(super) fn at_root(row: usize) -> SiteHandle {
+        SiteHandle {
+            row,
+            local: Isometry3::identity(),
+            half: [0.0; 3],
+        }
+    }
+}
+
 impl World {
     /// Looks up a site of instance `i`; `None` if there is no such instance or site.
     pub fn find_site(&self, i: usize, site: &str) -> Option<SiteHandle> {

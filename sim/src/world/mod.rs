@@ -8,6 +8,7 @@
 mod build;
 mod contacts;
 mod engine;
+mod event;
 mod handles;
 mod initial_overlap;
 mod perturb;
@@ -18,6 +19,7 @@ mod slide_range;
 mod snapshot;
 
 pub use contacts::Contact;
+pub use event::SceneEvent;
 pub use handles::{JointHandle, SiteHandle};
 pub use perturb::{BodyPoint, PointSpring};
 pub use sensors::RobotObservation;
@@ -30,6 +32,7 @@ use crate::osc::{self, ArmTorques, GripperCommand, OscGoal};
 use crate::panda::{DOFS, JointVector, Kinematics, Panda, RESET_QPOS};
 use crate::settings::{SimulationProtocol, SimulationSettings};
 use engine::{HandleMap, JointRef};
+use event::{EventProgress, PreparedEvent};
 use initial_overlap::InitialOverlaps;
 use nalgebra::Vector3;
 use rapier3d::math::{Pose, Vector};
@@ -88,6 +91,8 @@ pub struct World {
     pipeline: PhysicsPipeline,
     /// External force; not part of the state.
     point_spring: Option<PointSpring>,
+    /// Change of the scene in mid-simulation; its progress is part of the state.
+    event: Option<Box<PreparedEvent>>,
     state: Snapshot,
 }
 
@@ -155,6 +160,7 @@ impl World {
             parameters: (settings.solver).integration_parameters(settings.timing.physics_step_secs),
             pipeline: PhysicsPipeline::new(),
             point_spring: None,
+            event: None,
             state: Snapshot {
                 engine,
                 goal: OscGoal::at(&kin),
@@ -163,15 +169,16 @@ impl World {
                 samples,
                 last_torque: ArmTorques::zeros(),
                 initial_overlaps: InitialOverlaps::default(),
+                event: EventProgress::default(),
             },
         };
         world.set_robot_qpos(&RESET_QPOS);
         Ok(world)
     }
 
-    /// The description this world was built from.
+    /// The description this world was built from, with the surroundings of its event once that has happened.
     pub fn scene(&self) -> &SceneDesc {
-        &self.scene
+        self.scene_after_event().unwrap_or(&self.scene)
     }
 
     /// Protocol of the simulation, read from the values that this world steps with.
@@ -230,7 +237,9 @@ impl World {
             }
             self.state.first_action = false;
         }
-        self.check_state()
+        self.check_state()?;
+        self.advance_event();
+        Ok(())
     }
 
     /// Advances by one physics step; `measured` is the state of the arm that the controller acts on.

@@ -2,6 +2,7 @@
 
 use super::World;
 use super::engine::RapierState;
+use super::event::EventProgress;
 use super::initial_overlap::InitialOverlaps;
 use super::sensors::SensorSamples;
 use crate::osc::{ArmTorques, GripperCommand, OscGoal};
@@ -18,6 +19,7 @@ pub struct Snapshot {
     pub(super) samples: SensorSamples,
     pub(super) last_torque: ArmTorques,
     pub(super) initial_overlaps: InitialOverlaps,
+    pub(super) event: EventProgress,
 }
 
 impl World {
@@ -26,7 +28,7 @@ impl World {
         self.state.clone()
     }
 
-    /// Returns to a snapshot of this world or of one built from the same scene.
+    /// Returns to a snapshot of this world or of one built from the same scene and waiting for the same event.
     ///
     /// # Panics
     /// For a snapshot of another scene: one with other numbers of bodies or colliders.
@@ -41,7 +43,8 @@ impl World {
         self.pipeline = PhysicsPipeline::new();
     }
 
-    /// FNV-1a hash over the bits of all positions and velocities and of the controller state.
+    /// FNV-1a hash over the bits of all positions and velocities and of the controller state; bodies that an event has not let
+    /// appear yet are left out.
     pub fn state_hash(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         let mut add = |bits: u32| {
@@ -52,6 +55,9 @@ impl World {
         let engine = &self.state.engine;
         for handle in &self.handle_map.rigid_bodies {
             let body = &engine.bodies[*handle];
+            if !body.is_enabled() {
+                continue;
+            }
             let (t, r) = (body.position().translation, body.position().rotation);
             let (v, w) = (body.linvel(), body.angvel());
             for value in [

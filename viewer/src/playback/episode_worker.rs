@@ -109,8 +109,13 @@ fn play(
     emit: &dyn Fn(Event),
 ) -> Result<(), EvalError> {
     let opened = request.suite_cache.open(&request.suite)?;
+    // A suite of perturbed tasks has its own.
+    let card = match request.perturbation.is_empty() {
+        true => opened.perturbation.card(),
+        false => request.perturbation.clone(),
+    };
+    let opened = opened.recorded(&card, &[request.task])?;
     let context = opened.context(request.seed);
-    let context = context.perturbed(request.perturbation.as_ref());
     let task = context.task(request.task)?;
     let world = context.settled_world(request.task, request.init)?;
     for notice in opened.assets.notices() {

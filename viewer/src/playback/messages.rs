@@ -2,7 +2,7 @@
 
 use super::step_state::{EpisodeInfo, StepState, Termination, TracedQuery};
 use crate::suite_cache::SuiteCache;
-use bitvla_eval::{Perturbation, PolicyName, PolicyOptions};
+use bitvla_eval::{PolicyName, PolicyOptions};
 use bitvla_reports::{EpisodeActions, QueryRecord};
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub struct EpisodeRequest {
     pub init: usize,
     /// Seed of the run.
     pub seed: u64,
-    /// Change of the episode; none for the task as it is.
-    pub perturbation: Option<Perturbation>,
+    /// Change of the episode, as on a protocol card.
+    pub perturbation: Vec<String>,
     /// Source of the actions.
     pub control_source: ControlSource,
     /// Initial pacing.

@@ -14,7 +14,7 @@ pub use runs::{LoadedRun, paired_records};
 use crate::playback::{CONTROL_HZ, Command, ControlSource, EpisodeRequest, Pacing};
 use crate::suite_cache::SuiteCache;
 use bevy::prelude::Resource;
-use bitvla_eval::{Perturbation, PolicyName, PolicyOptions, perturbation_of};
+use bitvla_eval::{PolicyName, PolicyOptions};
 use std::sync::Arc;
 
 /// Seed of live episodes unless another is given; that of `bitvla-eval`.
@@ -33,6 +33,8 @@ pub struct EpisodeSelection {
     pub policy: PolicyName,
     /// Policy of the second episode, where two are compared.
     pub versus: Option<PolicyName>,
+    /// Change of the episode, as on a protocol card.
+    pub perturbation: Vec<String>,
 }
 
 /// Kind of the displayed episodes.
@@ -68,8 +70,6 @@ pub struct Session {
     pub policy_options: PolicyOptions,
     /// Seed of live episodes; recorded ones have that of their run.
     pub seed: u64,
-    /// Change of live episodes; recorded ones have that of their run.
-    pub perturbation: Option<Perturbation>,
     /// Loaded run folders: none, one, or two to compare.
     pub runs: Vec<LoadedRun>,
     /// Kind of the displayed episodes.
@@ -107,7 +107,6 @@ impl Session {
             selection,
             policy_options: PolicyOptions::default(),
             seed: DEFAULT_SEED,
-            perturbation: None,
             runs,
             mode: SessionMode::Live,
             episodes: Vec::new(),
@@ -140,7 +139,7 @@ impl Session {
         self.start_episodes(
             &selection.suite,
             (selection.task, selection.init),
-            (self.seed, self.perturbation.clone()),
+            (self.seed, selection.perturbation.clone()),
             sources,
         );
     }
@@ -168,8 +167,8 @@ impl Session {
         };
         self.selection.suite = protocol.suite.clone();
         (self.selection.task, self.selection.init) = key;
-        // Read when the run folder was opened.
-        let perturbation = perturbation_of(&protocol).unwrap_or_default();
+        let perturbation = protocol.perturbation.clone();
+        self.selection.perturbation.clone_from(&perturbation);
         self.start_episodes(&protocol.suite, key, (protocol.seed, perturbation), sources);
     }
 
@@ -193,7 +192,7 @@ impl Session {
         &mut self,
         suite: &str,
         (task, init): (usize, usize),
-        (seed, perturbation): (u64, Option<Perturbation>),
+        (seed, perturbation): (u64, Vec<String>),
         sources: Vec<ControlSource>,
     ) {
         self.playhead = 0.0;

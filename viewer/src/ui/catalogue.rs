@@ -4,7 +4,7 @@
 use crate::suite_cache::SuiteCache;
 use bevy::platform::cell::SyncCell;
 use bitvla_eval::agent::registry;
-use bitvla_eval::{PolicyName, PolicyOptions, PolicySpec};
+use bitvla_eval::{Perturbation, PolicyName, PolicyOptions, PolicySpec, swept_axes};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,6 +17,14 @@ pub struct CatalogueEntry {
     pub inits: usize,
 }
 
+/// A perturbation of an axis and level.
+pub struct PerturbationEntry {
+    /// Axis, and the strength of the level in words.
+    pub label: String,
+    /// Words, as on a protocol card.
+    pub words: Vec<String>,
+}
+
 /// Tasks of a suite, or the error message.
 type TaskList = Result<Vec<CatalogueEntry>, String>;
 
@@ -26,6 +34,8 @@ pub struct Catalogue {
     pub suites: Result<Vec<String>, String>,
     /// Policies, each with the message of what is missing for it.
     pub policies: Vec<(PolicyName, Option<String>)>,
+    /// Perturbations by axis and level.
+    pub perturbations: Vec<PerturbationEntry>,
     suite_cache: SuiteCache,
     /// Task lists by suite; none while one is being read.
     tasks: BTreeMap<String, Option<TaskList>>,
@@ -61,6 +71,7 @@ impl Catalogue {
                     )
                 })
                 .collect(),
+            perturbations: perturbations(),
             suite_cache: suite_cache.clone(),
             tasks: BTreeMap::new(),
             results_tx,
@@ -96,6 +107,25 @@ impl Catalogue {
                 .send((name, Err(format!("no thread: {error}"))));
         }
     }
+}
+
+/// Every axis at every level.
+fn perturbations() -> Vec<PerturbationEntry> {
+    let axes = swept_axes().into_iter();
+    let cells = axes.flat_map(|axis| {
+        (1..=Perturbation::levels_of(&axis)).map(move |level| (axis.clone(), level))
+    });
+    cells
+        .filter_map(|(axis, level)| {
+            let words = Perturbation::at_level(&axis, level).ok()?.words();
+            // A case of LIBERO-PRO is told by its name.
+            let label = match axis.starts_with("pro-") {
+                true => axis,
+                false => format!("{axis}: {}", Perturbation::strength(&axis, level)),
+            };
+            Some(PerturbationEntry { label, words })
+        })
+        .collect()
 }
 
 fn tasks_of(suite_cache: &SuiteCache, suite: &str) -> TaskList {

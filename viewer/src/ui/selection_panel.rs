@@ -1,6 +1,6 @@
 //! Selection of a live episode, in the left panel: suite, task, initial state, policies, and the start button.
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, PerturbationEntry};
 use super::icons::{Icon, icon_button};
 use super::theme::{ACCENT, BAD, STRONG, TEXT, WEAK, section};
 use crate::session::{EpisodeSelection, Session};
@@ -45,8 +45,8 @@ impl SelectionPanel {
         };
         let before = draft.clone();
         suites(ui, draft, catalogue);
-        // Space below the list for initial state, two policies and buttons.
-        let below = 134.0;
+        // Space below the list for initial state, two policies, perturbation and buttons.
+        let below = 158.0;
         let height = (ui.available_height() - below).max(72.0);
         let start = tasks(ui, draft, catalogue, height, &mut self.scrolled_to);
         initial_state(ui, draft, catalogue);
@@ -56,6 +56,9 @@ impl SelectionPanel {
         });
         row(ui, "beside", |ui| {
             versus_combo(ui, policies, &mut draft.versus);
+        });
+        row(ui, "change", |ui| {
+            perturbation_combo(ui, &catalogue.perturbations, &mut draft.perturbation);
         });
         if before.suite != draft.suite {
             (draft.task, draft.init) = (0, 0);
@@ -258,6 +261,29 @@ fn versus_combo(
                 );
             }
         });
+}
+
+/// Draws a combo box of perturbations. One from the command line that is none of them stands there in its words.
+fn perturbation_combo(ui: &mut Ui, entries: &[PerturbationEntry], chosen: &mut Vec<String>) {
+    let found = entries.iter().find(|entry| entry.words == *chosen);
+    let shown = match (found, chosen.is_empty()) {
+        (_, true) => "none".to_owned(),
+        (Some(entry), _) => entry.label.clone(),
+        (None, _) => chosen.join(" "),
+    };
+    let combo = ComboBox::from_id_salt("perturbation")
+        .width(ui.available_width())
+        .truncate()
+        .selected_text(shown)
+        .show_ui(ui, |ui| {
+            ui.selectable_value(chosen, Vec::new(), "none");
+            for entry in entries {
+                ui.selectable_value(chosen, entry.words.clone(), &entry.label);
+            }
+        });
+    combo
+        .response
+        .on_hover_text("Perturbation of the episode, by axis and strength");
 }
 
 fn policy_entry(
