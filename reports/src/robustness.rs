@@ -16,6 +16,8 @@ pub type StateKey = (String, usize, usize);
 /// Outcomes by episode; harness errors are left out.
 pub type Outcomes = BTreeMap<StateKey, bool>;
 
+/// Least number of tasks for an interval under resampling of them: of two or three, a few resamplings say nothing.
+const MIN_TASKS: usize = 5;
 /// File of a sweep that `report` reads.
 pub const ROBUSTNESS_FILE: &str = "robustness.json";
 
@@ -114,7 +116,7 @@ pub struct ExtraCost {
     pub reference: f64,
     /// Loss of the policy.
     pub policy: f64,
-    /// 95 % interval of the loss of the reference minus that of the policy, under resampling of tasks; `None` with fewer than two.
+    /// 95 % interval of the loss of the reference minus that of the policy, under resampling of tasks; `None` with fewer than five.
     pub interval: Option<Interval>,
 }
 
@@ -251,10 +253,11 @@ impl Robustness {
         let clusters: Vec<Vec<Vec<f64>>> = (strata.into_values())
             .map(|tasks| tasks.into_values().collect())
             .collect();
+        let tasks = clusters.iter().map(Vec::len).sum::<usize>();
         Some(ExtraCost {
             reference: reference / count as f64,
             policy: own / count as f64,
-            interval: cluster_bootstrap(&clusters),
+            interval: cluster_bootstrap(&clusters).filter(|_| tasks >= MIN_TASKS),
         })
     }
 

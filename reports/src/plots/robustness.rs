@@ -71,7 +71,8 @@ pub(super) fn draw_strength(
     title: &str,
     robustness: &Robustness,
 ) -> DrawResult {
-    heading(c, "Strength of the levels", title)?;
+    let title = format!("{title}; distances in percent of the largest");
+    heading(c, "Strength of the levels", &title)?;
     let legend = [
         "expert success".to_owned(),
         "distance of table camera".to_owned(),
