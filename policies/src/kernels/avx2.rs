@@ -97,6 +97,7 @@ pub(super) static KERNELS: PanelKernels = PanelKernels {
     int8_peak,
     f32_peak,
     peak_lanes: 8 * PEAK_REGISTERS,
+    lane_products: 4,
 };
 
 /// # Safety

@@ -85,6 +85,7 @@ pub(super) static KERNELS: PanelKernels = PanelKernels {
     int8_peak,
     f32_peak,
     peak_lanes: OUTPUT_GROUP * PEAK_REGISTERS,
+    lane_products: 4,
 };
 
 /// # Safety

@@ -6,6 +6,8 @@ use super::panel::{F32Panel, Int8Panel, MAX_PANEL_GROUPS, OUTPUT_GROUP, PanelKer
 use super::{Isa, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512vnni, avxvnni};
+#[cfg(target_arch = "aarch64")]
+use super::{dotprod, i8mm, neon};
 
 /// The kernels of an instruction set.
 ///
@@ -21,7 +23,13 @@ pub(super) fn kernels(isa: Isa) -> &'static PanelKernels {
         Isa::AvxVnni => &avxvnni::KERNELS,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => &avx512vnni::KERNELS,
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => &neon::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        Isa::DotProd => &dotprod::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        Isa::I8mm => &i8mm::KERNELS,
+        // Those of other processors, which the line above has refused.
         _ => &scalar::KERNELS,
     }
 }

@@ -60,15 +60,29 @@ pub enum Isa {
     AvxVnni,
     /// AVX-512 with VNNI.
     Avx512Vnni,
+    /// NEON.
+    Neon,
+    /// NEON with byte dot products.
+    DotProd,
+    /// NEON with byte matrix products.
+    I8mm,
 }
+
+/// All of them, those of a processor from the slowest to the fastest.
+const ALL: [Isa; 7] = [
+    Isa::Scalar,
+    Isa::Avx2,
+    Isa::AvxVnni,
+    Isa::Avx512Vnni,
+    Isa::Neon,
+    Isa::DotProd,
+    Isa::I8mm,
+];
 
 impl Isa {
     /// Every instruction set that this processor has, slowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni]
-            .into_iter()
-            .filter(|isa| isa.supported())
-            .collect()
+        ALL.into_iter().filter(|isa| isa.supported()).collect()
     }
 
     /// True if this processor has the instruction set.
@@ -86,9 +100,21 @@ impl Isa {
                         && is_x86_feature_detected!("avx512bw")
                         && is_x86_feature_detected!("avx512vnni")
                 }
+                Isa::Neon | Isa::DotProd | Isa::I8mm => false,
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        {
+            use std::arch::is_aarch64_feature_detected;
+            match self {
+                Isa::Scalar => true,
+                Isa::Neon => is_aarch64_feature_detected!("neon"),
+                Isa::DotProd => is_aarch64_feature_detected!("dotprod"),
+                Isa::I8mm => is_aarch64_feature_detected!("i8mm"),
+                Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => false,
+            }
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         {
             self == Isa::Scalar
         }
@@ -101,6 +127,9 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avxvnni",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Neon => "neon",
+            Isa::DotProd => "dotprod",
+            Isa::I8mm => "i8mm",
         }
     }
 
@@ -109,7 +138,7 @@ impl Isa {
     /// # Errors
     /// A sentence with the names that there are.
     pub fn check_environment() -> Result<(), String> {
-        let all = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni].map(Isa::name);
+        let all = ALL.map(Isa::name);
         match std::env::var_os("BITVLA_ISA") {
             Some(wanted) if !all.iter().any(|name| wanted == **name) => Err(format!(
                 "BITVLA_ISA={}: expected one of {}",

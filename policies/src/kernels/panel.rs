@@ -75,6 +75,8 @@ pub(super) struct PanelKernels {
     pub f32_peak: unsafe fn(usize) -> f32,
     /// 32-bit lanes of all registers of a round of the peak loops.
     pub peak_lanes: usize,
+    /// Byte products of a lane in a round.
+    pub lane_products: usize,
 }
 
 /// Splits a number of groups into panels of at most [`MAX_PANEL_GROUPS`], as evenly as possible, since a panel of one

@@ -21,7 +21,7 @@ fn int8_rounds(isa: Isa, rounds: usize) -> (i32, usize) {
     let kernels = kernels(isa);
     // SAFETY: `kernels` checked the instruction set.
     let sum = unsafe { (kernels.int8_peak)(rounds) };
-    (sum, 4 * kernels.peak_lanes)
+    (sum, kernels.lane_products * kernels.peak_lanes)
 }
 
 /// Runs `rounds` rounds of f32 products `2 * 0.5`; returns the sum of the first lanes and the products of a round.
@@ -85,17 +85,18 @@ mod tests {
     #[test]
     fn every_product_is_done() {
         for isa in Isa::available() {
-            // Every accumulator's first lane takes four products of two.
+            // Every accumulator's first lane takes four or eight products of two.
             let (sum, products) = int8_rounds(isa, 10);
+            let of_lane = kernels(isa).lane_products;
             let accumulators = if isa == Isa::Avx2 || isa == Isa::AvxVnni {
                 12
             } else {
                 24
             };
-            assert_eq!(sum, 10 * accumulators * 8, "{isa:?}");
+            assert_eq!(sum, 10 * accumulators * 2 * of_lane as i32, "{isa:?}");
             let (sum, lanes) = f32_rounds(isa, 10);
             assert_eq!(sum, 10.0 * accumulators as f32, "{isa:?}");
-            assert_eq!(products, 4 * lanes, "{isa:?}");
+            assert_eq!(products, of_lane * lanes, "{isa:?}");
         }
     }
 }

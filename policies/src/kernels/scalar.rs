@@ -12,6 +12,7 @@ pub(super) static KERNELS: PanelKernels = PanelKernels {
     int8_peak,
     f32_peak,
     peak_lanes: PEAK_SUMS,
+    lane_products: 4,
 };
 
 /// `c += x w` in integers.

@@ -27,6 +27,11 @@ mod shade;
 mod shading_queue;
 mod shadow_map;
 mod simd;
+#[cfg(any(
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+mod simd_128;
 mod simd_dispatch;
 mod static_image;
 mod static_set;

@@ -1,4 +1,5 @@
-//! Sixteen f32 at a time: the trait [`F32x16`], implemented by [`Scalar`] code, AVX2 and AVX-512. All operations round
+//! Sixteen f32 at a time: the trait [`F32x16`], implemented by [`Scalar`] code, AVX2, AVX-512, and in
+//! `simd_128` NEON and WebAssembly's registers. All operations round
 //! as single IEEE operations do, so that each implementation gives the bits of [`Scalar`].
 
 use std::ops::{Add, Div, Mul, Sub};
@@ -183,6 +184,12 @@ impl F32x16 for Scalar {
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(any(
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+pub(crate) use super::simd_128::F32x4x4;
 
 /// Implementations with intrinsics. Their types are used only in functions that `simd_dispatch` calls after the processor has
 /// reported the instruction set; that makes every call below sound.
@@ -534,6 +541,15 @@ mod tests {
             }
         }
         out
+    }
+
+    #[cfg(any(
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    ))]
+    #[test]
+    fn registers_of_128_bits_give_the_bits_of_scalar_code() {
+        assert!(all_operations::<F32x4x4>() == all_operations::<Scalar>());
     }
 
     #[cfg(target_arch = "x86_64")]

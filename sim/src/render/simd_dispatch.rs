@@ -2,14 +2,18 @@
 //! that the processor has.
 //!
 //! Nothing is fused or reordered by that, so that every version gives the same bytes. The environment variable
-//! `BITVLA_ISA` (`scalar`, `avx2`, `avx512vnni`, as for the policy's kernels) selects a narrower version.
+//! `BITVLA_ISA` (`scalar`, `avx2`, `avx512vnni` and others, as for the policy's kernels) selects a narrower version.
 
 use std::sync::OnceLock;
 
 /// Instruction sets, narrowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+// A processor has some of them.
+#[allow(dead_code)]
 pub(crate) enum InstructionSet {
     Scalar,
+    /// NEON, or WebAssembly's registers.
+    Registers128,
     Avx2,
     Avx512,
 }
@@ -42,6 +46,12 @@ impl InstructionSet {
             if is_x86_feature_detected!("avx2") {
                 return InstructionSet::Avx2;
             }
+        }
+        if cfg!(any(
+            target_arch = "aarch64",
+            all(target_arch = "wasm32", target_feature = "simd128")
+        )) {
+            return InstructionSet::Registers128;
         }
         InstructionSet::Scalar
     }
@@ -76,6 +86,8 @@ macro_rules! multiversion {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
                 $crate::render::simd_dispatch::InstructionSet::Avx2 => unsafe { avx2($($arg),*) },
+                #[cfg(any(target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
+                $crate::render::simd_dispatch::InstructionSet::Registers128 => generic::<simd::F32x4x4>($($arg),*),
                 _ => generic::<simd::Scalar>($($arg),*),
             }
         }

@@ -103,6 +103,11 @@ pub fn product(
     );
     assert!(c.1 >= n && c.0.len() >= span(m, n, c.1), "C is too short");
     assert!(isa.supported(), "{isa:?} is not on this processor");
+    // Training has vector code for x86-64 only.
+    let isa = match isa {
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => isa,
+        _ => Isa::Scalar,
+    };
     if m == 0 || n == 0 {
         return;
     }
@@ -288,7 +293,6 @@ struct Tile<'a> {
 impl Tile<'_> {
     fn run(&self, isa: Isa, c: &mut [f32]) {
         match isa {
-            Isa::Scalar => self.scalar(c),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `product` checked that the processor has the instructions and that A and C hold every
             // element of the tile; the panel holds `KC * NR` values.
@@ -296,7 +300,6 @@ impl Tile<'_> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Isa::Avx512Vnni => unsafe { self.avx512(c.as_mut_ptr()) },
-            #[cfg(not(target_arch = "x86_64"))]
             _ => self.scalar(c),
         }
     }
