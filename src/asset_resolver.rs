@@ -66,7 +66,7 @@ pub struct LoadedSuite {
     /// Models and arenas.
     pub assets: Arc<Assets>,
     /// The tasks.
-    pub suite: Suite,
+    pub suite: Arc<Suite>,
     /// LIBERO's files behind it, for the protocol card.
     pub files: Option<LiberoFiles>,
     /// Change of the episodes; the goals of the suite are those under it.
@@ -127,8 +127,10 @@ impl LoadedSuite {
             )));
         }
         let suite = match &perturbation {
-            SuitePerturbation::Uniform(all) => all.change_goals(&self.suite, tasks)?,
-            _ => self.suite.clone(),
+            SuitePerturbation::Uniform(all) if all.goal.is_some() => {
+                Arc::new(all.change_goals(&self.suite, tasks)?)
+            }
+            _ => Arc::clone(&self.suite),
         };
         Ok(LoadedSuite {
             suite,
@@ -356,7 +358,7 @@ impl AssetResolver {
         let suite = Suite::load(&assets, name)?;
         Ok(LoadedSuite {
             assets: Arc::new(assets),
-            suite,
+            suite: Arc::new(suite),
             files: None,
             perturbation: SuitePerturbation::None,
             notices: Vec::new(),
@@ -425,7 +427,7 @@ impl AssetResolver {
         let suite = files.load(&assets, &poses, &self.instruction, self.tasks.as_deref())?;
         Ok(LoadedSuite {
             assets: Arc::new(assets),
-            suite,
+            suite: Arc::new(suite),
             files: Some(used),
             perturbation: SuitePerturbation::None,
             notices: Vec::new(),

@@ -66,7 +66,7 @@ pub use journal::Journal;
 pub use journal_line::JournalEntry;
 pub use merge::{MergedRun, merge};
 pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
-pub use perturbation_distance::start_distance;
+pub use perturbation_distance::EpisodeBeginning;
 pub use preflight::preflight;
 pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
 pub use provenance::{

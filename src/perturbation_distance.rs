@@ -9,34 +9,44 @@ use bitvla_sim::render::CameraImage;
 /// Side of the images that are compared, pixels.
 const SIDE: usize = 128;
 
-/// Distance of a task from itself without perturbation, in an initial state.
-///
-/// # Errors
-/// If a world cannot be built or drawn.
-pub fn start_distance(
-    (plain, perturbed): (EvalContext<'_>, EvalContext<'_>),
-    key: (usize, usize),
-) -> Result<CellDistance, EvalError> {
-    let [own, other] = [first_images(plain, key)?, first_images(perturbed, key)?];
-    let said = [plain.instruction(key)?, perturbed.instruction(key)?];
-    Ok(CellDistance {
-        agentview: mean_difference(&own.agentview, &other.agentview),
-        wrist: mean_difference(&own.wrist, &other.wrist),
-        words: changed_words(&said[0], &said[1]),
-    })
+/// How an episode begins: the images of the settled world as a policy sees them, and the words that it is given.
+#[derive(Debug, Clone)]
+pub struct EpisodeBeginning {
+    images: CameraImages,
+    words: String,
 }
 
-/// Images of the settled world as a policy sees them.
-fn first_images(context: EvalContext<'_>, key: (usize, usize)) -> Result<CameraImages, EvalError> {
-    let world = context.settled_world(key.0, key.1)?;
-    let mut cameras = CameraRig::new(world.scene())?;
-    cameras.set_size(SIDE);
-    let mut images = cameras.render(&world)?;
-    let filter = |change: &Perturbation| change.image_filter(context.key(key));
-    if let Some(mut filter) = context.perturbation_of(key.0).and_then(filter) {
-        images.perturb(&mut filter, (0, world.event_happened()));
+impl EpisodeBeginning {
+    /// The beginning of an episode (task, initial state).
+    ///
+    /// # Errors
+    /// If the perturbation of the context does not fit the task, or its world cannot be built or drawn.
+    pub fn of(
+        context: EvalContext<'_>,
+        key: (usize, usize),
+    ) -> Result<EpisodeBeginning, EvalError> {
+        let world = context.settled_world(key.0, key.1)?;
+        let mut cameras = CameraRig::new(world.scene())?;
+        cameras.set_size(SIDE);
+        let mut images = cameras.render(&world)?;
+        let filter = |change: &Perturbation| change.image_filter(context.key(key));
+        if let Some(mut filter) = context.perturbation_of(key.0).and_then(filter) {
+            images.perturb(&mut filter, (0, world.event_happened()));
+        }
+        Ok(EpisodeBeginning {
+            images,
+            words: context.instruction(key)?.into_owned(),
+        })
     }
-    Ok(images)
+
+    /// Distance from another beginning.
+    pub fn distance(&self, other: &EpisodeBeginning) -> CellDistance {
+        CellDistance {
+            agentview: mean_difference(&self.images.agentview, &other.images.agentview),
+            wrist: mean_difference(&self.images.wrist, &other.images.wrist),
+            words: changed_words(&self.words, &other.words),
+        }
+    }
 }
 
 /// Mean absolute difference of all values, of 255.

@@ -9,7 +9,8 @@ use crate::asset_resolver::LoadedSuite;
 use crate::protocol::LiberoFiles;
 use crate::{EvalError, SuitePerturbation};
 use bitvla_perturbations::{LEVELLED, LEVELS, Perturbation, PlusName};
-use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, PlusFiles};
+use bitvla_tasks::libero::{FixturePoses, LiberoDir, LiberoSuite, PlusFiles, SETTLE_STEPS};
+use bitvla_tasks::suite::BUILTIN_SUITES;
 use bitvla_tasks::{Assets, InstructionRule, Suite, Task};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,13 +22,6 @@ const PREFIX: &str = "plus:";
 const ALL: &str = ":all";
 /// Names of LIBERO-plus of a task and axis in the sample.
 const SAMPLED: usize = 5;
-/// LIBERO's names of the suites of this program.
-const LIBERO_NAMES: [(&str, &str); 4] = [
-    ("spatial", "libero:spatial"),
-    ("object", "libero:object"),
-    ("goal", "libero:goal"),
-    ("long", "libero:10"),
-];
 
 /// A suite of perturbed tasks that is meant by a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +42,11 @@ impl<'a> PlusSuite<'a> {
             Some(base) => (base, true),
             None => (base, false),
         };
-        let (base, libero) = LIBERO_NAMES.into_iter().find(|(own, _)| *own == base)?;
+        let base = BUILTIN_SUITES.into_iter().find(|own| *own == base)?;
         Some(PlusSuite {
             name,
             base,
-            libero: LiberoSuite::named(libero)?,
+            libero: LiberoSuite::named(&format!("libero:{base}"))?,
             all,
         })
     }
@@ -93,11 +87,11 @@ impl<'a> PlusSuite<'a> {
             }
         }
         Ok(LoadedSuite {
-            suite: Suite {
+            suite: Arc::new(Suite {
                 name: self.name.to_owned(),
                 tasks,
                 ..base
-            },
+            }),
             assets: Arc::new(assets),
             files: None,
             perturbation: SuitePerturbation::PerTask(perturbations),
@@ -167,12 +161,12 @@ impl<'a> PlusSuite<'a> {
             fixtures: None,
         };
         Ok(LoadedSuite {
-            suite: Suite {
+            suite: Arc::new(Suite {
                 name: self.name.to_owned(),
                 horizon: self.libero.horizon,
                 settle_steps: SETTLE_STEPS,
                 tasks,
-            },
+            }),
             assets: Arc::new(assets),
             files: Some(files),
             perturbation: SuitePerturbation::PerTask(perturbations),
@@ -259,9 +253,6 @@ impl Replaced {
         notices
     }
 }
-
-/// Control steps in which objects settle, as in LIBERO.
-const SETTLE_STEPS: usize = 10;
 
 fn parse(name: &str) -> Result<PlusName, EvalError> {
     PlusName::parse(name).map_err(|what| EvalError::Input(format!("LIBERO-plus: {what}")))

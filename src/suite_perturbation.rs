@@ -2,6 +2,7 @@
 
 use crate::EvalError;
 use bitvla_perturbations::{Perturbation, PlusName, pro_case};
+use bitvla_reports::to_hex;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -44,8 +45,7 @@ impl SuitePerturbation {
                     hash.update(perturbation.to_string());
                     hash.update("\n");
                 }
-                let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-                vec![format!("{PER_TASK}{hex}")]
+                vec![format!("{PER_TASK}{}", to_hex(&hash.finalize()))]
             }
         }
     }
@@ -58,7 +58,7 @@ impl SuitePerturbation {
         card: &[String],
         own: &SuitePerturbation,
     ) -> Result<SuitePerturbation, EvalError> {
-        let is_per_task = |lines: &[String]| lines.iter().any(|line| line.starts_with(PER_TASK));
+        let is_per_task = |lines: &[String]| lines.iter().any(|line| Self::is_hash(line));
         let expected = own.card();
         if is_per_task(card) || is_per_task(&expected) {
             return match *card == expected {

@@ -321,7 +321,7 @@ fn a_suite_of_perturbed_tasks_is_run_like_any_other() {
     replay.arg("replay").arg(path("run")).arg("--frames");
     let done = replay.assert().success();
     assert!(String::from_utf8_lossy(&done.get_output().stdout).contains("7 of 7 episodes"));
-    // The axis of light is that of `--perturb`, from the same state and with the same draws.
+    // The same again goes on with what is there.
     run("4,9,14,19,24,29,34", "run").assert().success();
     let mut with_more = run("4", "more");
     with_more.args(["--perturb", "camera:yaw=3"]);

@@ -84,7 +84,8 @@ impl SensorFault {
         if let Some(share) = self.hidden {
             let edge = libm::round(libm::sqrt(share) * side as f64) as usize;
             let mut draws = Draws::new(key, &format!("{name}-hidden"));
-            let [top, left] = [0; 2].map(|_: usize| draws.below(side - edge + 1));
+            let mut place = || draws.below(side - edge + 1);
+            let (top, left) = (place(), place());
             for row in image.chunks_exact_mut(3 * side).skip(top).take(edge) {
                 row[3 * left..3 * (left + edge)].fill(0);
             }

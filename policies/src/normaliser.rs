@@ -26,24 +26,19 @@ use std::path::PathBuf;
 /// Suites by all their names, and the keys under which checkpoints keep their statistics, best first.
 const SUITE_KEYS: [(&[&str], &[&str]); 5] = [
     (
-        &[
-            "spatial",
-            "libero:spatial",
-            "libero_spatial",
-            "plus:spatial",
-        ],
+        &["spatial", "libero:spatial", "libero_spatial"],
         &["spatial", "libero_spatial", "libero_spatial_no_noops"],
     ),
     (
-        &["object", "libero:object", "libero_object", "plus:object"],
+        &["object", "libero:object", "libero_object"],
         &["object", "libero_object", "libero_object_no_noops"],
     ),
     (
-        &["goal", "libero:goal", "libero_goal", "plus:goal"],
+        &["goal", "libero:goal", "libero_goal"],
         &["goal", "libero_goal", "libero_goal_no_noops"],
     ),
     (
-        &["long", "libero:10", "libero_10", "plus:long"],
+        &["long", "libero:10", "libero_10"],
         &["long", "libero_10", "libero_10_no_noops"],
     ),
     (
@@ -70,14 +65,20 @@ const PERCENTILES: FieldTable = &[
     ),
 ];
 
-/// Keys of the statistics of a suite, best first. A suite outside the table has its own name.
+/// Keys of the statistics of a suite, best first. A suite outside the table has its own name; one of perturbed tasks (`plus:spatial`, `plus:spatial:all`) has
+/// those of the suite that it varies.
 ///
 /// ```
 /// use bitvla_policies::normaliser::suite_keys;
 /// assert_eq!(suite_keys("libero:10"), ["long", "libero_10", "libero_10_no_noops"]);
+/// assert_eq!(suite_keys("plus:goal:all"), suite_keys("goal"));
 /// assert_eq!(suite_keys("kitchen"), ["kitchen"]);
 /// ```
 pub fn suite_keys(suite: &str) -> Vec<&str> {
+    let suite = match suite.strip_prefix("plus:") {
+        Some(varied) => varied.strip_suffix(":all").unwrap_or(varied),
+        None => suite,
+    };
     let row = SUITE_KEYS.iter().find(|(names, _)| names.contains(&suite));
     row.map_or_else(|| vec![suite], |(_, keys)| keys.to_vec())
 }

@@ -5,7 +5,7 @@ use super::jobs::all_cores;
 use super::sweep::{SweepArgs, episodes_of};
 use super::{DEFAULT_SEED, RunArgs, output};
 use crate::asset_resolver::{AssetResolver, LoadedSuite};
-use crate::{EvalError, PolicyName, start_distance};
+use crate::{EpisodeBeginning, EvalError, PolicyName};
 use bitvla_perturbations::Perturbation;
 use bitvla_reports::{
     CellDistance, FolderLock, Outcomes, PerturbedCell, ROBUSTNESS_FILE, Robustness, outcomes_of,
@@ -18,106 +18,140 @@ use std::process::ExitCode;
 /// Policy that tells which perturbed episodes can be solved: it sees the true state.
 const EXPERT: &str = "expert";
 
-/// True for a cell in which the expert has to say what can be reached.
-fn changes_the_task((axis, level): &(&str, u8)) -> bool {
-    Perturbation::at_level(axis, *level).is_ok_and(|perturbation| perturbation.changes_the_task())
+/// A result of a task: index of its suite, index of the task.
+type Placed<R> = ((usize, usize), R);
+
+/// A level of an axis, and what of the suites it fits.
+struct SweptCell<'a> {
+    axis: &'a str,
+    level: u8,
+    perturbation: Perturbation,
+    /// Suite and task of those that it does not fit.
+    left_out: Vec<(String, usize)>,
+    /// Mean distance of the tasks from themselves without perturbation, in their first initial state; `None` for an event, before which there is none.
+    distance: Option<CellDistance>,
 }
 
-/// Tasks that a perturbation does not fit.
-#[derive(Default)]
-struct UnfitTasks {
-    /// Suite and task.
-    tasks: Vec<(String, usize)>,
-    /// A sentence per suite that says which and why; none for a level beyond the first.
-    notices: Vec<String>,
-}
-
-/// Finds the tasks that a perturbation does not fit.
-fn unfit_tasks(
-    suites: &[LoadedSuite],
-    args: &SweepArgs,
-    (axis, level): (&str, u8),
-) -> Result<UnfitTasks, EvalError> {
-    let perturbation = Perturbation::at_level(axis, level)?;
-    let mut unfit = UnfitTasks::default();
-    for loaded in suites {
-        let tasks = planned_tasks(loaded, &args.run());
-        let mut reasons = Vec::new();
-        for task in &tasks {
-            let fits = loaded.perturbed(Some(&perturbation), &[*task]);
-            let fits = fits.and_then(|suite| suite.context(DEFAULT_SEED).settled_world(*task, 0));
-            match fits {
-                Ok(_) => {}
-                Err(EvalError::Perturbation(error)) => {
-                    reasons.push(error.to_string());
-                    unfit.tasks.push((loaded.suite.name.clone(), *task));
-                }
-                Err(other) => return Err(other),
+impl<'a> SweptCell<'a> {
+    /// Begins the planned tasks of all suites under the perturbation; adds a sentence per suite that says which it does not fit, and why. `plain` is how they begin
+    /// without it.
+    fn survey(
+        (axis, level): (&'a str, u8),
+        (suites, plain, jobs): (&[LoadedSuite], &[PlannedTask], usize),
+        notices: &mut Vec<String>,
+    ) -> Result<SweptCell<'a>, EvalError> {
+        let perturbation = Perturbation::at_level(axis, level)?;
+        let work = |(): &mut (), task: &PlannedTask| {
+            let suite = suites[task.suite].perturbed(Some(&perturbation), &[task.task]);
+            let key = (task.task, 0);
+            let begun = suite.and_then(|s| EpisodeBeginning::of(s.context(DEFAULT_SEED), key));
+            match begun {
+                Ok(begun) => Ok((task.place(), Ok(task.beginning.distance(&begun)))),
+                Err(EvalError::Perturbation(error)) => Ok((task.place(), Err(error.to_string()))),
+                Err(other) => Err(other),
+            }
+        };
+        let begun = in_order(plain, jobs, work)?;
+        let mut cell = SweptCell {
+            axis,
+            level,
+            left_out: Vec::new(),
+            distance: None,
+            perturbation,
+        };
+        for (at, suite) in suites.iter().enumerate() {
+            let name = &suite.suite.name;
+            let of_suite = begun.iter().filter(|((suite, _), _)| *suite == at);
+            let count = of_suite.clone().count();
+            let refused =
+                of_suite.filter_map(|((_, task), begun)| Some((*task, begun.as_ref().err()?)));
+            let refused: Vec<(usize, &String)> = refused.collect();
+            cell.left_out
+                .extend(refused.iter().map(|(task, _)| (name.clone(), *task)));
+            // The levels of an axis fit the same tasks.
+            if let (1, [_, ..]) = (level, refused.as_slice()) {
+                let reasons: Vec<&str> = refused.iter().map(|(_, why)| why.as_str()).collect();
+                notices.push(format!(
+                    "{axis}: {} of {count} tasks of suite {name} are left out: {}",
+                    refused.len(),
+                    reasons.join("; ")
+                ));
             }
         }
-        if !reasons.is_empty() && level == 1 {
-            unfit.notices.push(format!(
-                "{axis}: {} of {} tasks of suite {} are left out: {}",
-                reasons.len(),
-                tasks.len(),
-                loaded.suite.name,
-                reasons.join("; ")
-            ));
-        }
+        let found: Vec<&CellDistance> = begun.iter().filter_map(|(_, d)| d.as_ref().ok()).collect();
+        let mean = |of: fn(&CellDistance) -> f64| {
+            found.iter().map(|d| of(d)).sum::<f64>() / found.len().max(1) as f64
+        };
+        cell.distance = cell.perturbation.event.is_none().then(|| CellDistance {
+            agentview: mean(|d| d.agentview),
+            wrist: mean(|d| d.wrist),
+            words: mean(|d| d.words),
+        });
+        Ok(cell)
     }
-    Ok(unfit)
+
+    fn name(&self) -> String {
+        format!("{}-{}", self.axis, self.level)
+    }
 }
 
-/// Mean distance of the tasks of a cell from themselves without perturbation, in their first initial state; `None` for an event, before
-/// which there is none.
-fn mean_distance(
-    suites: &[LoadedSuite],
-    args: &SweepArgs,
-    (axis, level): (&str, u8),
-) -> Result<Option<CellDistance>, EvalError> {
-    let perturbation = Perturbation::at_level(axis, level)?;
-    if perturbation.event.is_some() {
-        return Ok(None);
+/// A task that is to be run, and how it begins without perturbation.
+struct PlannedTask {
+    /// Index of its suite.
+    suite: usize,
+    task: usize,
+    beginning: EpisodeBeginning,
+}
+
+impl PlannedTask {
+    fn place(&self) -> (usize, usize) {
+        (self.suite, self.task)
     }
-    let mut keys = Vec::new();
-    let mut perturbed = Vec::with_capacity(suites.len());
-    for (at, loaded) in suites.iter().enumerate() {
-        let tasks = planned_tasks(loaded, &args.run());
-        let fitting = |task: &usize| loaded.perturbed(Some(&perturbation), &[*task]).is_ok();
-        keys.extend(tasks.into_iter().filter(fitting).map(|task| (at, task)));
-        perturbed.push(loaded.perturbed(Some(&perturbation), &[])?);
-    }
-    let mut found = Vec::with_capacity(keys.len());
-    let work = |(): &mut (), (at, task): &(usize, usize)| {
-        let contexts = [&suites[*at], &perturbed[*at]].map(|suite| suite.context(DEFAULT_SEED));
-        match start_distance((contexts[0], contexts[1]), (*task, 0)) {
-            Ok(distance) => Ok(Some(distance)),
-            Err(EvalError::Perturbation(_)) => Ok(None),
-            Err(other) => Err(other),
-        }
-    };
-    let jobs = args.jobs.unwrap_or_else(all_cores);
+}
+
+/// Works through items over `jobs` threads; results in order of their places.
+fn in_order<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(&mut (), &T) -> Result<Placed<R>, EvalError> + Sync,
+) -> Result<Vec<Placed<R>>, EvalError> {
+    let mut results = Vec::with_capacity(items.len());
     in_parallel(
-        &keys,
+        items,
         jobs,
         || Ok(()),
         work,
-        |distance| {
-            found.extend(distance);
+        |result| {
+            results.push(result);
             Ok::<_, EvalError>(())
         },
     )?;
-    // In the order of their values, so that the sum does not depend on which task was done first.
-    let mean = |of: fn(&CellDistance) -> f64| {
-        let mut values: Vec<f64> = found.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.iter().sum::<f64>() / values.len().max(1) as f64
+    results.sort_by_key(|(place, _)| *place);
+    Ok(results)
+}
+
+/// How the planned tasks of the suites begin.
+fn planned_beginnings(
+    suites: &[LoadedSuite],
+    args: &SweepArgs,
+    jobs: usize,
+) -> Result<Vec<PlannedTask>, EvalError> {
+    let mut places = Vec::new();
+    for (at, suite) in suites.iter().enumerate() {
+        let tasks = planned_tasks(suite, &args.run());
+        places.extend(tasks.into_iter().map(|task| (at, task)));
+    }
+    let work = |(): &mut (), &(suite, task): &(usize, usize)| {
+        let context = suites[suite].context(DEFAULT_SEED);
+        Ok(((suite, task), EpisodeBeginning::of(context, (task, 0))?))
     };
-    Ok(Some(CellDistance {
-        agentview: mean(|d| d.agentview),
-        wrist: mean(|d| d.wrist),
-        words: mean(|d| d.words),
-    }))
+    let begun = in_order(&places, jobs, work)?.into_iter();
+    let planned = begun.map(|((suite, task), beginning)| PlannedTask {
+        suite,
+        task,
+        beginning,
+    });
+    Ok(planned.collect())
 }
 
 /// Runs every policy without and with perturbation, and the expert where a perturbation changes what can be reached; writes tables and plot.
@@ -128,42 +162,32 @@ pub(super) fn sweep_perturbations(
     let mut levels = args.levels.clone();
     levels.sort_unstable();
     levels.dedup();
-    let mut cells: Vec<(&str, u8)> = Vec::new();
+    let mut wanted: Vec<(&str, u8)> = Vec::new();
     for axis in &args.perturb {
         for level in levels
             .iter()
             .filter(|level| **level <= Perturbation::levels_of(axis))
         {
-            if !cells.contains(&(axis, *level)) {
-                cells.push((axis, *level));
+            if !wanted.contains(&(axis, *level)) {
+                wanted.push((axis, *level));
             }
         }
     }
-    let expert: PolicyName = EXPERT.parse().map_err(EvalError::Input)?;
-    let folder = |policy: &PolicyName, cell: Option<&(&str, u8)>| {
-        let name = cell.map_or_else(
-            || "control".to_owned(),
-            |(axis, level)| format!("{axis}-{level}"),
-        );
-        args.out.join(policy.name()).join(name)
-    };
     let suites = resolver.for_tasks(args.tasks.as_deref());
     let suites = suites.open_all(&resolver.suite_name(&args.suite))?;
-    let mut left_out: Vec<Vec<(String, usize)>> = Vec::new();
+    let jobs = args.jobs.unwrap_or_else(all_cores);
+    let plain = planned_beginnings(&suites, args, jobs)?;
     let mut notices = Vec::new();
-    for (axis, level) in &cells {
-        let unfit = unfit_tasks(&suites, args, (axis, *level))?;
-        left_out.push(unfit.tasks);
-        notices.extend(unfit.notices);
+    let mut cells = Vec::with_capacity(wanted.len());
+    for cell in wanted {
+        cells.push(SweptCell::survey(
+            cell,
+            (&suites, &plain, jobs),
+            &mut notices,
+        )?);
     }
     // A cell for which no task is left is none.
-    let planned: usize = suites
-        .iter()
-        .map(|s| planned_tasks(s, &args.run()).len())
-        .sum();
-    let mut fit = left_out.iter().map(|left_out| left_out.len() < planned);
-    cells.retain(|_| fit.next().unwrap_or(true));
-    left_out.retain(|left_out| left_out.len() < planned);
+    cells.retain(|cell| cell.left_out.len() < plain.len());
     if cells.is_empty() {
         return Err(EvalError::Input(format!(
             "--perturb: no task of suite `{}` fits: {}",
@@ -174,32 +198,33 @@ pub(super) fn sweep_perturbations(
     for notice in &notices {
         output::note(notice);
     }
+    let expert: PolicyName = EXPERT.parse().map_err(EvalError::Input)?;
+    let folder = |policy: &PolicyName, cell: Option<&SweptCell<'_>>| {
+        let name = cell.map_or_else(|| "control".to_owned(), SweptCell::name);
+        args.out.join(policy.name()).join(name)
+    };
     let mut runs = Vec::new();
-    let mut add = |policy: &PolicyName, cell: Option<&(&str, u8)>| -> Result<(), EvalError> {
-        let perturbation = cell.map(|(axis, level)| Perturbation::at_level(axis, *level));
+    let mut add = |policy: &PolicyName, cell: Option<&SweptCell<'_>>| {
         runs.push(PolicyRun {
             out: folder(policy, cell),
             policy: policy.clone(),
-            perturbation: perturbation.transpose()?,
+            perturbation: cell.map(|cell| cell.perturbation.clone()),
             args: RunArgs {
-                left_out: cell.map_or_else(Vec::new, |cell| {
-                    let at = cells.iter().position(|other| other == cell);
-                    at.map_or_else(Vec::new, |at| left_out[at].clone())
-                }),
+                left_out: cell.map_or_else(Vec::new, |cell| cell.left_out.clone()),
                 ..args.run()
             },
         });
-        Ok(())
     };
     for policy in args.policy.iter() {
-        add(policy, None)?;
+        add(policy, None);
         for cell in &cells {
-            add(policy, Some(cell))?;
+            add(policy, Some(cell));
         }
     }
     let named = args.policy.iter().any(|policy| *policy == expert);
-    for cell in cells.iter().filter(|cell| changes_the_task(cell) && !named) {
-        add(&expert, Some(cell))?;
+    let by_expert = |cell: &SweptCell<'_>| cell.perturbation.changes_the_task();
+    for cell in cells.iter().filter(|cell| by_expert(cell) && !named) {
+        add(&expert, Some(cell));
     }
     let code = evaluate_all(resolver, &runs)?;
     if code != ExitCode::SUCCESS {
@@ -221,8 +246,7 @@ pub(super) fn sweep_perturbations(
             .push(outcomes_of(&episodes_of(&folder(policy, None))?));
     }
     for cell in &cells {
-        let (axis, level) = *cell;
-        let reference = match changes_the_task(cell) {
+        let reference = match by_expert(cell) {
             true => Some(outcomes_of(&episodes_of(&folder(&expert, Some(cell)))?)),
             false => None,
         };
@@ -236,12 +260,12 @@ pub(super) fn sweep_perturbations(
             Ok(outcomes_of(&episodes))
         });
         robustness.cells.push(PerturbedCell {
-            axis: axis.to_owned(),
-            level,
-            strength: Perturbation::strength(axis, level),
+            axis: cell.axis.to_owned(),
+            level: cell.level,
+            strength: Perturbation::strength(cell.axis, cell.level),
             solvable: reference.map(solved),
             reference_episodes,
-            distance: mean_distance(&suites, args, (axis, level))?,
+            distance: cell.distance,
             outcomes: outcomes.collect::<Result<_, EvalError>>()?,
         });
     }

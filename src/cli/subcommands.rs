@@ -216,7 +216,7 @@ pub(super) fn recorded_suite(
     let resolver = resolver.for_tasks(Some(&manifest.tasks));
     let loaded = resolver.open(&manifest.protocol.suite)?;
     let loaded = loaded.recorded(&manifest.protocol.perturbation, &manifest.tasks)?;
-    let suite = (&*loaded.assets, &loaded.suite);
+    let suite = (&*loaded.assets, &*loaded.suite);
     check_recorded_with(run_dir, &manifest.protocol, suite, loaded.files.as_ref())?;
     print_notices(&loaded, &manifest.tasks)?;
     Ok(loaded)
@@ -235,7 +235,7 @@ fn merge_runs(
     let loaded = resolver
         .open(&protocol.suite)?
         .recorded(&protocol.perturbation, &[])?;
-    let suite = (&*loaded.assets, &loaded.suite);
+    let suite = (&*loaded.assets, &*loaded.suite);
     check_recorded_with(first, &protocol, suite, loaded.files.as_ref())?;
     let merged = merge(loaded.context(protocol.seed), &protocol, runs, out)?;
     super::evaluate::print_losses(&merged.result);

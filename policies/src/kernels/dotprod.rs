@@ -5,9 +5,9 @@
 // Registers are addressed by their position in the tile.
 #![allow(clippy::needless_range_loop)]
 
-use super::neon::{self, GROUP_REGISTERS, PEAK_REGISTERS};
+use super::neon::{self, GROUP_REGISTERS, Neon, PEAK_REGISTERS};
 use super::panel::{Int8Panel, OUTPUT_GROUP, PanelKernels, QUAD_BYTES};
-use super::registers::for_row_tiles;
+use super::registers::{self, ByteDot, for_row_tiles};
 use std::arch::aarch64::*;
 use std::arch::asm;
 
@@ -53,6 +53,19 @@ pub(super) fn offset_of_signed(t: &Int8Panel<'_>, row: usize) -> i32 {
     }
     let x = &t.x[row * t.ldx..][..4 * t.quads];
     128 * x.iter().map(|x| i32::from(*x)).sum::<i32>()
+}
+
+/// Byte products by `sdot`; weights reach 127.
+struct SignedDot;
+
+impl ByteDot<Neon> for SignedDot {
+    const HOISTABLE: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot(sum: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
+        // SAFETY: the caller has the extension.
+        unsafe { dot_0(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x)) }
+    }
 }
 
 /// # Safety
@@ -107,30 +120,17 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
             for r in 0..R {
                 x[r] = vld1q_s8(rows[r].add(4 * quad));
             }
-            for v in 0..H {
-                let w = weights(quad, v);
-                for r in 0..R {
-                    acc[r][v] = dot_0(acc[r][v], w, x[r]);
-                }
+            macro_rules! quads {
+                ($($dot:ident $step:literal),*) => {$(
+                    for v in 0..H {
+                        let w = weights(quad + $step, v);
+                        for r in 0..R {
+                            acc[r][v] = $dot(acc[r][v], w, x[r]);
+                        }
+                    }
+                )*};
             }
-            for v in 0..H {
-                let w = weights(quad + 1, v);
-                for r in 0..R {
-                    acc[r][v] = dot_1(acc[r][v], w, x[r]);
-                }
-            }
-            for v in 0..H {
-                let w = weights(quad + 2, v);
-                for r in 0..R {
-                    acc[r][v] = dot_2(acc[r][v], w, x[r]);
-                }
-            }
-            for v in 0..H {
-                let w = weights(quad + 3, v);
-                for r in 0..R {
-                    acc[r][v] = dot_3(acc[r][v], w, x[r]);
-                }
-            }
+            quads!(dot_0 0, dot_1 1, dot_2 2, dot_3 3);
             quad += QUADS;
         }
         while quad < t.quads {
@@ -156,20 +156,5 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn int8_peak(rounds: usize) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe {
-        let mut acc = [vdupq_n_s32(0); PEAK_REGISTERS];
-        let (mut w, x) = (vdupq_n_s8(2), vdupq_n_s8(1));
-        for _ in 0..rounds {
-            for i in 0..PEAK_REGISTERS {
-                acc[i] = dot_0(acc[i], w, x);
-            }
-            // An instruction without side effects could be moved out of the loop.
-            w = std::hint::black_box(w);
-        }
-        let mut sum = 0;
-        for i in 0..PEAK_REGISTERS {
-            sum += vgetq_lane_s32::<0>(acc[i]);
-        }
-        sum
-    }
+    unsafe { registers::int8_peak::<Neon, SignedDot, PEAK_REGISTERS>(rounds) }
 }

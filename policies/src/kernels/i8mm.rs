@@ -6,9 +6,9 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::aligned::AlignedBuffer;
-use super::neon::{self, PEAK_REGISTERS};
+use super::neon::{self, Neon, PEAK_REGISTERS};
 use super::panel::{Int8Panel, OUTPUT_GROUP, PanelKernels, QUAD_BYTES};
-use super::registers::for_row_tiles;
+use super::registers::{self, ByteDot, for_row_tiles};
 use std::arch::aarch64::*;
 use std::arch::asm;
 use std::cell::RefCell;
@@ -74,6 +74,19 @@ unsafe fn interleave(w: &[u8], (quads, groups): (usize, usize), out: &mut [u8]) 
                 }
             }
         }
+    }
+}
+
+/// Byte products by `usmmla`: a lane has eight of them, two rows and two outputs in turn.
+struct MatrixProduct;
+
+impl ByteDot<Neon> for MatrixProduct {
+    const HOISTABLE: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot(sum: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
+        // SAFETY: the caller has the extension.
+        unsafe { matrix_product(sum, vreinterpretq_u8_s32(w), vreinterpretq_s8_s32(x)) }
     }
 }
 
@@ -162,20 +175,5 @@ unsafe fn int8_tile<const R: usize, const P: usize>(
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn int8_peak(rounds: usize) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe {
-        let mut acc = [vdupq_n_s32(0); PEAK_REGISTERS];
-        let (mut w, x) = (vdupq_n_u8(2), vdupq_n_s8(1));
-        for _ in 0..rounds {
-            for i in 0..PEAK_REGISTERS {
-                acc[i] = matrix_product(acc[i], w, x);
-            }
-            // An instruction without side effects could be moved out of the loop.
-            w = std::hint::black_box(w);
-        }
-        let mut sum = 0;
-        for i in 0..PEAK_REGISTERS {
-            sum += vgetq_lane_s32::<0>(acc[i]);
-        }
-        sum
-    }
+    unsafe { registers::int8_peak::<Neon, MatrixProduct, PEAK_REGISTERS>(rounds) }
 }

@@ -5,7 +5,6 @@ use super::{SiteHandle, World};
 use crate::description::{ArenaDesc, SceneDesc};
 use crate::error::SimError;
 use nalgebra::{Isometry3, Translation3, Vector3};
-use rapier3d::math::Vector;
 use std::sync::Arc;
 
 /// Place of what has not appeared yet, world frame, m: far below every floor.
@@ -61,7 +60,7 @@ impl World {
             Some(site) => self
                 .find_site(event.instance, site)
                 .ok_or_else(|| missing(format!("`{}` has no site `{site}`", instance.name)))?,
-            None => self.root_of(event.instance),
+            None => SiteHandle::at_root(self.first_row[event.instance]),
         };
         let moved = event.shifted.iter().map(|(i, _)| i);
         for i in moved.chain(&event.appearing) {
@@ -141,14 +140,7 @@ impl World {
             let body = self.handle_map.rigid_bodies[self.handle_map.bodies[row].0];
             let body = &mut self.state.engine.bodies[body];
             body.set_enabled(enabled);
-            body.set_linvel(Vector::ZERO, enabled);
-            body.set_angvel(Vector::ZERO, enabled);
         }
-    }
-
-    /// Root origin of an instance as a site.
-    fn root_of(&self, instance: usize) -> SiteHandle {
-        SiteHandle::at_root(self.first_row[instance])
     }
 
     /// World pose of the root of an instance at the end of the step.

@@ -30,6 +30,12 @@ pub(super) fn robot_base(world: &World) -> Point3<f64> {
     Point3::from(world.scene().arena.robot_base_pos)
 }
 
+/// Direction in which the fingers open, world frame, rad.
+pub(super) fn opening_yaw(world: &World) -> f64 {
+    let opening = world.eef_pose().rotation * Vector3::x();
+    libm::atan2(opening.y, opening.x)
+}
+
 /// Horizontal unit vector at an angle from the x axis, rad.
 pub(super) fn horizontal(yaw: f64) -> Vector3<f64> {
     Vector3::new(libm::cos(yaw), libm::sin(yaw), 0.0)

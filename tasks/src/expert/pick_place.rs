@@ -17,7 +17,7 @@ use super::hand_frame::{
 };
 use super::obstacles::Obstacles;
 use super::place_target::PlaceTarget;
-use super::rim_grasp::{Rim, RimGrasp, RimGraspQuery};
+use super::rim_grasp::{GraspPreference, Rim, RimGrasp, RimGraspQuery};
 use super::servo::{
     GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, braked_translation, limited_lift,
     limited_rotation,
@@ -222,20 +222,16 @@ impl PickPlace {
 
     /// Reads the world afresh and chooses a grasp.
     pub(super) fn plan(&mut self, world: &World) {
-        self.plan_with(world, |query| query);
+        self.plan_preferring(world, GraspPreference::LeastTurn);
     }
 
-    /// As [`PickPlace::plan`], with a query for the grasp of a rim that `change` has changed.
-    pub(super) fn plan_with(
-        &mut self,
-        world: &World,
-        change: impl Fn(RimGraspQuery<'_>) -> RimGraspQuery<'_>,
-    ) {
+    /// As [`PickPlace::plan`], with another preference between the grasps of a rim.
+    pub(super) fn plan_preferring(&mut self, world: &World, preference: GraspPreference) {
         self.observe_obstacles(world);
         let object = instance_origin(world, self.object);
         (self.grasp, self.grasp_point) = match self.target {
             PlaceTarget::StackOn(base) => {
-                let grasp = self.choose_rim_grasp(world, instance_origin(world, base), change);
+                let grasp = self.choose_rim_grasp(world, instance_origin(world, base), preference);
                 (Grasp::Rim(grasp), object + grasp.offset)
             }
             _ => match self.choose_antipodal_grasp(world) {
@@ -252,7 +248,7 @@ impl PickPlace {
         &self,
         world: &World,
         target: Point3<f64>,
-        change: impl Fn(RimGraspQuery<'_>) -> RimGraspQuery<'_>,
+        preference: GraspPreference,
     ) -> RimGrasp {
         let failed: Vec<f64> = self
             .failed
@@ -262,17 +258,16 @@ impl PickPlace {
                 _ => None,
             })
             .collect();
-        let query = RimGraspQuery {
+        RimGraspQuery {
             rim: Rim::of(&world.scene().instances[self.object].model),
             object: instance_origin(world, self.object),
             target,
             base: self.base,
             obstacles: &self.obstacles,
             failed: &failed,
-            hand: None,
-            like_scenes: false,
-        };
-        change(query).choose()
+            preference,
+        }
+        .choose()
     }
 
     fn choose_antipodal_grasp(&self, world: &World) -> Option<AntipodalGrasp> {

@@ -40,6 +40,17 @@ pub(super) struct HandPose {
     pub yaw: f64,
 }
 
+/// What decides between grasps of a rim that can be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum GraspPreference {
+    /// The least turn from the reset posture.
+    LeastTurn,
+    /// Like scenes get like grasps, at the price of a turn: for an expert whose actions are shown to policies.
+    LikeScenes,
+    /// The least way of a hand, for a plan that begins where it is.
+    NearHand(HandPose),
+}
+
 /// A grasp of the rim of an upright object, relative to its origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RimGrasp {
@@ -160,10 +171,8 @@ pub(super) struct RimGraspQuery<'a> {
     pub obstacles: &'a Obstacles,
     /// Directions of grasps that have failed, rad.
     pub failed: &'a [f64],
-    /// The hand, for a plan that begins where it is; the reset posture if absent.
-    pub hand: Option<HandPose>,
-    /// Like scenes get like grasps, at the price of a turn: for an expert whose actions are shown to policies.
-    pub like_scenes: bool,
+    /// What decides between grasps that can be made.
+    pub preference: GraspPreference,
 }
 
 impl RimGraspQuery<'_> {
@@ -195,14 +204,14 @@ impl RimGraspQuery<'_> {
     fn cost(&self, grasp: &RimGrasp, inward: f64) -> f64 {
         let RimGrasp { angle, yaw, offset } = *grasp;
         let grasp_point = self.object + offset;
-        let (turn, distance, wanted) = match self.hand {
-            Some(hand) => {
+        let (turn, distance, wanted) = match self.preference {
+            GraspPreference::NearHand(hand) => {
                 // The opening direction has no sign.
                 let turn = (yaw - hand.yaw).rem_euclid(PI);
                 let distance = (grasp_point.xy() - hand.eef.xy()).norm();
                 (turn.min(PI - turn), distance, CLEARANCE_THERE)
             }
-            None => ((yaw - FRAC_PI_2).abs(), 0.0, CLEARANCE),
+            _ => ((yaw - FRAC_PI_2).abs(), 0.0, CLEARANCE),
         };
         let clearance = [0.0, 0.03, 0.06]
             .into_iter()
@@ -219,14 +228,14 @@ impl RimGraspQuery<'_> {
             .iter()
             .map(|f| (angle - f + PI).rem_euclid(TAU) - PI)
             .any(|d| d.abs() < 0.6);
-        let like = match self.like_scenes {
-            true => {
+        let like = match self.preference {
+            GraspPreference::LikeScenes => {
                 let slant = libm::sin(2.0 * angle);
                 ROOM_COST.0 * (ROOM_COST.1 - clearance).clamp(0.0, ROOM_COST.1)
                     + SLANT_COST * (2.0 * slant * slant - 1.0).max(0.0)
                     + 0.5 * LIKE_FAR_SIDE_COST * (1.0 - libm::sin(angle))
             }
-            false => 0.0,
+            _ => 0.0,
         };
         like + 0.012 * turn / FRAC_PI_2
             + DISTANCE_COST * distance

@@ -24,4 +24,4 @@ pub use fixtures::{FixturePoses, PoseFile};
 pub use init::InitFile;
 pub use plus_files::PlusFiles;
 pub use suites::LiberoSuites;
-pub use task_files::SuiteFiles;
+pub use task_files::{SETTLE_STEPS, SuiteFiles};

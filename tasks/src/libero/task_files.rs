@@ -15,7 +15,7 @@ use crate::suite::{Suite, Task};
 use std::path::{Path, PathBuf};
 
 /// Control steps with [`crate::SETTLE_ACTION`] before the policy acts (`docs/reference/libero.md`, section 9).
-const SETTLE_STEPS: usize = 10;
+pub const SETTLE_STEPS: usize = 10;
 /// Endings of files of initial states, in order of preference: LIBERO's, LIBERO-PRO's, unpruned and other ones.
 const INIT_ENDINGS: [&str; 6] = [
     ".pruned_init",

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::expert::antipodal_grasp::AntipodalGrasp;
 use crate::expert::grasp::Grasp;
-use crate::expert::hand_frame::instance_origin;
+use crate::expert::hand_frame::{instance_origin, opening_yaw};
 use crate::expert::pick_place::{Phase, PickPlace};
 use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
@@ -54,10 +54,9 @@ fn begin(skill: &mut PickPlace, phase: Phase, steps: usize, grasp_point: Point3<
 /// Takes the present pose of the hand for the grasp.
 fn hold(world: &World, skill: &mut PickPlace, hand: &HandState) {
     let rotation = world.eef_pose().rotation;
-    let opening = rotation * Vector3::x();
     skill.grasp = Grasp::Antipodal(AntipodalGrasp {
         point: hand.eef,
-        yaw: libm::atan2(opening.y, opening.x),
+        yaw: opening_yaw(world),
         approach: rotation * Vector3::z(),
         thickness: hand.opening,
     });

@@ -5,9 +5,11 @@ use super::{
     HandState, LIFTED, OPEN_FROM, RIM_OPENING, STANDING, is_supported, rise_above, stalled_steps,
 };
 use crate::expert::grasp::Grasp;
-use crate::expert::hand_frame::{instance_origin, rotation_error, top_down_orientation};
+use crate::expert::hand_frame::{
+    instance_origin, opening_yaw, rotation_error, top_down_orientation,
+};
 use crate::expert::pick_place::{PREGRASP_DISTANCE, Phase, PickPlace};
-use crate::expert::rim_grasp::{HandPose, RimGrasp, RimGraspQuery};
+use crate::expert::rim_grasp::{GraspPreference, HandPose, RimGrasp};
 use bitvla_sim::{Owner, World};
 use nalgebra::{Point3, Vector3};
 use std::f64::consts::TAU;
@@ -41,17 +43,16 @@ const ABOVE_RIM_POINT: (f64, f64) = (0.020, 0.35);
 /// position of the origin of the object (world frame, m), if that is known.
 pub(super) fn infer(world: &World, skill: &mut PickPlace, base: usize, rest: Option<Point3<f64>>) {
     // A hand that is near goes on with the grasp that it is about to make; from afar all go to the same.
-    let opening = world.eef_pose().rotation * Vector3::x();
     let hand = HandPose {
         eef: HandState::observe(world).eef,
-        yaw: libm::atan2(opening.y, opening.x),
+        yaw: opening_yaw(world),
     };
     let near = (hand.eef - instance_origin(world, skill.object)).norm() < NEAR_OBJECT;
-    skill.plan_with(world, |query| RimGraspQuery {
-        hand: near.then_some(hand),
-        like_scenes: !near,
-        ..query
-    });
+    let preference = match near {
+        true => GraspPreference::NearHand(hand),
+        false => GraspPreference::LikeScenes,
+    };
+    skill.plan_preferring(world, preference);
     let Grasp::Rim(grasp) = skill.grasp else {
         return;
     };
@@ -180,8 +181,7 @@ impl Resumption<'_> {
 
     /// Keeps the hand turned as it is: the object is, or has just been, between the fingers.
     fn keep_yaw(&mut self) {
-        let opening = self.world.eef_pose().rotation * Vector3::x();
-        let yaw = libm::atan2(opening.y, opening.x);
+        let yaw = opening_yaw(self.world);
         self.set_grasp(RimGrasp { yaw, ..self.grasp });
     }
 
