@@ -35,6 +35,7 @@ mod provenance;
 mod query_operations;
 mod query_watch;
 mod replay_check;
+mod replay_record;
 mod run_diff;
 mod run_folder;
 mod run_import;
@@ -68,11 +69,12 @@ pub use merge::{MergedRun, merge};
 pub use observation::{CameraImages, CameraRig, frame_hash, proprio};
 pub use perturbation_distance::EpisodeBeginning;
 pub use preflight::preflight;
-pub use protocol::{LiberoFiles, assets_sha256, check_world, protocol, simulation_protocol};
-pub use provenance::{
-    file_hashes, machine, peak_resident_bytes, resident_bytes, sha256_of_file, sha256_of_tree,
+pub use protocol::{
+    LiberoFiles, SOURCE_SHA256, assets_sha256, check_world, protocol, simulation_protocol,
 };
+pub use provenance::{file_hashes, machine, sha256_of_file, sha256_of_tree};
 pub use replay_check::{RecordedFrames, Recording, ReplayResult, replay};
+pub use replay_record::ReplayRecord;
 pub use run_diff::{EpisodeDifference, FirstDifference, RunDiff};
 pub use run_folder::{open_any_run_folder, open_run_folder};
 pub use run_import::{import, import_summary};

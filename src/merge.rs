@@ -94,7 +94,10 @@ pub fn merge(
         jobs: most(|m| m.jobs),
         elapsed_secs: manifests.iter().map(|m| m.elapsed_secs).fold(0.0, f64::max),
         resumed_episodes: 0,
-        machine: largest.map_or_else(machine, |m| m.machine.clone()),
+        machine: match largest {
+            Some(manifest) => manifest.machine.clone(),
+            None => machine()?,
+        },
         setups: Vec::new(),
         memory: largest.map(|m| m.memory.clone()).unwrap_or_default(),
         energy: EnergyReport {

@@ -11,6 +11,9 @@ use bitvla_tasks::{Assets, Suite, WORLD_VERSION};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// sha256 of the sources that this program was built from, see `build.rs`.
+pub const SOURCE_SHA256: &str = env!("BITVLA_SOURCE_SHA256");
+
 /// Files of LIBERO that a run depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiberoFiles {
@@ -105,7 +108,6 @@ pub fn protocol(
         true => "none".to_owned(),
         false => words.to_owned(),
     };
-    let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     Ok(EvalProtocol {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         world: OWN_WORLD.to_owned(),
@@ -149,7 +151,7 @@ pub fn protocol(
         assets_sha256: assets_sha256(assets, suite)?,
         libero_sha256: libero_sha256(context)?,
         weights_sha256: factory.file_hashes()?,
-        binary_sha256: sha256_of_file(&binary)?,
+        source_sha256: SOURCE_SHA256.to_owned(),
     })
 }
 

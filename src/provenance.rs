@@ -1,7 +1,8 @@
-//! Provenance of a run: hashes of its files, the processor, the memory of the process.
+//! Provenance of a run: hashes of its files and of this program, the machine.
 
 use crate::EvalError;
 use bitvla_policies::kernels::peak::reference_work;
+use bitvla_policies::system::{self, thread_time};
 use bitvla_reports::{MachineInfo, to_hex};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -83,49 +84,22 @@ pub fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
     Ok(hashes)
 }
 
-/// The machine this runs on.
-pub fn machine() -> MachineInfo {
-    // Where the system has no such file the processor is `unknown` and no feature is named.
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        info.lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| key.trim() == name)
-            .map(|(_, value)| value.trim().to_owned())
-    };
-    let flags = field("flags").unwrap_or_default();
-    let known = [
-        "avx2",
-        "fma",
-        "avx512f",
-        "avx512bw",
-        "avx512_vnni",
-        "avx_vnni",
-    ];
-    MachineInfo {
-        processor: field("model name").unwrap_or_else(|| "unknown".to_owned()),
-        features: known
-            .into_iter()
-            .filter(|name| flags.split(' ').any(|flag| flag == *name))
-            .map(str::to_owned)
-            .collect(),
+/// The machine this runs on, and the program that runs.
+///
+/// # Errors
+/// If the program's own file cannot be read.
+pub fn machine() -> Result<MachineInfo, EvalError> {
+    let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
+    Ok(MachineInfo {
+        processor: system::processor(),
+        features: system::processor_features(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-    }
+        binary_sha256: sha256_of_file(&binary)?,
+    })
 }
 
-/// Processor time of this thread so far; `None` where the system does not tell.
-pub fn thread_time() -> Option<Duration> {
-    #[cfg(unix)]
-    {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::try_from(now).ok()
-    }
-    #[cfg(not(unix))]
-    None
-}
-
-/// Processor time of the reference computation on this thread, the least of three tries; `None` where the system does not tell.
+/// Processor time of the reference computation on this thread, the least of three tries; none where the system does not tell.
 pub(crate) fn reference_time() -> Option<Duration> {
     let once = || {
         let before = thread_time()?;
@@ -133,25 +107,4 @@ pub(crate) fn reference_time() -> Option<Duration> {
         Some(thread_time()?.saturating_sub(before))
     };
     (0..3).map(|_| once()).min().flatten()
-}
-
-/// Largest resident set of this process so far, bytes (`VmHWM`); 0 where the system does not tell.
-pub fn peak_resident_bytes() -> u64 {
-    status("VmHWM:")
-}
-
-/// Resident set of this process, bytes (`VmRSS`); 0 where the system does not tell.
-pub fn resident_bytes() -> u64 {
-    status("VmRSS:")
-}
-
-fn status(name: &str) -> u64 {
-    // 0 says that the system does not tell, see the callers.
-    fs::read_to_string("/proc/self/status")
-        .unwrap_or_default()
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|kib| kib.trim().parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
 }

@@ -41,6 +41,16 @@ impl RecordedFrames {
             flip: known.next()?,
         })
     }
+
+    /// Side of the images, pixels.
+    pub(crate) fn side(self) -> usize {
+        self.camera_size
+    }
+
+    /// True if the policy gets them mirrored.
+    pub(crate) fn is_mirrored(self) -> bool {
+        self.flip == Flip::LeftRight
+    }
 }
 
 /// One replayed episode.

@@ -149,7 +149,7 @@ fn manifest(row: &TableEpisode, suite: &Suite, (table, hash): (&Path, &str)) -> 
         assets_sha256: unknown(),
         libero_sha256: BTreeMap::new(),
         weights_sha256: BTreeMap::from([(name.into_owned(), hash.to_owned())]),
-        binary_sha256: unknown(),
+        source_sha256: unknown(),
     };
     RunManifest {
         schema_version: SCHEMA_VERSION,
@@ -164,6 +164,7 @@ fn manifest(row: &TableEpisode, suite: &Suite, (table, hash): (&Path, &str)) -> 
             features: Vec::new(),
             cores: 0,
             system: unknown(),
+            binary_sha256: unknown(),
         },
         setups: Vec::new(),
         memory: MemoryReport::default(),

@@ -8,14 +8,15 @@ use crate::episode_pool::{AgentCosts, RunContext, run_episodes};
 use crate::preflight::preflight_within;
 use crate::protocol::libero_sha256;
 use crate::{EpisodeOutcome, EvalContext, EvalError, Journal, JournalEntry};
-use crate::{assets_sha256, machine, peak_resident_bytes, resident_bytes};
+use crate::{assets_sha256, machine};
 use bitvla_policies::kernels::Isa;
+use bitvla_policies::system::{peak_resident_bytes, resident_bytes};
 use bitvla_reports::{
-    EnergyReport, EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MeasurementSetup,
-    MemoryReport, QueryRecord, RunManifest, SCHEMA_VERSION, energy_table, latency_table,
-    memory_table, printable, read_manifest, success_table, summarise, summarise_latency,
-    write_actions, write_episodes, write_hashes, write_latency, write_manifest, write_plots,
-    write_text,
+    EnergyReport, EpisodeActions, EpisodeHashes, EpisodeRecord, EvalProtocol, MachineInfo,
+    MeasurementSetup, MemoryReport, QueryRecord, RunManifest, SCHEMA_VERSION, energy_table,
+    latency_table, memory_table, printable, read_manifest, success_table, summarise,
+    summarise_latency, write_actions, write_episodes, write_hashes, write_latency, write_manifest,
+    write_plots, write_text,
 };
 use bitvla_tasks::in_parallel;
 use std::collections::BTreeSet;
@@ -191,7 +192,7 @@ pub fn run_until(
     }
     progress(&state);
 
-    let machine = machine();
+    let machine = machine()?;
     let setup = MeasurementSetup {
         processor: machine.processor.clone(),
         instruction_set: Isa::active().name().to_owned(),
@@ -236,7 +237,15 @@ pub fn run_until(
         ..memory
     });
     let costs = (memory, energy);
-    let manifest = manifest(&journal, protocol, plan, costs, &state, start, out);
+    let manifest = manifest(
+        &journal,
+        protocol,
+        plan,
+        costs,
+        &state,
+        (start, machine),
+        out,
+    );
     let result = write_folder(&journal, manifest, out)?;
     Ok(RunResult {
         progress: state,
@@ -339,7 +348,7 @@ fn manifest(
     plan: &RunPlan,
     (memory, energy): (Option<MemoryReport>, EnergyReport),
     state: &RunProgress,
-    start: Instant,
+    (start, machine): (Instant, MachineInfo),
     out: &Path,
 ) -> RunManifest {
     // The manifest of an earlier call knows what this call does not measure again; one that cannot be read is replaced.
@@ -372,7 +381,10 @@ fn manifest(
             _ => energy,
         },
         resumed_episodes: state.resumed,
-        machine: machine(),
+        machine: match earlier {
+            Some(manifest) if !ran => manifest.machine,
+            _ => machine,
+        },
         setups: Vec::new(),
         memory,
     }

@@ -191,7 +191,15 @@ const RUNS: [Case; 56] = [
 ];
 
 /// Other commands.
-const COMMANDS: [Case; 50] = [
+const COMMANDS: [Case; 52] = [
+    (
+        "report {}/expert --replay 0",
+        &["'0' for '--replay", "at least 1"],
+    ),
+    (
+        "report {}/expert --replay 0:1,2",
+        &["found `2`", "expected a task and an initial state"],
+    ),
     ("nonsense", &["unrecognized subcommand 'nonsense'"]),
     ("replay", &["required arguments were not provided"]),
     (

@@ -7,8 +7,8 @@
 use bitvla_eval::{
     AgentFactory, AssetArgs, AssetResolver, ErasedAgent, EvalContext, EvalError, LiberoFiles,
     LoadedSuite, Perturbation, PolicyName, PolicyOptions, PolicySpec, RunContext, RunPlan,
-    SETTLE_ACTION, SanityCheck, SimulatedLatency, SuitePerturbation, WORLD_VERSION, protocol, run,
-    sha256_of_file, simulation_protocol,
+    SETTLE_ACTION, SOURCE_SHA256, SanityCheck, SimulatedLatency, SuitePerturbation, WORLD_VERSION,
+    machine, protocol, run, sha256_of_file, simulation_protocol,
 };
 use bitvla_policies::testing::write_tiny_checkpoint;
 use bitvla_policies::{Engine, PolicyProtocol};
@@ -28,7 +28,7 @@ const CONSTANTS: [&str; 6] = [
     "world_version",
     "settle_action",
     "success_rule",
-    "binary_sha256",
+    "source_sha256",
 ];
 
 /// Suite, world and tiny checkpoint that the cases change.
@@ -263,8 +263,9 @@ fn constants_are_those_that_run() {
     assert_eq!(card["world"], OWN_WORLD);
     assert_eq!(card["world_version"], WORLD_VERSION);
     assert_eq!(card["settle_action"], json!(SETTLE_ACTION));
+    assert_eq!(card["source_sha256"], SOURCE_SHA256);
     let binary = sha256_of_file(&std::env::current_exe().unwrap()).unwrap();
-    assert_eq!(card["binary_sha256"], binary);
+    assert_eq!(machine().unwrap().binary_sha256, binary);
     assert!(
         card["success_rule"]
             .as_str()

@@ -1,10 +1,11 @@
 //! Guarantee: `report` writes the same bytes for the same runs in every format, names of a run folder never become markup, failed
-//! episodes are animated from the recorded actions, the commands repeat the run, and bad input ends with one line.
+//! episodes are animated from the recorded actions or repeated by the simulator inside the page, the commands repeat the run, and bad input ends with one line.
 
 #[path = "common/program.rs"]
 mod support;
 
 use assert_cmd::Command;
+use bitvla_reports::read_actions;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{edit, program, read, refused, run};
@@ -39,6 +40,7 @@ fn every_format_gives_the_same_bytes_again() {
     let both = [expert.as_path(), zero.as_path()];
     for (name, options) in [
         ("html", &["--animations", "1"][..]),
+        ("replay.html", &["--replay", "1"]),
         ("md", &["--format", "markdown"]),
     ] {
         let first = written(&both, options, &path(&format!("first.{name}")));
@@ -57,6 +59,28 @@ fn every_format_gives_the_same_bytes_again() {
         assert!(html.contains(words), "`{words}` is not in the page");
     }
     assert_eq!(html.matches("<details class=\"animation\">").count(), 1);
+    assert!(
+        !html.contains("wasm"),
+        "a page without replay may run no module"
+    );
+    // The first failed episode in the list, its recorded bits, and the chosen episode of both policies.
+    let html = read(&path("first.replay.html"));
+    let bits = &read_actions(&zero.join("actions.bin")).expect("actions")[0];
+    let last = format!("\"final\":\"{:016x}\"", bits.state_hash);
+    for words in [
+        "<option>zero, spatial 0, state 0: failed</option>",
+        "'wasm-unsafe-eval'; worker-src blob:",
+        &last,
+    ] {
+        assert!(html.contains(words), "`{words}` is not in the page");
+    }
+    assert_eq!(html.matches("<option>zero").count(), 1);
+    let chosen = written(&both, &["--replay", "0:1"], &path("chosen.html"));
+    assert!(chosen.contains("<option>expert, spatial 0, state 1: succeeded</option>"));
+    assert!(chosen.contains("<option>zero, spatial 0, state 1: failed</option>"));
+    let none = report(&[&expert], &["--replay", "3"], &path("none.html")).assert();
+    let none = String::from_utf8_lossy(&none.success().get_output().stderr.clone()).into_owned();
+    assert!(none.contains("there is no episode to replay"), "{none}");
     let markdown = read(&path("first.md"));
     for words in [
         "| spatial | zero | 0/2 |",
@@ -161,6 +185,10 @@ fn bad_input_ends_with_one_line() {
     refused(report(&[&zero, &zero], &[], &out), &["zero", "LABEL=DIR"]);
     let options = ["--animations", "2", "--format", "markdown"];
     refused(report(&[&zero], &options, &out), &["--animations", "html"]);
+    let options = ["--replay", "2", "--format", "markdown"];
+    refused(report(&[&zero], &options, &out), &["--replay", "html"]);
+    let words = "no recorded episode of task 0, initial state 7";
+    refused(report(&[&zero], &["--replay", "0:7"], &out), &[words]);
     let options = ["--baseline", "x.json", "--format", "vla-eval"];
     refused(report(&[&zero], &options, &out), &["--baseline", "html"]);
     let options = ["--baseline", "no-such-file.json"];

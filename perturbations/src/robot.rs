@@ -2,7 +2,7 @@
 
 use crate::{Draws, EpisodeKey};
 use bitvla_tasks::InitState;
-use bitvla_tasks::libero::NumpyRandom;
+use bitvla_tasks::NumpyRandom;
 use serde::{Deserialize, Serialize};
 
 /// Number of variants: 100 directions at each of five distances.

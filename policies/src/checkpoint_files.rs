@@ -6,6 +6,19 @@ use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+/// Name of a packed file in the folder of a checkpoint that ships.
+pub const PACKED_FILE: &str = "policy.packed";
+
+/// The packed file in a folder, if it holds one; else the path.
+pub fn weights_at(path: &Path) -> PathBuf {
+    let packed = path.join(PACKED_FILE);
+    if packed.is_file() {
+        packed
+    } else {
+        path.to_owned()
+    }
+}
+
 /// Files that a policy reads beside its weights; any of them may be absent.
 pub const AUXILIARY_FILES: [&str; 8] = [
     "config.json",

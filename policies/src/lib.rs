@@ -45,6 +45,7 @@ pub mod prompt;
 mod protocol;
 mod scratch_buffers;
 pub mod synthetic;
+pub mod system;
 mod template;
 mod template_functions;
 #[doc(hidden)]

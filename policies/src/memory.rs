@@ -1,5 +1,5 @@
-//! Memory that a network needs, from its config alone, and memory that the machine has, so that a config that asks for more
-//! is refused before anything is allocated.
+//! Memory that a network needs, from its config alone, so that a config that asks for more than there is is refused before
+//! anything is allocated.
 
 use crate::error::file_error;
 use crate::formats::{LinearFormat, WeightEncoding};
@@ -45,22 +45,6 @@ pub fn required_bytes(config: &Config, format: WeightFormat) -> u64 {
     t.num_hidden_layers as u64 * layer + v.num_hidden_layers as u64 * encoder + heads + positions
 }
 
-/// Memory that a program can still take, bytes: the least of what the system and the limit of its control group leave; none
-/// where neither says.
-pub fn available_bytes() -> Option<u64> {
-    let system = || {
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kib * 1024)
-    };
-    let number =
-        |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
-    // Pages of files count as used there and are given back under pressure, so the limit itself is the bound.
-    let group = number("/sys/fs/cgroup/memory.max");
-    [system(), group].into_iter().flatten().min()
-}
-
 /// Refuses a network that needs more than `available` bytes.
 ///
 /// # Errors
@@ -102,6 +86,5 @@ mod tests {
         );
         assert!(text.contains("1.0 GB are free"), "{text}");
         assert!(check(Some(6_000_000_000)).is_ok() && check(None).is_ok());
-        assert!(available_bytes().is_none_or(|bytes| bytes > 0));
     }
 }

@@ -1,13 +1,14 @@
 //! A checkpoint as a [`Policy`], over any weight format and either engine.
 
 use crate::checkpoint::file_error;
-use crate::checkpoint_files::{CheckpointDir, CheckpointFiles};
+use crate::checkpoint_files::{CheckpointDir, CheckpointFiles, weights_at};
 use crate::normaliser::NormaliserChoice;
 use crate::packed::PackedFile;
 use crate::processor::{ModelInputs, Processor};
 use crate::{
     ActionChunk, BitVla, Checkpoint, Config, MemoryLedger, NetworkInput, Observation, PhaseTimes,
     Policy, PolicyError, PolicyProtocol, ScratchBuffers, Threads, VlaNetwork, WeightFormat, memory,
+    system,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ struct SharedModel {
 }
 
 impl VlaPolicy {
-    /// Reads a checkpoint folder or a packed file.
+    /// Reads a checkpoint folder or a packed file; a folder with a packed file stands for that file.
     ///
     /// # Errors
     /// Names the file, and the tensor where it is about one.
@@ -114,6 +115,7 @@ impl VlaPolicy {
     /// As [`VlaPolicy::load`].
     pub fn open(path: &Path, options: impl Into<VlaOptions>) -> Result<VlaPolicy, PolicyError> {
         let options = options.into();
+        let path = &weights_at(path);
         if options.engine == Engine::Candle {
             return VlaPolicy::open_candle(path, &options);
         }
@@ -142,7 +144,7 @@ impl VlaPolicy {
         config
             .check_format(format)
             .map_err(|what| file_error(&file, what))?;
-        memory::check(config, format, memory::available_bytes(), &file)?;
+        memory::check(config, format, system::available_bytes(), &file)?;
         Ok(checkpoint)
     }
 

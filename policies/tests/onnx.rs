@@ -1,6 +1,7 @@
 //! Guarantee: the exported graph computes what the native engine does, to 1e-4 of a normalised action on 100 observations in full
 //! precision; ternary with simulated int8 activations nearly so, since a rounding may fall on the other side. The tests run where
-//! `ORT_DYLIB_PATH` names the library of ONNX Runtime (`tests/onnx.py` of the repository installs it).
+//! `ORT_DYLIB_PATH` names the library of ONNX Runtime (`tests/onnx.py` of the repository installs it). A packed file gives the graph of the folder that it was
+//! made from, byte for byte.
 #![cfg(feature = "onnx")]
 
 use bitvla_policies::normaliser::NormaliserChoice;
@@ -8,7 +9,8 @@ use bitvla_policies::onnx::{
     MODEL_FILE, OnnxContents, OnnxFile, OnnxRuntimeOptions, calibrate_onnx, export_onnx,
     export_onnx_int8,
 };
-use bitvla_policies::testing::SplitMix64;
+use bitvla_policies::packed;
+use bitvla_policies::testing::{self, SplitMix64, small_config, trained_for};
 use bitvla_policies::{Observation, Policy, PolicyError, VlaPolicy, WeightFormat};
 use std::path::{Path, PathBuf};
 
@@ -171,4 +173,32 @@ fn a_file_says_what_it_holds() {
     assert_eq!(contents.outputs[0].to_string(), "actions float32 [8, 7]");
     assert!(contents.operators["MatMul"] > 30);
     assert!(OnnxContents::parse(b"no model").is_err());
+}
+
+#[test]
+fn a_packed_file_gives_the_graph_of_its_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    for (format, other) in [
+        (WeightFormat::Ternary, WeightFormat::Full),
+        (WeightFormat::Full, WeightFormat::Ternary),
+    ] {
+        let config = trained_for(format, small_config(32, 32, 1, testing::WORDS.len() + 5));
+        let (folder, file) = (path(format.name()), path("packed.safetensors"));
+        testing::write_random_checkpoint(&folder, &config, 3).expect("a checkpoint");
+        packed::pack(&folder, &file, format).expect("packed");
+        export_onnx(&folder, format, &path("a")).expect("exported");
+        export_onnx(&file, format, &path("b")).expect("exported");
+        for name in [MODEL_FILE, "config.json", "tokenizer.json"] {
+            let read = |from: &str| std::fs::read(path(from).join(name)).expect("a file");
+            assert!(read("a") == read("b"), "{format}: {name}");
+        }
+        let refused = export_onnx(&file, other, &path("c"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("packed.safetensors") && refused.contains("packed as"),
+            "{refused}"
+        );
+    }
 }

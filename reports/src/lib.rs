@@ -24,6 +24,7 @@ mod markdown;
 mod metrics;
 mod plots;
 mod record;
+mod replay;
 mod report;
 mod robustness;
 mod run_folder;
@@ -51,6 +52,7 @@ pub use gate::{
 };
 pub use hashes::{EpisodeHashes, FrameHash, read_hashes, write_hashes};
 pub use html::html_report;
+pub use html::replay::WORKER as REPLAY_WORKER;
 pub use manifest::{
     EvalProtocol, MachineInfo, MeasurementSetup, MemoryReport, OWN_WORLD, RunManifest,
     SCHEMA_VERSION, WeightMemory, schema_version_of,
@@ -63,6 +65,7 @@ pub use plots::{
     write_training_curves,
 };
 pub use record::{EpisodeRecord, QueryRecord};
+pub use replay::{Replay, ReplayEpisode};
 pub use report::{EpisodeAnimation, PolicyVerdict, Report, RunCommands};
 pub use robustness::{
     CellDistance, ExtraCost, Outcomes, PerturbedCell, PerturbedScore, ROBUSTNESS_FILE, Robustness,

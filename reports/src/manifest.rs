@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the layout of `run.json` and `journal.jsonl` that this program writes. Version 1 is that of files without
 /// one: it lacks the fields of [`EvalProtocol`] with a default; version 2 lacks the setups and the checksums of the journal,
-/// version 3 the hashes of states and frames. All are read; newer versions are refused.
-pub const SCHEMA_VERSION: u32 = 4;
+/// version 3 the hashes of states and frames, version 4 the hash of the sources. All are read; newer versions are refused.
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Inputs that the outcome of an episode depends on, besides task and initial state. A run folder holds
 /// episodes of exactly one protocol.
@@ -107,8 +107,10 @@ pub struct EvalProtocol {
     pub libero_sha256: BTreeMap<String, String>,
     /// sha256 of every file that the policy reads (of a checkpoint, of a recording), by file name.
     pub weights_sha256: BTreeMap<String, String>,
-    /// sha256 of the program.
-    pub binary_sha256: String,
+    /// sha256 of the sources that the program was built from, the same for every processor and system; empty in cards from before
+    /// it was written.
+    #[serde(default)]
+    pub source_sha256: String,
 }
 
 /// Name of this program's own simulator in a protocol.
@@ -176,7 +178,7 @@ fn short_value(value: &Value) -> String {
     }
 }
 
-/// Machine that a run was measured on.
+/// Machine that a run was measured on, and the program built for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineInfo {
     /// Name of the processor.
@@ -187,6 +189,9 @@ pub struct MachineInfo {
     pub cores: usize,
     /// Operating system and architecture.
     pub system: String,
+    /// sha256 of the program's file; empty in cards that name it elsewhere.
+    #[serde(default)]
+    pub binary_sha256: String,
 }
 
 /// What the time of a query depends on besides the protocol. Latencies of different setups are never pooled.

@@ -1,6 +1,6 @@
 //! Content of a report about runs, from which HTML and Markdown are made.
 
-use crate::{Check, Comparison, Robustness, printable};
+use crate::{Check, Comparison, Replay, Robustness, printable};
 
 /// A report about the runs of one policy, or of several that are compared with the first.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Report {
     pub commands: Vec<RunCommands>,
     /// Animations of failed episodes.
     pub animations: Vec<EpisodeAnimation>,
+    /// Episodes that the page repeats.
+    pub replay: Option<Replay>,
     /// Success under perturbation.
     pub robustness: Option<Robustness>,
 }

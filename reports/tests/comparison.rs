@@ -152,9 +152,9 @@ fn runs_that_differ_in_more_than_the_policy_are_refused() {
             "{refused}"
         );
     }
-    let listed = compare(&|p| p.binary_sha256 = "other".into()).unwrap();
+    let listed = compare(&|p| p.source_sha256 = "other".into()).unwrap();
     assert_eq!(listed.protocol_differences().len(), 1);
-    assert!(listed.protocol_differences()[0].contains("binary_sha256"));
+    assert!(listed.protocol_differences()[0].contains("source_sha256"));
 
     let alone = Comparison::new(vec![policy("full", "spatial", 0.5, &never)]).unwrap_err();
     assert!(alone.contains("two policies"), "{alone}");

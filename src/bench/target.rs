@@ -9,7 +9,7 @@ use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::SplitMix64;
 use bitvla_policies::{
     Architecture, BitVla, CAMERA_SIZE, Config, Engine, NetworkInput, Observation, PhaseTimes,
-    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat, memory,
+    Policy, ScratchBuffers, Threads, VlaNetwork, VlaPolicy, WeightFormat, system,
 };
 use bitvla_reports::MemoryReport;
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub(super) fn open_target(
 fn synthetic_network(plan: &BenchPlan) -> Result<Box<dyn VlaNetwork>, EvalError> {
     let model = plan.model;
     let required = required_bytes(plan);
-    if let Some(there) = memory::available_bytes().filter(|there| *there < required) {
+    if let Some(there) = system::available_bytes().filter(|there| *there < required) {
         return Err(EvalError::Input(format!(
             "{} {} needs {:.1} GB of memory, {:.1} GB are free",
             model.name(),

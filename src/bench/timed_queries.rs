@@ -4,10 +4,11 @@ use super::target::{BenchTarget, INSTRUCTION, open_target, test_frame};
 use super::{BenchPlan, BenchReport, PhaseRow};
 use crate::energy_counter::EnergyCounters;
 use crate::query_operations::{floor_ms, operations, query_operations};
-use crate::{EvalError, machine, peak_resident_bytes, resident_bytes};
+use crate::{EvalError, machine};
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::kernels::peak::{self, PeakThroughput};
 use bitvla_policies::profile;
+use bitvla_policies::system::{peak_resident_bytes, resident_bytes};
 use bitvla_reports::{EnergyReport, MemoryReport, median};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -132,6 +133,6 @@ pub fn bench(
             operations: Some(counted),
             measured,
         },
-        machine: machine(),
+        machine: machine()?,
     })
 }

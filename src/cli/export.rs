@@ -31,7 +31,7 @@ pub(super) struct ExportArgs {
     /// Policy whose weights are written: full, or ternary with simulated int8 activations
     #[arg(long, default_value = "full", value_name = "NAME")]
     policy: PolicyName,
-    /// Folder of a checkpoint as published [default: the one that ships for the suite]
+    /// Folder of a checkpoint as published, or a packed file [default: the one that ships for the suite]
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Suite whose checkpoint is taken, and whose demonstrations give the ranges of --int8
@@ -75,12 +75,6 @@ pub(super) fn export(resolver: &AssetResolver, args: &ExportArgs) -> Result<Exit
     let mut spec = PolicySpec::new(args.policy.clone(), options, assets.dir());
     spec.suite = Some(args.suite.clone());
     let checkpoint = spec.checkpoint_path();
-    if checkpoint.is_file() {
-        return Err(EvalError::Input(format!(
-            "{}: found a packed file, expected the folder of a checkpoint",
-            checkpoint.display()
-        )));
-    }
     if args.int8 {
         let loaded = resolver.open(&args.suite)?;
         let policy = open_checkpoint(&spec, format)?;

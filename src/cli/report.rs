@@ -7,16 +7,17 @@ use super::output;
 use super::repeat_command::{evaluate_command, replay_command};
 use super::subcommands::recorded_suite;
 use crate::EvalError;
+use crate::ReplayRecord;
 use crate::agent::registry::{parse_positive, parse_whole};
 use crate::animation::{ANIMATION_SIZE, animate};
-use crate::asset_resolver::AssetResolver;
+use crate::asset_resolver::{AssetResolver, LoadedSuite};
 use bitvla_reports::{
-    Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, ROBUSTNESS_FILE, Report,
-    Robustness, RunCommands, RunFolder, format_bytes, html_report, markdown_report,
+    Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, ROBUSTNESS_FILE, Replay,
+    Report, Robustness, RunCommands, RunFolder, format_bytes, html_report, markdown_report,
     vla_eval_result, write_json, write_text,
 };
 use clap::{Args, ValueEnum};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,6 +40,10 @@ pub(super) struct ReportArgs {
     /// Animations of the first N failed episodes by suite, task and initial state, inside the HTML file
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = parse_whole::<usize>)]
     animations: usize,
+    /// Episodes that the page repeats with the simulator inside it: the first N failed ones by suite, task and initial state, or those of
+    /// all policies with these tasks and initial states
+    #[arg(long, value_name = "N|TASK:STATE,...")]
+    replay: Option<ReplayChoice>,
     /// Folder of `sweep --perturb`, for a part about success under perturbation
     #[arg(long, value_name = "DIR")]
     robustness: Option<PathBuf>,
@@ -71,7 +76,10 @@ impl ReportFormat {
 /// Reads the runs, writes the report and prints where it is.
 pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<ExitCode, EvalError> {
     let html = args.format == ReportFormat::Html;
-    let only = [("animations", args.animations > 0 && !html)];
+    let only = [
+        ("animations", args.animations > 0 && !html),
+        ("replay", args.replay.is_some() && !html),
+    ];
     EvalError::refuse_options(&only, " needs `--format html`")?;
     let vla_eval = args.format == ReportFormat::VlaEval;
     let only = [
@@ -96,6 +104,7 @@ pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<Exit
         verdicts: Vec::new(),
         commands: commands(&comparison, &origins),
         animations: Vec::new(),
+        replay: None,
         robustness: args
             .robustness
             .as_deref()
@@ -109,6 +118,9 @@ pub(super) fn report(resolver: &AssetResolver, args: &ReportArgs) -> Result<Exit
     }
     if args.animations > 0 {
         report.animations = animations(resolver, &report.comparison, &origins, args.animations)?;
+    }
+    if let Some(choice) = &args.replay {
+        report.replay = replay(resolver, &report.comparison, &origins, choice)?;
     }
     let text = match args.format {
         ReportFormat::Markdown => markdown_report(&report),
@@ -233,6 +245,66 @@ fn verdicts(
     Ok(verdicts)
 }
 
+/// Failed episodes of a suite, by task and initial state, then policy: key and index of the policy.
+fn failed_episodes(comparison: &Comparison, suite: &str) -> Vec<((usize, usize), usize)> {
+    let mut failed = Vec::new();
+    for (i, policy) in comparison.policies().iter().enumerate() {
+        let episodes = policy.runs.get(suite).map_or(&[][..], |run| &run.episodes);
+        let rows = episodes
+            .iter()
+            .filter(|row| row.completed() && !row.success);
+        failed.extend(rows.map(|row| (row.key(), i)));
+    }
+    failed.sort_unstable();
+    failed
+}
+
+/// Suites of the runs, opened as they were recorded.
+struct RecordedSuites<'a> {
+    resolver: &'a AssetResolver,
+    comparison: &'a Comparison,
+    origins: &'a RunOrigins,
+    /// By suite and index of the policy.
+    opened: BTreeMap<(String, usize), LoadedSuite>,
+}
+
+impl<'a> RecordedSuites<'a> {
+    /// None is open.
+    fn new(
+        resolver: &'a AssetResolver,
+        comparison: &'a Comparison,
+        origins: &'a RunOrigins,
+    ) -> RecordedSuites<'a> {
+        RecordedSuites {
+            resolver,
+            comparison,
+            origins,
+            opened: BTreeMap::new(),
+        }
+    }
+
+    /// The run of a policy on a suite and the suite; none where it did not run, or in another simulator.
+    fn run(
+        &mut self,
+        suite: &str,
+        policy: usize,
+    ) -> Result<Option<(&'a str, &'a RunFolder, &LoadedSuite)>, EvalError> {
+        let compared = &self.comparison.policies()[policy];
+        let run = compared.runs.get(suite);
+        let Some(run) = run.filter(|run| !run.manifest.protocol.is_imported()) else {
+            return Ok(None);
+        };
+        let key = (suite.to_owned(), policy);
+        if !self.opened.contains_key(&key) {
+            let origin = (self.origins).get(&(compared.label.clone(), suite.to_owned()));
+            let folder = origin.map_or(Path::new(""), PathBuf::as_path);
+            let loaded = recorded_suite(self.resolver, folder, &run.manifest)?;
+            self.opened.insert(key.clone(), loaded);
+        }
+        Ok(Some((&compared.label, run, &self.opened[&key])))
+    }
+}
+
 /// Animations of the first `count` failed episodes by suite, task, initial state and policy.
 fn animations(
     resolver: &AssetResolver,
@@ -240,49 +312,101 @@ fn animations(
     origins: &RunOrigins,
     count: usize,
 ) -> Result<Vec<EpisodeAnimation>, EvalError> {
-    let mut animations = Vec::new();
+    let mut animations: Vec<EpisodeAnimation> = Vec::new();
+    let mut suites = RecordedSuites::new(resolver, comparison, origins);
     for suite in comparison.suites() {
-        let mut failed = Vec::new();
-        for (i, policy) in comparison.policies().iter().enumerate() {
-            let episodes = policy.runs.get(suite).map_or(&[][..], |run| &run.episodes);
-            let rows = episodes
-                .iter()
-                .filter(|row| row.completed() && !row.success);
-            failed.extend(rows.map(|row| (row.key(), i)));
-        }
-        failed.sort_unstable();
-        failed.truncate(count - animations.len());
-        // The files of the suite are compared with those of each policy's run.
-        let mut opened = BTreeSet::new();
-        let mut loaded = None;
-        for (key, i) in failed {
-            let policy = &comparison.policies()[i];
-            let run = policy.runs.get(suite);
-            let Some(run) = run.filter(|run| !run.manifest.protocol.is_imported()) else {
-                continue;
-            };
-            if opened.insert(i) {
-                let origin = origins.get(&(policy.label.clone(), suite.clone()));
-                let folder = origin.map_or(Path::new(""), PathBuf::as_path);
-                loaded = Some(recorded_suite(resolver, folder, &run.manifest)?);
+        for (key, policy) in failed_episodes(comparison, suite) {
+            if animations.len() == count {
+                return Ok(animations);
             }
-            let (Some(loaded), Some(actions)) = (
-                &loaded,
-                run.actions.iter().find(|a| (a.task, a.init) == key),
-            ) else {
+            let Some((label, run, loaded)) = suites.run(suite, policy)? else {
                 continue;
             };
-            let context = loaded.context(run.manifest.protocol.seed);
+            let mut recorded = run.actions.iter();
+            let Some(actions) = recorded.find(|a| (a.task, a.init) == key) else {
+                continue;
+            };
             animations.push(EpisodeAnimation {
-                label: policy.label.clone(),
+                label: label.to_owned(),
                 suite: suite.clone(),
                 task: key.0,
                 init: key.1,
-                png: animate(context, actions)?,
+                png: animate(loaded.context(run.manifest.protocol.seed), actions)?,
                 size: ANIMATION_SIZE,
             });
             output::note(&format!("animated {} of {count}", animations.len()));
         }
     }
     Ok(animations)
+}
+
+/// Episodes that a page repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ReplayChoice {
+    /// The first failed ones.
+    Failed(usize),
+    /// Those of all policies with these tasks and initial states.
+    Chosen(Vec<(usize, usize)>),
+}
+
+impl std::str::FromStr for ReplayChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ReplayChoice, String> {
+        if !text.contains(':') {
+            return parse_positive(text).map(ReplayChoice::Failed);
+        }
+        let pair = |text: &str| {
+            let (task, init) = text.split_once(':').ok_or_else(|| {
+                format!("found `{text}`, expected a task and an initial state: `3:17`")
+            })?;
+            Ok((parse_whole(task)?, parse_whole(init)?))
+        };
+        let pairs: Result<Vec<_>, String> = text.split(',').map(pair).collect();
+        pairs.map(ReplayChoice::Chosen)
+    }
+}
+
+/// The chosen episodes with what repeats them; what cannot be repeated is said.
+fn replay(
+    resolver: &AssetResolver,
+    comparison: &Comparison,
+    origins: &RunOrigins,
+    choice: &ReplayChoice,
+) -> Result<Option<Replay>, EvalError> {
+    let mut record = ReplayRecord::new(&resolver.builtin_assets()?)?;
+    let mut suites = RecordedSuites::new(resolver, comparison, origins);
+    let mut count = 0;
+    for suite in comparison.suites() {
+        let all = 0..comparison.policies().len();
+        let episodes = match choice {
+            ReplayChoice::Failed(_) => failed_episodes(comparison, suite),
+            ReplayChoice::Chosen(keys) => (keys.iter())
+                .flat_map(|key| all.clone().map(|policy| (*key, policy)))
+                .collect(),
+        };
+        let mut refused = BTreeSet::new();
+        for (key, policy) in episodes {
+            if matches!(choice, ReplayChoice::Failed(most) if count == *most) {
+                break;
+            }
+            let Some((label, run, loaded)) = suites.run(suite, policy)? else {
+                continue;
+            };
+            if let Some(reason) = ReplayRecord::refusal(loaded) {
+                if refused.insert(policy) {
+                    let told = format!("no episode of {label} in {suite} is replayed: {reason}");
+                    output::note(&told);
+                }
+                continue;
+            }
+            record.add((label, run), loaded, key)?;
+            count += 1;
+        }
+    }
+    if count == 0 {
+        output::note("there is no episode to replay");
+        return Ok(None);
+    }
+    Ok(Some(record.finish()?))
 }

@@ -1,7 +1,7 @@
 //! Suites: ordered tasks with instructions and stored initial states, read from
 //! `assets/suites/NAME/` (`suite.toml`, one BDDL file per task, `init/NN.json`).
 
-use crate::assets::{Assets, parse_toml};
+use crate::assets::{AssetFiles, Assets, parse_toml};
 use crate::bddl::{Goal, Problem};
 use crate::error::TaskError;
 use crate::init_state::InitState;
@@ -93,11 +93,10 @@ impl Suite {
     /// Names of the suites under `assets/suites`: the four of this repository first, then others in
     /// alphabetical order; none if there is no such folder.
     pub fn names(assets: &Assets) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(assets.dir().join("suites"))
-            .into_iter()
-            .flat_map(|entries| entries.flatten())
-            .filter(|entry| entry.path().join("suite.toml").is_file())
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        let folders = assets.files().entries(&assets.dir().join("suites"));
+        let mut names: Vec<String> = (folders.into_iter())
+            .filter(|folder| assets.files().is_file(&folder.join("suite.toml")))
+            .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
             .collect();
         names.sort_by_key(|name| {
             let rank = BUILTIN_SUITES.iter().position(|builtin| builtin == name);
@@ -134,7 +133,7 @@ impl Suite {
                 known,
             });
         }
-        Suite::read(&assets.dir().join("suites").join(name))
+        Suite::of_files(assets.files(), &assets.dir().join("suites").join(name))
     }
 
     /// Reads a suite from its folder.
@@ -142,8 +141,12 @@ impl Suite {
     /// # Errors
     /// Fails if a file is missing or malformed.
     pub fn read(dir: &Path) -> Result<Suite, TaskError> {
+        Suite::of_files(&AssetFiles::Folder(dir.to_owned()), dir)
+    }
+
+    fn of_files(files: &AssetFiles, dir: &Path) -> Result<Suite, TaskError> {
         let path = dir.join("suite.toml");
-        let text = read_text(&path)?;
+        let text = files.read_text(&path)?;
         let file: SuiteFile = parse_toml(&path, &text)?;
         check_name(dir, &path, &text, &file.name)?;
         for entry in &file.task {
@@ -152,10 +155,10 @@ impl Suite {
         let mut tasks = Vec::with_capacity(file.task.len());
         for (id, entry) in file.task.into_iter().enumerate() {
             let path = dir.join(&entry.file);
-            let problem = Problem::parse(&path.display().to_string(), &read_text(&path)?)?;
+            let problem = Problem::parse(&path.display().to_string(), &files.read_text(&path)?)?;
             let path = init_states_path(dir, id);
-            let init_states = match path.is_file() {
-                true => read_init_states(&path, &problem)?,
+            let init_states = match files.is_file(&path) {
+                true => read_init_states(&path, &files.read_text(&path)?, &problem)?,
                 false => Vec::new(),
             };
             tasks.push(Task {
@@ -178,14 +181,17 @@ impl Suite {
 }
 
 /// Reads the stored initial states of a task.
-fn read_init_states(path: &Path, problem: &Problem) -> Result<Vec<InitState>, TaskError> {
-    let states: Vec<InitState> =
-        serde_json::from_str(&read_text(path)?).map_err(|e| TaskError::Malformed {
-            path: path.to_owned(),
-            line: e.line(),
-            found: e.to_string(),
-            expected: "initial states".into(),
-        })?;
+fn read_init_states(
+    path: &Path,
+    text: &str,
+    problem: &Problem,
+) -> Result<Vec<InitState>, TaskError> {
+    let states: Vec<InitState> = serde_json::from_str(text).map_err(|e| TaskError::Malformed {
+        path: path.to_owned(),
+        line: e.line(),
+        found: e.to_string(),
+        expected: "initial states".into(),
+    })?;
     for (row, state) in states.iter().enumerate() {
         state
             .check(problem)
@@ -250,13 +256,6 @@ fn malformed(path: &Path, text: &str, found: &str, word: &str, expected: String)
         found: found.to_owned(),
         expected,
     }
-}
-
-fn read_text(path: &Path) -> Result<String, TaskError> {
-    std::fs::read_to_string(path).map_err(|source| TaskError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 impl Task {

@@ -90,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(80))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn integer_tiles_agree_bit_for_bit(
             rows in 0usize..30, groups in 1usize..=4, quads in 0usize..40, full_range: bool, overwrite: bool, seed in any::<u64>()

@@ -180,8 +180,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Outputs and inputs of the layers of the published model, as the benchmarks have them.
+    const PUBLISHED: [(usize, usize); 7] = [
+        (2560, 2560),
+        (640, 2560),
+        (6912, 2560),
+        (2560, 6912),
+        (1152, 1152),
+        (4304, 1152),
+        (1152, 4304),
+    ];
+
+    #[test]
+    fn layers_of_the_published_model_agree_bit_for_bit() {
+        let mut random = crate::testing::SplitMix64::new(5);
+        for (n, k) in PUBLISHED {
+            let codes: Vec<i8> = (0..n * k)
+                .map(|_| (random.next_u64() % 3) as i8 - 1)
+                .collect();
+            let w = PackedTernary::pack(n, k, &codes);
+            // Whole tiles of every kernel and a rest.
+            let x: Vec<f32> = (0..7 * k).map(|_| random.normal()).collect();
+            let x = QuantisedRows::new(&x, k);
+            let mut want = Vec::new();
+            ternary_gemm(Isa::Scalar, &x, &w, &mut want);
+            for isa in Isa::available() {
+                let mut out = Vec::new();
+                ternary_gemm(isa, &x, &w, &mut out);
+                assert!(out == want, "{isa:?}, {n} x {k}");
+            }
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn ternary_paths_agree_bit_for_bit(m in 1usize..20, n in 1usize..50, k in 1usize..90, seed in any::<u64>()) {
             let mut random = crate::testing::SplitMix64::new(seed);

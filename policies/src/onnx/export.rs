@@ -22,13 +22,14 @@ use super::calibration::ActivationRanges;
 use super::graph::{Attribute, Dimension, GraphBuilder, Value};
 use super::proto::{FLOAT, INT8, INT64};
 use crate::activation_buffer::ActivationFormat;
-use crate::checkpoint_files::AUXILIARY_FILES;
+use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles};
 use crate::error::file_error;
 use crate::formats::LinearFormat;
 use crate::language::LanguageArchitecture;
+use crate::packed::PackedFile;
 use crate::vision::VisionArchitecture;
 use crate::weight_source::{ACTION_HEAD_PREFIX, MatrixRequest, PROPRIO_PREFIX, WeightSource};
-use crate::{Architecture, AttentionMask, Checkpoint, PolicyError, WeightFormat};
+use crate::{Architecture, AttentionMask, Checkpoint, Config, PolicyError, WeightFormat};
 use std::path::Path;
 
 /// Bytes of weights from which they are written beside the graph: a file of the format ends at 2 GB.
@@ -53,7 +54,7 @@ pub(super) enum Precision<'a> {
 pub(super) const LEAST: &str = "least of ";
 pub(super) const LARGEST: &str = "largest of ";
 
-/// Writes a checkpoint folder, with its weights in a format, as `model.onnx` and the small files of the checkpoint into a folder.
+/// Writes a checkpoint (a folder as published, or a packed file of the same format), with its weights in a format, as `model.onnx` and the small files of the checkpoint into a folder.
 ///
 /// # Errors
 /// Names file and tensor; refuses a checkpoint that cannot act.
@@ -61,7 +62,7 @@ pub fn export_onnx(checkpoint: &Path, format: WeightFormat, out: &Path) -> Resul
     write(checkpoint, format, out, Precision::Float)
 }
 
-/// Writes the full-precision weights of a checkpoint folder in int8, with the static ranges of a calibration.
+/// Writes the full-precision weights of a checkpoint in int8, with the static ranges of a calibration.
 ///
 /// # Errors
 /// As [`export_onnx`]; names a layer without a range.
@@ -79,16 +80,15 @@ pub(super) fn write(
     out: &Path,
     precision: Precision<'_>,
 ) -> Result<(), PolicyError> {
-    let source = Checkpoint::load(checkpoint)?;
-    source.require_action()?;
-    let config = source.config();
+    let opened = OpenedWeights::open(checkpoint, format)?;
+    let (config, proprio) = (&opened.config, opened.proprio);
     let fits = config.check_format(format);
-    fits.map_err(|what| file_error(&checkpoint.join("config.json"), what))?;
+    fits.map_err(|what| file_error(&opened.files().display_path("config.json"), what))?;
     std::fs::create_dir_all(out).map_err(|e| file_error(out, e))?;
     for name in AUXILIARY_FILES {
-        let from = checkpoint.join(name);
-        if from.is_file() {
-            std::fs::copy(&from, out.join(name)).map_err(|e| file_error(&from, e))?;
+        if let Some(bytes) = opened.files().read(name)? {
+            let to = out.join(name);
+            std::fs::write(&to, bytes).map_err(|e| file_error(&to, e))?;
         }
     }
     let v = &config.vision_config;
@@ -98,11 +98,10 @@ pub(super) fn write(
     let external = weight_bytes(&architecture) > LARGEST_INSIDE;
     let mut exporter = Exporter {
         graph: GraphBuilder::new(&path, external)?,
-        source: &source,
+        source: opened.source(),
         precision,
     };
     let a = &architecture;
-    let proprio = source.has_proprio();
     exporter.network(a, (vision, format.language()), proprio)?;
     let words = "A vision-language-action policy: normalised images, prompt tokens and proprioception to a chunk of normalised \
                  actions. The files beside it hold tokenizer, statistics and preprocessing.";
@@ -112,6 +111,67 @@ pub(super) fn write(
     };
     let properties = [("policy", name)];
     exporter.graph.finish("bitvla", words, &properties)
+}
+
+/// A checkpoint whose weights are written.
+struct OpenedWeights<'a> {
+    dir: CheckpointDir<'a>,
+    stored: StoredWeights,
+    config: Config,
+    /// It takes proprioception.
+    proprio: bool,
+}
+
+enum StoredWeights {
+    Published(Box<Checkpoint>),
+    Packed(PackedFile),
+}
+
+impl<'a> OpenedWeights<'a> {
+    /// Opens a folder, or a packed file of a format.
+    fn open(path: &'a Path, format: WeightFormat) -> Result<OpenedWeights<'a>, PolicyError> {
+        if !path.is_file() {
+            let checkpoint = Checkpoint::load(path)?;
+            checkpoint.require_action()?;
+            return Ok(OpenedWeights {
+                dir: CheckpointDir(path),
+                config: checkpoint.config().clone(),
+                proprio: checkpoint.has_proprio(),
+                stored: StoredWeights::Published(Box::new(checkpoint)),
+            });
+        }
+        let packed = PackedFile::open(path)?;
+        let found = &packed.about().weights;
+        if found != format.name() {
+            let what = format!("packed as {found}, expected {}", format.name());
+            return Err(file_error(path, what));
+        }
+        let text = packed
+            .file("config.json")
+            .filter(|_| packed.has(ACTION_HEAD_PREFIX));
+        let text =
+            text.ok_or_else(|| file_error(path, "holds no config.json or no action head"))?;
+        Ok(OpenedWeights {
+            dir: CheckpointDir(path),
+            config: Config::parse(text, path)?,
+            proprio: packed.has(PROPRIO_PREFIX),
+            stored: StoredWeights::Packed(packed),
+        })
+    }
+
+    fn source(&self) -> &dyn WeightSource {
+        match &self.stored {
+            StoredWeights::Published(checkpoint) => &**checkpoint,
+            StoredWeights::Packed(packed) => packed,
+        }
+    }
+
+    fn files(&self) -> &dyn CheckpointFiles {
+        match &self.stored {
+            StoredWeights::Published(_) => &self.dir,
+            StoredWeights::Packed(packed) => packed,
+        }
+    }
 }
 
 /// Bytes of all weights in f32.

@@ -2,10 +2,11 @@
 //!
 //! [`page`] collects what is shown; `report.html` is a minijinja template with escaping on, because names of suites,
 //! instructions and errors come from files of other people. A content security policy in the page allows the one script that
-//! is part of it, by its hash, images inside the file, and nothing else.
+//! is part of it, by its hash, images inside the file, with a [`replay`] the worker that is made from the file and its module, and nothing else.
 
 mod page;
 mod protocol_card;
+pub(crate) mod replay;
 mod resources;
 mod scores;
 mod tasks;
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("report.html");
+const REPLAY_TEMPLATE: &str = include_str!("replay.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
@@ -41,19 +43,25 @@ pub fn html_report(report: &Report) -> Result<String, ReportError> {
     environment
         .add_template("report.html", TEMPLATE)
         .map_err(failed)?;
+    environment
+        .add_template("replay.html", REPLAY_TEMPLATE)
+        .map_err(failed)?;
+    let player = report.replay.is_some();
+    let script = [SCRIPT, if player { replay::SCRIPT } else { "" }].concat();
+    let style = [STYLE, if player { replay::STYLE } else { "" }].concat();
     let template = environment.get_template("report.html").map_err(failed)?;
     template
         .render(minijinja::context! {
             page => Value::from(Serde(page)),
-            style => STYLE,
-            script => SCRIPT,
-            script_hash => base64(&Sha256::digest(SCRIPT)),
+            style => style,
+            script_hash => base64(&Sha256::digest(&script)),
+            script => script,
         })
         .map_err(failed)
 }
 
 /// Bytes in base64 with padding (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -1,6 +1,7 @@
 //! Everything that the template shows, in its order.
 
 use super::protocol_card::{FieldGroup, protocol_card};
+use super::replay::{ReplayView, replay_view};
 use super::resources::{CaptionedTable, energy_table, latency_tables, memory_tables};
 use super::scores::{HeadlineTable, headline};
 use super::tasks::{SuiteView, suites};
@@ -32,6 +33,7 @@ pub(super) struct Page {
     /// Size of all animations; empty without one.
     animations: String,
     plots: Vec<PlotView>,
+    replay: Option<ReplayView>,
     robustness: Option<RobustnessView>,
     latency: Vec<CaptionedTable>,
     memory: Vec<CaptionedTable>,
@@ -119,6 +121,7 @@ impl Page {
                 bytes => format_bytes(bytes as u64),
             },
             plots: plots.collect(),
+            replay: report.replay.as_ref().map(replay_view).transpose()?,
             robustness: report.robustness.as_ref().map(robustness).transpose()?,
             latency: latency_tables(report),
             memory: memory_tables(report),

@@ -59,6 +59,8 @@ pub(super) fn protocol_card(report: &Report) -> Vec<FieldGroup> {
                 machine.system.clone(),
             ];
             fields.insert("machine".to_owned(), machine.join("; "));
+            let program = run.manifest.machine.binary_sha256.clone();
+            fields.insert("program".to_owned(), program);
             cards.push(Card {
                 label: policy.label.clone(),
                 suite: suite.clone(),

@@ -1,6 +1,7 @@
 //! The part of a page about each task: success per policy, its episodes with the failed ones first, animations.
 
 use super::base64;
+use super::replay::{ReplayButton, replay_buttons};
 use super::scores::ScoreView;
 use crate::{EpisodeRecord, Report, RunFolder, format_bytes, printable, summarise};
 use serde::Serialize;
@@ -28,6 +29,7 @@ struct TaskView {
     discordant: usize,
     rows: Vec<StateRow>,
     animations: Vec<AnimationView>,
+    replays: Vec<ReplayButton>,
 }
 
 /// Episodes from one initial state.
@@ -119,6 +121,7 @@ pub(super) fn suites(report: &Report) -> Vec<SuiteView> {
                     discordant: rows.iter().filter(|r| !r.differences.is_empty()).count(),
                     rows,
                     animations: animations(report, suite, task),
+                    replays: replay_buttons(report, suite, task),
                 }
             });
             SuiteView {

@@ -104,6 +104,7 @@ pub fn report(policies: Vec<ComparedPolicy>) -> Report {
         verdicts: Vec::new(),
         commands,
         animations: Vec::new(),
+        replay: None,
         robustness: None,
     }
 }

@@ -135,6 +135,19 @@ impl Renderer {
         })
     }
 
+    /// Changes the pose and the field of view of a camera that is fixed in the world.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownCamera`] if there is no such camera in the world.
+    pub fn set_camera(&mut self, desc: &CameraDesc) -> Result<(), SimError> {
+        let mut fixed = self.cameras.iter_mut().filter(|c| c.body.is_none());
+        let camera = fixed.find(|c| c.name == desc.name);
+        let camera = camera.ok_or_else(|| SimError::UnknownCamera(desc.name.clone()))?;
+        camera.mount = isometry(desc.pos, desc.quat_wxyz);
+        camera.tan_half_fovy = libm::tan(desc.fovy_deg.to_radians() * 0.5) as f32;
+        Ok(())
+    }
+
     /// Number of triangles of the scene.
     pub fn triangle_count(&self) -> usize {
         self.geometry.triangles.len()

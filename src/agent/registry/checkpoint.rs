@@ -6,8 +6,9 @@ use super::{PolicySpec, SanityCheck};
 use crate::action_noise::ActionNoise;
 use crate::agent::{AgentFactory, ErasedAgent};
 use crate::query_operations::query_operations;
-use crate::{EvalError, file_hashes, resident_bytes};
+use crate::{EvalError, file_hashes};
 use bitvla_policies::onnx::OnnxFile;
+use bitvla_policies::system::resident_bytes;
 use bitvla_policies::{
     MemoryLedger, NormaliserChoice, Policy, PolicyError, PolicyProtocol, Threads, VlaOptions,
     VlaPolicy, WeightFormat,

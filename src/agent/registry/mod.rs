@@ -12,6 +12,7 @@ mod replay;
 mod sanity;
 mod zero;
 
+pub use bitvla_policies::checkpoint_files::PACKED_FILE;
 pub use checkpoint::memory_of;
 pub(crate) use checkpoint::open_checkpoint;
 pub use policy_names::PolicyNames;
@@ -22,6 +23,7 @@ use crate::EvalError;
 use crate::action_noise::ActionNoise;
 use crate::agent::{AgentFactory, DelayedFactory, SimulatedLatency};
 use crate::asset_resolver::file_name;
+use bitvla_policies::checkpoint_files::weights_at;
 use bitvla_policies::normaliser::suite_keys;
 use bitvla_policies::onnx::{OnnxProvider, OnnxRuntimeOptions};
 use bitvla_policies::{Engine, WeightFormat};
@@ -394,9 +396,6 @@ pub(crate) fn parse_whole<T: std::str::FromStr>(text: &str) -> Result<T, String>
     number.ok_or_else(|| "expected a whole number of at least 0".to_owned())
 }
 
-/// Packed file in the folder of a checkpoint that ships.
-pub const PACKED_FILE: &str = "policy.packed";
-
 /// Control period of the worlds, ms.
 pub(crate) fn control_period_ms() -> f64 {
     1e3 / TimingSettings::default().control_rate_hz()
@@ -452,8 +451,7 @@ impl PolicySpec {
         let shipped = trained.unwrap_or(WeightFormat::Full);
         let shipped = || self.shipped_checkpoints().join(shipped.name());
         let path = self.options.checkpoint.clone().unwrap_or_else(shipped);
-        let packed = path.join(PACKED_FILE);
-        if packed.is_file() { packed } else { path }
+        weights_at(&path)
     }
 
     /// Folder of the checkpoints that ship for the suite, by the first of the names of its statistics.

@@ -6,7 +6,7 @@ use super::sanity::{ShownEpisode, ShownInputs};
 use crate::EvalError;
 use crate::action_noise::ActionNoise;
 use crate::agent::{ActError, Agent, AgentOutput, EpisodeStart, QueryTrace, StepInput};
-use crate::provenance::thread_time;
+use bitvla_policies::system::thread_time;
 use bitvla_policies::{Observation, Policy, PolicyProtocol};
 use bitvla_reports::{MemoryReport, QueryOperations};
 

@@ -58,6 +58,12 @@ impl LiberoDir {
         libero_arenas::read(&self.assets, name, &self.notices)
     }
 
+    /// Name of the arena that is a scene variant of another.
+    pub(crate) fn scene_variant(&self, arena: &str, variant: &str) -> Result<String, String> {
+        let scene = crate::libero::scene_variants::find(&self.assets, arena, variant)?;
+        Ok(format!("{arena}/{scene}"))
+    }
+
     /// Reads the model of a category; true if it is welded to the world.
     pub(crate) fn model(&self, category: &str) -> Result<(ModelDesc, bool), TaskError> {
         let (path, fixed) = self.file_of(category)?;

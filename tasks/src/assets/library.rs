@@ -4,6 +4,7 @@
 //! Layout: `arenas/NAME.toml`, `robots/panda.toml`, `objects/CATEGORY.toml` (free bodies) and
 //! `fixtures/CATEGORY.toml` (welded to the world). Adding a model is adding a file.
 
+use super::files::AssetFiles;
 use super::libero_dir::LiberoDir;
 use super::toml_file::parse_toml;
 use super::validation::{validate_arena, validate_model};
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// An asset folder, or a LIBERO checkout in its place; every file is read once and shared.
 #[derive(Debug)]
 pub struct Assets {
-    dir: PathBuf,
+    files: AssetFiles,
     libero: Option<LiberoDir>,
     models: Cache<ModelDesc>,
     arenas: Cache<ArenaDesc>,
@@ -32,12 +33,21 @@ impl Assets {
             path: dir.to_path_buf(),
             source,
         })?;
-        Ok(Assets {
-            dir: dir.to_path_buf(),
+        Ok(Assets::of_files(AssetFiles::Folder(dir.to_path_buf())))
+    }
+
+    /// An asset folder in memory: the texts of its files by path (`arenas/table.toml`). Nothing is read from the disk.
+    pub fn in_memory(files: impl IntoIterator<Item = (PathBuf, String)>) -> Assets {
+        Assets::of_files(AssetFiles::Memory(files.into_iter().collect()))
+    }
+
+    fn of_files(files: AssetFiles) -> Assets {
+        Assets {
+            files,
             libero: None,
             models: Mutex::new(BTreeMap::new()),
             arenas: Mutex::new(BTreeMap::new()),
-        })
+        }
     }
 
     /// Reads from a LIBERO checkout; the robot's physics, and its drawn meshes unless the checkout came with a
@@ -71,9 +81,14 @@ impl Assets {
             .join("assets")
     }
 
-    /// The folder.
+    /// The folder; the empty path for files in memory.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.files.root()
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> &AssetFiles {
+        &self.files
     }
 
     /// The arena of a name, for example `table`.
@@ -89,7 +104,7 @@ impl Assets {
         let Some(path) = self.find("arenas", name) else {
             return Err(self.unknown("arena", name, &["arenas"]));
         };
-        cached_file(&self.arenas, path, |path, text| {
+        self.cached_file(&self.arenas, path, |path, text| {
             let arena: ArenaDesc = parse_toml(path, text)?;
             validate_arena(path, text, &arena)?;
             Ok(arena)
@@ -104,8 +119,7 @@ impl Assets {
         let Some(libero) = &self.libero else {
             return Err("; scene variants come from LIBERO-plus's own files (--libero DIR)".into());
         };
-        let scene = crate::libero::scene_variants::find(libero.assets_dir(), arena, variant)?;
-        Ok(format!("{arena}/{scene}"))
+        libero.scene_variant(arena, variant)
     }
 
     /// The robot, on its pedestal.
@@ -168,7 +182,7 @@ impl Assets {
     }
 
     fn read_model(&self, path: PathBuf) -> Result<Arc<ModelDesc>, TaskError> {
-        cached_file(&self.models, path, |path, text| {
+        self.cached_file(&self.models, path, |path, text| {
             let model: ModelDesc = parse_toml(path, text)?;
             validate_model(path, text, &model)?;
             Ok(model)
@@ -180,16 +194,15 @@ impl Assets {
         if name.is_empty() || name.contains(['/', '\\', '.']) {
             return None;
         }
-        let path = self.dir.join(folder).join(format!("{name}.toml"));
-        path.is_file().then_some(path)
+        let path = self.dir().join(folder).join(format!("{name}.toml"));
+        self.files.is_file(&path).then_some(path)
     }
 
     /// Names of the files in some folders, sorted. A folder may be missing: an asset folder need not have all.
     fn names(&self, folders: &[&str]) -> Vec<String> {
         let mut names: Vec<String> = folders
             .iter()
-            .filter_map(|folder| std::fs::read_dir(self.dir.join(folder)).ok())
-            .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+            .flat_map(|folder| self.files.entries(&self.dir().join(folder)))
             .filter(|path| path.extension().is_some_and(|e| e == "toml"))
             .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
             .collect();
@@ -203,6 +216,22 @@ impl Assets {
             name: name.to_string(),
             known: self.names(folders),
         }
+    }
+
+    /// Returns what `parse` makes of a file, made once.
+    fn cached_file<T>(
+        &self,
+        cache: &Cache<T>,
+        path: PathBuf,
+        parse: impl FnOnce(&Path, &str) -> Result<T, TaskError>,
+    ) -> Result<Arc<T>, TaskError> {
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&path) {
+            return Ok(known.clone());
+        }
+        let value = Arc::new(parse(&path, &self.files.read_text(&path)?)?);
+        cache.insert(path, value.clone());
+        Ok(value)
     }
 }
 
@@ -222,24 +251,5 @@ fn cached<T>(
     }
     let value = Arc::new(make()?);
     cache.insert(key, value.clone());
-    Ok(value)
-}
-
-/// Returns what `parse` makes of a file, made once.
-fn cached_file<T>(
-    cache: &Cache<T>,
-    path: PathBuf,
-    parse: impl FnOnce(&Path, &str) -> Result<T, TaskError>,
-) -> Result<Arc<T>, TaskError> {
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = cache.get(&path) {
-        return Ok(known.clone());
-    }
-    let text = std::fs::read_to_string(&path).map_err(|source| TaskError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let value = Arc::new(parse(&path, &text)?);
-    cache.insert(path, value.clone());
     Ok(value)
 }

@@ -15,6 +15,13 @@ pub struct PredicateInstance {
     pub location: SourceLocation,
 }
 
+/// In words: `On(akita_black_bowl_1, plate_1)`.
+impl std::fmt::Display for PredicateInstance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}({})", self.predicate, self.args.join(", "))
+    }
+}
+
 /// An object or fixture of the scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectDecl {

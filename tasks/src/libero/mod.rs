@@ -9,8 +9,6 @@ pub mod from_memory;
 mod init;
 pub(crate) mod layout;
 mod npy;
-mod numpy_random;
-pub use numpy_random::NumpyRandom;
 mod pickle;
 mod plus_files;
 mod resets;

@@ -10,10 +10,10 @@
 //! takes them again. Objects are drawn only to keep the stream in step; their
 //! poses come from the initial state.
 
-use super::numpy_random::NumpyRandom;
 use crate::assets::Assets;
 use crate::bddl::{Predicate, Problem};
 use crate::error::TaskError;
+use crate::numpy_random::NumpyRandom;
 use crate::scene::arena_of;
 use bitvla_sim::{ArenaDesc, PlacementDesc};
 use std::collections::BTreeMap;

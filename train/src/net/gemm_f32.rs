@@ -227,31 +227,10 @@ fn pack<const N: usize>(
         // Sixteen columns at a time keep both the reads and the writes in a few cache lines.
         for q0 in (0..depth).step_by(16) {
             let q1 = (q0 + 16).min(depth);
-            let mut done = 0;
-            #[cfg(target_arch = "x86_64")]
-            if isa == Isa::Avx512Vnni && q1 - q0 == 16 {
-                while done + 16 <= width {
-                    let block = &b[(j + done) * ldb + p + q0..];
-                    let out = &mut panel[q0 * N + done..];
-                    assert!(block.len() >= 15 * ldb + 16 && out.len() >= 15 * N + 16);
-                    // SAFETY: `product` checked the instruction set; both slices hold sixteen rows of sixteen entries.
-                    unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
-                    done += 16;
-                }
-            }
-            #[cfg(target_arch = "x86_64")]
-            if matches!(isa, Isa::Avx2 | Isa::AvxVnni) && q1 - q0 == 16 {
-                while done + 8 <= width {
-                    for q in [q0, q0 + 8] {
-                        let block = &b[(j + done) * ldb + p + q..];
-                        let out = &mut panel[q * N + done..];
-                        assert!(block.len() >= 7 * ldb + 8 && out.len() >= 7 * N + 8);
-                        // SAFETY: `product` checked the instruction set; both slices hold eight rows of eight entries.
-                        unsafe { x86::transpose8(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
-                    }
-                    done += 8;
-                }
-            }
+            let done = match q1 - q0 {
+                16 => transpose_blocks::<N>(isa, panel, (&b[p + q0..], ldb), q0, (j, width)),
+                _ => 0,
+            };
             for jj in done..width {
                 let row = &b[(j + jj) * ldb + p..];
                 for q in q0..q1 {
@@ -276,10 +255,63 @@ fn pack<const N: usize>(
     }
 }
 
+/// Transposes columns of sixteen rows of B^T, which begin at the row `q0` of the panel, as far as whole registers of them are there. Returns how many
+/// columns are done.
+#[cfg(target_arch = "x86_64")]
+fn transpose_blocks<const N: usize>(
+    isa: Isa,
+    panel: &mut [f32],
+    (b, ldb): (&[f32], usize),
+    q0: usize,
+    (j, width): (usize, usize),
+) -> usize {
+    let mut done = 0;
+    match isa {
+        Isa::Avx512Vnni => {
+            while done + 16 <= width {
+                let block = &b[(j + done) * ldb..];
+                let out = &mut panel[q0 * N + done..];
+                assert!(block.len() >= 15 * ldb + 16 && out.len() >= 15 * N + 16);
+                // SAFETY: `product` checked the instruction set; both slices hold sixteen rows of sixteen entries.
+                unsafe { x86::transpose(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
+                done += 16;
+            }
+        }
+        Isa::Avx2 | Isa::AvxVnni => {
+            while done + 8 <= width {
+                for q in [0, 8] {
+                    let block = &b[(j + done) * ldb + q..];
+                    let out = &mut panel[(q0 + q) * N + done..];
+                    assert!(block.len() >= 7 * ldb + 8 && out.len() >= 7 * N + 8);
+                    // SAFETY: `product` checked the instruction set; both slices hold eight rows of eight entries.
+                    unsafe { x86::transpose8(block.as_ptr(), ldb, out.as_mut_ptr(), N) };
+                }
+                done += 8;
+            }
+        }
+        _ => {}
+    }
+    done
+}
+
+/// None is done by registers here.
+#[cfg(not(target_arch = "x86_64"))]
+fn transpose_blocks<const N: usize>(
+    _: Isa,
+    _: &mut [f32],
+    _: (&[f32], usize),
+    _: usize,
+    _: (usize, usize),
+) -> usize {
+    0
+}
+
 /// One packed panel of B against all rows of A.
 struct Tile<'a> {
     a: &'a [f32],
     block: usize,
+    // Only the kernels of x86-64 read it.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     rs: usize,
     ks: usize,
     panel: &'a [f32],

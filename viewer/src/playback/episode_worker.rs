@@ -141,7 +141,7 @@ fn play(
             .goal()
             .predicates
             .iter()
-            .map(|f| format!("{:?}({})", f.predicate, f.args.join(", ")))
+            .map(ToString::to_string)
             .collect(),
         horizon: opened.suite.horizon,
         recorded,
