@@ -22,7 +22,7 @@ use super::calibration::ActivationRanges;
 use super::graph::{Attribute, Dimension, GraphBuilder, Value};
 use super::proto::{FLOAT, INT8, INT64};
 use crate::activation_buffer::ActivationFormat;
-use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles};
+use crate::checkpoint_files::{AUXILIARY_FILES, CheckpointDir, CheckpointFiles, weights_at};
 use crate::error::file_error;
 use crate::formats::LinearFormat;
 use crate::language::LanguageArchitecture;
@@ -80,6 +80,7 @@ pub(super) fn write(
     out: &Path,
     precision: Precision<'_>,
 ) -> Result<(), PolicyError> {
+    let checkpoint = &weights_at(checkpoint);
     let opened = OpenedWeights::open(checkpoint, format)?;
     let (config, proprio) = (&opened.config, opened.proprio);
     let fits = config.check_format(format);
