@@ -40,7 +40,8 @@ assert client.get_server_metadata()["interface"]["policy"] == "ternary"
 observation = {"observation/image": image, "observation/wrist_image": wrist, "observation/state": state, "prompt": words}
 answer = client.infer(observation)
 chunk = np.asarray(answer["actions"])
-assert chunk.shape == (8, 7) and np.isfinite(chunk).all() and (abs(chunk) <= 1).all(), chunk
+# Motions are not clipped before the robot does it: what lies beyond the percentiles of the demonstrations is a little above 1. The gripper is open or closed.
+assert chunk.shape == (8, 7) and np.isfinite(chunk).all() and (abs(chunk) < 2).all() and (abs(chunk[:, 6]) == 1).all(), chunk
 assert answer["server_timing"]["infer_ms"] > 0
 second = WebsocketClientPolicy(openpi)
 assert np.array_equal(second.infer(observation)["actions"], chunk)
