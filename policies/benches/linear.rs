@@ -8,24 +8,14 @@ use bitvla_policies::linear::{
     Activation, ActivationBuffer, ActivationFormat, Linear, LinearFormat, StoreMode,
 };
 use bitvla_policies::preprocess::ImagePipeline;
-use bitvla_policies::testing::{SplitMix64, WORDS, small_config, write_random_checkpoint};
+use bitvla_policies::testing::{
+    PUBLISHED_LAYERS, SplitMix64, WORDS, small_config, write_random_checkpoint,
+};
 use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Observation, Threads, VlaPolicy, WeightFormat};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use std::time::{Duration, Instant};
-
-/// Outputs and inputs of the linear layers of the language model (q and o, k and v, gate and up, down) and of the vision
-/// tower (q, k, v and out, fc1, fc2).
-const SHAPES: [(usize, usize); 7] = [
-    (2560, 2560),
-    (640, 2560),
-    (6912, 2560),
-    (2560, 6912),
-    (1152, 1152),
-    (4304, 1152),
-    (1152, 4304),
-];
 
 const FORMATS: [(&str, LinearFormat); 7] = [
     ("ternary", LinearFormat::TERNARY),
@@ -90,7 +80,7 @@ fn measured(
 fn layers(c: &mut Criterion) {
     println!("instruction set: {}", Isa::active().name());
     let threads = Threads::single();
-    for (n, k) in SHAPES {
+    for (n, k) in PUBLISHED_LAYERS {
         let mut random = SplitMix64::new(3);
         let weight: Vec<f32> = (0..n * k).map(|_| random.normal()).collect();
         let input: Vec<f32> = (0..630 * k).map(|_| random.normal()).collect();

@@ -36,6 +36,18 @@ impl SplitMix64 {
     }
 }
 
+/// Outputs and inputs of the linear layers of the published language model (q and o, k and v, gate and up, down) and of its vision
+/// tower (q, k, v and out, fc1, fc2).
+pub const PUBLISHED_LAYERS: [(usize, usize); 7] = [
+    (2560, 2560),
+    (640, 2560),
+    (6912, 2560),
+    (2560, 6912),
+    (1152, 1152),
+    (4304, 1152),
+    (1152, 4304),
+];
+
 /// Words of the small vocabulary: those of the LIBERO-Spatial instructions.
 pub const WORDS: [&str; 26] = [
     "pick", "up", "the", "black", "bowl", "between", "plate", "and", "ramekin", "place", "it",

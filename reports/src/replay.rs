@@ -68,7 +68,7 @@ pub struct ReplayEpisode {
     pub spec: Value,
     /// Executed actions.
     pub actions: EpisodeActions,
-    /// Hashes of its states and frames; frames whose hash is 0 are shown and not compared.
+    /// Hashes of its states and of the frames of its queries; without frames where the policy got other images than its cameras'.
     pub hashes: EpisodeHashes,
     /// Side of the policy's images, pixels.
     pub side: usize,

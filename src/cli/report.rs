@@ -6,11 +6,10 @@ use super::jobs::all_cores;
 use super::output;
 use super::repeat_command::{evaluate_command, replay_command};
 use super::subcommands::recorded_suite;
-use crate::EvalError;
-use crate::ReplayRecord;
 use crate::agent::registry::{parse_positive, parse_whole};
 use crate::animation::{ANIMATION_SIZE, animate};
 use crate::asset_resolver::{AssetResolver, LoadedSuite};
+use crate::{EvalError, ReplayRecord};
 use bitvla_reports::{
     Comparison, CostRule, EpisodeAnimation, GateRule, PolicyVerdict, ROBUSTNESS_FILE, Replay,
     Report, Robustness, RunCommands, RunFolder, format_bytes, html_report, markdown_report,

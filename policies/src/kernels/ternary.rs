@@ -178,23 +178,13 @@ thread_local! {
 mod tests {
     //! Guarantee: every instruction set gives the bits of the scalar twin, and that is the plain sum.
     use super::*;
+    use crate::testing::{PUBLISHED_LAYERS, SplitMix64};
     use proptest::prelude::*;
-
-    /// Outputs and inputs of the layers of the published model, as the benchmarks have them.
-    const PUBLISHED: [(usize, usize); 7] = [
-        (2560, 2560),
-        (640, 2560),
-        (6912, 2560),
-        (2560, 6912),
-        (1152, 1152),
-        (4304, 1152),
-        (1152, 4304),
-    ];
 
     #[test]
     fn layers_of_the_published_model_agree_bit_for_bit() {
-        let mut random = crate::testing::SplitMix64::new(5);
-        for (n, k) in PUBLISHED {
+        let mut random = SplitMix64::new(5);
+        for (n, k) in PUBLISHED_LAYERS {
             let codes: Vec<i8> = (0..n * k)
                 .map(|_| (random.next_u64() % 3) as i8 - 1)
                 .collect();
@@ -216,7 +206,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn ternary_paths_agree_bit_for_bit(m in 1usize..20, n in 1usize..50, k in 1usize..90, seed in any::<u64>()) {
-            let mut random = crate::testing::SplitMix64::new(seed);
+            let mut random = SplitMix64::new(seed);
             let codes: Vec<i8> = (0..n * k).map(|_| (random.next_u64() % 3) as i8 - 1).collect();
             let x: Vec<f32> = (0..m * k).map(|_| random.normal()).collect();
             let w = PackedTernary::pack(n, k, &codes);

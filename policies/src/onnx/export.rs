@@ -116,15 +116,14 @@ pub(super) fn write(
 
 /// A checkpoint whose weights are written.
 struct OpenedWeights<'a> {
-    dir: CheckpointDir<'a>,
-    stored: StoredWeights,
+    stored: StoredWeights<'a>,
     config: Config,
     /// It takes proprioception.
     proprio: bool,
 }
 
-enum StoredWeights {
-    Published(Box<Checkpoint>),
+enum StoredWeights<'a> {
+    Published(CheckpointDir<'a>, Box<Checkpoint>),
     Packed(PackedFile),
 }
 
@@ -135,10 +134,9 @@ impl<'a> OpenedWeights<'a> {
             let checkpoint = Checkpoint::load(path)?;
             checkpoint.require_action()?;
             return Ok(OpenedWeights {
-                dir: CheckpointDir(path),
                 config: checkpoint.config().clone(),
                 proprio: checkpoint.has_proprio(),
-                stored: StoredWeights::Published(Box::new(checkpoint)),
+                stored: StoredWeights::Published(CheckpointDir(path), Box::new(checkpoint)),
             });
         }
         let packed = PackedFile::open(path)?;
@@ -153,7 +151,6 @@ impl<'a> OpenedWeights<'a> {
         let text =
             text.ok_or_else(|| file_error(path, "holds no config.json or no action head"))?;
         Ok(OpenedWeights {
-            dir: CheckpointDir(path),
             config: Config::parse(text, path)?,
             proprio: packed.has(PROPRIO_PREFIX),
             stored: StoredWeights::Packed(packed),
@@ -162,14 +159,14 @@ impl<'a> OpenedWeights<'a> {
 
     fn source(&self) -> &dyn WeightSource {
         match &self.stored {
-            StoredWeights::Published(checkpoint) => &**checkpoint,
+            StoredWeights::Published(_, checkpoint) => &**checkpoint,
             StoredWeights::Packed(packed) => packed,
         }
     }
 
     fn files(&self) -> &dyn CheckpointFiles {
         match &self.stored {
-            StoredWeights::Published(_) => &self.dir,
+            StoredWeights::Published(dir, _) => dir,
             StoredWeights::Packed(packed) => packed,
         }
     }

@@ -101,11 +101,8 @@ const requests = {
       moments.push(moment());
       if (frames.has(step)) {
         const images = policyImages(step);
-        const expected = frames.get(step);
-        if (expected !== 0) {
-          if (world.frames_hash() >>> 0 === expected) result.frames++;
-          else result.otherFrame ??= step;
-        }
+        if (world.frames_hash() >>> 0 === frames.get(step)) result.frames++;
+        else result.otherFrame ??= step;
         postMessage({ event: "query", step, images, side: episode.side }, [images.buffer]);
       }
       if (step % 10 === 0 || step === steps) {
