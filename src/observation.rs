@@ -71,28 +71,9 @@ impl CameraRig {
     /// # Errors
     /// If the scene lacks one of the cameras or cannot be drawn.
     pub fn new(scene: &SceneDesc) -> Result<CameraRig, EvalError> {
-        let named = |on_robot: bool| {
-            scene
-                .arena
-                .cameras
-                .iter()
-                .find(|camera| camera.body.is_some() == on_robot)
-                .map(|camera| camera.name.clone())
-                .ok_or_else(|| {
-                    let place = if on_robot {
-                        "on the robot"
-                    } else {
-                        "in the world"
-                    };
-                    EvalError::Input(format!(
-                        "arena `{}` has no camera {place}",
-                        scene.arena.model.name
-                    ))
-                })
-        };
         Ok(CameraRig {
-            agentview: named(false)?,
-            wrist: named(true)?,
+            agentview: scene.arena.camera(false)?.name.clone(),
+            wrist: scene.arena.camera(true)?.name.clone(),
             renderer: Renderer::new(scene)?,
             size: CAMERA_SIZE,
             after_event: false,

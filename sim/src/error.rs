@@ -52,6 +52,14 @@ pub enum SimError {
     /// The scene has no such camera.
     #[error("no camera named `{0}`")]
     UnknownCamera(String),
+    /// An arena has no camera at all in the world, or none on the robot.
+    #[error("arena `{arena}` has no camera {place}")]
+    NoCamera {
+        /// Name of the arena.
+        arena: String,
+        /// `in the world` or `on the robot`.
+        place: &'static str,
+    },
     /// An image cannot be drawn from the description or the state.
     #[error("rendering: {0}")]
     Render(String),

@@ -112,20 +112,22 @@ impl Episode {
         for _ in 0..suite.settle_steps {
             world.step(&SETTLE_ACTION).map_err(in_words)?;
         }
+        let arena = &world.scene().arena;
+        let camera_name = |on_robot: bool| {
+            let camera = arena.camera(on_robot).map_err(in_words)?;
+            Ok::<_, String>(camera.name.clone())
+        };
         let orbit = Orbit {
             yaw: 0.6,
             pitch: 0.6,
             distance: 1.5,
-            target: world.scene().arena.workspace_offset,
+            target: arena.workspace_offset,
         };
         Ok(Episode {
             goal: task.compile_goal(&world).map_err(in_words)?,
             renderer: renderer(world.scene(), &orbit)?,
             after_event: world.event_happened(),
-            cameras: [
-                camera_name(world.scene(), false)?,
-                camera_name(world.scene(), true)?,
-            ],
+            cameras: [camera_name(false)?, camera_name(true)?],
             filter: perturbation.image_filter(key),
             orbit,
             instruction: task.words().to_owned(),
@@ -290,14 +292,6 @@ fn renderer(scene: &SceneDesc, orbit: &Orbit) -> Result<Renderer, String> {
         ..scene.clone()
     };
     Renderer::new(&scene).map_err(in_words)
-}
-
-/// Name of the first camera on the robot, or of the first in the world.
-fn camera_name(scene: &SceneDesc, on_robot: bool) -> Result<String, String> {
-    let mut cameras = scene.arena.cameras.iter();
-    let found = cameras.find(|camera| camera.body.is_some() == on_robot);
-    let found = found.map(|camera| camera.name.clone());
-    found.ok_or_else(|| format!("arena `{}` lacks a camera", scene.arena.model.name))
 }
 
 fn in_words(error: impl std::fmt::Display) -> String {

@@ -72,7 +72,7 @@ fn compare_task(
         false => Some(Renderer::new(&masked_scene)?),
     };
     let mut similarity = |on_robot: bool, short_name: &str, recorded: &str| {
-        let camera = camera_name(scene, on_robot)?;
+        let camera = &scene.arena.camera(on_robot)?.name;
         let path = ctx
             .images
             .join(format!("{suite}_{task}_{recorded}_init0.png"));
@@ -95,23 +95,6 @@ fn compare_task(
         agentview: similarity(false, "agentview", "agentview")?,
         wrist: similarity(true, "wrist", "robot0_eye_in_hand")?,
         masked,
-    })
-}
-
-/// Returns the name of the first camera on the robot, or of the first one in the world.
-fn camera_name(scene: &SceneDesc, on_robot: bool) -> Result<&str, ParityError> {
-    let cameras = &scene.arena.cameras;
-    let camera = cameras.iter().find(|c| c.body.is_some() == on_robot);
-    camera.map(|c| c.name.as_str()).ok_or_else(|| {
-        ParityError::Input(format!(
-            "arena `{}` lacks a camera {}",
-            scene.arena.model.name,
-            if on_robot {
-                "on the robot"
-            } else {
-                "in the world"
-            }
-        ))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::appearance::{CameraDesc, LightDesc};
 use super::model::ModelDesc;
+use crate::error::SimError;
 use nalgebra::Isometry3;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +41,24 @@ pub struct ArenaDesc {
     /// shadow, only front faces.
     #[serde(default)]
     pub fixed_function: bool,
+}
+
+impl ArenaDesc {
+    /// The first camera on the robot, or the first one in the world: those that policies see through.
+    ///
+    /// # Errors
+    /// [`SimError::NoCamera`] if there is none.
+    pub fn camera(&self, on_robot: bool) -> Result<&CameraDesc, SimError> {
+        let mut cameras = self.cameras.iter();
+        let found = cameras.find(|camera| camera.body.is_some() == on_robot);
+        found.ok_or_else(|| SimError::NoCamera {
+            arena: self.model.name.clone(),
+            place: match on_robot {
+                true => "on the robot",
+                false => "in the world",
+            },
+        })
+    }
 }
 
 /// A model placed in the world.

@@ -192,7 +192,7 @@ fn presets(scene: &SceneDesc) -> Vec<OrbitPose> {
 
 /// Pose of agentview, with the focus on its optical axis.
 fn policy_view(scene: &SceneDesc, middle: Vec3) -> Option<OrbitPose> {
-    let camera = scene.arena.cameras.iter().find(|c| c.body.is_none())?;
+    let camera = scene.arena.camera(false).ok()?;
     let pose = transform(&isometry(camera.pos, camera.quat_wxyz));
     let at = vec3(camera.pos);
     let forward = pose.rotation * Vec3::NEG_Z;
