@@ -352,7 +352,7 @@ impl Linear {
         };
         let codes = x.codes();
         let (quads, ldx) = (codes.stride() / 4, codes.stride());
-        let zero_point = integer.zero_point();
+        let zero_point = integer.panel_bytes().zero_point();
         let (sums, starts) = sums
             .get(rows.len() * (width + 1))
             .split_at_mut(rows.len() * width);
@@ -366,7 +366,7 @@ impl Linear {
             quads,
             w: bytes.view(quads * count * QUAD_BYTES),
             groups: count,
-            full_range: integer.full_range(),
+            bytes: integer.panel_bytes(),
             start: Some(starts),
         };
         int8_panel(isa, &t, sums);

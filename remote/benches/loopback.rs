@@ -1,5 +1,5 @@
 //! Time that a connection over loopback adds to a query with two images of 224 pixels a side: a policy that answers at once, with a
-//! chunk of eight actions. `cargo bench -p bitvla-remote`
+//! chunk of eight actions. `cargo bench --bench loopback`
 
 use bitvla_remote::{
     ClientOptions, Interface, Observation, PolicySession, Protocol, RemoteClient, RgbImage, Server,

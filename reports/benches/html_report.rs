@@ -1,5 +1,5 @@
 //! Time of a report about 2 000 episodes: 4 suites of 10 tasks of 50 initial states, one policy and three.
-//! `cargo bench -p bitvla-reports --bench html_report`
+//! `cargo bench --bench html_report`
 
 #[path = "../tests/common/card.rs"]
 mod common;

@@ -49,6 +49,8 @@ pub fn scene_desc(
             joint_positions,
         });
     }
+    #[cfg(feature = "libero")]
+    let arena = crate::libero::with_border(arena, &instances);
     Ok(SceneDesc {
         robot: assets.robot_in(&name)?,
         arena,

@@ -1,7 +1,7 @@
 //! The contract of a weight encoding: how master weights become codes and scales, and how panels of them are unpacked
 //! for the products. Every encoding keeps the outputs in groups of sixteen, the last one padded with zeros.
 
-use crate::kernels::panel::OUTPUT_GROUP;
+use crate::kernels::panel::{OUTPUT_GROUP, PanelBytes};
 use rayon::prelude::*;
 use safetensors::tensor::Dtype;
 use std::ops::Range;
@@ -127,11 +127,8 @@ pub trait WeightCodec: Sync {
 
 /// An encoding whose codes are multiplied by int8 activations as they are.
 pub trait IntegerCodec: Sync {
-    /// Subtracted from the unsigned bytes of a panel to give the codes.
-    fn zero_point(&self) -> i32;
-
-    /// True if the unsigned bytes exceed 127.
-    fn full_range(&self) -> bool;
+    /// What the bytes of a panel are.
+    fn panel_bytes(&self) -> PanelBytes;
 
     /// Writes the unsigned bytes of one group for the inputs `4 * quads.start..4 * quads.end` into group `at.0` of
     /// the `at.1` groups of a panel `[quads][groups][16][4]`.

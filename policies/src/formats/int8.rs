@@ -5,7 +5,7 @@ use super::codec::{
     CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, find_code, group_rows,
     pack_groups,
 };
-use crate::kernels::panel::{OUTPUT_GROUP, QUAD_BYTES};
+use crate::kernels::panel::{OUTPUT_GROUP, PanelBytes, QUAD_BYTES};
 use crate::kernels::ptq::SymmetricInt;
 use crate::kernels::{BLOCK_K, multiversion};
 use safetensors::tensor::Dtype;
@@ -59,11 +59,8 @@ impl WeightCodec for Int8Codec {
 }
 
 impl IntegerCodec for Int8Codec {
-    fn zero_point(&self) -> i32 {
-        128
-    }
-    fn full_range(&self) -> bool {
-        true
+    fn panel_bytes(&self) -> PanelBytes {
+        PanelBytes::Int8
     }
     fn unpack(&self, group: Group<'_>, quads: Range<usize>, at: (usize, usize), out: &mut [u8]) {
         let (place, groups) = at;

@@ -341,7 +341,8 @@ mod tests {
                         let j = row % OUTPUT_GROUP;
                         for column in 0..k {
                             let byte = panel[column / 4 * QUAD_BYTES + 4 * j + column % 4];
-                            let code = (i32::from(byte) - integer.zero_point()) as f32;
+                            let code =
+                                (i32::from(byte) - integer.panel_bytes().zero_point()) as f32;
                             let apart = (code * scales[j] - out[column * OUTPUT_GROUP + j]).abs();
                             assert!(apart <= 1e-6 * scales[j], "{encoding:?} {row} {column}");
                         }

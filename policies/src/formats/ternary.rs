@@ -5,7 +5,7 @@ use super::codec::{
     CodeError, CodeLayout, EncodedMatrix, Group, IntegerCodec, WeightCodec, find_code, group_rows,
     pack_groups,
 };
-use crate::kernels::panel::OUTPUT_GROUP;
+use crate::kernels::panel::{OUTPUT_GROUP, PanelBytes};
 use crate::kernels::quant::quantise_weights;
 use crate::kernels::{BLOCK_BYTES, BLOCK_K, multiversion, pack_codes, unpack_codes};
 use safetensors::tensor::Dtype;
@@ -62,11 +62,8 @@ pub(crate) fn encode_codes(codes: &[i8], (n, k): (usize, usize), absmean: f32) -
 }
 
 impl IntegerCodec for TernaryCodec {
-    fn zero_point(&self) -> i32 {
-        1
-    }
-    fn full_range(&self) -> bool {
-        false
+    fn panel_bytes(&self) -> PanelBytes {
+        PanelBytes::Ternary
     }
     fn unpack(&self, group: Group<'_>, quads: Range<usize>, at: (usize, usize), out: &mut [u8]) {
         let (place, groups) = at;

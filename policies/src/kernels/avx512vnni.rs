@@ -69,8 +69,6 @@ impl Registers for Avx512 {
 struct Vnni512;
 
 impl ByteDot<Avx512> for Vnni512 {
-    const HOISTABLE: bool = false;
-
     #[inline(always)]
     unsafe fn dot(sum: __m512i, w: __m512i, x: __m512i) -> __m512i {
         // SAFETY: the caller has AVX-512 VNNI.

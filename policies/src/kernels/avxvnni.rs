@@ -9,8 +9,6 @@ use std::arch::x86_64::*;
 struct Vnni256;
 
 impl ByteDot<Avx2> for Vnni256 {
-    const HOISTABLE: bool = false;
-
     #[inline(always)]
     unsafe fn dot(sum: __m256i, w: __m256i, x: __m256i) -> __m256i {
         // SAFETY: the caller has AVX-VNNI.

@@ -6,7 +6,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::neon::{self, GROUP_REGISTERS, Neon, PEAK_REGISTERS};
-use super::panel::{Int8Panel, OUTPUT_GROUP, PanelKernels, QUAD_BYTES};
+use super::panel::{Int8Panel, OUTPUT_GROUP, PanelBytes, PanelKernels, QUAD_BYTES};
 use super::registers::{self, ByteDot, for_row_tiles};
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -46,21 +46,10 @@ lane_product!(dot_1, "sdot {a:v}.4s, {w:v}.16b, {x:v}.4b[1]");
 lane_product!(dot_2, "sdot {a:v}.4s, {w:v}.16b, {x:v}.4b[2]");
 lane_product!(dot_3, "sdot {a:v}.4s, {w:v}.16b, {x:v}.4b[3]");
 
-/// 128 times the sum of the activations of a row, where weights may exceed 127; 0 elsewhere.
-pub(super) fn offset_of_signed(t: &Int8Panel<'_>, row: usize) -> i32 {
-    if !t.full_range {
-        return 0;
-    }
-    let x = &t.x[row * t.ldx..][..4 * t.quads];
-    128 * x.iter().map(|x| i32::from(*x)).sum::<i32>()
-}
-
 /// Byte products by `sdot`; weights reach 127.
 struct SignedDot;
 
 impl ByteDot<Neon> for SignedDot {
-    const HOISTABLE: bool = true;
-
     #[inline(always)]
     unsafe fn dot(sum: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
         // SAFETY: the caller has the extension.
@@ -92,11 +81,15 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
     let width = t.groups * OUTPUT_GROUP;
     // SAFETY: the caller's promise.
     unsafe {
-        let flip = vdupq_n_s8(if t.full_range { i8::MIN } else { 0 });
+        let signed = t.bytes == PanelBytes::Int8;
+        let flip = vdupq_n_s8(if signed { i8::MIN } else { 0 });
         let c = c.add(row * width + group * OUTPUT_GROUP);
         let mut acc = [[vdupq_n_s32(0); H]; R];
         for r in 0..R {
-            let offset = offset_of_signed(t, row + r);
+            let offset = match signed {
+                true => t.offset_of_signed_weights(row + r),
+                false => 0,
+            };
             for v in 0..H {
                 acc[r][v] = match t.start {
                     Some(start) => vdupq_n_s32(start[row + r] + offset),

@@ -86,6 +86,7 @@ pub fn f32_panel(isa: Isa, t: &F32Panel<'_>, c: &mut [f32], ldc: usize) {
 mod tests {
     //! Guarantee: every instruction set gives the bits of the scalar twin, and those are the plain sum.
     use super::*;
+    use crate::kernels::panel::PanelBytes;
     use crate::testing::SplitMix64;
     use proptest::prelude::*;
 
@@ -93,15 +94,27 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn integer_tiles_agree_bit_for_bit(
-            rows in 0usize..30, groups in 1usize..=4, quads in 0usize..40, full_range: bool, overwrite: bool, seed in any::<u64>()
+            rows in 0usize..30, groups in 1usize..=4, quads in 0usize..150, ternary: bool, overwrite: bool, seed in any::<u64>()
         ) {
             let mut random = SplitMix64::new(seed);
             let ldx = 4 * quads + 3;
-            let x: Vec<i8> = (0..rows * ldx).map(|_| (random.next_u64() % 255) as i16 as i8).collect();
-            let top = if full_range { 256 } else { 128 };
-            let w: Vec<u8> = (0..quads * groups * QUAD_BYTES).map(|_| (random.next_u64() % top) as u8).collect();
+            let extreme = if seed % 2 == 0 { i8::MIN } else { i8::MAX };
+            let mut activation = || match random.next_u64() % 4 {
+                0 => random.next_u64() as i8,
+                _ => extreme,
+            };
+            let x: Vec<i8> = (0..rows * ldx).map(|_| activation()).collect();
+            let bytes = if ternary { PanelBytes::Ternary } else { PanelBytes::Int8 };
+            let (least, largest) = if ternary { (0, 2) } else { (1, 255) };
+            let count = u64::from(largest - least) + 1;
+            // Extremes are as likely as all other weights and activations together.
+            let mut weight = || match random.next_u64() % 2 {
+                0 => largest,
+                _ => least + (random.next_u64() % count) as u8,
+            };
+            let w: Vec<u8> = (0..quads * groups * QUAD_BYTES).map(|_| weight()).collect();
             let first: Vec<i32> = (0..rows).map(|_| random.next_u64() as i32 >> 8).collect();
-            let t = Int8Panel { rows, x: &x, ldx, quads, w: &w, groups, full_range, start: overwrite.then_some(&first) };
+            let t = Int8Panel { rows, x: &x, ldx, quads, w: &w, groups, bytes, start: overwrite.then_some(&first) };
             let start: Vec<i32> = (0..rows * groups * OUTPUT_GROUP).map(|_| random.next_u64() as i32 >> 8).collect();
             let mut want = start.clone();
             for (i, c) in want.iter_mut().enumerate() {

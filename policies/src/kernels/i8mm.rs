@@ -81,8 +81,6 @@ unsafe fn interleave(w: &[u8], (quads, groups): (usize, usize), out: &mut [u8]) 
 struct MatrixProduct;
 
 impl ByteDot<Neon> for MatrixProduct {
-    const HOISTABLE: bool = true;
-
     #[inline(always)]
     unsafe fn dot(sum: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
         // SAFETY: the caller has the extension.

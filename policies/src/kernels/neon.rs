@@ -1,8 +1,9 @@
 //! NEON, which every aarch64 processor has: 128-bit registers, widening byte products, fused multiply-add for f32.
 
-use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, PanelKernels};
+use super::panel::{F32Panel, Int8Panel, OUTPUT_GROUP, PanelBytes, PanelKernels};
 use super::registers::{self, ByteDot, Registers, for_row_tiles};
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 /// Registers of a group of outputs.
 pub(super) const GROUP_REGISTERS: usize = OUTPUT_GROUP / 4;
@@ -66,9 +67,21 @@ impl Registers for Neon {
     }
 }
 
-/// Byte products by widening multiplication and pairwise sums; weights reach 255 where `FULL`, 127 elsewhere. Weights are signed bytes to the processor, so
-/// those above 127 go through it in two parts, the low seven bits and the top one.
-struct WideningMultiply<const FULL: bool>;
+/// Byte products by widening multiplication and pairwise sums, of ternary weights or, `INT8`, of int8 weights less 128: weights are signed
+/// bytes to the processor.
+struct WideningMultiply<const INT8: bool>;
+
+/// Returns its operand, of which the compiler then knows nothing: no instruction, which no intrinsic says.
+///
+/// # Safety
+/// The processor has NEON.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn opaque(mut v: int32x4_t) -> int32x4_t {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {v:v} */", v = inout(vreg) v, options(nomem, nostack, preserves_flags)) };
+    v
+}
 
 /// Per 32-bit lane the sum of four products of signed bytes.
 ///
@@ -84,21 +97,23 @@ unsafe fn signed_products(w: int8x16_t, x: int8x16_t) -> int32x4_t {
     }
 }
 
-impl<const FULL: bool> ByteDot<Neon> for WideningMultiply<FULL> {
-    const HOISTABLE: bool = true;
+impl<const INT8: bool> ByteDot<Neon> for WideningMultiply<INT8> {
+    #[inline(always)]
+    unsafe fn opaque(w: int32x4_t) -> int32x4_t {
+        // SAFETY: the caller has NEON.
+        unsafe { opaque(w) }
+    }
 
     #[inline(always)]
     unsafe fn dot(sum: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
         // SAFETY: the caller has NEON.
         unsafe {
             let (w, x) = (vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
-            if !FULL {
-                return vaddq_s32(sum, signed_products(w, x));
-            }
-            let low = signed_products(vandq_s8(w, vdupq_n_s8(0x7f)), x);
-            // As a signed byte the top bit counts -128.
-            let top = signed_products(vandq_s8(w, vdupq_n_s8(i8::MIN)), x);
-            vsubq_s32(vaddq_s32(sum, low), top)
+            let w = match INT8 {
+                true => veorq_s8(w, vdupq_n_s8(i8::MIN)),
+                false => w,
+            };
+            vaddq_s32(sum, signed_products(w, x))
         }
     }
 }
@@ -117,11 +132,18 @@ pub(super) static KERNELS: PanelKernels = PanelKernels {
 /// As [`PanelKernels::int8`]; the processor has NEON.
 #[target_feature(enable = "neon")]
 unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
-    let c = c.as_mut_ptr();
-    for group in 0..t.groups {
-        match t.full_range {
-            false => for_row_tiles!(int8_tile, false, t, (group, c), [4, 2, 1]),
-            true => for_row_tiles!(int8_tile, true, t, (group, c), [4, 2, 1]),
+    match t.bytes {
+        PanelBytes::Ternary => {
+            let c = c.as_mut_ptr();
+            for group in 0..t.groups {
+                for_row_tiles!(int8_tile, false, t, (group, c), [4, 2, 1]);
+            }
+        }
+        PanelBytes::Int8 => {
+            let (t, c) = (&t.begin_signed_sums(c), c.as_mut_ptr());
+            for group in 0..t.groups {
+                for_row_tiles!(int8_tile, true, t, (group, c), [4, 2, 1]);
+            }
         }
     }
 }
@@ -129,14 +151,14 @@ unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
 /// # Safety
 /// As [`registers::int8_tile`]; the processor has NEON.
 #[target_feature(enable = "neon")]
-unsafe fn int8_tile<const R: usize, const FULL: bool>(
+unsafe fn int8_tile<const R: usize, const INT8: bool>(
     t: &Int8Panel<'_>,
     row: usize,
     (group, c): (usize, *mut i32),
 ) {
     let at = (row, group * OUTPUT_GROUP, t.groups * OUTPUT_GROUP);
     // SAFETY: the caller's promise.
-    unsafe { registers::int8_tile::<Neon, WideningMultiply<FULL>, R, GROUP_REGISTERS>(t, at, c) };
+    unsafe { registers::int8_tile::<Neon, WideningMultiply<INT8>, R, GROUP_REGISTERS>(t, at, c) };
 }
 
 /// # Safety

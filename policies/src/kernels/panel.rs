@@ -9,6 +9,25 @@ pub const MAX_PANEL_GROUPS: usize = 4;
 /// Bytes of four consecutive inputs of a group.
 pub const QUAD_BYTES: usize = 4 * OUTPUT_GROUP;
 
+/// The unsigned bytes of a panel of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanelBytes {
+    /// Ternary codes plus one: 0, 1 and 2.
+    Ternary,
+    /// int8 codes plus 128: 1 to 255. The byte 0 is padding, whose products are unspecified.
+    Int8,
+}
+
+impl PanelBytes {
+    /// What the bytes exceed the codes by.
+    pub fn zero_point(self) -> i32 {
+        match self {
+            PanelBytes::Ternary => 1,
+            PanelBytes::Int8 => 128,
+        }
+    }
+}
+
 /// Activations in int8 `[rows, 4 * quads]` and a panel of unsigned bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Int8Panel<'a> {
@@ -24,10 +43,34 @@ pub struct Int8Panel<'a> {
     pub w: &'a [u8],
     /// Number of groups of outputs.
     pub groups: usize,
-    /// True if weights may exceed 127.
-    pub full_range: bool,
+    /// What the bytes of `w` are.
+    pub bytes: PanelBytes,
     /// Initial value of the sums of every row, `[rows]`; without it they are added to the old contents.
     pub start: Option<&'a [i32]>,
+}
+
+impl<'a> Int8Panel<'a> {
+    /// 128 times the sum of the activations of a row: what is missing where weights are multiplied less 128, as signed bytes.
+    pub(super) fn offset_of_signed_weights(&self, row: usize) -> i32 {
+        let x = &self.x[row * self.ldx..][..4 * self.quads];
+        128 * x.iter().map(|x| i32::from(*x)).sum::<i32>()
+    }
+
+    /// Begins the sums `c` with that offset; returns the panel whose products are to be added to them.
+    pub(super) fn begin_signed_sums(&self, c: &mut [i32]) -> Int8Panel<'a> {
+        let sums = c.chunks_exact_mut(self.groups * OUTPUT_GROUP);
+        for (row, sums) in sums.take(self.rows).enumerate() {
+            let offset = self.offset_of_signed_weights(row);
+            match self.start {
+                Some(start) => sums.fill(start[row] + offset),
+                None => sums.iter_mut().for_each(|sum| *sum += offset),
+            }
+        }
+        Int8Panel {
+            start: None,
+            ..*self
+        }
+    }
 }
 
 /// Activations in f32 `[rows, k]` and a panel of f32.

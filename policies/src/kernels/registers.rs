@@ -38,8 +38,11 @@ pub(super) trait Registers {
 /// # Safety
 /// As [`Registers`].
 pub(super) trait ByteDot<V: Registers> {
-    /// True when the compiler could move part of the product of constants out of a loop.
-    const HOISTABLE: bool;
+    /// Returns `w`, of which the compiler knows nothing where it would otherwise do a product of constants once for many.
+    #[inline(always)]
+    unsafe fn opaque(w: V::I32) -> V::I32 {
+        w
+    }
 
     /// Per 32-bit lane: `sum + w0 x0 + w1 x1 + w2 x2 + w3 x3`, `w` unsigned, `x` signed bytes, exact.
     unsafe fn dot(sum: V::I32, w: V::I32, x: V::I32) -> V::I32;
@@ -224,10 +227,8 @@ pub(super) unsafe fn int8_peak<V: Registers, D: ByteDot<V>, const N: usize>(roun
         let (mut w, x) = (V::splat_i32(0x0202_0202), V::splat_i32(0x0101_0101));
         for _ in 0..rounds {
             for i in 0..N {
+                w = D::opaque(w);
                 acc[i] = D::dot(acc[i], w, x);
-            }
-            if D::HOISTABLE {
-                w = std::hint::black_box(w);
             }
         }
         let mut sum = 0;

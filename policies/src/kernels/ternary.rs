@@ -2,7 +2,7 @@
 
 use super::aligned::AlignedBuffer;
 use super::gemm::int8_panel;
-use super::panel::{Int8Panel, OUTPUT_GROUP, QUAD_BYTES, panels};
+use super::panel::{Int8Panel, OUTPUT_GROUP, PanelBytes, QUAD_BYTES, panels};
 use super::quant::QuantisedRows;
 use super::{Isa, multiversion};
 use std::cell::RefCell;
@@ -158,7 +158,7 @@ pub fn ternary_gemm(isa: Isa, x: &QuantisedRows, w: &PackedTernary, out: &mut Ve
                 quads: 4 * w.steps(),
                 w: panel,
                 groups: count,
-                full_range: false,
+                bytes: PanelBytes::Ternary,
                 start: Some(&starts),
             };
             int8_panel(isa, &tile, sums);

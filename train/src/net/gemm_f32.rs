@@ -12,6 +12,7 @@ mod x86;
 
 use bitvla_policies::kernels::Isa;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Columns of a packed panel of B: two AVX-512 registers.
 const NR: usize = 32;
@@ -24,6 +25,10 @@ const MR512: usize = 8;
 const MR256: usize = 6;
 /// Depth of a packed panel: 32 KiB, two thirds of a first-level cache of a processor with AVX-512; half as much on AVX2.
 const KC: usize = 256;
+/// Rows of A that all panels are multiplied with before the next ones: with depth [`KC`] 96 KiB, a part of a second-level cache. A multiple of
+/// [`MR512`] and of [`MR256`].
+const MC: usize = 96;
+const _: () = assert!(MC.is_multiple_of(MR512) && MC.is_multiple_of(MR256));
 
 /// Sizes of a product: `C` is `m` x `n`, the inner dimension is `k`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub enum Mode {
 }
 
 thread_local! {
-    /// Panel of B, and rows of A where it is stored transposed.
+    /// Panels of B, and rows of A where it is stored transposed.
     static PANELS: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
@@ -119,8 +124,10 @@ pub fn product(
         }
         return;
     }
-    PANELS.with_borrow_mut(|(panel, rows)| {
-        panel.resize(KC * NR, 0.0);
+    PANELS.with_borrow_mut(|(panels, rows)| {
+        let columns = panel_columns(isa);
+        let of_panel = KC.min(k) * columns;
+        panels.resize(panels.len().max(n.div_ceil(columns) * of_panel), 0.0);
         for p in (0..k).step_by(KC) {
             let depth = KC.min(k - p);
             // Rows in groups of `group`; row r of group g at step p lies at g * block + r * rs + p * ks.
@@ -138,26 +145,32 @@ pub fn product(
                 }
                 (from, rs, ks, block) = (rows.as_slice(), 1, group, depth * group);
             }
-            let columns = panel_columns(isa);
-            for j in (0..n).step_by(columns) {
+            for (panel, j) in panels
+                .chunks_exact_mut(of_panel)
+                .zip((0..n).step_by(columns))
+            {
                 let width = columns.min(n - j);
                 match columns {
                     NR256 => pack::<NR256>(isa, panel, b, b_t, (p, depth), (j, width)),
                     _ => pack::<NR>(isa, panel, b, b_t, (p, depth), (j, width)),
                 }
-                let tile = Tile {
-                    a: from,
-                    block,
-                    rs,
-                    ks,
-                    panel,
-                    depth,
-                    width,
-                    m,
-                    ldc: c.1,
-                    add: mode == Mode::Add || p > 0,
-                };
-                tile.run(isa, &mut c.0[j..]);
+            }
+            for first in (0..m).step_by(MC) {
+                for (panel, j) in panels.chunks_exact(of_panel).zip((0..n).step_by(columns)) {
+                    let tile = Tile {
+                        a: from,
+                        block,
+                        rs,
+                        ks,
+                        panel,
+                        depth,
+                        width: columns.min(n - j),
+                        rows: first..m.min(first + MC),
+                        ldc: c.1,
+                        add: mode == Mode::Add || p > 0,
+                    };
+                    tile.run(isa, &mut c.0[j..]);
+                }
             }
         }
     });
@@ -306,7 +319,7 @@ fn transpose_blocks<const N: usize>(
     0
 }
 
-/// One packed panel of B against all rows of A.
+/// One packed panel of B against some rows of A.
 struct Tile<'a> {
     a: &'a [f32],
     block: usize,
@@ -317,7 +330,7 @@ struct Tile<'a> {
     panel: &'a [f32],
     depth: usize,
     width: usize,
-    m: usize,
+    rows: Range<usize>,
     ldc: usize,
     add: bool,
 }
@@ -327,7 +340,7 @@ impl Tile<'_> {
         match isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `product` checked that the processor has the instructions and that A and C hold every
-            // element of the tile; the panel holds `KC * NR` values.
+            // element of the tile; the panel holds `depth` rows.
             Isa::Avx2 | Isa::AvxVnni => unsafe { self.avx2(c.as_mut_ptr()) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -337,7 +350,7 @@ impl Tile<'_> {
     }
 
     fn scalar(&self, c: &mut [f32]) {
-        for i in 0..self.m {
+        for i in self.rows.clone() {
             let row = &mut c[i * self.ldc..i * self.ldc + self.width];
             let mut acc = [0.0f32; NR];
             if self.add {
@@ -378,6 +391,7 @@ mod tests {
             (13, 33, 300),
             (25, 49, 32),
             (17, 64, 513),
+            (209, 50, 31),
         ] {
             for (a_t, b_t) in [(false, false), (false, true), (true, false)] {
                 for mode in [Mode::Set, Mode::Add] {

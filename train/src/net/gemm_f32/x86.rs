@@ -112,14 +112,14 @@ impl Tile<'_> {
     #[target_feature(enable = "avx512f")]
     #[inline]
     unsafe fn columns512<const W: usize>(&self, c: *mut f32) {
-        let mut i = 0;
+        let mut i = self.rows.start;
         // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
         unsafe {
-            while i + MR512 <= self.m {
+            while i + MR512 <= self.rows.end {
                 self.rows512::<MR512, W>(i, c);
                 i += MR512;
             }
-            match self.m - i {
+            match self.rows.end - i {
                 0 => {}
                 1 => self.rows512::<1, W>(i, c),
                 2 => self.rows512::<2, W>(i, c),
@@ -177,36 +177,52 @@ impl Tile<'_> {
     /// AVX2 and FMA are present; `c` is valid for the whole tile.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn avx2(&self, c: *mut f32) {
-        let mut i = 0;
+        // SAFETY: as the caller's.
+        unsafe {
+            if self.width == NR256 {
+                self.columns256::<true>(c);
+            } else {
+                self.columns256::<false>(c);
+            }
+        }
+    }
+
+    /// All rows of a panel, which is `WHOLE` if all its columns are in use.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    unsafe fn columns256<const WHOLE: bool>(&self, c: *mut f32) {
+        let mut i = self.rows.start;
         // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
         unsafe {
-            while i + MR256 <= self.m {
-                self.rows256::<MR256>(i, c);
+            while i + MR256 <= self.rows.end {
+                self.rows256::<MR256, WHOLE>(i, c);
                 i += MR256;
             }
-            match self.m - i {
+            match self.rows.end - i {
                 0 => {}
-                1 => self.rows256::<1>(i, c),
-                2 => self.rows256::<2>(i, c),
-                3 => self.rows256::<3>(i, c),
-                4 => self.rows256::<4>(i, c),
-                _ => self.rows256::<5>(i, c),
+                1 => self.rows256::<1, WHOLE>(i, c),
+                2 => self.rows256::<2, WHOLE>(i, c),
+                3 => self.rows256::<3, WHOLE>(i, c),
+                4 => self.rows256::<4, WHOLE>(i, c),
+                _ => self.rows256::<5, WHOLE>(i, c),
             }
         }
     }
 
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    unsafe fn rows256<const M: usize>(&self, i: usize, c: *mut f32) {
-        let lanes = self.width;
-        let whole = lanes == NR256;
+    unsafe fn rows256<const M: usize, const WHOLE: bool>(&self, i: usize, c: *mut f32) {
         // All bits of the lanes that exist.
         let mask = |first: usize| {
+            let lanes = self.width;
             let lane: [i32; 8] = std::array::from_fn(|i| if first + i < lanes { -1 } else { 0 });
             // SAFETY: the array holds 256 bits.
             unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
         };
-        let masks = [mask(0), mask(8)];
+        let masks = match WHOLE {
+            true => [_mm256_setzero_si256(); 2],
+            false => [mask(0), mask(8)],
+        };
         let mut acc = [[_mm256_setzero_ps(); 2]; M];
         // SAFETY: the caller's promise: the processor has the instructions, rows and columns of the tile exist.
         unsafe {
@@ -215,7 +231,7 @@ impl Tile<'_> {
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let row = c.wrapping_add(r * self.ldc);
                     for w in 0..2 {
-                        acc[w] = match whole {
+                        acc[w] = match WHOLE {
                             true => _mm256_loadu_ps(row.add(8 * w)),
                             false => _mm256_maskload_ps(row.wrapping_add(8 * w), masks[w]),
                         };
@@ -238,7 +254,7 @@ impl Tile<'_> {
             for (r, acc) in acc.iter().enumerate() {
                 let row = c.wrapping_add(r * self.ldc);
                 for w in 0..2 {
-                    match whole {
+                    match WHOLE {
                         true => _mm256_storeu_ps(row.add(8 * w), acc[w]),
                         false => {
                             _mm256_maskstore_ps(row.wrapping_add(8 * w), masks[w], acc[w]);
