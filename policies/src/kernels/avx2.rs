@@ -162,7 +162,7 @@ unsafe fn ternary_tile<const R: usize, const H: usize>(
         for r in 0..R {
             rows[r] = t.x.as_ptr().add((row + r) * t.ldx + 4 * first);
         }
-        let mut from = t.w.as_ptr().add(4 * (first * width + column));
+        let mut from = t.w.as_ptr().wrapping_add(4 * (first * width + column));
         let mut acc = [[_mm256_setzero_si256(); H]; R];
         for quad in 0..TERNARY_QUADS.min(t.quads - first) {
             let mut w = [_mm256_setzero_si256(); H];
