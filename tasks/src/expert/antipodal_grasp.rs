@@ -337,7 +337,9 @@ impl<'a> GraspScorer<'a> {
             let grasp = self.tilted(&c, tilt);
             // Not for a tilted hand at a thin wall: the boxes of the other walls would always block it.
             let against_object = tilt == 0.0 || !grasp.is_thin();
-            let clearance_cost = self.clearance_cost(&grasp, against_object);
+            let best = self.best.as_ref().map_or(f64::INFINITY, |(best, _)| *best);
+            let loses = |part_of_cost: f64| least + part_of_cost >= best;
+            let clearance_cost = self.clearance_cost(&grasp, against_object, loses);
             let cost = least + clearance_cost;
             if self.best.as_ref().is_none_or(|(b, _)| cost < *b) {
                 self.best = Some((cost, grasp));
@@ -389,22 +391,34 @@ impl<'a> GraspScorer<'a> {
     }
 
     /// Cost of missing clearance, on the way to the grasp and where the object is released;
-    /// with `against_object` the object itself counts as an obstacle.
-    fn clearance_cost(&self, grasp: &AntipodalGrasp, against_object: bool) -> f64 {
+    /// with `against_object` the object itself counts as an obstacle. Ends with a part of the cost that `loses` already.
+    fn clearance_cost(
+        &self,
+        grasp: &AntipodalGrasp,
+        against_object: bool,
+        loses: impl Fn(f64) -> bool,
+    ) -> f64 {
         let r = grasp.orientation();
+        let cost_of = |clearance: f64| 6.0 * (0.006 - clearance).max(0.0);
         let mut clearance = 0.05f64;
         for distance in WITHDRAWALS {
             let back = -grasp.approach * distance;
-            let around = self.query.obstacles.hand_clearance(grasp.point, &r, back);
-            clearance = clearance.min(around);
-            if against_object {
-                let own = self.object_box.hand_clearance(grasp.point, &r, back);
-                clearance = clearance.min(own + 0.003);
+            let of = |obstacles: &Obstacles, room: f64| {
+                let enough = |bound: f64| loses(cost_of(bound + room));
+                obstacles.hand_clearance_until(grasp.point, &r, back, enough) + room
+            };
+            // A sum with zero is exact.
+            clearance = clearance.min(of(self.query.obstacles, 0.0));
+            if against_object && !loses(cost_of(clearance)) {
+                clearance = clearance.min(of(&self.object_box, 0.003));
+            }
+            if loses(cost_of(clearance)) {
+                return cost_of(clearance);
             }
         }
         let release = self.query.goal + (grasp.point - self.origin);
         let drop = self.query.obstacles.lowest_free_height(release, &r, 0.02);
-        6.0 * (0.006 - clearance).max(0.0) + {
+        cost_of(clearance) + {
             let (free, cost) = self.query.drop;
             cost * (drop - free).max(0.0)
         }

@@ -182,6 +182,17 @@ impl Obstacles {
         orientation: &Rotation3<f64>,
         offset: Vector3<f64>,
     ) -> f64 {
+        self.hand_clearance_until(grasp_point, orientation, offset, |_| false)
+    }
+
+    /// [`Obstacles::hand_clearance`], or an upper bound of it as soon as `enough` holds of one.
+    pub(super) fn hand_clearance_until(
+        &self,
+        grasp_point: Point3<f64>,
+        orientation: &Rotation3<f64>,
+        offset: Vector3<f64>,
+        enough: impl Fn(f64) -> bool,
+    ) -> f64 {
         let at = grasp_point + offset;
         let near = self.near(at, HAND_REACH);
         let mut least = MAX_CLEARANCE;
@@ -193,8 +204,15 @@ impl Obstacles {
             for obstacle in &near {
                 free = obstacle.nearer(p, free);
             }
+            if free >= least && free >= 0.0 {
+                continue;
+            }
             least = least.min(free);
             inside += usize::from(free < 0.0);
+            let bound = least - PENETRATION_COST * inside as f64;
+            if enough(bound) {
+                return bound;
+            }
         }
         least - PENETRATION_COST * inside as f64
     }
@@ -209,9 +227,11 @@ impl Obstacles {
     ) -> f64 {
         let mut low = NO_DESCENT;
         let mut rise = DESCENT_START;
-        while rise > -0.5 * step
-            && self.hand_clearance(grasp_point, orientation, Vector3::z() * rise) > FREE_CLEARANCE
-        {
+        let is_free = |rise: f64| {
+            let (up, blocked) = (Vector3::z() * rise, |bound| bound <= FREE_CLEARANCE);
+            !blocked(self.hand_clearance_until(grasp_point, orientation, up, blocked))
+        };
+        while rise > -0.5 * step && is_free(rise) {
             low = rise.max(0.0);
             rise -= step;
         }
