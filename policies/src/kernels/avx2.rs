@@ -200,6 +200,7 @@ unsafe fn int8_tile<const R: usize, const H: usize>(
     row: usize,
     (group, c): (usize, *mut i32),
 ) {
+    const { assert!(H == GROUP_REGISTERS) };
     let at = (row, group * OUTPUT_GROUP, t.groups * OUTPUT_GROUP);
     // SAFETY: the caller's promise.
     unsafe { registers::int8_tile::<Avx2, SignedMultiplyAdd, R, H>(t, at, c) };

@@ -61,13 +61,21 @@ impl ByteDot<Neon> for SignedDot {
 /// As [`PanelKernels::int8`]; the processor has `dotprod`.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
+    let begun;
+    let (t, flip) = match t.bytes {
+        PanelBytes::Ternary => (t, 0),
+        PanelBytes::Int8 => {
+            begun = t.begin_signed_sums(c);
+            (&begun, i8::MIN)
+        }
+    };
     let c = c.as_mut_ptr();
     for group in 0..t.groups {
-        for_row_tiles!(int8_tile, 4, t, (group, c), [5, 4, 3, 2, 1]);
+        for_row_tiles!(int8_tile, 4, t, (group, flip, c), [5, 4, 3, 2, 1]);
     }
 }
 
-/// Sixteen sums for each of `R` rows.
+/// Sixteen sums for each of `R` rows, of the signed bytes `w ^ flip`.
 ///
 /// # Safety
 /// As [`PanelKernels::int8`]; the rows from `row` on and the group exist; the processor has `dotprod`.
@@ -75,25 +83,20 @@ unsafe fn int8(t: &Int8Panel<'_>, c: &mut [i32]) {
 unsafe fn int8_tile<const R: usize, const H: usize>(
     t: &Int8Panel<'_>,
     row: usize,
-    (group, c): (usize, *mut i32),
+    (group, flip, c): (usize, i8, *mut i32),
 ) {
     const { assert!(H == GROUP_REGISTERS) };
     let width = t.groups * OUTPUT_GROUP;
     // SAFETY: the caller's promise.
     unsafe {
-        let signed = t.bytes == PanelBytes::Int8;
-        let flip = vdupq_n_s8(if signed { i8::MIN } else { 0 });
+        let flip = vdupq_n_s8(flip);
         let c = c.add(row * width + group * OUTPUT_GROUP);
         let mut acc = [[vdupq_n_s32(0); H]; R];
         for r in 0..R {
-            let offset = match signed {
-                true => t.offset_of_signed_weights(row + r),
-                false => 0,
-            };
             for v in 0..H {
                 acc[r][v] = match t.start {
-                    Some(start) => vdupq_n_s32(start[row + r] + offset),
-                    None => vaddq_s32(vdupq_n_s32(offset), vld1q_s32(c.add(r * width + 4 * v))),
+                    Some(start) => vdupq_n_s32(start[row + r]),
+                    None => vld1q_s32(c.add(r * width + 4 * v)),
                 };
             }
         }

@@ -51,7 +51,7 @@ pub struct Int8Panel<'a> {
 
 impl<'a> Int8Panel<'a> {
     /// 128 times the sum of the activations of a row: what is missing where weights are multiplied less 128, as signed bytes.
-    pub(super) fn offset_of_signed_weights(&self, row: usize) -> i32 {
+    fn offset_of_signed_weights(&self, row: usize) -> i32 {
         let x = &self.x[row * self.ldx..][..4 * self.quads];
         128 * x.iter().map(|x| i32::from(*x)).sum::<i32>()
     }
