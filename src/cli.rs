@@ -147,7 +147,7 @@ struct BenchArgs {
     /// Checkpoint folder or packed file to measure; the same as `--weights PATH`
     #[arg(long, value_name = "PATH", conflicts_with = "weights")]
     checkpoint: Option<PathBuf>,
-    /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary
+    /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary, ternary-int8-head
     #[arg(long, default_value_t, value_name = "NAME")]
     policy: PolicyName,
     /// Libraries that compute the network, measured one after the other and printed side by side: native, candle (policy
@@ -311,7 +311,7 @@ enum Subcommands {
         /// Compare every tensor of a packed file with its checksum, and write nothing
         #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "out", "policy"])]
         check: Option<PathBuf>,
-        /// Weight format: ternary, full, int8, int4, nf4, ptq-ternary
+        /// Weight format: ternary, full, int8, int4, nf4, ptq-ternary, ternary-int8-head
         #[arg(long, default_value = "ternary", value_name = "NAME")]
         policy: WeightFormat,
     },

@@ -1,7 +1,7 @@
 //! The whole network and its parallel decoding, `docs/reference/bitvla.md`, section 1.6.
 
 use crate::architecture::Architecture;
-use crate::formats::{LinearFormat, WeightFormat};
+use crate::formats::{LinearFormat, NetworkFormats, WeightFormat};
 use crate::head::ActionHead;
 use crate::language::LanguageModel;
 use crate::linear::ActivationFormat;
@@ -61,10 +61,7 @@ impl BitVla {
         parts: (bool, bool),
     ) -> Result<BitVla, PolicyError> {
         let v = &config.vision_config;
-        let formats = (
-            format.vision(v.vit_weight_bits, v.vit_act_bits),
-            format.language(),
-        );
+        let formats = format.network((v.vit_weight_bits, v.vit_act_bits));
         BitVla::build(Architecture::from(config), source, formats, parts)
     }
 
@@ -76,23 +73,24 @@ impl BitVla {
     pub fn build(
         architecture: Architecture,
         source: &dyn WeightSource,
-        (vision, language): (LinearFormat, LinearFormat),
+        formats: NetworkFormats,
         (proprio, head): (bool, bool),
     ) -> Result<BitVla, PolicyError> {
         let a = &architecture;
         let width = a.language.hidden_size;
-        let head = head.then(|| ActionHead::load(source, width, a.action_dim));
+        let head = head.then(|| ActionHead::load(source, (width, a.action_dim), formats.head));
         let names = ["fc1", "fc2"].map(|name| format!("{PROPRIO_PREFIX}{name}"));
         let names = [names[0].as_str(), names[1].as_str()];
         let widths = [a.proprio_dim, width, width];
         let proprio = proprio.then(|| Mlp::load(source, "proprio projector", &names, &widths));
-        let tower = |shape: &VisionArchitecture| VisionTower::load(source, shape.clone(), vision);
+        let tower =
+            |shape: &VisionArchitecture| VisionTower::load(source, shape.clone(), formats.vision);
         Ok(BitVla {
             head: head.transpose()?,
             proprio: proprio.transpose()?,
             towers: a.towers.iter().map(tower).collect::<Result<_, _>>()?,
             connector: Mlp::load(source, "connector", &a.connector, &a.connector_widths)?,
-            language: LanguageModel::load(source, a.language.clone(), language)?,
+            language: LanguageModel::load(source, a.language.clone(), formats.language)?,
             architecture,
         })
     }

@@ -1,8 +1,8 @@
-//! Action head, an MLP-ResNet on the action hidden states (`docs/reference/bitvla.md`, section 1.5). Never quantised.
+//! Action head, an MLP-ResNet on the action hidden states (`docs/reference/bitvla.md`, section 1.5). As stored, unless int8 is asked for.
 
 use crate::PolicyError;
 use crate::formats::LinearFormat;
-use crate::linear::{Activation, ActivationBuffer, ActivationFormat, Linear, StoreMode};
+use crate::linear::{Activation, ActivationBuffer, Linear, StoreMode};
 use crate::threads::Threads;
 use crate::vision::LayerNorm;
 use crate::weight_source::{ACTION_HEAD_PREFIX, Parameter, Parameters, WeightSource, load_linear};
@@ -19,18 +19,17 @@ pub struct ActionHead {
 }
 
 impl ActionHead {
-    /// Loads the head for hidden states of length `width` and actions of `dim` numbers.
+    /// Loads the head for hidden states of length `width` and actions of `dim` numbers, its linear layers in a format.
     ///
     /// # Errors
     /// Names file and tensor.
     pub fn load(
         source: &dyn WeightSource,
-        width: usize,
-        dim: usize,
+        (width, dim): (usize, usize),
+        format: LinearFormat,
     ) -> Result<ActionHead, PolicyError> {
         let name = |part: &str| format!("{ACTION_HEAD_PREFIX}model.{part}");
-        let linear =
-            |part: &str, n, k| load_linear(source, &name(part), (n, k), LinearFormat::STORED, true);
+        let linear = |part: &str, n, k| load_linear(source, &name(part), (n, k), format, true);
         let norm = |part: &str, len| LayerNorm::load(source, &name(part), len, EPS);
         let blocks = (0..2).map(|i| {
             let part = |j: usize| format!("mlp_resnet_blocks.{i}.ffn.{j}");
@@ -56,7 +55,7 @@ impl ActionHead {
         let mut step =
             |norm: &LayerNorm, x: &[f32], linear: &Linear, activation, out: &mut [f32]| {
                 let size = (rows, linear.inputs());
-                inputs.fill(threads, size, ActivationFormat::F32, |row, out| {
+                inputs.fill(threads, size, linear.activations(), |row, out| {
                     norm.row(x, row, out)
                 });
                 linear.apply(threads, inputs, activation, StoreMode::Overwrite, out);

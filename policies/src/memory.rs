@@ -37,9 +37,10 @@ pub fn required_bytes(config: &Config, format: WeightFormat) -> u64 {
     let vision = format.vision(v.vit_weight_bits, v.vit_act_bits);
     let encoder = 4 * matrix(vision, v.hidden_size, v.hidden_size)
         + 2 * matrix(vision, v.intermediate_size, v.hidden_size);
-    let stored = LinearFormat::STORED;
-    let heads = matrix(stored, h, config.action_dim * h)
-        + 4 * matrix(stored, h, h)
+    let (head, stored) = (format.head(), LinearFormat::STORED);
+    let heads = matrix(head, h, config.action_dim * h)
+        + 2 * matrix(head, h, h)
+        + 2 * matrix(stored, h, h)
         + matrix(stored, h, v.hidden_size);
     let positions = 4 * (v.patches() as u64) * v.hidden_size as u64;
     t.num_hidden_layers as u64 * layer + v.num_hidden_layers as u64 * encoder + heads + positions

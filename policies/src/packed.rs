@@ -29,7 +29,7 @@ pub use writer::{pack, write};
 use crate::checkpoint_files::{CheckpointFiles, LazyFile};
 use crate::error::file_error;
 use crate::float_type::FloatType;
-use crate::formats::WeightEncoding;
+use crate::formats::{QUANTISED_VISION, WeightEncoding};
 use crate::mmap::map_file;
 use crate::weight_source::{
     ACTION_HEAD_PREFIX, EmbeddingTable, MatrixRequest, PROPRIO_PREFIX, RowFile, RowStorage,
@@ -133,6 +133,14 @@ impl PackedFile {
     /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Weight format that the file was packed in.
+    ///
+    /// # Errors
+    /// Names the file if its metadata name no weight format.
+    pub fn format(&self) -> Result<WeightFormat, PolicyError> {
+        WeightFormat::from_str(&self.about.weights).map_err(|e| file_error(&self.path, e))
     }
 
     /// Contents of the metadata.
@@ -255,10 +263,20 @@ impl WeightSource for PackedFile {
         let (name, n, k) = (request.name, request.outputs, request.inputs);
         let tensor = |e: WeightEncoding| format!("{name}.{}", e.packed_suffix());
         let there = |e: &WeightEncoding| self.tensors.contains_key(&tensor(*e));
-        let encoding = request.encoding.or_else(|| {
-            let stored = [WeightEncoding::Bf16, WeightEncoding::F32];
-            stored.into_iter().find(there)
-        });
+        let stored = [WeightEncoding::Bf16, WeightEncoding::F32]
+            .into_iter()
+            .find(there);
+        if let (Some(wanted), Some(_)) = (request.encoding, stored)
+            && !there(&wanted)
+        {
+            // Nothing of this layer is rounded yet.
+            let stored = self.weights(MatrixRequest {
+                encoding: None,
+                ..request
+            })?;
+            return Ok(Weights::encode(&stored.row_major(), n, k, wanted));
+        }
+        let encoding = request.encoding.or(stored);
         // A layer that is missing altogether is reported below under the name that a published checkpoint would have.
         let encoding = encoding.unwrap_or(WeightEncoding::Bf16);
         let other = WeightEncoding::ALL.into_iter().find(there);
@@ -298,14 +316,18 @@ impl WeightSource for PackedFile {
 }
 
 impl BitVla {
-    /// Builds the network of a packed file; large tensors stay mapped.
+    /// Builds the network of a packed file in a format that can be read from it, see [`WeightFormat::reads`]; large tensors stay mapped.
     ///
     /// # Errors
     /// Names file and tensor.
-    pub fn from_packed(packed: &PackedFile) -> Result<(BitVla, WeightFormat), PolicyError> {
+    pub fn from_packed(packed: &PackedFile, format: WeightFormat) -> Result<BitVla, PolicyError> {
         let about = packed.about();
         let path = packed.path();
-        let format = WeightFormat::from_str(&about.weights).map_err(|e| file_error(path, e))?;
+        let packed_as = packed.format()?;
+        if !format.reads(packed_as) {
+            let what = format!("packed as {packed_as}, wanted as {format}");
+            return Err(file_error(path, what));
+        }
         let parts = (packed.has(PROPRIO_PREFIX), packed.has(ACTION_HEAD_PREFIX));
         let network = match about.architecture.as_str() {
             "" => {
@@ -315,12 +337,12 @@ impl BitVla {
                 BitVla::from_config(&config, packed, format, parts)?
             }
             "openvla-oft-7b" => {
-                let formats = (format.language(), format.language());
+                let formats = format.network(QUANTISED_VISION);
                 BitVla::build(Architecture::openvla_oft_7b(), packed, formats, parts)?
             }
             other => return Err(file_error(path, format!("network `{other}` is not known"))),
         };
         packed.finish()?;
-        Ok((network, format))
+        Ok(network)
     }
 }

@@ -202,15 +202,7 @@ impl VlaPolicy {
         if options.verify {
             packed.verify()?;
         }
-        let (network, packed_as) = BitVla::from_packed(packed)?;
-        if packed_as != options.format {
-            let what = format!(
-                "packed as {}, wanted as {}",
-                packed_as.name(),
-                options.format.name()
-            );
-            return Err(file_error(packed.path(), what));
-        }
+        let network = BitVla::from_packed(packed, options.format)?;
         let text = packed.file("config.json");
         let text = text.ok_or_else(|| file_error(packed.path(), "holds no config.json"))?;
         let config = Config::parse(text, packed.path())?;

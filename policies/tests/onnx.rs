@@ -193,6 +193,10 @@ fn a_packed_file_gives_the_graph_of_its_folder() {
             let read = |from: &str| std::fs::read(path(from).join(name)).expect("a file");
             assert!(read("a") == read("b"), "{format}: {name}");
         }
+        let refused = export_onnx(&folder, WeightFormat::TernaryInt8Head, &path("c"))
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("ternary-int8-head"), "{refused}");
         let refused = export_onnx(&file, other, &path("c"))
             .unwrap_err()
             .to_string();

@@ -68,6 +68,31 @@ fn a_packed_file_is_the_same_policy() {
     }
 }
 
+/// A file that was packed as `ternary` also acts with an action head in int8, as its folder does; one that was packed so has lost the
+/// head as it was stored.
+#[test]
+fn a_packed_ternary_file_gives_an_int8_head() {
+    let (ternary, int8_head) = (WeightFormat::Ternary, WeightFormat::TernaryInt8Head);
+    let dir = odd(ternary);
+    let files = ["stored.safetensors", "int8.safetensors"].map(|name| dir.path().join(name));
+    pack(dir.path(), &files[0], ternary).unwrap();
+    pack(dir.path(), &files[1], int8_head).unwrap();
+    let wanted = ask(dir.path(), int8_head, 1);
+    for file in &files {
+        assert_eq!(ask(file, int8_head, 1), wanted);
+    }
+    let stored = ask(&files[0], ternary, 1);
+    assert_ne!(stored, wanted);
+    let far = |(a, b): (&[f64; 7], &[f64; 7])| (0..7).any(|i| (a[i] - b[i]).abs() > 0.05);
+    assert!(!stored.iter().zip(&wanted).any(far));
+    let text = VlaPolicy::load(&files[1], ternary)
+        .err()
+        .unwrap()
+        .to_string();
+    let expected = "packed as ternary-int8-head, wanted as ternary";
+    assert!(text.contains(expected), "{text}");
+}
+
 /// Type, shape and bytes of a tensor.
 type Raw = (Dtype, Vec<usize>, Vec<u8>);
 

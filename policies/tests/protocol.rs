@@ -188,6 +188,9 @@ fn precision_is_that_of_the_memory_ledger() {
         assert_eq!(precision["vision linears"], linears, "{format:?}");
         assert_eq!(precision["action head"], "bf16", "{format:?}");
     }
+    let precision = of(WeightFormat::TernaryInt8Head).precision;
+    assert_eq!(precision["language linears"], "ternary 2-bit");
+    assert_eq!(precision["action head"], "int8");
 }
 
 #[test]

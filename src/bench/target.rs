@@ -4,6 +4,7 @@ use super::{BenchModel, BenchPlan};
 use crate::agent::registry::open_checkpoint;
 use crate::{EvalError, memory_of};
 use bitvla_policies::candle_engine::CandleVla;
+use bitvla_policies::formats::QUANTISED_VISION;
 use bitvla_policies::packed::{self, PackedFile};
 use bitvla_policies::preprocess::ImagePipeline;
 use bitvla_policies::testing::SplitMix64;
@@ -61,7 +62,10 @@ pub(super) fn open_target(
         return Ok(BenchTarget::Policy(Box::new(policy)));
     }
     let network: Box<dyn VlaNetwork> = match packed {
-        Some(path) => Box::new(BitVla::from_packed(&PackedFile::open(path)?)?.0),
+        Some(path) => {
+            let packed = PackedFile::open(path)?;
+            Box::new(BitVla::from_packed(&packed, packed.format()?)?)
+        }
         None => synthetic_network(plan)?,
     };
     Ok(BenchTarget::Synthetic {
@@ -95,7 +99,7 @@ fn synthetic_network(plan: &BenchPlan) -> Result<Box<dyn VlaNetwork>, EvalError>
             Box::new(CandleVla::from_config(&config, &source, parts)?)
         }
         (BenchModel::OpenVlaOft7b, Engine::Native) => {
-            let formats = (plan.format.language(), plan.format.language());
+            let formats = plan.format.network(QUANTISED_VISION);
             let architecture = Architecture::openvla_oft_7b();
             Box::new(BitVla::build(architecture, &source, formats, parts)?)
         }

@@ -32,7 +32,7 @@ pub(super) struct ServeArgs {
     /// Wire protocol: openpi (one observation, one chunk of actions) or vla-eval (one action per control step)
     #[arg(long, default_value = "openpi", value_parser = parse_protocol, value_name = "openpi|vla-eval")]
     protocol: Protocol,
-    /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary
+    /// Policy with weights: ternary, full, int8, int4, nf4, ptq-ternary, ternary-int8-head
     #[arg(long, default_value_t, value_name = "NAME")]
     policy: PolicyName,
     /// Folder of a checkpoint as published, or a packed file [default: the one that ships for the suite]

@@ -85,7 +85,7 @@ fn check_packed(file: &Path) -> Result<ExitCode, EvalError> {
     start_loading_threads()?;
     let packed = bitvla_policies::packed::PackedFile::open(file)?;
     let tensors = packed.verify()?;
-    bitvla_policies::BitVla::from_packed(&packed)?;
+    bitvla_policies::BitVla::from_packed(&packed, packed.format()?)?;
     output::print_line(&format!(
         "{}  {tensors} tensors are as they were written",
         file.display()

@@ -132,8 +132,8 @@ impl LinearFormat {
     }
 }
 
-/// Weights of the quantisable linear layers, those of the vision towers and the language model. The rest of the network
-/// is the same code and the same numbers in every format.
+/// Weights of the quantisable linear layers, those of the vision towers and the language model, and of the action head. The rest of
+/// the network is the same code and the same numbers in every format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WeightFormat {
     /// Packed ternary weights and integer arithmetic, as far as the config says so.
@@ -149,17 +149,35 @@ pub enum WeightFormat {
     /// The weights of a full-precision checkpoint rounded to ternary, vision tower and language model, without
     /// training.
     PtqTernary,
+    /// As [`WeightFormat::Ternary`], and the action head in int8 per output with int8 activations per token, rounded without
+    /// training.
+    TernaryInt8Head,
+}
+
+/// Bits of weights and activations of vision towers that are quantised as the language model is.
+pub const QUANTISED_VISION: (u32, u32) = (1, 8);
+
+/// Formats of the linear layers of a network, by part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkFormats {
+    /// Vision towers.
+    pub vision: LinearFormat,
+    /// Language model.
+    pub language: LinearFormat,
+    /// Action head.
+    pub head: LinearFormat,
 }
 
 impl WeightFormat {
     /// All formats, in the order of tables.
-    pub const ALL: [WeightFormat; 6] = [
+    pub const ALL: [WeightFormat; 7] = [
         WeightFormat::Ternary,
         WeightFormat::Full,
         WeightFormat::Int8,
         WeightFormat::Int4,
         WeightFormat::Nf4,
         WeightFormat::PtqTernary,
+        WeightFormat::TernaryInt8Head,
     ];
 
     /// Name, line for the command line's help, format of the linear layers.
@@ -193,6 +211,11 @@ impl WeightFormat {
                 "The teacher's weights rounded to ternary without training",
                 LinearFormat::TERNARY,
             ),
+            WeightFormat::TernaryInt8Head => (
+                "ternary-int8-head",
+                "As ternary, the action head rounded to int8 per output, 8-bit activations",
+                LinearFormat::TERNARY,
+            ),
         }
     }
 
@@ -211,9 +234,24 @@ impl WeightFormat {
         WeightFormat::ALL.into_iter().find(|f| f.name() == name)
     }
 
-    /// True if a checkpoint is trained in this format; all others are made from full-precision weights.
+    /// The format that the checkpoint of these weights is trained in: [`WeightFormat::Ternary`], or [`WeightFormat::Full`].
+    pub fn checkpoint(self) -> WeightFormat {
+        match self {
+            WeightFormat::Ternary | WeightFormat::TernaryInt8Head => WeightFormat::Ternary,
+            _ => WeightFormat::Full,
+        }
+    }
+
+    /// True for the weights of a checkpoint that is trained with ternary weights; all others are made from full-precision ones.
     pub fn is_trained(self) -> bool {
-        self == WeightFormat::Ternary
+        self.checkpoint() == WeightFormat::Ternary
+    }
+
+    /// True if a network can be built in this format from a file that is packed as `packed`: it keeps what is rounded there, and
+    /// rounds at most the action head.
+    pub fn reads(self, packed: WeightFormat) -> bool {
+        let same = self.checkpoint() == packed.checkpoint() && self.language() == packed.language();
+        same && (self.head() == packed.head() || packed.head() == LinearFormat::STORED)
     }
 
     /// Kind of the products, see [`LinearFormat::arithmetic`].
@@ -230,6 +268,25 @@ impl WeightFormat {
     /// Format of the language model's linear layers.
     pub fn language(self) -> LinearFormat {
         self.row().2
+    }
+
+    /// Format of the action head's linear layers.
+    pub fn head(self) -> LinearFormat {
+        match self {
+            WeightFormat::TernaryInt8Head => {
+                LinearFormat::new(WeightEncoding::Int8, ActivationFormat::Int8)
+            }
+            _ => LinearFormat::STORED,
+        }
+    }
+
+    /// Formats of a network whose config asks for so many bits of weights and activations in the vision towers.
+    pub fn network(self, vision_bits: (u32, u32)) -> NetworkFormats {
+        NetworkFormats {
+            vision: self.vision(vision_bits.0, vision_bits.1),
+            language: self.language(),
+            head: self.head(),
+        }
     }
 
     /// Format of the linear layers of a vision tower whose config asks for so many bits of weights and activations
@@ -273,7 +330,7 @@ impl std::fmt::Display for WeightFormat {
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: names are unique and parse back, and every encoding unpacks what it packed, in f32 and in integers,
+    //! Guarantee: names are unique and parse back, a packed file is read in its own format, and every encoding unpacks what it packed, in f32 and in integers,
     //! whatever the sizes.
     use super::*;
     use crate::kernels::panel::{OUTPUT_GROUP, QUAD_BYTES};
@@ -288,6 +345,20 @@ mod tests {
         }
         let error = "int3".parse::<WeightFormat>().unwrap_err();
         assert!(error.contains("int3") && error.contains("ptq-ternary"));
+        // What is packed in a format is read in it, and ternary weights with the head as stored also give one in int8.
+        let read = |by: WeightFormat| {
+            WeightFormat::ALL
+                .into_iter()
+                .filter(move |packed| by.reads(*packed))
+        };
+        for format in WeightFormat::ALL {
+            match format {
+                WeightFormat::TernaryInt8Head => {
+                    assert!(read(format).eq([WeightFormat::Ternary, format]));
+                }
+                _ => assert!(read(format).eq([format])),
+            }
+        }
         let suffixes: BTreeSet<_> = WeightEncoding::ALL
             .iter()
             .map(|e| e.packed_suffix())

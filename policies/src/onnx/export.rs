@@ -83,6 +83,12 @@ pub(super) fn write(
     let checkpoint = &weights_at(checkpoint);
     let opened = OpenedWeights::open(checkpoint, format)?;
     let (config, proprio) = (&opened.config, opened.proprio);
+    if format.head() != LinearFormat::STORED {
+        let what = format!(
+            "`{format}` has an action head that is not exported: `ternary` has it as stored"
+        );
+        return Err(file_error(checkpoint, what));
+    }
     let fits = config.check_format(format);
     fits.map_err(|what| file_error(&opened.files().display_path("config.json"), what))?;
     std::fs::create_dir_all(out).map_err(|e| file_error(out, e))?;

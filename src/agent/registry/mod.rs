@@ -446,9 +446,8 @@ impl PolicySpec {
     /// Folder or packed file of the weights: the one that was named, or the one that ships for the suite under
     /// `checkpoints/SUITE`. A folder with a packed file stands for that file.
     pub fn checkpoint_path(&self) -> PathBuf {
-        // What is not trained is a rounding of the teacher's weights.
-        let trained = self.policy.weights().filter(|format| format.is_trained());
-        let shipped = trained.unwrap_or(WeightFormat::Full);
+        let format = self.policy.weights();
+        let shipped = format.map_or(WeightFormat::Full, WeightFormat::checkpoint);
         let shipped = || self.shipped_checkpoints().join(shipped.name());
         let path = self.options.checkpoint.clone().unwrap_or_else(shipped);
         weights_at(&path)
