@@ -10,6 +10,7 @@
 //! | `--first N` | index of the first stored initial state, 0 by default |
 //! | `--seed S` | draws initial states instead of taking stored ones; states beyond the stored ones are drawn anyway |
 //! | `--resume N` | makes the expert anew from the world every N control steps |
+//! | `--error E` | adds an error to the actions, as a policy has one: normal with the standard deviation E (a third of it for rotations), constant between two experts |
 //! | `--grips` | only plans, and counts the first grasps |
 //! | `--failures`, `--verbose` | prints the log of failed episodes, or of all |
 //! | `--each` | one line of log per control step instead of every 15 |
@@ -18,6 +19,8 @@
 
 use bitvla_sim::World;
 use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_init_state};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,6 +35,7 @@ struct Options {
     first: usize,
     seed: Option<u64>,
     resume: Option<usize>,
+    error: f64,
     plan_only: bool,
     failures: bool,
     verbose: bool,
@@ -53,6 +57,7 @@ impl Options {
             first: 0,
             seed: None,
             resume: None,
+            error: 0.0,
             plan_only: false,
             failures: false,
             verbose: false,
@@ -72,6 +77,7 @@ impl Options {
                 "--first" => options.first = number(option, value()?)?,
                 "--seed" => options.seed = Some(number(option, value()?)?),
                 "--resume" => options.resume = Some(number(option, value()?)?),
+                "--error" => options.error = number(option, value()?)?,
                 "--grips" => options.plan_only = true,
                 "--failures" => options.failures = true,
                 "--verbose" => options.verbose = true,
@@ -120,6 +126,12 @@ fn log_line(world: &World, expert: &Expert, step: usize) -> String {
     )
 }
 
+/// A draw from a standard normal distribution, as the sum of twelve uniform ones.
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    let uniform = (0..12).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX));
+    uniform.sum::<f64>() - 6.0
+}
+
 fn episode(
     assets: &Assets,
     suite: &Suite,
@@ -146,14 +158,25 @@ fn episode(
     let mut phase = String::new();
     let mut rest = RestingPositions::new(&world);
     let goal = task.compile_goal(&world)?;
+    let mut random = ChaCha8Rng::seed_from_u64(i as u64);
+    let mut error = [0.0; 6];
     while outcome.steps < suite.horizon && !outcome.success {
         if options
             .resume
             .is_some_and(|n| outcome.steps.is_multiple_of(n.max(1)))
         {
             expert = Expert::resume_knowing(&world, task, &rest)?;
+            for (component, e) in error.iter_mut().enumerate() {
+                let share = if component < 3 { 1.0 } else { 1.0 / 3.0 };
+                *e = share * options.error * normal(&mut random);
+            }
         }
-        let action = expert.act(&world);
+        let mut action = expert.act(&world);
+        if options.error > 0.0 {
+            for (a, e) in action.iter_mut().zip(&error) {
+                *a = (*a + e).clamp(-1.0, 1.0);
+            }
+        }
         outcome.steps += 1;
         if phase != expert.phase() || outcome.steps.is_multiple_of(options.log_every) {
             outcome.log += &log_line(&world, &expert, outcome.steps);

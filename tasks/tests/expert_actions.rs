@@ -110,7 +110,7 @@ fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_object_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "object",
-        &[(0, 0xb936_c675_42d7_314d), (7, 0x784f_3afc_1ded_7768)],
+        &[(0, 0x44cf_395c_e8ef_438c), (7, 0xe90f_741e_006c_05fe)],
     )
 }
 
@@ -120,13 +120,13 @@ fn actions_in_the_goal_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "goal",
         &[
-            (0, 0x287c_b950_0f25_3f8d),
-            (1, 0x232e_227f_dd19_0541),
-            (2, 0xa45e_a3f9_89a6_bc9e),
-            (3, 0x89c2_4f83_7e80_cad3),
-            (5, 0xec28_7e5b_2ed7_a260),
-            (7, 0x4fdd_0d06_de5a_2639),
-            (9, 0xad9f_ceb4_1082_5ad1),
+            (0, 0x511f_88f3_1976_3e3a),
+            (1, 0xaea5_7a53_8bb3_8aa8),
+            (2, 0x5f4f_2e34_3132_6ef4),
+            (3, 0x9e57_461f_5706_3cb4),
+            (5, 0x8d31_b482_eda3_6321),
+            (7, 0xd87e_16d2_9a99_7e77),
+            (9, 0xd815_493c_3040_241d),
         ],
     )
 }
@@ -137,8 +137,8 @@ fn actions_in_the_long_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "long",
         &[
-            (2, 0x68b3_3604_02df_7da5),
-            (3, 0x3f6d_e1d6_9da0_2ac7),
+            (2, 0x0c6e_fcce_ed77_59a0),
+            (3, 0xe9a6_a571_ac80_848c),
             (4, 0x2f67_8313_1873_e7c4),
             (5, 0x7658_3c74_ca06_b2b8),
             (9, 0x147f_2635_b304_3ac4),

@@ -5,7 +5,9 @@
 use bitvla_policies::kernels::Isa;
 use bitvla_policies::testing::SplitMix64;
 use bitvla_train::net::gemm_f32::{Dims, Mode, product};
-use bitvla_train::net::{Net, NetActivations, NetConfig, QuantConfig, TrainingSample};
+use bitvla_train::net::{
+    AuxiliaryLosses, Net, NetActivations, NetConfig, QuantConfig, TrainingSample,
+};
 use bitvla_train::recipe::Recipe;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -27,6 +29,7 @@ fn samples(c: &NetConfig) -> Vec<TrainingSample> {
             prompt.push(c.proprio_token);
             prompt.extend(5..5 + 14 + (i % 2) as u32);
             TrainingSample {
+                task: 0,
                 images: noise(c.images * 3 * c.image_size * c.image_size, i + 1),
                 prompt,
                 proprio: noise(c.proprio, 77 + i),
@@ -59,7 +62,7 @@ fn bench_training_step(criterion: &mut Criterion) {
                     &effective_weights,
                     &samples,
                     SAMPLES,
-                    None,
+                    AuxiliaryLosses::default(),
                     &mut activations,
                     &mut grad,
                 ))

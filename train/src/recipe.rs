@@ -82,6 +82,14 @@ pub struct OptimisationSettings {
     pub gradient_norm: f64,
     /// Weight of the layer-wise alignment (docs/reference/bitvla.md, section 9.1).
     pub alignment: f32,
+    /// Weight of the loss of telling the instruction from the action states ([`crate::net::instruction`]); 0 if absent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub instruction: f32,
+}
+
+/// True for a weight that a recipe does not state.
+fn is_zero(weight: &f32) -> bool {
+    *weight == 0.0
 }
 
 /// Random changes of the images of a sample, drawn anew whenever it is seen, both images apart.
@@ -262,6 +270,11 @@ impl Recipe {
             "expert_stride and policy_stride are {} and {}, expected at least 1",
             collection.expert_stride,
             collection.policy_stride
+        );
+        ensure!(
+            optimisation.instruction >= 0.0 && optimisation.instruction.is_finite(),
+            "instruction is {}, expected a weight of at least 0",
+            optimisation.instruction
         );
         let sizes = &self.network;
         ensure!(

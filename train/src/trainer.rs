@@ -5,7 +5,8 @@
 
 use crate::checkpoint::{TrainingState, read_state, write_state};
 use crate::dataset::FrameDataset;
-use crate::net::{Losses, Net, NetActivations, Teacher, TrainingSample};
+use crate::net::instruction::{InstructionLoss, directions};
+use crate::net::{AuxiliaryLosses, Losses, Net, NetActivations, Teacher, TrainingSample};
 use crate::optim::{AdamW, LearningRateSchedule, clip_scale};
 use crate::recipe::{ImageAugmentation, OptimisationSettings};
 use crate::stage_progress::{StageProgress, WorkTime};
@@ -46,6 +47,9 @@ pub struct LossRow {
     pub l1: f64,
     /// Layer-wise distance to the teacher's vision tower, without its weight.
     pub aux: f64,
+    /// Cross-entropy of the instruction, without its weight; 0 where it is no part of the loss.
+    #[serde(default)]
+    pub instruction: f64,
     /// Mean norm of the gradient before clipping.
     pub norm: f64,
     /// Mean absolute error on frames that were never trained on; present where it was measured.
@@ -72,7 +76,7 @@ pub struct TrainConfig<'a> {
     pub prompts: &'a [Vec<u32>],
     /// Schedule of the learning rate.
     pub schedule: LearningRateSchedule,
-    /// Samples of a step (a multiple of [`MICROBATCH_SIZE`]), weight decay, clipping and weight of the alignment.
+    /// Samples of a step (a multiple of [`MICROBATCH_SIZE`]), weight decay, clipping and weights of the auxiliary losses.
     pub optimisation: &'a OptimisationSettings,
     /// Random changes of the images.
     pub augmentation: ImageAugmentation,
@@ -146,7 +150,8 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
     let (mut effective_weights, mut grad) = (Vec::new(), vec![0.0; n]);
     let mut progress = StageProgress::new(config.name, state.step, end);
     let time = WorkTime::resume(config.dir)?;
-    let mut sums = [0.0f64; 3];
+    let mut sums = [0.0f64; 4];
+    let directions = directions(config.prompts.len(), config.net.config.width);
     let stop = config.stop_at.unwrap_or(end).min(end);
     while state.step < stop {
         let lr = config.schedule.at(state.step);
@@ -157,19 +162,29 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
         );
         let indices = sampler.batch(state.step).to_vec();
         let step = (state.step, &indices[..]);
-        let losses = forward_backward(&config, &effective_weights, step, &mut microbatches);
+        let auxiliary = auxiliary_losses(&config, &directions);
+        let losses = forward_backward(
+            &config,
+            &effective_weights,
+            step,
+            auxiliary,
+            &mut microbatches,
+        );
         let norm = reduce(&mut microbatches, &mut grad, config.jobs);
         let scale = clip_scale(norm, config.optimisation.gradient_norm);
         let decay = config.optimisation.weight_decay;
         update(&mut state, &grad, lr, decay, scale, config.jobs);
         state.step += 1;
-        for (s, v) in sums.iter_mut().zip([losses.l1, losses.aux, norm]) {
+        for (s, v) in sums
+            .iter_mut()
+            .zip([losses.l1, losses.aux, losses.instruction, norm])
+        {
             *s += v;
         }
         if state.step.is_multiple_of(LOG_INTERVAL) || state.step == end {
             let since = state.step - rows.last().map_or(0, |r: &LossRow| r.step);
-            let [l1, aux, norm] = sums.map(|s| s / since.max(1) as f64);
-            sums = [0.0; 3];
+            let [l1, aux, instruction, norm] = sums.map(|s| s / since.max(1) as f64);
+            sums = [0.0; 4];
             let measured = state.step.is_multiple_of(VALIDATION_INTERVAL) || state.step == end;
             rows.push(LossRow {
                 step: state.step,
@@ -177,6 +192,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
                 lr,
                 l1,
                 aux,
+                instruction,
                 norm,
                 validation: measured.then(|| validate(&config, &state.params)).flatten(),
             });
@@ -197,18 +213,33 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
     Ok(state.params)
 }
 
+/// The losses beside the error of the actions that the recipe asks for.
+fn auxiliary_losses<'a>(config: &TrainConfig<'a>, directions: &'a [f32]) -> AuxiliaryLosses<'a> {
+    let (alignment, instruction) = (
+        config.optimisation.alignment,
+        config.optimisation.instruction,
+    );
+    AuxiliaryLosses {
+        teacher: config.teacher.map(|params| Teacher {
+            params,
+            weight: alignment,
+        }),
+        instruction: (instruction > 0.0).then_some(InstructionLoss {
+            directions,
+            weight: instruction,
+        }),
+    }
+}
+
 /// Runs forward and backward pass of all microbatches of a step, given with its frames; returns the losses of the batch.
 fn forward_backward(
     config: &TrainConfig<'_>,
     effective_weights: &[f32],
     (step, indices): (u64, &[usize]),
+    auxiliary: AuxiliaryLosses<'_>,
     microbatches: &mut [Mutex<Microbatch>],
 ) -> Losses {
     let batch = config.optimisation.batch;
-    let teacher = config.teacher.map(|params| Teacher {
-        params,
-        weight: config.optimisation.alignment,
-    });
     for_each_parallel(microbatches, config.jobs, |i, microbatch| {
         let Microbatch {
             activations,
@@ -226,7 +257,7 @@ fn forward_backward(
             effective_weights,
             samples,
             batch,
-            teacher,
+            auxiliary,
             activations,
             grad,
         );
@@ -236,6 +267,7 @@ fn forward_backward(
         let l = exclusive(microbatch).losses;
         all.l1 += l.l1;
         all.aux += l.aux;
+        all.instruction += l.instruction;
     }
     all
 }
@@ -257,6 +289,7 @@ fn fill_samples(
             let seed = (config.seed << 40).wrapping_add(place + n as u64);
             config.augmentation.apply(images.to_mut(), seed);
         }
+        sample.task = meta.task;
         sample.images.clear();
         for image in images.chunks_exact(images.len() / 2) {
             sample.images.extend(normalise(image));

@@ -59,6 +59,7 @@ fn the_exported_checkpoint_gives_the_outputs_of_the_trained_network() -> Result<
         for k in 0..INPUTS {
             let images = wave(2 * pixels, 0.37 + 0.01 * k as f32);
             let sample = TrainingSample {
+                task: 0,
                 images: images.clone(),
                 prompt: prompts[k % prompts.len()].clone(),
                 proprio: wave(8, 0.9 + 0.1 * k as f32),

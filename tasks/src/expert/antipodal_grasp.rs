@@ -42,6 +42,11 @@ const PAD_HALF_WIDTH: f64 = 0.004;
 const PAD_INSET: f64 = 0.0025;
 /// Cost of faces that the pads do not meet squarely, m: the object turns or slips when the fingers close.
 const SLANT_COST: f64 = 0.03;
+/// Distance from the hand up to which a grasp is near it, m; advantage of one that is there already, m, which falls to zero at that distance,
+/// and what of it a turn of the hand takes away, m/rad.
+const NEAR_HAND: f64 = 0.12;
+const HAND_COST: f64 = 0.04;
+const HAND_TURN_COST: f64 = 0.04;
 /// Tilts of the hand about the opening axis that are tried, rad: away from the base of the robot if
 /// negative.
 const TILTS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
@@ -155,6 +160,9 @@ pub(super) struct GraspQuery<'a> {
     pub failed: &'a [AntipodalGrasp],
     /// Height from which the object may fall at no cost, m, and the cost of each metre more.
     pub drop: (f64, f64),
+    /// Grasp point of the hand at present, m, and the direction in which its fingers open, rad: a hand that is near one grasp does not change
+    /// to another that costs hardly less.
+    pub hand: (Point3<f64>, f64),
 }
 
 impl GraspQuery<'_> {
@@ -368,8 +376,17 @@ impl<'a> GraspScorer<'a> {
             + (reach - 0.672).max(0.0)
             + 0.4 * off_centre
             + 0.3 * depth.abs()
+            + self.change_cost(c)
             + if c.slanted { SLANT_COST } else { 0.0 }
             + if failed_before { 0.04 } else { 0.0 }
+    }
+
+    /// Cost of the motion from the present pose of a hand that is near; the same for all candidates that are far from it.
+    fn change_cost(&self, c: &Candidate) -> f64 {
+        let (point, yaw) = self.query.hand;
+        let near = 1.0 - ((c.point - point).norm() / NEAR_HAND).min(1.0);
+        let turned = (c.yaw - yaw).rem_euclid(PI);
+        HAND_TURN_COST * near * turned.min(PI - turned) - HAND_COST * near
     }
 
     /// The grasp of a candidate with the hand tilted about the opening axis, rad.

@@ -16,12 +16,20 @@ const YAW: f64 = 0.35;
 /// Distance of the pregrasp pose in front of the handle, and its height above it, m.
 pub(super) const PREGRASP_DISTANCE: f64 = 0.09;
 const PREGRASP_HEIGHT: f64 = 0.01;
+/// Distance from the line to the handle, m, and orientation error, rad, at which the hand advances along it, and those from which it stays at
+/// the pregrasp pose.
+const ALIGNED: (f64, f64) = (0.016, 0.12);
+const FUNNEL: (f64, f64) = (0.06, 0.5);
+/// Distance before the middle of the bar at which the fingers begin to close, m: the hand goes on meanwhile.
+const AT_BAR: f64 = 0.012;
 /// Half size from which a shape of the drawer may be its handle, m.
 const HANDLE_HALF_WIDTH: f64 = 0.02;
 /// Joint position beyond which a drawer that is pushed is closed, m.
 const CLOSED: f64 = 0.004;
 /// Largest translation component in the pulling direction.
-const PULL_SPEED: f64 = 0.6;
+const PULL_SPEED: f64 = 0.4;
+/// Translation component per metre between the hand and the middle of the bar, while it pulls, 1/m.
+const CENTRING_GAIN: f64 = 60.0;
 
 /// Phases; closing skips the grasp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +154,7 @@ impl MoveDrawer {
                 }
             }
             Phase::Align => {
-                let error = rotation_error(world, &self.orientation).norm();
-                if ((eef - pregrasp).norm() < 0.012 && error < 0.06)
+                if self.misalignment(world, eef, handle) == 0.0
                     || self.state.stalled(10, 25)
                     || n > 70
                 {
@@ -157,7 +164,7 @@ impl MoveDrawer {
             Phase::Advance => {
                 let left = (handle - eef).dot(&self.approach);
                 let (near, next) = if self.opens() {
-                    (0.003, Phase::Grasp)
+                    (AT_BAR, Phase::Grasp)
                 } else {
                     (0.016, Phase::Drive)
                 };
@@ -194,6 +201,16 @@ impl MoveDrawer {
         }
     }
 
+    /// Share of the distance of the pregrasp pose at which the hand stays from the handle, 0 to 1: that of its distance from the line to it or of
+    /// its orientation error, whichever is larger. The action is a continuous function of the state, as in [`super::pick_place`].
+    pub(super) fn misalignment(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> f64 {
+        let across = self.approach.cross(&(eef - handle)).norm();
+        let angle = rotation_error(world, &self.orientation).norm();
+        let of_distance = (across - ALIGNED.0) / (FUNNEL.0 - ALIGNED.0);
+        let of_angle = (angle - ALIGNED.1) / (FUNNEL.1 - ALIGNED.1);
+        of_distance.max(of_angle).clamp(0.0, 1.0)
+    }
+
     /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> Point3<f64> {
         let out = self.outward(world);
@@ -201,8 +218,11 @@ impl MoveDrawer {
         let start = self.state.start;
         match self.state.phase {
             Phase::Rise => Point3::new(start.x, start.y, start.z.max(pregrasp.z + 0.10)),
+            Phase::Align if self.opens() => {
+                handle + (pregrasp - handle) * self.misalignment(world, eef, handle)
+            }
             Phase::Align => pregrasp,
-            Phase::Advance if self.opens() => handle,
+            Phase::Advance | Phase::Grasp if self.opens() => handle,
             Phase::Advance => handle - self.approach * 0.01,
             Phase::Grasp | Phase::Release => start,
             Phase::Drive if self.opens() => eef + out * 0.04,
@@ -231,11 +251,11 @@ impl StateMachine for MoveDrawer {
         let waypoint = self.waypoint(world, eef, handle);
         let mut a = self.state.servo.translation(eef, waypoint);
         if self.state.phase == Phase::Drive && self.opens() {
-            // Straight out, at the height and place where the bar was grasped.
+            // Straight out, and back to the middle of the bar where the fingers slip along it.
             let out = self.outward(world);
-            let off = self.state.start - eef;
+            let off = handle - eef;
             let off = off - out * out.dot(&off);
-            a = out * PULL_SPEED + off / 0.05;
+            a = out * PULL_SPEED + off * CENTRING_GAIN;
         }
         let rotation = rotation_error(world, &self.orientation);
         let rotation = match self.state.phase {

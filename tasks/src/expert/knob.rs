@@ -6,7 +6,7 @@ use super::hand_frame::{robot_base, rotation_error, symmetric_orientation};
 use super::servo::{GRIPPER_CLOSE, action};
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
-use nalgebra::{Point3, Vector3};
+use nalgebra::{Point3, Rotation3, Vector3};
 
 /// Distance behind the bar at which the fingers come down, m.
 pub(super) const BEHIND: f64 = 0.025;
@@ -17,6 +17,12 @@ const FROM_END: f64 = 0.012;
 const FINGER_HALF_DEPTH: f64 = 0.010;
 /// Height of the first waypoint above that at which the fingers come down, m.
 pub(super) const HOVER: f64 = 0.07;
+/// Horizontal error and orientation error (rad) at which the hand is above that place, and those from which it hovers at its full
+/// height, m.
+pub(super) const ARRIVED: f64 = 0.014;
+pub(super) const ALIGNED: f64 = 0.2;
+const FUNNEL: f64 = 0.05;
+const FUNNEL_ANGLE: f64 = 0.6;
 /// Joint positions beyond which a turn ends, rad: past the thresholds of TurnOn and TurnOff of the stove
 /// (`docs/reference/libero.md`, section 6).
 const ON: f64 = 0.56;
@@ -54,6 +60,13 @@ pub(super) struct Bar {
     /// Half sizes along and across the bar, m.
     half_length: f64,
     half_width: f64,
+}
+
+impl Bar {
+    /// Orientation of a hand that points down and opens along the bar, world frame.
+    pub(super) fn orientation(&self) -> Rotation3<f64> {
+        symmetric_orientation(-Vector3::z(), self.along)
+    }
 }
 
 impl TurnKnob {
@@ -133,12 +146,13 @@ impl TurnKnob {
         (point, push)
     }
 
-    fn advance(&mut self, world: &World, eef: Point3<f64>, behind: Point3<f64>) {
+    fn advance(&mut self, world: &World, eef: Point3<f64>, bar: &Bar, behind: Point3<f64>) {
         let n = self.state.steps;
         match self.state.phase {
             Phase::Approach => {
-                let above = behind + Vector3::z() * HOVER;
-                if (eef - above).norm() < 0.012 && n > 8 || n > 70 {
+                let above = (eef.xy() - behind.xy()).norm() < ARRIVED
+                    && self.misalignment(world, eef, bar, behind) == 0.0;
+                if above && n > 2 || n > 70 {
                     self.state.enter(Phase::Descend, eef);
                 }
             }
@@ -163,6 +177,17 @@ impl TurnKnob {
         }
     }
 
+    /// Share of the full height at which a hand hovers above the place where the fingers come down, 0 to 1: that of its horizontal error or of
+    /// its orientation error, whichever is larger. The action is a continuous function of the state, as in
+    /// [`super::pick_place`].
+    fn misalignment(&self, world: &World, eef: Point3<f64>, bar: &Bar, behind: Point3<f64>) -> f64 {
+        let distance = (eef.xy() - behind.xy()).norm();
+        let angle = rotation_error(world, &bar.orientation()).norm();
+        let of_distance = (distance - ARRIVED) / (FUNNEL - ARRIVED);
+        let of_angle = (angle - ALIGNED) / (FUNNEL_ANGLE - ALIGNED);
+        of_distance.max(of_angle).clamp(0.0, 1.0)
+    }
+
     /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(
         &self,
@@ -173,13 +198,7 @@ impl TurnKnob {
     ) -> Point3<f64> {
         match self.state.phase {
             Phase::Approach => {
-                let above = behind + Vector3::z() * HOVER;
-                // Up first while far away.
-                if (eef.xy() - above.xy()).norm() > 0.05 && eef.z < above.z - 0.01 {
-                    eef + Vector3::z() * 0.05 + (above - eef) * 0.3
-                } else {
-                    above
-                }
+                behind + Vector3::z() * (HOVER * self.misalignment(world, eef, bar, behind))
             }
             Phase::Descend => behind,
             Phase::Turn => {
@@ -204,10 +223,10 @@ impl StateMachine for TurnKnob {
         let eef = self.state.observe(world);
         let bar = self.bar(world);
         let (behind, _) = self.contact(world, &bar, BEHIND);
-        self.advance(world, eef, behind);
+        self.advance(world, eef, &bar, behind);
         let waypoint = self.waypoint(world, eef, &bar, behind);
         let a = self.state.servo.translation(eef, waypoint);
-        let wanted = symmetric_orientation(-Vector3::z(), bar.along);
+        let wanted = bar.orientation();
         action(a, rotation_error(world, &wanted), GRIPPER_CLOSE)
     }
 }

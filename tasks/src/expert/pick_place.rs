@@ -13,7 +13,7 @@
 use super::antipodal_grasp::{AntipodalGrasp, GraspQuery};
 use super::grasp::{Grasp, left_behind};
 use super::hand_frame::{
-    eef_position, instance_origin, robot_base, rotation_error, shoulder_to_wrist,
+    eef_position, instance_origin, opening_yaw, robot_base, rotation_error, shoulder_to_wrist,
 };
 use super::obstacles::Obstacles;
 use super::place_target::PlaceTarget;
@@ -58,6 +58,10 @@ const FUNNEL: f64 = 0.04;
 const LOWEST_TRANSFER: f64 = 0.3;
 /// Orientation error at which a hand hovers at its full height, rad.
 const FUNNEL_ANGLE: f64 = 0.4;
+/// Height below that of the transfer from which an object goes across while it rises, slowly at first, m, and that from which it goes across
+/// at full speed: a label that changes from "up" to "across" at one height, which images do not show, has no median but standing still.
+pub(super) const CROSSING: f64 = 0.06;
+const AT_HEIGHT: f64 = 0.01;
 /// Horizontal error at which a stalled transfer is good enough, m.
 const NEARLY_ARRIVED: f64 = 0.02;
 /// Distance between the places ahead at which the height of a transfer is evaluated, m.
@@ -287,6 +291,7 @@ impl PickPlace {
             obstacles: &self.obstacles,
             failed: &failed,
             drop: if bowl { BOWL_DROP } else { DROP },
+            hand: (eef_position(world), opening_yaw(world)),
         }
         .choose()
     }
@@ -351,16 +356,28 @@ impl PickPlace {
         }
     }
 
-    /// Share of the full height at which a hand hovers above the grasp point, 0 to 1: that of its horizontal error or of its orientation
-    /// error, whichever is larger.
+    /// Share of the full height at which a hand hovers above the grasp point, or of the distance at which a tilted one stays from it, 0 to 1:
+    /// that of its error across the approach or of its orientation error, whichever is larger.
     fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
-        let distance = (eef.xy() - self.grasp_point.xy()).norm();
+        let distance = self.distance_across(eef);
         let angle = self.orientation_error(world);
         let allowed = self.tuning.approach_alignment;
         let arrived = self.approach_arrived;
         let of_distance = (distance - arrived) / (FUNNEL - arrived);
         let of_angle = (angle - allowed) / (FUNNEL_ANGLE - allowed);
         of_distance.max(of_angle).clamp(0.0, 1.0)
+    }
+
+    /// Distance of the hand from the line along which it approaches the grasp point, m; a hand that points down approaches it vertically.
+    fn distance_across(&self, eef: Point3<f64>) -> f64 {
+        match self.pregrasp() {
+            (_, false) => (eef.xy() - self.grasp_point.xy()).norm(),
+            (_, true) => self
+                .grasp
+                .approach()
+                .cross(&(eef - self.grasp_point))
+                .norm(),
+        }
     }
 
     /// Target position of the hand in the current phase, world frame, m.
@@ -372,7 +389,10 @@ impl PickPlace {
                 let level = self.base.z + APPROACH_LEVEL;
                 let ceiling = self.grasp_point.z.max(level) + APPROACH_CEILING;
                 let (point, hover) = match self.pregrasp() {
-                    (pregrasp, true) => (pregrasp, 0.0),
+                    (pregrasp, true) => {
+                        let back = pregrasp - self.grasp_point;
+                        (self.grasp_point + back * self.misalignment(world, eef), 0.0)
+                    }
                     (_, false) => {
                         let hover = PREGRASP_DISTANCE * self.misalignment(world, eef);
                         (self.grasp_point, hover)
@@ -388,8 +408,8 @@ impl PickPlace {
                     return Point3::new(eef.x + to.x, eef.y + to.y, eef.z - object.z + height);
                 }
                 let lack = height - object.z;
-                // Up before across.
-                let slow = ((0.03 - lack) / 0.02).clamp(0.0, 1.0);
+                // Up before across, in proportion.
+                let slow = ((CROSSING - lack) / (CROSSING - AT_HEIGHT)).clamp(0.0, 1.0);
                 let across = Vector3::new(to.x, to.y, 0.0) * slow;
                 eef + across + Vector3::z() * lack
             }
@@ -434,7 +454,7 @@ impl PickPlace {
         match self.state.phase {
             Phase::Approach => {
                 let (pregrasp, _) = self.pregrasp();
-                let distance = (eef.xy() - pregrasp.xy()).norm();
+                let distance = self.distance_across(eef);
                 let aligned = self.orientation_error(world) < self.tuning.approach_alignment;
                 let low = eef.z - pregrasp.z < 0.03;
                 let late = n > self.tuning.approach_steps;

@@ -14,8 +14,14 @@ pub(super) const PUSH_HEIGHT: f64 = 0.014;
 const GAP: f64 = 0.018;
 /// Tilt of the hand in the direction of the push, rad.
 const TILT: f64 = 0.5;
-/// Distance of the first waypoint from the point where the fingers come down, along the hand, m.
+/// Largest distance of a waypoint from the point where the fingers come down, along the hand, m.
 pub(super) const PREPUSH_DISTANCE: f64 = 0.09;
+/// Distance from the line to the place where the fingers come down (m) and orientation error (rad) at which the hand goes down along it, and
+/// those from which it stays at the full distance.
+pub(super) const ARRIVED_AT_LINE: f64 = 0.014;
+const TURNED: f64 = 0.08;
+const FUNNEL: f64 = 0.05;
+const FUNNEL_ANGLE: f64 = 0.6;
 /// Distance from the goal at which the object has arrived, m.
 const ARRIVED: f64 = 0.012;
 /// Clearance of the hand that a direction of push needs, m, and the angle between the directions tried, rad.
@@ -98,20 +104,18 @@ impl Push {
     }
 
     /// Enters the next phase when the present one is complete. `behind` is the point at which the fingers come
-    /// down, `prepush` the waypoint before it (world frame, m), `to_go` the displacement of the object that is left.
+    /// down, world frame, m, `to_go` the displacement of the object that is left.
     fn advance(
         &mut self,
         world: &World,
         eef: Point3<f64>,
         behind: Point3<f64>,
-        prepush: Point3<f64>,
         to_go: Vector3<f64>,
     ) {
         let n = self.state.steps;
         match self.state.phase {
             Phase::Approach => {
-                let turned = rotation_error(world, &orientation(self.direction)).norm() < 0.08;
-                if ((eef - prepush).norm() < 0.012 && turned) || n > 80 {
+                if self.misalignment(world, eef, behind) == 0.0 || n > 80 {
                     self.state.enter(Phase::Descend, eef);
                 }
             }
@@ -133,10 +137,23 @@ impl Push {
         }
     }
 
+    /// Share of [`PREPUSH_DISTANCE`] at which the hand stays from the place where the fingers come down, 0 to 1: that of its distance from the
+    /// line to it or of its orientation error, whichever is larger. The action is a continuous function of the state, as in
+    /// [`super::pick_place`].
+    fn misalignment(&self, world: &World, eef: Point3<f64>, behind: Point3<f64>) -> f64 {
+        let across = approach(self.direction).cross(&(eef - behind)).norm();
+        let angle = rotation_error(world, &orientation(self.direction)).norm();
+        let of_distance = (across - ARRIVED_AT_LINE) / (FUNNEL - ARRIVED_AT_LINE);
+        let of_angle = (angle - TURNED) / (FUNNEL_ANGLE - TURNED);
+        of_distance.max(of_angle).clamp(0.0, 1.0)
+    }
+
     /// Target position of the hand in the current phase, world frame, m.
-    fn waypoint(&self, eef: Point3<f64>, behind: Point3<f64>, prepush: Point3<f64>) -> Point3<f64> {
+    fn waypoint(&self, world: &World, eef: Point3<f64>, behind: Point3<f64>) -> Point3<f64> {
         match self.state.phase {
             Phase::Approach => {
+                let back = PREPUSH_DISTANCE * self.misalignment(world, eef, behind);
+                let prepush = behind - approach(self.direction) * back;
                 let distance = (eef.xy() - prepush.xy()).norm();
                 let z = prepush.z + 0.6 * (distance - 0.05).clamp(0.0, 0.25);
                 Point3::new(prepush.x, prepush.y, z)
@@ -182,9 +199,8 @@ impl StateMachine for Push {
             self.direction = self.free_direction(world, object, to_go.normalize());
         }
         let behind = self.behind(object, self.direction);
-        let prepush = behind - approach(self.direction) * PREPUSH_DISTANCE;
-        self.advance(world, eef, behind, prepush, to_go);
-        let waypoint = self.waypoint(eef, behind, prepush);
+        self.advance(world, eef, behind, to_go);
+        let waypoint = self.waypoint(world, eef, behind);
         let mut a = self.state.servo.translation(eef, waypoint);
         if self.state.phase == Phase::Push {
             a.x = a.x.clamp(-PUSH_SPEED, PUSH_SPEED);

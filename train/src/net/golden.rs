@@ -155,6 +155,7 @@ fn train_step_equals_the_reference() {
                 v[b * v.len() / 2..(b + 1) * v.len() / 2].to_vec()
             };
             TrainingSample {
+                task: 0,
                 images: part("pixel_values"),
                 prompt,
                 proprio: part("proprio"),
@@ -181,7 +182,7 @@ fn train_step_equals_the_reference() {
                 &effective_weights,
                 &samples,
                 2,
-                None,
+                AuxiliaryLosses::default(),
                 &mut activations,
                 &mut grad,
             )
@@ -246,6 +247,7 @@ fn distillation_equals_the_paper_formula() {
     let labels = &inputs["labels"].1;
     let images = inputs["pixel_values"].1.clone();
     let sample = TrainingSample {
+        task: 0,
         images,
         prompt: ids.clone(),
         proprio: vec![0.0; 8],

@@ -9,6 +9,7 @@ pub mod attention;
 pub mod config;
 pub mod gemm_f32;
 pub mod head;
+pub mod instruction;
 pub mod language;
 pub mod layout;
 pub mod linear;
@@ -21,6 +22,7 @@ pub use config::{NetConfig, QuantConfig};
 pub use layout::{CheckpointFile, Layout};
 
 use head::{HeadActivations, ProjectorActivations};
+use instruction::InstructionLoss;
 use language::LanguageActivations;
 use linear::{add, sized};
 use vision::VisionActivations;
@@ -30,6 +32,8 @@ use vision::VisionActivations;
 pub struct TrainingSample {
     /// Images one behind the other, (images, 3, size, size).
     pub images: Vec<f32>,
+    /// Index of the task among those of the recipe.
+    pub task: usize,
     /// Token ids of the prompt with image and proprioception placeholders, (prompt tokens).
     pub prompt: Vec<u32>,
     /// Normalised proprioception, (8).
@@ -76,6 +80,17 @@ pub struct Losses {
     /// Mean squared distance of the vision layers to the teacher's, without its weight
     /// (docs/reference/bitvla.md, section 9.1).
     pub aux: f64,
+    /// Cross-entropy of the instruction, without its weight.
+    pub instruction: f64,
+}
+
+/// Losses beside the error of the actions; none by default.
+#[derive(Clone, Copy, Default)]
+pub struct AuxiliaryLosses<'a> {
+    /// Alignment of the vision tower.
+    pub teacher: Option<Teacher<'a>>,
+    /// Telling the instruction.
+    pub instruction: Option<InstructionLoss<'a>>,
 }
 
 /// Layer-wise alignment to a frozen full-precision vision tower.
@@ -320,11 +335,12 @@ impl Net {
         effective_weights: &[f32],
         samples: &[TrainingSample],
         batch: usize,
-        teacher: Option<Teacher<'_>>,
+        auxiliary: AuxiliaryLosses<'_>,
         activations: &mut NetActivations,
         grad: &mut [f32],
     ) -> Losses {
         let (c, w) = (&self.config, self.config.width);
+        let teacher = auxiliary.teacher;
         if let Some(teacher) = teacher {
             self.run_teacher(teacher, samples, activations);
         }
@@ -347,6 +363,20 @@ impl Net {
         activations
             .head
             .backward(&self.layout, effective_weights, &dy, &mut dx, grad);
+        let mut instruction = 0.0;
+        if let Some(loss) = auxiliary.instruction {
+            let of_sample = c.placeholders() * w;
+            let share = 1.0 / batch as f32;
+            let states = activations.language.states.chunks_exact(of_sample);
+            for ((sample, states), dx) in samples
+                .iter()
+                .zip(states)
+                .zip(dx.chunks_exact_mut(of_sample))
+            {
+                instruction +=
+                    f64::from(share) * loss.backward(sample.task, (states, w), share, dx);
+            }
+        }
         let share = samples.len() as f32 / batch as f32;
         let aux = self.backward_states(
             effective_weights,
@@ -358,6 +388,7 @@ impl Net {
         Losses {
             l1: l1 * f64::from(per),
             aux,
+            instruction,
         }
     }
 }
@@ -397,6 +428,7 @@ mod tests {
                 prompt.push(c.proprio_token);
                 prompt.extend(5..9 + i as u32);
                 TrainingSample {
+                    task: 0,
                     images: wave(c.images * 3 * c.image_size * c.image_size, 0.3 + i as f32),
                     prompt,
                     proprio: wave(c.proprio, 0.7),
@@ -405,7 +437,8 @@ mod tests {
             };
             let samples = [sample(0), sample(1)];
             let mut kept = (NetActivations::default(), vec![0.0; params.len()]);
-            net.train(&weights, &samples, 2, None, &mut kept.0, &mut kept.1);
+            let auxiliary = AuxiliaryLosses::default();
+            net.train(&weights, &samples, 2, auxiliary, &mut kept.0, &mut kept.1);
 
             let mut whole = (NetActivations::default(), vec![0.0; params.len()]);
             net.forward_states(&weights, &samples, &mut whole.0);

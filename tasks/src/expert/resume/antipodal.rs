@@ -6,7 +6,7 @@ use super::{
 use crate::expert::antipodal_grasp::AntipodalGrasp;
 use crate::expert::grasp::Grasp;
 use crate::expert::hand_frame::{instance_origin, opening_yaw};
-use crate::expert::pick_place::{Phase, PickPlace};
+use crate::expert::pick_place::{CROSSING, Phase, PickPlace};
 use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
@@ -14,14 +14,12 @@ use nalgebra::{Point3, Vector3};
 const GRASPED_STEPS: usize = 12;
 /// Steps in the lowering phase after which an object that stands is released.
 const LOWERED_STEPS: usize = 9;
-/// Height below that of the transfer from which it goes across while it rises, m.
-const CROSSING: f64 = 0.025;
-/// Horizontal distance from the goal, m, and angle from the wanted orientation, rad, within which an object is lowered; and
-/// the same for one that is on its way down already.
-const OVER_GOAL: (f64, f64) = (0.007, 0.06);
-const LOWERING: (f64, f64) = (0.02, 0.12);
-/// Height above the goal below which an object is on its way down, m.
-const LOW: f64 = 0.02;
+/// Horizontal distance from the goal, m, and angle from the wanted orientation, rad, within which an object is lowered: high above
+/// the goal, and just above it. In between both grow in proportion, so that an object that drifts on its way down is not lifted again.
+const OVER_GOAL: (f64, f64) = (0.012, 0.08);
+const LOWERING: (f64, f64) = (0.03, 0.2);
+/// Height above that of the release from which an object counts as high above the goal, m.
+const HIGH: f64 = 0.06;
 /// Height above that of the release below which it is there, m.
 const DOWN: f64 = 0.006;
 
@@ -80,11 +78,11 @@ fn infer_holding(world: &World, skill: &mut PickPlace, hand: &HandState, held: &
         Some(_) => skill.orientation_error(world),
         None => 0.0,
     };
-    let within = |limit: (f64, f64)| distance < limit.0 && angle < limit.1;
     let wanted = skill.transfer_height(world, object, goal);
     let release_height = skill.clear_release_height(world, hand.eef, object, goal);
-    let low = object.z < goal.z + release_height + LOW;
-    if within(OVER_GOAL) || (low && within(LOWERING)) {
+    let share = ((object.z - goal.z - release_height) / HIGH).clamp(0.0, 1.0);
+    let allowed = |low: f64, high: f64| low + share * (high - low);
+    if distance < allowed(LOWERING.0, OVER_GOAL.0) && angle < allowed(LOWERING.1, OVER_GOAL.1) {
         let down = object.z < goal.z + release_height + DOWN;
         let steps = if held.supported && down {
             LOWERED_STEPS
@@ -99,7 +97,7 @@ fn infer_holding(world: &World, skill: &mut PickPlace, hand: &HandState, held: &
         begin(skill, Phase::Grasp, GRASPED_STEPS, hand.eef);
     } else {
         let (pregrasp, tilted) = skill.pregrasp();
-        let retracing = tilted && hand.eef.z < pregrasp.z - 0.01;
+        let retracing = tilted && !held.carried_away && hand.eef.z < pregrasp.z - 0.01;
         if object.z < wanted - CROSSING || retracing {
             begin(skill, Phase::Lift, 0, lifted_from);
         }

@@ -3,17 +3,17 @@
 use super::{HandState, OPEN_FROM, RIM_OPENING, TURNED, angle_to, stalled_steps};
 use crate::expert::door::{self, CloseDoor};
 use crate::expert::drawer::{self, MoveDrawer};
-use crate::expert::hand_frame::symmetric_orientation;
 use crate::expert::knob::{self, TurnKnob};
 use bitvla_sim::{Owner, World};
-use nalgebra::Vector3;
 
 /// Distance from the handle within which the fingers hold it, m.
 const AT_HANDLE: f64 = 0.025;
-/// Distance from the line to the handle within which the hand advances, m.
-const ADVANCING: f64 = 0.02;
+/// Distance beyond the middle of the handle up to which the hand advances, m.
+const BEYOND_HANDLE: f64 = 0.02;
 /// Distance from the pregrasp pose within which a hand that stands still has arrived, m.
 const NEARLY_ARRIVED: f64 = 0.07;
+/// Distance between fingers above which they have not closed on the bar of a handle yet, m.
+const AROUND_BAR: f64 = 0.03;
 /// Steps in the advance that are assumed of a hand that is under way.
 const ADVANCED_STEPS: usize = 8;
 /// Distance before the handle from which closed fingers push the drawer, and distance aside, m.
@@ -38,33 +38,30 @@ pub(super) fn infer_drawer(world: &World, skill: &mut MoveDrawer) {
     let (along, across) = hand.along_line(handle, skill.approach);
     let at_handle = (handle - hand.eef).norm() < AT_HANDLE;
     let pregrasp = skill.pregrasp(handle);
-    let stalled = stalled_steps(world);
-    // Not every pregrasp pose can be reached exactly: there the hand goes on as it is.
-    let arrived = stalled > 0 && (pregrasp - hand.eef).norm() < NEARLY_ARRIVED;
-    let on_line = across < ADVANCING && along < drawer::PREGRASP_DISTANCE && along > -ADVANCING;
-    let advancing = arrived || (turned < 1.5 * TURNED && on_line);
+    let on_line = along < drawer::PREGRASP_DISTANCE && along > -BEYOND_HANDLE;
+    // Not every pregrasp pose in front of a drawer that is to be closed can be reached exactly: there the hand goes on as it is.
+    let arrived =
+        !skill.opens() && stalled_steps(world) > 0 && (pregrasp - hand.eef).norm() < NEARLY_ARRIVED;
+    let advancing = arrived || (on_line && skill.misalignment(world, hand.eef, handle) == 0.0);
     let at_front = along < PUSHING.0 && across < PUSHING.1 && turned < 2.0 * TURNED;
     let touching = (handle - hand.eef).norm() < TOUCHING
         && world.in_contact(Owner::Robot, Owner::Instance(skill.drawer.instance));
-    if skill.opens() && at_handle && hand.closes() {
+    // Fingers that have not closed on the bar yet close, whichever way they move.
+    let gripping = hand.opening < OPEN_FROM && hand.opening > RIM_OPENING[0];
+    let pulling = at_handle && gripping && hand.opening < AROUND_BAR;
+    let pushing = at_front || touching;
+    let driving = if skill.opens() { pulling } else { pushing };
+    if driving {
+        begin(skill, Phase::Drive, 0, &hand);
+    } else if skill.opens() && at_handle && gripping {
         begin(skill, Phase::Grasp, hand.closed_steps(), &hand);
-    } else if skill.opens() && at_handle && hand.grips() && hand.opening < OPEN_FROM {
-        begin(skill, Phase::Drive, 0, &hand);
-        skill.state.servo.stalled_steps = stalled;
-    } else if skill.opens() && at_handle && hand.opening < OPEN_FROM && hand.opening_rate > 0.0 {
-        begin(skill, Phase::Release, hand.opened_steps(), &hand);
-    } else if !skill.opens() && (at_front || touching) {
-        begin(skill, Phase::Drive, 0, &hand);
-        skill.state.servo.stalled_steps = stalled;
     } else if advancing && (!skill.opens() || hand.opening > OPEN_FROM) {
         begin(skill, Phase::Advance, ADVANCED_STEPS, &hand);
-        skill.state.servo.stalled_steps = stalled;
     } else {
         let distance = (pregrasp.xy() - hand.eef.xy()).norm();
         let (from, slope, most) = CLEARANCE;
         let needed = pregrasp.z - 0.01 + (slope * (distance - from)).clamp(0.0, most);
-        // A hand that something holds up rises and tries again.
-        if stalled == 0 && hand.eef.z > needed {
+        if hand.eef.z > needed || (on_line && across < CLEARANCE.0) {
             begin(skill, Phase::Align, 0, &hand);
         }
     }
@@ -83,8 +80,7 @@ pub(super) fn infer_knob(world: &World, skill: &mut TurnKnob) {
     let bar = skill.bar(world);
     let first = skill.end;
     let closed = hand.opening < RIM_OPENING[1];
-    let wanted = symmetric_orientation(-Vector3::z(), bar.along);
-    let turned = angle_to(world, &wanted) < 2.0 * TURNED;
+    let turned = angle_to(world, &bar.orientation()) < knob::ALIGNED;
     // The end that was planned is considered first.
     for end in [first, -first] {
         skill.end = end;
@@ -99,7 +95,7 @@ pub(super) fn infer_knob(world: &World, skill: &mut TurnKnob) {
             skill.state.enter(Phase::Turn, hand.eef);
             return;
         }
-        if closed && turned && from.xy().norm() < ABOVE && from.z < knob::HOVER + ABOVE {
+        if closed && turned && from.xy().norm() < knob::ARRIVED {
             skill.state.enter(Phase::Descend, hand.eef);
             return;
         }

@@ -214,6 +214,8 @@ struct Held {
     standing: bool,
     /// Height above where it rested, m, for the speed at which a lift continues; zero where that is not known.
     rise: f64,
+    /// It is no longer above where it rested.
+    carried_away: bool,
 }
 
 impl Fingers {
@@ -231,6 +233,7 @@ impl Fingers {
                     standing: supported
                         && rest.is_none_or(|rest| rise_above(origin, rest) < STANDING),
                     rise: rest.map_or(0.0, |rest| rise_above(origin, rest)),
+                    carried_away: rest.is_some_and(|rest| is_carried_away(origin, rest)),
                 });
             }
         }
@@ -248,10 +251,15 @@ impl Fingers {
 /// a policy carries objects too low, and the first centimetres of a lift are slow.
 fn rise_above(origin: Point3<f64>, rest: Point3<f64>) -> f64 {
     let height = (origin.z - rest.z).max(0.0);
-    match (origin.xy() - rest.xy()).norm() > CARRIED_AWAY {
+    match is_carried_away(origin, rest) {
         true => height.max(ASSUMED_RISE),
         false => height,
     }
+}
+
+/// True if an object is held at `origin` beside where it rested.
+fn is_carried_away(origin: Point3<f64>, rest: Point3<f64>) -> bool {
+    (origin.xy() - rest.xy()).norm() > CARRIED_AWAY
 }
 
 /// Angle from the present orientation of the hand to a wanted one, rad.

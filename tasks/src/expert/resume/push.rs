@@ -2,7 +2,9 @@
 
 use super::{HandState, angle_to};
 use crate::expert::hand_frame::instance_origin;
-use crate::expert::push::{PREPUSH_DISTANCE, PUSH_HEIGHT, Phase, Push, approach, orientation};
+use crate::expert::push::{
+    ARRIVED_AT_LINE, PREPUSH_DISTANCE, PUSH_HEIGHT, Phase, Push, approach, orientation,
+};
 use bitvla_sim::World;
 use nalgebra::Vector3;
 
@@ -13,8 +15,6 @@ const TURNED: f64 = 0.2;
 const TOWARDS_GOAL: f64 = 0.6;
 /// Distance of the hand in front of the place where the fingers come down, across the push, m.
 const BEHIND_OBJECT: f64 = 0.03;
-/// Distance from the line to that place within which the hand descends, m.
-const DESCENDING: f64 = 0.014;
 
 /// Puts a skill into the phase that the world is in.
 pub(super) fn infer(world: &World, skill: &mut Push) {
@@ -46,7 +46,11 @@ pub(super) fn infer(world: &World, skill: &mut Push) {
     if turned && pushing {
         skill.direction = direction;
         skill.state.enter(Phase::Push, hand.eef);
-    } else if turned && across < DESCENDING && along < PREPUSH_DISTANCE && along > -DESCENDING {
+    } else if turned
+        && across < ARRIVED_AT_LINE
+        && along < PREPUSH_DISTANCE
+        && along > -ARRIVED_AT_LINE
+    {
         skill.direction = direction;
         skill.state.enter(Phase::Descend, hand.eef);
     }
