@@ -18,9 +18,8 @@
 //! Two threads work on the episodes; results are printed in task order.
 
 use bitvla_sim::World;
+use bitvla_tasks::random::SampleStream;
 use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_init_state};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -126,12 +125,6 @@ fn log_line(world: &World, expert: &Expert, step: usize) -> String {
     )
 }
 
-/// A draw from a standard normal distribution, as the sum of twelve uniform ones.
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let uniform = (0..12).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX));
-    uniform.sum::<f64>() - 6.0
-}
-
 fn episode(
     assets: &Assets,
     suite: &Suite,
@@ -158,7 +151,7 @@ fn episode(
     let mut phase = String::new();
     let mut rest = RestingPositions::new(&world);
     let goal = task.compile_goal(&world)?;
-    let mut random = ChaCha8Rng::seed_from_u64(i as u64);
+    let mut random = SampleStream::new(i as u64);
     let mut error = [0.0; 6];
     while outcome.steps < suite.horizon && !outcome.success {
         if options
@@ -168,7 +161,7 @@ fn episode(
             expert = Expert::resume_knowing(&world, task, &rest)?;
             for (component, e) in error.iter_mut().enumerate() {
                 let share = if component < 3 { 1.0 } else { 1.0 / 3.0 };
-                *e = share * options.error * normal(&mut random);
+                *e = share * options.error * random.normal();
             }
         }
         let mut action = expert.act(&world);

@@ -152,6 +152,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
     let time = WorkTime::resume(config.dir)?;
     let mut sums = [0.0f64; 4];
     let directions = directions(config.prompts.len(), config.net.config.width);
+    let auxiliary = auxiliary_losses(&config, &directions);
     let stop = config.stop_at.unwrap_or(end).min(end);
     while state.step < stop {
         let lr = config.schedule.at(state.step);
@@ -162,7 +163,6 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
         );
         let indices = sampler.batch(state.step).to_vec();
         let step = (state.step, &indices[..]);
-        let auxiliary = auxiliary_losses(&config, &directions);
         let losses = forward_backward(
             &config,
             &effective_weights,
@@ -215,18 +215,15 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
 
 /// The losses beside the error of the actions that the recipe asks for.
 fn auxiliary_losses<'a>(config: &TrainConfig<'a>, directions: &'a [f32]) -> AuxiliaryLosses<'a> {
-    let (alignment, instruction) = (
-        config.optimisation.alignment,
-        config.optimisation.instruction,
-    );
+    let optimisation = config.optimisation;
     AuxiliaryLosses {
         teacher: config.teacher.map(|params| Teacher {
             params,
-            weight: alignment,
+            weight: optimisation.alignment,
         }),
-        instruction: (instruction > 0.0).then_some(InstructionLoss {
+        instruction: (optimisation.instruction > 0.0).then_some(InstructionLoss {
             directions,
-            weight: instruction,
+            weight: optimisation.instruction,
         }),
     }
 }

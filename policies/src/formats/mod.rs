@@ -330,8 +330,8 @@ impl std::fmt::Display for WeightFormat {
 
 #[cfg(test)]
 mod tests {
-    //! Guarantee: names are unique and parse back, a packed file is read in its own format, and every encoding unpacks what it packed, in f32 and in integers,
-    //! whatever the sizes.
+    //! Guarantee: names are unique and parse back, a packed file is read in its own format, and every encoding unpacks what it
+    //! packed, in f32 and in integers, whatever the sizes.
     use super::*;
     use crate::kernels::panel::{OUTPUT_GROUP, QUAD_BYTES};
     use crate::testing::SplitMix64;

@@ -3,7 +3,8 @@
 
 use super::articulation::Articulation;
 use super::collision_boxes::collision_boxes;
-use super::hand_frame::{eef_position, rotation_error, symmetric_orientation};
+use super::funnel::Funnel;
+use super::hand_frame::{distance_from_line, eef_position, rotation_error, symmetric_orientation};
 use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
@@ -16,10 +17,11 @@ const YAW: f64 = 0.35;
 /// Distance of the pregrasp pose in front of the handle, and its height above it, m.
 pub(super) const PREGRASP_DISTANCE: f64 = 0.09;
 const PREGRASP_HEIGHT: f64 = 0.01;
-/// Distance from the line to the handle, m, and orientation error, rad, at which the hand advances along it, and those from which it stays at
-/// the pregrasp pose.
-const ALIGNED: (f64, f64) = (0.016, 0.12);
-const FUNNEL: (f64, f64) = (0.06, 0.5);
+/// Errors with which the hand advances along the line to the handle, and with which it stays at the pregrasp pose.
+const FUNNEL: Funnel = Funnel {
+    arrived: (0.016, 0.12),
+    outside: (0.06, 0.5),
+};
 /// Distance before the middle of the bar at which the fingers begin to close, m: the hand goes on meanwhile.
 const AT_BAR: f64 = 0.012;
 /// Half size from which a shape of the drawer may be its handle, m.
@@ -201,14 +203,10 @@ impl MoveDrawer {
         }
     }
 
-    /// Share of the distance of the pregrasp pose at which the hand stays from the handle, 0 to 1: that of its distance from the line to it or of
-    /// its orientation error, whichever is larger. The action is a continuous function of the state, as in [`super::pick_place`].
+    /// Share of the distance of the pregrasp pose at which the hand stays from the handle, 0 to 1.
     pub(super) fn misalignment(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> f64 {
-        let across = self.approach.cross(&(eef - handle)).norm();
-        let angle = rotation_error(world, &self.orientation).norm();
-        let of_distance = (across - ALIGNED.0) / (FUNNEL.0 - ALIGNED.0);
-        let of_angle = (angle - ALIGNED.1) / (FUNNEL.1 - ALIGNED.1);
-        of_distance.max(of_angle).clamp(0.0, 1.0)
+        let across = distance_from_line(eef, handle, self.approach);
+        FUNNEL.share(across, rotation_error(world, &self.orientation).norm())
     }
 
     /// Target position of the hand in the current phase, world frame, m.

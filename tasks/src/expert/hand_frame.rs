@@ -93,6 +93,15 @@ pub(super) fn rotation_error(world: &World, wanted: &Rotation3<f64>) -> Vector3<
     }
 }
 
+/// Distance of the hand at `eef` from the line that leads along the unit vector `direction` to `to`, m.
+pub(super) fn distance_from_line(
+    eef: Point3<f64>,
+    to: Point3<f64>,
+    direction: Vector3<f64>,
+) -> f64 {
+    direction.cross(&(eef - to)).norm()
+}
+
 /// Distance from shoulder to wrist with the hand pointing straight down at a point, m; the arm is nearly
 /// stretched at 0.70. `base` is the base of the robot.
 pub(super) fn shoulder_to_wrist(base: Point3<f64>, p: Point3<f64>) -> f64 {

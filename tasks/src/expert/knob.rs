@@ -2,6 +2,7 @@
 
 use super::articulation::Articulation;
 use super::collision_boxes::collision_boxes;
+use super::funnel::Funnel;
 use super::hand_frame::{robot_base, rotation_error, symmetric_orientation};
 use super::servo::{GRIPPER_CLOSE, action};
 use super::skill::{SkillState, StateMachine};
@@ -17,12 +18,11 @@ const FROM_END: f64 = 0.012;
 const FINGER_HALF_DEPTH: f64 = 0.010;
 /// Height of the first waypoint above that at which the fingers come down, m.
 pub(super) const HOVER: f64 = 0.07;
-/// Horizontal error and orientation error (rad) at which the hand is above that place, and those from which it hovers at its full
-/// height, m.
-pub(super) const ARRIVED: f64 = 0.014;
-pub(super) const ALIGNED: f64 = 0.2;
-const FUNNEL: f64 = 0.05;
-const FUNNEL_ANGLE: f64 = 0.6;
+/// Errors with which the hand is above that place, and with which it hovers at its full height.
+pub(super) const FUNNEL: Funnel = Funnel {
+    arrived: (0.014, 0.2),
+    outside: (0.05, 0.6),
+};
 /// Joint positions beyond which a turn ends, rad: past the thresholds of TurnOn and TurnOff of the stove
 /// (`docs/reference/libero.md`, section 6).
 const ON: f64 = 0.56;
@@ -66,6 +66,12 @@ impl Bar {
     /// Orientation of a hand that points down and opens along the bar, world frame.
     pub(super) fn orientation(&self) -> Rotation3<f64> {
         symmetric_orientation(-Vector3::z(), self.along)
+    }
+
+    /// Share of the full height at which a hand hovers above the place where the fingers come down, 0 to 1.
+    fn misalignment(&self, world: &World, eef: Point3<f64>, behind: Point3<f64>) -> f64 {
+        let distance = (eef.xy() - behind.xy()).norm();
+        FUNNEL.share(distance, rotation_error(world, &self.orientation()).norm())
     }
 }
 
@@ -150,8 +156,7 @@ impl TurnKnob {
         let n = self.state.steps;
         match self.state.phase {
             Phase::Approach => {
-                let above = (eef.xy() - behind.xy()).norm() < ARRIVED
-                    && self.misalignment(world, eef, bar, behind) == 0.0;
+                let above = bar.misalignment(world, eef, behind) == 0.0;
                 if above && n > 2 || n > 70 {
                     self.state.enter(Phase::Descend, eef);
                 }
@@ -177,17 +182,6 @@ impl TurnKnob {
         }
     }
 
-    /// Share of the full height at which a hand hovers above the place where the fingers come down, 0 to 1: that of its horizontal error or of
-    /// its orientation error, whichever is larger. The action is a continuous function of the state, as in
-    /// [`super::pick_place`].
-    fn misalignment(&self, world: &World, eef: Point3<f64>, bar: &Bar, behind: Point3<f64>) -> f64 {
-        let distance = (eef.xy() - behind.xy()).norm();
-        let angle = rotation_error(world, &bar.orientation()).norm();
-        let of_distance = (distance - ARRIVED) / (FUNNEL - ARRIVED);
-        let of_angle = (angle - ALIGNED) / (FUNNEL_ANGLE - ALIGNED);
-        of_distance.max(of_angle).clamp(0.0, 1.0)
-    }
-
     /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(
         &self,
@@ -198,7 +192,7 @@ impl TurnKnob {
     ) -> Point3<f64> {
         match self.state.phase {
             Phase::Approach => {
-                behind + Vector3::z() * (HOVER * self.misalignment(world, eef, bar, behind))
+                behind + Vector3::z() * (HOVER * bar.misalignment(world, eef, behind))
             }
             Phase::Descend => behind,
             Phase::Turn => {
@@ -226,7 +220,6 @@ impl StateMachine for TurnKnob {
         self.advance(world, eef, &bar, behind);
         let waypoint = self.waypoint(world, eef, &bar, behind);
         let a = self.state.servo.translation(eef, waypoint);
-        let wanted = bar.orientation();
-        action(a, rotation_error(world, &wanted), GRIPPER_CLOSE)
+        action(a, rotation_error(world, &bar.orientation()), GRIPPER_CLOSE)
     }
 }

@@ -14,6 +14,7 @@ mod collision_boxes;
 mod controller;
 mod door;
 mod drawer;
+mod funnel;
 mod grasp;
 mod hand_frame;
 mod insert;

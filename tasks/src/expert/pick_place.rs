@@ -11,9 +11,11 @@
 //! numbers in which the two differ are in [`Tuning`].
 
 use super::antipodal_grasp::{AntipodalGrasp, GraspQuery};
+use super::funnel::Funnel;
 use super::grasp::{Grasp, left_behind};
 use super::hand_frame::{
-    eef_position, instance_origin, opening_yaw, robot_base, rotation_error, shoulder_to_wrist,
+    distance_from_line, eef_position, instance_origin, opening_yaw, robot_base, rotation_error,
+    shoulder_to_wrist,
 };
 use super::obstacles::Obstacles;
 use super::place_target::PlaceTarget;
@@ -50,14 +52,10 @@ pub(super) const FULL_OPENING: f64 = 0.08;
 const LOW_ENOUGH: f64 = 0.003;
 /// Horizontal error at which the fingers may close on a rim, m.
 const NEAR_ENOUGH: f64 = 0.006;
-/// Horizontal error from which a hand hovers at its full height, m. Between it and [`ARRIVED`] the height falls in proportion: the action
-/// is a continuous function of the state, which a policy that sees its error only roughly can follow without standing still where
-/// hovering turns into descending.
-const FUNNEL: f64 = 0.04;
+/// Distance from the line of the approach, m, and orientation error, rad, from which a hand hovers at its full height.
+const OUTSIDE: (f64, f64) = (0.04, 0.4);
 /// Share of its height that a transfer keeps until it ends.
 const LOWEST_TRANSFER: f64 = 0.3;
-/// Orientation error at which a hand hovers at its full height, rad.
-const FUNNEL_ANGLE: f64 = 0.4;
 /// Height below that of the transfer from which an object goes across while it rises, slowly at first, m, and that from which it goes across
 /// at full speed: a label that changes from "up" to "across" at one height, which images do not show, has no median but standing still.
 pub(super) const CROSSING: f64 = 0.06;
@@ -356,27 +354,20 @@ impl PickPlace {
         }
     }
 
-    /// Share of the full height at which a hand hovers above the grasp point, or of the distance at which a tilted one stays from it, 0 to 1:
-    /// that of its error across the approach or of its orientation error, whichever is larger.
+    /// Share of the full height at which a hand hovers above the grasp point, or of the distance at which a tilted one stays from it, 0 to 1.
     fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
-        let distance = self.distance_across(eef);
-        let angle = self.orientation_error(world);
-        let allowed = self.tuning.approach_alignment;
-        let arrived = self.approach_arrived;
-        let of_distance = (distance - arrived) / (FUNNEL - arrived);
-        let of_angle = (angle - allowed) / (FUNNEL_ANGLE - allowed);
-        of_distance.max(of_angle).clamp(0.0, 1.0)
+        let funnel = Funnel {
+            arrived: (self.approach_arrived, self.tuning.approach_alignment),
+            outside: OUTSIDE,
+        };
+        funnel.share(self.distance_across(eef), self.orientation_error(world))
     }
 
     /// Distance of the hand from the line along which it approaches the grasp point, m; a hand that points down approaches it vertically.
     fn distance_across(&self, eef: Point3<f64>) -> f64 {
         match self.pregrasp() {
             (_, false) => (eef.xy() - self.grasp_point.xy()).norm(),
-            (_, true) => self
-                .grasp
-                .approach()
-                .cross(&(eef - self.grasp_point))
-                .norm(),
+            (_, true) => distance_from_line(eef, self.grasp_point, self.grasp.approach()),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Pushes a flat object over the support with open fingers, one on each side of the line of push, so that
 //! it cannot turn away. The hand is tilted forward over the object: behind it there may be furniture.
 
-use super::hand_frame::{instance_origin, rotation_error, symmetric_orientation};
+use super::funnel::Funnel;
+use super::hand_frame::{
+    distance_from_line, instance_origin, rotation_error, symmetric_orientation,
+};
 use super::obstacles::Obstacles;
 use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, action};
 use super::skill::{SkillState, StateMachine};
@@ -16,12 +19,11 @@ const GAP: f64 = 0.018;
 const TILT: f64 = 0.5;
 /// Largest distance of a waypoint from the point where the fingers come down, along the hand, m.
 pub(super) const PREPUSH_DISTANCE: f64 = 0.09;
-/// Distance from the line to the place where the fingers come down (m) and orientation error (rad) at which the hand goes down along it, and
-/// those from which it stays at the full distance.
-pub(super) const ARRIVED_AT_LINE: f64 = 0.014;
-const TURNED: f64 = 0.08;
-const FUNNEL: f64 = 0.05;
-const FUNNEL_ANGLE: f64 = 0.6;
+/// Errors with which the hand goes down along the line to the place where the fingers come down, and with which it stays at the full distance.
+pub(super) const FUNNEL: Funnel = Funnel {
+    arrived: (0.014, 0.08),
+    outside: (0.05, 0.6),
+};
 /// Distance from the goal at which the object has arrived, m.
 const ARRIVED: f64 = 0.012;
 /// Clearance of the hand that a direction of push needs, m, and the angle between the directions tried, rad.
@@ -137,15 +139,11 @@ impl Push {
         }
     }
 
-    /// Share of [`PREPUSH_DISTANCE`] at which the hand stays from the place where the fingers come down, 0 to 1: that of its distance from the
-    /// line to it or of its orientation error, whichever is larger. The action is a continuous function of the state, as in
-    /// [`super::pick_place`].
+    /// Share of [`PREPUSH_DISTANCE`] at which the hand stays from the place where the fingers come down, 0 to 1.
     fn misalignment(&self, world: &World, eef: Point3<f64>, behind: Point3<f64>) -> f64 {
-        let across = approach(self.direction).cross(&(eef - behind)).norm();
-        let angle = rotation_error(world, &orientation(self.direction)).norm();
-        let of_distance = (across - ARRIVED_AT_LINE) / (FUNNEL - ARRIVED_AT_LINE);
-        let of_angle = (angle - TURNED) / (FUNNEL_ANGLE - TURNED);
-        of_distance.max(of_angle).clamp(0.0, 1.0)
+        let across = distance_from_line(eef, behind, approach(self.direction));
+        let turned = rotation_error(world, &orientation(self.direction));
+        FUNNEL.share(across, turned.norm())
     }
 
     /// Target position of the hand in the current phase, world frame, m.

@@ -3,6 +3,7 @@
 //! two goals. The mean action state of a sample is projected onto one fixed random direction per task; cross-entropy of the softmax. No
 //! parameters are added, and a query does not compute it.
 
+use super::linear::add_to_rows;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -63,9 +64,7 @@ impl InstructionLoss<'_> {
                 .zip(direction)
                 .for_each(|(d, v)| *d += error * v);
         }
-        for row in dstates.chunks_exact_mut(width) {
-            row.iter_mut().zip(&dmean).for_each(|(to, d)| *to += d);
-        }
+        add_to_rows(&dmean, dstates);
         f64::from(libm::logf(sum) + most - logits[task])
     }
 }

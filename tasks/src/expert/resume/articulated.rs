@@ -61,7 +61,8 @@ pub(super) fn infer_drawer(world: &World, skill: &mut MoveDrawer) {
         let distance = (pregrasp.xy() - hand.eef.xy()).norm();
         let (from, slope, most) = CLEARANCE;
         let needed = pregrasp.z - 0.01 + (slope * (distance - from)).clamp(0.0, most);
-        if hand.eef.z > needed || (on_line && across < CLEARANCE.0) {
+        // On its way along the line the hand need not rise.
+        if hand.eef.z > needed || (on_line && across < from) {
             begin(skill, Phase::Align, 0, &hand);
         }
     }
@@ -80,7 +81,7 @@ pub(super) fn infer_knob(world: &World, skill: &mut TurnKnob) {
     let bar = skill.bar(world);
     let first = skill.end;
     let closed = hand.opening < RIM_OPENING[1];
-    let turned = angle_to(world, &bar.orientation()) < knob::ALIGNED;
+    let turned = angle_to(world, &bar.orientation()) < knob::FUNNEL.arrived.1;
     // The end that was planned is considered first.
     for end in [first, -first] {
         skill.end = end;
@@ -95,7 +96,7 @@ pub(super) fn infer_knob(world: &World, skill: &mut TurnKnob) {
             skill.state.enter(Phase::Turn, hand.eef);
             return;
         }
-        if closed && turned && from.xy().norm() < knob::ARRIVED {
+        if closed && turned && from.xy().norm() < knob::FUNNEL.arrived.0 {
             skill.state.enter(Phase::Descend, hand.eef);
             return;
         }

@@ -3,7 +3,7 @@
 use super::{HandState, angle_to};
 use crate::expert::hand_frame::instance_origin;
 use crate::expert::push::{
-    ARRIVED_AT_LINE, PREPUSH_DISTANCE, PUSH_HEIGHT, Phase, Push, approach, orientation,
+    FUNNEL, PREPUSH_DISTANCE, PUSH_HEIGHT, Phase, Push, approach, orientation,
 };
 use bitvla_sim::World;
 use nalgebra::Vector3;
@@ -34,6 +34,7 @@ pub(super) fn infer(world: &World, skill: &mut Push) {
         _ => skill.free_direction(world, object, wanted),
     };
     let turned = angle_to(world, &orientation(direction)) < TURNED;
+    let arrived = FUNNEL.arrived.0;
     let behind = skill.behind(object, direction);
     let left = behind - hand.eef;
     let (along, across) = hand.along_line(behind, approach(direction));
@@ -46,11 +47,7 @@ pub(super) fn infer(world: &World, skill: &mut Push) {
     if turned && pushing {
         skill.direction = direction;
         skill.state.enter(Phase::Push, hand.eef);
-    } else if turned
-        && across < ARRIVED_AT_LINE
-        && along < PREPUSH_DISTANCE
-        && along > -ARRIVED_AT_LINE
-    {
+    } else if turned && across < arrived && along < PREPUSH_DISTANCE && along > -arrived {
         skill.direction = direction;
         skill.state.enter(Phase::Descend, hand.eef);
     }
