@@ -25,7 +25,7 @@ pub(crate) fn demonstrations(
     let mut inputs = Vec::with_capacity(count);
     for episode in 0.. {
         let task = &suite.tasks[episode % suite.tasks.len()];
-        let mut world = sampled_world(assets, suite, task, FIRST_SEED + episode as u64)?;
+        let mut world = sampled_world(assets, suite, task, FIRST_SEED + episode as u64, 0.0)?;
         let goal = task.compile_goal(&world)?;
         let mut cameras = CameraRig::new(world.scene())?;
         let mut expert = Expert::new(&world, task)?;

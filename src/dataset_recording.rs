@@ -105,7 +105,7 @@ fn record_episode(
     plan: &RecordingPlan,
 ) -> Result<RecordedEpisode, EvalError> {
     let known: &Task = context.task(task)?;
-    let mut world = sampled_world(assets, context.suite, known, seed)?;
+    let mut world = sampled_world(assets, context.suite, known, seed, 0.0)?;
     let goal = known.compile_goal(&world)?;
     let start = EpisodeStart::new((context.suite, known), 0, seed, &world);
     let mut executor = ActionChunkExecutor::start(agent, &start)?;

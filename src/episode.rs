@@ -6,7 +6,7 @@ use bitvla_perturbations::{EpisodeKey, Perturbation};
 use bitvla_reports::{EpisodeActions, EpisodeHashes, EpisodeRecord, QueryRecord};
 use bitvla_sim::World;
 use bitvla_tasks::SETTLE_ACTION;
-use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message, sample_init_state};
+use bitvla_tasks::{Assets, InitState, Suite, Task, panic_message, sample_wider_init_state};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -183,7 +183,8 @@ impl<'a> EvalContext<'a> {
     }
 }
 
-/// The world of a task in an initial state that is drawn from a seed, settled; the stored states have seeds of their own.
+/// The world of a task in an initial state that is drawn from a seed, settled, with every range of fixtures and objects wider by
+/// `margin` on each side, m; the stored states have seeds of their own.
 ///
 /// # Errors
 /// If no state can be drawn, the world cannot be built, or its state is not finite.
@@ -192,8 +193,9 @@ pub fn sampled_world(
     suite: &Suite,
     task: &Task,
     seed: u64,
+    margin: f64,
 ) -> Result<World, EvalError> {
-    let init = sample_init_state(assets, &task.problem, seed)?;
+    let init = sample_wider_init_state(assets, &task.problem, seed, margin)?;
     let mut world = task.world(assets, &init)?;
     for _ in 0..suite.settle_steps {
         world.step(&SETTLE_ACTION)?;

@@ -9,6 +9,7 @@
 //! | `--episodes N` | episodes per task, 5 by default |
 //! | `--first N` | index of the first stored initial state, 0 by default |
 //! | `--seed S` | draws initial states instead of taking stored ones; states beyond the stored ones are drawn anyway |
+//! | `--margin M` | widens every range that initial states are drawn from by M metres on each side; with `--seed` |
 //! | `--resume N` | makes the expert anew from the world every N control steps |
 //! | `--error E` | adds an error to the actions, as a policy has one: normal with the standard deviation E (a third of it for rotations), constant between two experts |
 //! | `--grips` | only plans, and counts the first grasps |
@@ -19,7 +20,7 @@
 
 use bitvla_sim::World;
 use bitvla_tasks::random::SampleStream;
-use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_init_state};
+use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_wider_init_state};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,6 +34,7 @@ struct Options {
     episodes: usize,
     first: usize,
     seed: Option<u64>,
+    margin: f64,
     resume: Option<usize>,
     error: f64,
     plan_only: bool,
@@ -55,6 +57,7 @@ impl Options {
             episodes: 5,
             first: 0,
             seed: None,
+            margin: 0.0,
             resume: None,
             error: 0.0,
             plan_only: false,
@@ -75,6 +78,7 @@ impl Options {
                 "--episodes" => options.episodes = number(option, value()?)?,
                 "--first" => options.first = number(option, value()?)?,
                 "--seed" => options.seed = Some(number(option, value()?)?),
+                "--margin" => options.margin = number(option, value()?)?,
                 "--resume" => options.resume = Some(number(option, value()?)?),
                 "--error" => options.error = number(option, value()?)?,
                 "--grips" => options.plan_only = true,
@@ -134,7 +138,10 @@ fn episode(
     let task = &suite.tasks[task];
     let init = match (options.seed, task.init_states.get(i)) {
         (None, Some(state)) => state.clone(),
-        (seed, _) => sample_init_state(assets, &task.problem, seed.unwrap_or(0) + i as u64)?,
+        (seed, _) => {
+            let seed = seed.unwrap_or(0) + i as u64;
+            sample_wider_init_state(assets, &task.problem, seed, options.margin)?
+        }
     };
     let mut world = task.world(assets, &init)?;
     for _ in 0..suite.settle_steps {

@@ -34,6 +34,6 @@ pub use init_state::{InitState, Velocities};
 pub use instruction::{InstructionRule, InstructionSource};
 pub use numpy_random::NumpyRandom;
 pub use parallel::{WorkerPanic, in_parallel, panic_message};
-pub use settling::sample_init_state;
+pub use settling::{sample_init_state, sample_wider_init_state};
 pub use suite::{SETTLE_ACTION, Suite, Task};
 pub use version::WORLD_VERSION;

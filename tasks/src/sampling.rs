@@ -63,14 +63,17 @@ pub(crate) struct StateSampler<'a> {
     problem: &'a Problem,
     arena: Arc<ArenaDesc>,
     random: SampleStream,
+    /// Width that is added to every range on each side, m.
+    margin: f64,
 }
 
 impl<'a> StateSampler<'a> {
-    /// Starts the stream of a seed.
+    /// Starts the stream of a seed; every range is wider by `margin` on each side, m.
     pub(crate) fn new(
         assets: &'a Assets,
         problem: &'a Problem,
         seed: u64,
+        margin: f64,
     ) -> Result<StateSampler<'a>, TaskError> {
         let (_, arena) = arena_of(assets, problem)?;
         Ok(StateSampler {
@@ -78,6 +81,7 @@ impl<'a> StateSampler<'a> {
             problem,
             arena,
             random: SampleStream::new(seed),
+            margin,
         })
     }
 
@@ -109,8 +113,8 @@ impl<'a> StateSampler<'a> {
                 .filter(|f| f.predicate == Predicate::On && f.args[0] == fixture.name)
                 .find_map(|f| Some((f, problem.region(&f.args[1])?)))
                 .ok_or_else(|| problem.error(format!("`{}` is on no region", fixture.name)))?;
+            let [x0, y0, x1, y1] = self.draw_range(instance, region)?;
             let random = &mut self.random;
-            let [x0, y0, x1, y1] = draw_range(random, problem, instance, region)?;
             let (x, y) = (
                 random.between([x0, x1]) + w[0],
                 random.between([y0, y1]) + w[1],
@@ -225,7 +229,7 @@ impl<'a> StateSampler<'a> {
             });
         };
         if problem.is_support(&region.target) {
-            let range = draw_range(&mut self.random, problem, instance, region)?;
+            let range = self.draw_range(instance, region)?;
             return Ok(self.on_support(&range, model));
         }
         let carrier = model_of(self.assets, problem, instance, &region.target)?;
@@ -280,6 +284,24 @@ impl<'a> StateSampler<'a> {
         }
     }
 
+    /// One of the ranges of a region, widened. A number is drawn only where there are several.
+    fn draw_range(
+        &mut self,
+        instance: &PredicateInstance,
+        region: &Region,
+    ) -> Result<[f64; 4], TaskError> {
+        let [x0, y0, x1, y1] = match region.ranges.as_slice() {
+            [] => {
+                let message = "the region has no range";
+                return Err(self.problem.error_at(instance, message).into());
+            }
+            [one] => *one,
+            several => several[self.random.below(several.len())],
+        };
+        let m = self.margin;
+        Ok([x0 - m, y0 - m, x1 + m, y1 + m])
+    }
+
     /// Orientation `[w, x, y, z]` of a freshly placed object. A number is drawn only where the model states a range.
     fn orientation(&mut self, model: &ModelDesc) -> [f64; 4] {
         let placement = &model.placement;
@@ -291,20 +313,6 @@ impl<'a> StateSampler<'a> {
         let [w, x, y, z] = placement.quat_wxyz;
         let q = turn * Quaternion::new(w, x, y, z);
         [q.w, q.i, q.j, q.k]
-    }
-}
-
-/// One of the ranges of a region. A number is drawn only where there are several.
-fn draw_range(
-    random: &mut SampleStream,
-    problem: &Problem,
-    instance: &PredicateInstance,
-    region: &Region,
-) -> Result<[f64; 4], TaskError> {
-    match region.ranges.as_slice() {
-        [] => Err(problem.error_at(instance, "the region has no range").into()),
-        [one] => Ok(*one),
-        several => Ok(several[random.below(several.len())]),
     }
 }
 

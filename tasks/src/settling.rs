@@ -42,7 +42,20 @@ pub fn sample_init_state(
     problem: &Problem,
     seed: u64,
 ) -> Result<InitState, TaskError> {
-    let mut sampler = StateSampler::new(assets, problem, seed)?;
+    sample_wider_init_state(assets, problem, seed, 0.0)
+}
+
+/// Does the same with every range of fixtures and objects wider by `margin` on each side, m: with none, the same state to the bit.
+///
+/// # Errors
+/// As [`sample_init_state`].
+pub fn sample_wider_init_state(
+    assets: &Assets,
+    problem: &Problem,
+    seed: u64,
+    margin: f64,
+) -> Result<InitState, TaskError> {
+    let mut sampler = StateSampler::new(assets, problem, seed, margin)?;
     for _ in 0..MAX_DRAWS {
         let Some(drawn) = sampler.draw()? else {
             continue;

@@ -1,13 +1,13 @@
 //! Guarantee: the four suites have the tasks of LIBERO's (instruction, objects, fixtures, regions, initial
 //! predicates, goal, order; ignored without the recordings). Those of Object, Goal and Long have 50 stored states that
 //! rest: over the ten settling steps nothing moves, tips or touches the robot, no joint drifts, and no predicate of a
-//! goal holds that `:init` does not state.
+//! goal holds that `:init` does not state. A margin widens every range that states are drawn from, and none changes nothing.
 
 #[path = "common/shared.rs"]
 mod shared;
 
 use bitvla_sim::{Owner, SceneDesc};
-use bitvla_tasks::{Assets, Suite, Task, TaskError, sample_init_state};
+use bitvla_tasks::{Assets, Suite, Task, TaskError, sample_init_state, sample_wider_init_state};
 use nalgebra::Vector3;
 use serde_json::Value;
 use shared::recorded;
@@ -242,5 +242,39 @@ fn stored_states_are_those_that_are_drawn() -> Result<(), TaskError> {
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_margin_widens_the_ranges() -> Result<(), TaskError> {
+    let assets = Assets::open(&Assets::default_dir())?;
+    let suite = Suite::load(&assets, "goal")?;
+    let problem = &suite.tasks[9].problem;
+    let none = sample_wider_init_state(&assets, problem, 5, 0.0)?;
+    assert_eq!(none, sample_init_state(&assets, problem, 5)?);
+    let margin = 0.03;
+    // Objects slide by less than this when they land.
+    let slide = 0.005;
+    let mut farthest = 0.0_f64;
+    for seed in 0..20 {
+        let plain = sample_init_state(&assets, problem, seed)?;
+        let wide = sample_wider_init_state(&assets, problem, seed, margin)?;
+        let of = |state: &bitvla_tasks::InitState| {
+            let poses = state.objects.values().chain(state.fixtures.values());
+            poses.map(|p| [p[0], p[1]]).collect::<Vec<_>>()
+        };
+        for (a, b) in of(&plain).iter().zip(&of(&wide)) {
+            for axis in 0..2 {
+                // The ranges of the task are 2 cm wide.
+                let shift = (a[axis] - b[axis]).abs();
+                assert!(shift <= 0.02 + margin + slide, "seed {seed}: {a:?}, {b:?}");
+                farthest = farthest.max(shift);
+            }
+        }
+    }
+    assert!(
+        farthest > 0.02 + slide,
+        "never beyond the range: {farthest}"
+    );
     Ok(())
 }

@@ -195,7 +195,11 @@ fn list_stages(args: &RecipeArgs) -> Result<()> {
             StageWork::Train(t) => format!(
                 "{} steps from {}, {}{}",
                 t.steps,
-                t.from.as_deref().unwrap_or("fresh parameters"),
+                match (&t.from, &t.from_suite) {
+                    (Some(stage), _) => stage.clone(),
+                    (None, Some(suite)) => format!("the checkpoint of {suite}"),
+                    (None, None) => "fresh parameters".to_owned(),
+                },
                 match t.weights {
                     TrainedWeights::Ternary => "ternary",
                     TrainedWeights::Full => "full precision",

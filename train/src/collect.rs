@@ -67,6 +67,8 @@ pub struct CollectConfig<'a> {
     pub tasks: Option<Vec<usize>>,
     /// Seed; data sets of different seeds share no initial state as long as they have fewer than a million episodes.
     pub seed: u64,
+    /// Width that is added on each side to every range that fixtures and objects are drawn from, m.
+    pub placement_margin: f64,
     /// Number of threads; never changes a frame.
     pub jobs: usize,
 }
@@ -204,7 +206,7 @@ impl<'a> EpisodeCollector<'a> {
         (task_index, (suite, task)): (usize, (&'a Suite, &'a Task)),
         seed: u64,
     ) -> Result<EpisodeCollector<'a>, EvalError> {
-        let world = sampled_world(assets, suite, task, seed)?;
+        let world = sampled_world(assets, suite, task, seed, config.placement_margin)?;
         Ok(EpisodeCollector {
             rest: RestingPositions::new(&world),
             cameras: CameraRig::new(world.scene())?,

@@ -17,6 +17,7 @@ pub mod loss_curves;
 pub mod net;
 pub mod optim;
 pub mod pipeline;
+pub mod pretrained;
 pub mod recipe;
 pub mod stage_progress;
 pub mod statistics;

@@ -16,6 +16,7 @@ use crate::collect::{CollectConfig, DataSource, collect};
 use crate::dataset::{EpisodeCounts, FrameDataset, task_counts};
 use crate::net::{Net, NetConfig, QuantConfig};
 use crate::optim::LearningRateSchedule;
+use crate::pretrained::{parameter_hashes, pretrained_parameters, shipped_full};
 use crate::recipe::{CollectStage, Recipe, Stage, StageWork, TrainStage, TrainedWeights};
 use crate::statistics::statistics;
 use crate::trainer::{self, TrainConfig, train};
@@ -26,6 +27,7 @@ use bitvla_policies::normalise::Statistics;
 use bitvla_reports::{to_hex, write_atomically};
 use bitvla_tasks::{Assets, Suite};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Name of the data set of frames that are never trained on.
@@ -122,13 +124,22 @@ impl<'a> PipelineConfig<'a> {
     }
 
     /// Returns the SHA-256 of what the results of the first `stages` stages of the recipe depend on, apart from the program:
-    /// seed, scale, settings and those stages.
+    /// seed, scale, settings, those stages, and the checkpoints of other suites that they start from.
     pub fn origin(&self, stages: usize) -> Result<String> {
         let part = Recipe {
             stages: self.recipe.stages[..stages].to_vec(),
             ..self.recipe.clone()
         };
-        let text = serde_json::to_string(&(self.seed, self.scale, part))?;
+        let mut starts = BTreeMap::new();
+        for suite in part.stages.iter().filter_map(Stage::pretrained_on) {
+            let dir = shipped_full(self.assets.dir(), suite);
+            starts.insert(suite.to_owned(), parameter_hashes(&dir)?);
+        }
+        let text = if starts.is_empty() {
+            serde_json::to_string(&(self.seed, self.scale, part))?
+        } else {
+            serde_json::to_string(&(self.seed, self.scale, part, starts))?
+        };
         Ok(to_hex(&Sha256::digest(text.as_bytes())))
     }
 
@@ -165,6 +176,7 @@ impl<'a> PipelineConfig<'a> {
             tasks: None,
             hardest: None,
             policy: None,
+            placement_margin: 0.0,
         };
         self.collect(VALIDATION, &validation, 0)?;
         let mut run = PipelineRun {
@@ -234,6 +246,7 @@ impl<'a> PipelineConfig<'a> {
                 None => c.tasks.clone(),
             },
             seed: self.seed * 100 + index,
+            placement_margin: c.placement_margin,
             jobs: self.jobs,
         };
         collect(&config, &self.data_dir(name)).with_context(|| format!("collecting {name}"))
@@ -312,9 +325,13 @@ impl PipelineRun<'_> {
             TrainedWeights::Full => (QuantConfig::NONE, false),
         };
         let net = Net::new(self.net.clone(), quant);
-        let start = match &t.from {
-            Some(stage) => self.params_of(stage, net.layout.total)?,
-            None => net.layout.init(p.seed),
+        let start = match (&t.from, &t.from_suite) {
+            (Some(stage), _) => self.params_of(stage, net.layout.total)?,
+            (None, Some(suite)) => {
+                let dir = shipped_full(p.assets.dir(), suite);
+                pretrained_parameters(&dir, &self.net, p.suites, net.layout.init(p.seed))?
+            }
+            (None, None) => net.layout.init(p.seed),
         };
         let teacher = t.align.then(|| start.clone());
         let Some(statistics) = &self.statistics else {
@@ -431,6 +448,14 @@ mod tests {
         fixture.recipe.optimisation.weight_decay *= 2.0;
         let words = claim(&fixture).expect_err("refused").to_string();
         assert!(words.contains("another recipe") && words.contains("stage"));
+
+        // Nor the checkpoint of another suite that a stage starts from.
+        let origin = |fixture: &Fixture| fixture.config(dir.path()).origin(stages);
+        let plain = origin(&fixture).expect("an origin");
+        let train = fixture.recipe.stages[1].train.as_mut();
+        train.expect("trains").from_suite = Some("object".to_owned());
+        let started = origin(&fixture).expect("the shipped checkpoint");
+        assert_ne!(plain, started);
     }
 
     #[test]

@@ -87,9 +87,9 @@ pub struct OptimisationSettings {
     pub instruction: f32,
 }
 
-/// True for a weight that a recipe does not state.
-fn is_zero(weight: &f32) -> bool {
-    *weight == 0.0
+/// True for a number that a recipe does not state.
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// Random changes of the images of a sample, drawn anew whenever it is seen, both images apart.
@@ -148,6 +148,10 @@ pub struct CollectStage {
     /// Training stage whose policy acts; the disturbed expert if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Width that is added on each side to every range that fixtures and objects are drawn from, m; 0 if absent. Where a suite varies a
+    /// place by a centimetre, a policy can do without looking, until it is a centimetre off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub placement_margin: f64,
 }
 
 impl CollectStage {
@@ -172,6 +176,9 @@ pub struct TrainStage {
     /// Stage whose parameters it starts from; fresh ones if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// Suite whose full-precision checkpoint that ships it starts from, in place of `from` ([`crate::pretrained`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_suite: Option<String>,
     /// Aligns the layers of the vision tower with those of `from` in full precision.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub align: bool,
@@ -191,6 +198,11 @@ pub enum TrainedWeights {
 }
 
 impl Stage {
+    /// Returns the suite whose checkpoint it starts from, if it does.
+    pub fn pretrained_on(&self) -> Option<&str> {
+        self.train.as_ref()?.from_suite.as_deref()
+    }
+
     /// Returns the work; [`Recipe::parse`] has checked that there is exactly one.
     ///
     /// # Panics
@@ -317,6 +329,11 @@ impl Recipe {
         match (&stage.collect, &stage.train) {
             (Some(collect), None) => {
                 ensure!(collect.episodes > 0, "episodes is 0");
+                ensure!(
+                    (0.0..=0.1).contains(&collect.placement_margin),
+                    "placement_margin is {}, expected 0 to 0.1 m",
+                    collect.placement_margin
+                );
                 collect.policy.as_deref().map(training).transpose()?;
                 if let Some(count) = collect.hardest {
                     let of_all = earlier.iter().filter_map(|s| s.collect.as_ref());
@@ -342,6 +359,13 @@ impl Recipe {
                     "there is no data set before it"
                 );
                 let from = train.from.as_deref().map(training).transpose()?;
+                if let Some(suite) = &train.from_suite {
+                    ensure!(
+                        from.is_none() && names().contains(&suite.as_str()),
+                        "from_suite is `{suite}`, expected one of {} and no `from`",
+                        names().join(", ")
+                    );
+                }
                 let full = from.is_some_and(|from| from.weights == TrainedWeights::Full);
                 ensure!(
                     !train.align || full,
@@ -396,6 +420,13 @@ mod tests {
             words.contains("corrections-1") && words.contains("no policy acts in all tasks"),
             "{words}"
         );
+        let words = refused(|text| text.replace(early, &format!("{early}\nplacement_margin = -1")));
+        assert!(words.contains("placement_margin is -1"), "{words}");
+        let start = "from = \"full\"";
+        let words = refused(|text| text.replace(start, "from_suite = \"kitchen\""));
+        assert!(words.contains("from_suite is `kitchen`"), "{words}");
+        let words = refused(|text| text.replace(start, &format!("{start}\nfrom_suite = \"goal\"")));
+        assert!(words.contains("no `from`"), "{words}");
         let words = refused(|text| text.replace("batch = 32", "batch = 30"));
         assert!(words.contains("multiple of 4"), "{words}");
         let words = refused(|text| text.replace("expert_stride", "stride"));

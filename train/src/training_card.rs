@@ -3,11 +3,13 @@
 
 use crate::dataset::FrameDataset;
 use crate::pipeline::{PipelineConfig, VALIDATION};
+use crate::pretrained::{parameter_hashes, shipped_full};
 use crate::recipe::{Recipe, StageWork, TrainedWeights};
 use crate::stage_progress::WorkTime;
 use crate::trainer::{losses_path, read_losses};
 use anyhow::{Context, Result};
 use bitvla_eval::WORLD_VERSION;
+use bitvla_policies::checkpoint::read_json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -37,12 +39,26 @@ pub struct TrainingCard {
     pub data_sets: Vec<DataSetCard>,
     /// Training stages that led to it, in their order.
     pub stages: Vec<StageCard>,
-    /// Hours of all data sets and stages together.
+    /// Checkpoint of another suite that the first stage starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PretrainedCard>,
+    /// Hours of all data sets and stages together, without those of `pretrained`.
     pub hours: f64,
     /// SHA-256 of the files of the weights by name.
     pub weights_sha256: BTreeMap<String, String>,
     /// The recipe, whole.
     pub recipe: Recipe,
+}
+
+/// Checkpoint of another suite that training starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PretrainedCard {
+    /// Suite.
+    pub suite: String,
+    /// Hours that made it, all of its own training card.
+    pub hours: f64,
+    /// SHA-256 of its files by name.
+    pub sha256: BTreeMap<String, String>,
 }
 
 /// Data set of a training card.
@@ -110,6 +126,7 @@ pub fn training_card(
         origin_sha256: config.origin(last + 1)?,
         data_sets: vec![data_set(config, VALIDATION, "expert", data_sets)?],
         stages: Vec::new(),
+        pretrained: pretrained(config, &lineage)?,
         hours: 0.0,
         weights_sha256,
         recipe: recipe.clone(),
@@ -142,6 +159,21 @@ fn lineage<'a>(config: &PipelineConfig<'a>, stage: &'a str) -> Result<Vec<&'a st
         next = config.training_stage(name)?.from.as_deref();
     }
     Ok(lineage)
+}
+
+/// Returns the card of the checkpoint of another suite that the first stage of `lineage` starts from.
+fn pretrained(config: &PipelineConfig<'_>, lineage: &[&str]) -> Result<Option<PretrainedCard>> {
+    let first = lineage.last().context("a stage goes back to itself")?;
+    let Some(suite) = &config.training_stage(first)?.from_suite else {
+        return Ok(None);
+    };
+    let dir = shipped_full(config.assets.dir(), suite);
+    let card: TrainingCard = read_json(&dir.join(CARD_FILE))?;
+    Ok(Some(PretrainedCard {
+        suite: suite.clone(),
+        hours: card.hours + card.pretrained.map_or(0.0, |before| before.hours),
+        sha256: parameter_hashes(&dir)?,
+    }))
 }
 
 fn command(config: &PipelineConfig<'_>, ablation: bool) -> String {
