@@ -4,7 +4,9 @@
 use super::articulation::Articulation;
 use super::collision_boxes::collision_boxes;
 use super::funnel::Funnel;
-use super::hand_frame::{distance_from_line, eef_position, rotation_error, symmetric_orientation};
+use super::hand_frame::{
+    distance_from_line, eef_position, finger_distance, rotation_error, symmetric_orientation,
+};
 use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
@@ -28,8 +30,12 @@ const AT_BAR: f64 = 0.012;
 const HANDLE_HALF_WIDTH: f64 = 0.02;
 /// Joint position beyond which a drawer that is pushed is closed, m.
 const CLOSED: f64 = 0.004;
+/// Distance from the handle within which the fingers hold it, m.
+pub(super) const AT_HANDLE: f64 = 0.025;
+/// Distances between fingers that are closed on the bar of a handle, m: above the least, below the most.
+const AROUND_BAR: (f64, f64) = (0.0024, 0.03);
 /// Largest translation component in the pulling direction.
-const PULL_SPEED: f64 = 0.4;
+const PULL_SPEED: f64 = 0.6;
 /// Translation component per metre between the hand and the middle of the bar, while it pulls, 1/m.
 const CENTRING_GAIN: f64 = 60.0;
 
@@ -123,6 +129,14 @@ impl MoveDrawer {
         }
         let origin = world.rendered_body_pose(instance, body).translation.vector;
         best.map_or(Point3::from(origin), |(_, p)| p)
+    }
+
+    /// True if the fingers are closed on the handle.
+    pub(super) fn is_held(&self, world: &World) -> bool {
+        let opening = finger_distance(world);
+        (self.handle(world) - eef_position(world)).norm() < AT_HANDLE
+            && opening > AROUND_BAR.0
+            && opening < AROUND_BAR.1
     }
 
     pub(super) fn pregrasp(&self, handle: Point3<f64>) -> Point3<f64> {

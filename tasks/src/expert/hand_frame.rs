@@ -5,6 +5,7 @@
 //! is in the world frame.
 
 use bitvla_sim::World;
+use bitvla_sim::panda::ARM_DOFS;
 use nalgebra::{Matrix3, Point3, Rotation3, Vector3};
 
 /// Offset of the last joint from the wrist across the forearm, m (`docs/reference/libero.md`, section 3: link 7).
@@ -18,6 +19,12 @@ const SHOULDER_HEIGHT: f64 = 0.333;
 /// Position of the end effector (the grasp point), m.
 pub(super) fn eef_position(world: &World) -> Point3<f64> {
     Point3::from(world.eef_pose().translation.vector)
+}
+
+/// Distance between the fingers, m.
+pub(super) fn finger_distance(world: &World) -> f64 {
+    let (q, _) = world.robot_state();
+    q[ARM_DOFS] - q[ARM_DOFS + 1]
 }
 
 /// Origin of an instance, m.

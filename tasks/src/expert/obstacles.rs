@@ -23,6 +23,8 @@ const NO_DESCENT: f64 = 0.3;
 const TOP_SPACING: f64 = 0.025;
 /// Free height kept above the obstacles that the open fingers pass over, m.
 const PASSING_MARGIN: f64 = 0.025;
+/// Horizontal distance from the grasp up to which a hand is beside what it had to pass, and that from which it is not, m.
+const BESIDE: (f64, f64) = (0.03, 0.06);
 
 /// Extents along opening axis, across it and up (m), and the number of samples along the opening axis.
 type GripperPart = ([f64; 2], [f64; 2], [f64; 2], usize);
@@ -250,23 +252,24 @@ impl Obstacles {
         let to = grasp_point.xy() - eef.xy();
         let distance = to.norm();
         let over = hover + 0.5 * (distance - 0.06).max(0.0);
-        let mut need = grasp_point.z + over;
+        let mut surface = f64::NEG_INFINITY;
         for i in 0..=3 {
             let share = 0.10f64.min(distance) / distance.max(1e-9);
             let p = eef.xy() + to * (f64::from(i) / 3.0) * share;
-            if distance > 0.03
-                && let Some(h) = self.surface_height(p.x, p.y, 0.06)
-            {
-                need = need.max(h + PASSING_MARGIN);
+            if let Some(h) = self.surface_height(p.x, p.y, 0.06) {
+                surface = surface.max(h + PASSING_MARGIN);
             }
         }
+        // A hand that is beside what it had to pass goes on to its grasp, whatever stands next to that: in proportion, as its distance is seen
+        // only roughly.
+        let beside = ((distance - BESIDE.0) / (BESIDE.1 - BESIDE.0)).clamp(0.0, 1.0);
+        let mut need = grasp_point.z + over;
+        need += (surface - need).max(0.0) * beside;
         let z = need.min(ceiling);
-        if eef.z < z - 0.03 && distance > 0.03 {
-            // First up, then across.
-            let slow = ((0.05 - (z - eef.z - 0.03)) / 0.05).clamp(0.0, 1.0);
-            return Point3::new(eef.x + to.x * slow, eef.y + to.y * slow, z);
-        }
-        Point3::new(grasp_point.x, grasp_point.y, z)
+        // First up, then across.
+        let lack = ((z - eef.z - 0.03) / 0.05).clamp(0.0, 1.0);
+        let across = to * (1.0 - lack * beside);
+        Point3::new(eef.x + across.x, eef.y + across.y, z)
     }
 
     /// Height of the highest top point below `ceiling` within `radius` of (x, y), m, if there is one.

@@ -2,6 +2,7 @@
 
 use super::articulation::Articulation;
 use super::collision_boxes::root_bounds;
+use super::drawer::MoveDrawer;
 use super::obstacles::Obstacles;
 use super::place_target::{PlaceTarget, aligned};
 use super::rim_grasp::Rim;
@@ -16,7 +17,7 @@ use nalgebra::{Isometry3, Point3, Rotation3, Vector3};
 /// Distance by which a drawer is pulled to count as open, m: beyond the threshold of the predicate.
 const OPEN_DISTANCE: f64 = 0.154;
 /// Distance by which it is pulled to put something in, m: an opening that is wider obstructs the hand beside
-/// it. A drawer that is open by [`OPEN_ENOUGH`] is not moved.
+/// it. A drawer that is open by [`OPEN_ENOUGH`] is not moved, unless the fingers still hold its handle: it slides back a little when they let go.
 const OPEN_TO_PLACE: f64 = 0.135;
 const OPEN_ENOUGH: f64 = 0.10;
 /// Slope of the shelf on which bottles lie, rad above the horizontal.
@@ -133,11 +134,13 @@ fn subgoals(
     let outward = drawer
         .opening_direction(world)
         .filter(|_| wanted.predicate == Predicate::In);
-    if outward.is_some() && drawer.position(world).abs() < OPEN_ENOUGH {
-        out.push(Subgoal::OpenDrawer {
-            drawer,
-            distance: OPEN_TO_PLACE,
-        });
+    if outward.is_some() {
+        let distance = OPEN_TO_PLACE;
+        let is_held = MoveDrawer::open(world, drawer, distance).is_held(world);
+        let enough = if is_held { distance } else { OPEN_ENOUGH };
+        if drawer.position(world).abs() < enough {
+            out.push(Subgoal::OpenDrawer { drawer, distance });
+        }
     }
     let mut target = site_target(world, problem, wanted, (object, container), &region.local);
     if let (PlaceTarget::Site { offset, .. }, Some(outward)) = (&mut target, outward) {

@@ -6,14 +6,10 @@ use crate::expert::drawer::{self, MoveDrawer};
 use crate::expert::knob::{self, TurnKnob};
 use bitvla_sim::{Owner, World};
 
-/// Distance from the handle within which the fingers hold it, m.
-const AT_HANDLE: f64 = 0.025;
 /// Distance beyond the middle of the handle up to which the hand advances, m.
 const BEYOND_HANDLE: f64 = 0.02;
 /// Distance from the pregrasp pose within which a hand that stands still has arrived, m.
 const NEARLY_ARRIVED: f64 = 0.07;
-/// Distance between fingers above which they have not closed on the bar of a handle yet, m.
-const AROUND_BAR: f64 = 0.03;
 /// Steps in the advance that are assumed of a hand that is under way.
 const ADVANCED_STEPS: usize = 8;
 /// Distance before the handle from which closed fingers push the drawer, and distance aside, m.
@@ -36,7 +32,7 @@ pub(super) fn infer_drawer(world: &World, skill: &mut MoveDrawer) {
     let handle = skill.handle(world);
     let turned = angle_to(world, &skill.orientation);
     let (along, across) = hand.along_line(handle, skill.approach);
-    let at_handle = (handle - hand.eef).norm() < AT_HANDLE;
+    let at_handle = (handle - hand.eef).norm() < drawer::AT_HANDLE;
     let pregrasp = skill.pregrasp(handle);
     let on_line = along < drawer::PREGRASP_DISTANCE && along > -BEYOND_HANDLE;
     // Not every pregrasp pose in front of a drawer that is to be closed can be reached exactly: there the hand goes on as it is.
@@ -48,9 +44,12 @@ pub(super) fn infer_drawer(world: &World, skill: &mut MoveDrawer) {
         && world.in_contact(Owner::Robot, Owner::Instance(skill.drawer.instance));
     // Fingers that have not closed on the bar yet close, whichever way they move.
     let gripping = hand.opening < OPEN_FROM && hand.opening > RIM_OPENING[0];
-    let pulling = at_handle && gripping && hand.opening < AROUND_BAR;
     let pushing = at_front || touching;
-    let driving = if skill.opens() { pulling } else { pushing };
+    let driving = if skill.opens() {
+        skill.is_held(world)
+    } else {
+        pushing
+    };
     if driving {
         begin(skill, Phase::Drive, 0, &hand);
     } else if skill.opens() && at_handle && gripping {

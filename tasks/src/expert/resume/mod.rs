@@ -16,7 +16,7 @@ mod withdraw;
 use super::controller::Expert;
 use super::door::CloseDoor;
 use super::drawer::MoveDrawer;
-use super::hand_frame::{eef_position, instance_origin, rotation_error};
+use super::hand_frame::{eef_position, finger_distance, instance_origin, rotation_error};
 use super::insert::Insert;
 use super::knob::TurnKnob;
 use super::obstacles::Obstacles;
@@ -129,10 +129,10 @@ struct HandState {
 
 impl HandState {
     fn observe(world: &World) -> HandState {
-        let (q, qd) = world.robot_state();
+        let (_, qd) = world.robot_state();
         HandState {
             eef: eef_position(world),
-            opening: q[ARM_DOFS] - q[ARM_DOFS + 1],
+            opening: finger_distance(world),
             opening_rate: qd[ARM_DOFS] - qd[ARM_DOFS + 1],
         }
     }
@@ -142,12 +142,16 @@ impl HandState {
         self.opening_rate < -FINGERS_MOVING
     }
 
-    /// True if the fingers stand apart by the thickness of something between them.
-    fn grips(&self) -> bool {
+    /// True if the fingers stand apart by the thickness of something between them, and are not being opened.
+    fn has_between(&self) -> bool {
         self.opening > RIM_OPENING[0]
             && self.opening < FULLY_OPEN
-            && self.opening_rate > -FINGERS_MOVING
             && self.opening_rate < FINGERS_OPENING
+    }
+
+    /// True if the fingers stand still, apart by the thickness of something between them.
+    fn grips(&self) -> bool {
+        self.has_between() && !self.closes()
     }
 
     /// Control steps since the fingers began to close.
@@ -222,11 +226,13 @@ impl Fingers {
     /// Infers it for an object whose origin rested at `rest` (world frame, m), if that is known.
     fn about(world: &World, hand: &HandState, object: usize, rest: Option<Point3<f64>>) -> Fingers {
         let about = hand.is_about(world, object, AROUND);
-        if about && hand.grips() {
+        if about && hand.has_between() {
             let origin = instance_origin(world, object);
             let supported = is_supported(world, object);
             let lifted = rest.is_some_and(|rest| origin.z > rest.z + LIFTED) && !supported;
-            if lifted || world.in_contact(Owner::Robot, Owner::Instance(object)) {
+            // What hangs in the air is held, though it turns between the fingers and moves them.
+            let touches = || world.in_contact(Owner::Robot, Owner::Instance(object));
+            if lifted || (hand.grips() && touches()) {
                 return Fingers::Holding(Held {
                     object: origin,
                     supported,
