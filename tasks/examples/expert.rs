@@ -12,6 +12,8 @@
 //! | `--margin M` | widens every range that initial states are drawn from by M metres on each side; with `--seed` |
 //! | `--resume N` | makes the expert anew from the world every N control steps |
 //! | `--error E` | adds an error to the actions, as a policy has one: normal with the standard deviation E (a third of it for rotations), constant between two experts |
+//! | `--reversals` | counts the chunks of actions, of experts made anew, that go up or down at more than half speed and then the other way: labels that
+//! contradict each other a few millimetres apart; with `--resume` |
 //! | `--grips` | only plans, and counts the first grasps |
 //! | `--failures`, `--verbose` | prints the log of failed episodes, or of all |
 //! | `--each` | one line of log per control step instead of every 15 |
@@ -24,6 +26,8 @@ use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_wi
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Number of actions of a chunk.
+const CHUNK: usize = 8;
 /// Action of the settling steps: no motion, gripper open.
 const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
@@ -37,6 +41,7 @@ struct Options {
     margin: f64,
     resume: Option<usize>,
     error: f64,
+    reversals: bool,
     plan_only: bool,
     failures: bool,
     verbose: bool,
@@ -60,6 +65,7 @@ impl Options {
             margin: 0.0,
             resume: None,
             error: 0.0,
+            reversals: false,
             plan_only: false,
             failures: false,
             verbose: false,
@@ -81,6 +87,7 @@ impl Options {
                 "--margin" => options.margin = number(option, value()?)?,
                 "--resume" => options.resume = Some(number(option, value()?)?),
                 "--error" => options.error = number(option, value()?)?,
+                "--reversals" => options.reversals = true,
                 "--grips" => options.plan_only = true,
                 "--failures" => options.failures = true,
                 "--verbose" => options.verbose = true,
@@ -102,6 +109,8 @@ struct Outcome {
     /// The last grasp was not the first one.
     retried: bool,
     first_grasp: String,
+    /// Number of experts made anew whose next actions go up or down and then the other way, and of all.
+    reversals: (usize, usize),
     log: String,
 }
 
@@ -129,6 +138,25 @@ fn log_line(world: &World, expert: &Expert, step: usize) -> String {
     )
 }
 
+/// The phases and vertical components of the next actions of an expert, if they go up or down at more than half speed, and the other way
+/// afterwards; the world is restored.
+fn reversal(world: &mut World, mut expert: Expert) -> Result<Option<String>, TaskError> {
+    let here = world.snapshot();
+    let (mut heights, mut chunk) = (Vec::new(), String::new());
+    for _ in 0..CHUNK {
+        let action = expert.act(world);
+        heights.push(action[2]);
+        chunk += &format!("{} {:.1}, ", expert.phase(), action[2]);
+        world.step(&action)?;
+    }
+    world.restore(&here);
+    let reverses = (0..CHUNK).any(|i| {
+        let first = heights[i];
+        first.abs() > 0.5 && heights[i..].iter().any(|z| z * first.signum() < -0.2)
+    });
+    Ok(reverses.then_some(chunk))
+}
+
 fn episode(
     assets: &Assets,
     suite: &Suite,
@@ -153,6 +181,7 @@ fn episode(
         steps: 0,
         retried: false,
         first_grasp: expert.plan_summary(),
+        reversals: (0, 0),
         log: String::new(),
     };
     let mut phase = String::new();
@@ -166,6 +195,13 @@ fn episode(
             .is_some_and(|n| outcome.steps.is_multiple_of(n.max(1)))
         {
             expert = Expert::resume_knowing(&world, task, &rest)?;
+            if options.reversals {
+                outcome.reversals.1 += 1;
+                if let Some(chunk) = reversal(&mut world, expert.clone())? {
+                    outcome.reversals.0 += 1;
+                    outcome.log += &format!("  {:3} reverses: {chunk}\n", outcome.steps);
+                }
+            }
             for (component, e) in error.iter_mut().enumerate() {
                 let share = if component < 3 { 1.0 } else { 1.0 / 3.0 };
                 *e = share * options.error * random.normal();
@@ -248,6 +284,7 @@ fn report(options: &Options, task: usize, outcomes: &[EpisodeResult]) -> usize {
     let mut steps = Vec::new();
     let mut failed = Vec::new();
     let mut retried = 0;
+    let (mut reversed, mut made) = (0, 0);
     let mut grasps = BTreeMap::new();
     for ((_, i), outcome) in outcomes.iter().filter(|((t, _), _)| *t == task) {
         let outcome = match outcome {
@@ -258,6 +295,8 @@ fn report(options: &Options, task: usize, outcomes: &[EpisodeResult]) -> usize {
             }
         };
         retried += usize::from(outcome.retried);
+        reversed += outcome.reversals.0;
+        made += outcome.reversals.1;
         *grasps.entry(&outcome.first_grasp).or_insert(0usize) += 1;
         if outcome.success {
             steps.push(outcome.steps);
@@ -270,6 +309,9 @@ fn report(options: &Options, task: usize, outcomes: &[EpisodeResult]) -> usize {
                 outcome.success, outcome.steps, outcome.log
             );
         }
+    }
+    if options.reversals {
+        println!("task {task}: {reversed} of {made} chunks reverse");
     }
     steps.sort_unstable();
     let successes = steps.len();

@@ -53,7 +53,10 @@ const LOW_ENOUGH: f64 = 0.003;
 /// Horizontal error at which the fingers may close on a rim, m.
 const NEAR_ENOUGH: f64 = 0.006;
 /// Distance from the line of the approach, m, and orientation error, rad, from which a hand hovers at its full height.
-const OUTSIDE: (f64, f64) = (0.04, 0.4);
+const OUTSIDE: (f64, f64) = (0.04, 0.6);
+/// Orientation error up to which a hand comes down to its grasp while it turns, rad: fingers that are about to be beside something have
+/// that much room, and a hand that rose to turn and came down again would show a policy both.
+const TURNING: f64 = 0.25;
 /// Share of its height that a transfer keeps until it ends.
 const LOWEST_TRANSFER: f64 = 0.3;
 /// Height below that of the transfer from which an object goes across while it rises, slowly at first, m, and that from which it goes across
@@ -357,7 +360,7 @@ impl PickPlace {
     /// Share of the full height at which a hand hovers above the grasp point, or of the distance at which a tilted one stays from it, 0 to 1.
     fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
         let funnel = Funnel {
-            arrived: (self.approach_arrived, self.tuning.approach_alignment),
+            arrived: (self.approach_arrived, TURNING),
             outside: OUTSIDE,
         };
         funnel.share(self.distance_across(eef), self.orientation_error(world))
