@@ -12,8 +12,7 @@
 //! | `--margin M` | widens every range that initial states are drawn from by M metres on each side; with `--seed` |
 //! | `--resume N` | makes the expert anew from the world every N control steps |
 //! | `--error E` | adds an error to the actions, as a policy has one: normal with the standard deviation E (a third of it for rotations), constant between two experts |
-//! | `--reversals` | counts the chunks of actions, of experts made anew, that go up or down at more than half speed and then the other way: labels that
-//! contradict each other a few millimetres apart; with `--resume` |
+//! | `--reversals` | counts the chunks of actions, of experts made anew, that go up or down at more than half speed and then the other way: labels that contradict each other a few millimetres apart; with `--resume` |
 //! | `--grips` | only plans, and counts the first grasps |
 //! | `--failures`, `--verbose` | prints the log of failed episodes, or of all |
 //! | `--each` | one line of log per control step instead of every 15 |
@@ -22,14 +21,14 @@
 
 use bitvla_sim::World;
 use bitvla_tasks::random::SampleStream;
-use bitvla_tasks::{Assets, Expert, RestingPositions, Suite, TaskError, sample_wider_init_state};
+use bitvla_tasks::{
+    Assets, Expert, RestingPositions, SETTLE_ACTION, Suite, TaskError, sample_wider_init_state,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Number of actions of a chunk.
 const CHUNK: usize = 8;
-/// Action of the settling steps: no motion, gripper open.
-const SETTLE_ACTION: [f64; 7] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
 #[derive(Clone)]
 struct Options {

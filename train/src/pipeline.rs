@@ -154,7 +154,7 @@ impl<'a> PipelineConfig<'a> {
             .with_context(|| format!("reading {}", path.display()))?;
         ensure!(
             theirs.trim() == ours,
-            "{} was made with another recipe, seed or scale; remove it to make it again, with all later stages, or choose \
+            "{} was made with another recipe, seed, scale or checkpoint to start from; remove it to make it again, with all later stages, or choose \
              another --out",
             dir.display()
         );

@@ -5,7 +5,7 @@ use super::articulation::Articulation;
 use super::collision_boxes::collision_boxes;
 use super::funnel::Funnel;
 use super::hand_frame::{
-    distance_from_line, eef_position, finger_distance, rotation_error, symmetric_orientation,
+    EMPTY, distance_from_line, eef_position, finger_distance, rotation_error, symmetric_orientation,
 };
 use super::servo::{GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, limited_rotation};
 use super::skill::{SkillState, StateMachine};
@@ -32,8 +32,8 @@ const HANDLE_HALF_WIDTH: f64 = 0.02;
 const CLOSED: f64 = 0.004;
 /// Distance from the handle within which the fingers hold it, m.
 pub(super) const AT_HANDLE: f64 = 0.025;
-/// Distances between fingers that are closed on the bar of a handle, m: above the least, below the most.
-const AROUND_BAR: (f64, f64) = (0.0024, 0.03);
+/// Distance between fingers above which they have not closed on the bar of a handle yet, m.
+const AROUND_BAR: f64 = 0.03;
 /// Largest translation component in the pulling direction.
 const PULL_SPEED: f64 = 0.6;
 /// Translation component per metre between the hand and the middle of the bar, while it pulls, 1/m.
@@ -64,6 +64,12 @@ enum Motion {
     /// Open by a distance, m.
     Open(f64),
     Close,
+}
+
+/// True if the fingers are closed on a handle.
+pub(super) fn is_held(world: &World, handle: Point3<f64>) -> bool {
+    let opening = finger_distance(world);
+    (handle - eef_position(world)).norm() < AT_HANDLE && opening > EMPTY && opening < AROUND_BAR
 }
 
 /// Controller that opens or closes a drawer.
@@ -129,14 +135,6 @@ impl MoveDrawer {
         }
         let origin = world.rendered_body_pose(instance, body).translation.vector;
         best.map_or(Point3::from(origin), |(_, p)| p)
-    }
-
-    /// True if the fingers are closed on the handle.
-    pub(super) fn is_held(&self, world: &World) -> bool {
-        let opening = finger_distance(world);
-        (self.handle(world) - eef_position(world)).norm() < AT_HANDLE
-            && opening > AROUND_BAR.0
-            && opening < AROUND_BAR.1
     }
 
     pub(super) fn pregrasp(&self, handle: Point3<f64>) -> Point3<f64> {

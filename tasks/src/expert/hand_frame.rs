@@ -21,6 +21,9 @@ pub(super) fn eef_position(world: &World) -> Point3<f64> {
     Point3::from(world.eef_pose().translation.vector)
 }
 
+/// Distance between the fingers up to which there is nothing between them, m.
+pub(super) const EMPTY: f64 = 0.0024;
+
 /// Distance between the fingers, m.
 pub(super) fn finger_distance(world: &World) -> f64 {
     let (q, _) = world.robot_state();

@@ -252,23 +252,24 @@ impl Obstacles {
         let to = grasp_point.xy() - eef.xy();
         let distance = to.norm();
         let over = hover + 0.5 * (distance - 0.06).max(0.0);
-        let mut surface = f64::NEG_INFINITY;
-        for i in 0..=3 {
-            let share = 0.10f64.min(distance) / distance.max(1e-9);
-            let p = eef.xy() + to * (f64::from(i) / 3.0) * share;
-            if let Some(h) = self.surface_height(p.x, p.y, 0.06) {
-                surface = surface.max(h + PASSING_MARGIN);
-            }
-        }
+        let slope = grasp_point.z + over;
         // A hand that is beside what it had to pass goes on to its grasp, whatever stands next to that: in proportion, as its distance is seen
         // only roughly.
-        let beside = ((distance - BESIDE.0) / (BESIDE.1 - BESIDE.0)).clamp(0.0, 1.0);
-        let mut need = grasp_point.z + over;
-        need += (surface - need).max(0.0) * beside;
-        let z = need.min(ceiling);
+        let passing = ((distance - BESIDE.0) / (BESIDE.1 - BESIDE.0)).clamp(0.0, 1.0);
+        let mut surface = slope;
+        if passing > 0.0 {
+            let share = 0.10f64.min(distance) / distance;
+            for i in 0..=3 {
+                let p = eef.xy() + to * (f64::from(i) / 3.0) * share;
+                if let Some(h) = self.surface_height(p.x, p.y, 0.06) {
+                    surface = surface.max(h + PASSING_MARGIN);
+                }
+            }
+        }
+        let z = (slope + (surface - slope) * passing).min(ceiling);
         // First up, then across.
         let lack = ((z - eef.z - 0.03) / 0.05).clamp(0.0, 1.0);
-        let across = to * (1.0 - lack * beside);
+        let across = to * (1.0 - lack * passing);
         Point3::new(eef.x + across.x, eef.y + across.y, z)
     }
 

@@ -2,7 +2,7 @@
 
 use super::articulation::Articulation;
 use super::collision_boxes::root_bounds;
-use super::drawer::MoveDrawer;
+use super::drawer::{MoveDrawer, is_held};
 use super::obstacles::Obstacles;
 use super::place_target::{PlaceTarget, aligned};
 use super::rim_grasp::Rim;
@@ -136,8 +136,12 @@ fn subgoals(
         .filter(|_| wanted.predicate == Predicate::In);
     if outward.is_some() {
         let distance = OPEN_TO_PLACE;
-        let is_held = MoveDrawer::open(world, drawer, distance).is_held(world);
-        let enough = if is_held { distance } else { OPEN_ENOUGH };
+        let handle = MoveDrawer::open(world, drawer, distance).handle(world);
+        let enough = if is_held(world, handle) {
+            distance
+        } else {
+            OPEN_ENOUGH
+        };
         if drawer.position(world).abs() < enough {
             out.push(Subgoal::OpenDrawer { drawer, distance });
         }

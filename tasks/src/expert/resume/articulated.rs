@@ -3,6 +3,7 @@
 use super::{HandState, OPEN_FROM, RIM_OPENING, TURNED, angle_to, stalled_steps};
 use crate::expert::door::{self, CloseDoor};
 use crate::expert::drawer::{self, MoveDrawer};
+use crate::expert::hand_frame::EMPTY;
 use crate::expert::knob::{self, TurnKnob};
 use bitvla_sim::{Owner, World};
 
@@ -43,10 +44,10 @@ pub(super) fn infer_drawer(world: &World, skill: &mut MoveDrawer) {
     let touching = (handle - hand.eef).norm() < TOUCHING
         && world.in_contact(Owner::Robot, Owner::Instance(skill.drawer.instance));
     // Fingers that have not closed on the bar yet close, whichever way they move.
-    let gripping = hand.opening < OPEN_FROM && hand.opening > RIM_OPENING[0];
+    let gripping = hand.opening < OPEN_FROM && hand.opening > EMPTY;
     let pushing = at_front || touching;
     let driving = if skill.opens() {
-        skill.is_held(world)
+        drawer::is_held(world, handle)
     } else {
         pushing
     };

@@ -16,7 +16,7 @@ mod withdraw;
 use super::controller::Expert;
 use super::door::CloseDoor;
 use super::drawer::MoveDrawer;
-use super::hand_frame::{eef_position, finger_distance, instance_origin, rotation_error};
+use super::hand_frame::{EMPTY, eef_position, finger_distance, instance_origin, rotation_error};
 use super::insert::Insert;
 use super::knob::TurnKnob;
 use super::obstacles::Obstacles;
@@ -37,7 +37,7 @@ const FULLY_OPEN: f64 = 0.077;
 /// Distance between the fingers above which they count as open, m.
 const OPEN_FROM: f64 = 0.06;
 /// Distance between fingers that hold a rim, m: least and most.
-const RIM_OPENING: [f64; 2] = [0.0024, 0.016];
+const RIM_OPENING: [f64; 2] = [EMPTY, 0.016];
 /// Largest distance between fingers that hold a rim askew, across a part of its curve, m: such a grasp is not planned, and carries a bowl all the
 /// same.
 const ASKEW_OPENING: f64 = 0.035;
@@ -144,9 +144,7 @@ impl HandState {
 
     /// True if the fingers stand apart by the thickness of something between them, and are not being opened.
     fn has_between(&self) -> bool {
-        self.opening > RIM_OPENING[0]
-            && self.opening < FULLY_OPEN
-            && self.opening_rate < FINGERS_OPENING
+        self.opening > EMPTY && self.opening < FULLY_OPEN && self.opening_rate < FINGERS_OPENING
     }
 
     /// True if the fingers stand still, apart by the thickness of something between them.
