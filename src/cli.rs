@@ -36,7 +36,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::path::PathBuf;
+use jobs::all_cores;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Does the 1-bit policy still do the job, how fast is it, and how much memory does it take?
@@ -116,6 +117,16 @@ impl BenchArgs {
         self.model.unwrap_or(BenchModel::BitVla3b)
     }
 
+    /// Checkpoint to measure; `None` for a synthetic network.
+    fn checkpoint_path(&self) -> Option<&Path> {
+        let weights = (self.weights != "synthetic").then(|| Path::new(&self.weights));
+        self.checkpoint.as_deref().or(weights)
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(all_cores)
+    }
+
     fn dtype(&self) -> &str {
         self.dtype.as_deref().unwrap_or("bf16")
     }
@@ -154,6 +165,10 @@ struct BenchArgs {
     /// `full` only)
     #[arg(long, default_value = "native", value_parser = parse_engine, value_delimiter = ',', value_name = "ENGINE,...")]
     engine: Vec<Engine>,
+    /// Instruction sets of the kernels, each measured in a process of its own and printed side by side with their ratio; the
+    /// names are those of `BITVLA_ISA` [default: the fastest of this processor]
+    #[arg(long, value_parser = Isa::from_name, value_delimiter = ',', conflicts_with = "engine", value_name = "ISA,...")]
+    isa: Vec<Isa>,
     /// Encoding of synthetic weights that are not quantised [default: bf16]
     #[arg(long, value_parser = ["bf16", "f32"])]
     dtype: Option<String>,

@@ -6,12 +6,13 @@
 //! threads, and the run says how the weights are multiplied and where the memory went; `all` is four runs and one table; a
 //! suite of LIBERO runs from its own files, whose hashes are on the card; sanity policies and recordings run as policies; a
 //! policy that does not know a suite is refused before the first episode; files of other schema versions are refused by name;
-//! `bench` measures the checkpoint that is named.
+//! `bench` measures the checkpoint that is named, with the instruction sets that are named.
 
 #[path = "common/program.rs"]
 mod support;
 
 use assert_cmd::Command;
+use bitvla_policies::kernels::Isa;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{program, refused};
@@ -742,20 +743,66 @@ fn files_of_other_schema_versions_are_refused_by_name() {
     refused(replay, &["run.json", "schema version 99"]);
 }
 
-#[test]
-fn bench_measures_the_checkpoint_that_is_named() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let checkpoint = dir.path().join("checkpoint");
+/// `bench` with one query of a tiny checkpoint.
+fn bench_tiny(dir: &Path, more: &[&str]) -> Command {
+    let checkpoint = dir.join("checkpoint");
     bitvla_policies::testing::write_tiny_checkpoint(&checkpoint).expect("a checkpoint");
     let mut bench = program();
     bench
         .args(["bench", "--queries", "1", "--threads", "1", "--checkpoint"])
         .arg(&checkpoint)
         .arg("--out")
-        .arg(dir.path().join("out"));
-    let output = bench.output().expect("runs");
+        .arg(dir.join("out"))
+        .args(more);
+    bench
+}
+
+#[test]
+fn bench_measures_the_checkpoint_that_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let output = bench_tiny(dir.path(), &[]).output().expect("runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
+    let checkpoint = dir.path().join("checkpoint");
     assert!(text.contains(&checkpoint.display().to_string()), "{text}");
     assert!(text.contains("engine native, checkpoint weights"), "{text}");
+}
+
+#[test]
+fn bench_compares_instruction_sets_and_refuses_those_of_other_processors() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let available = Isa::available();
+    let names: Vec<&str> = [available.first(), available.last()]
+        .into_iter()
+        .flatten()
+        .map(|isa| isa.name())
+        .collect();
+    let mut compare = bench_tiny(dir.path(), &["--isa", &names.join(",")]);
+    let output = compare.output().expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    for name in names {
+        let report = format!("checkpoint-ternary-checkpoint-1t-{name}.json");
+        assert!(dir.path().join("out").join(&report).is_file(), "{text}");
+    }
+    let line = text
+        .lines()
+        .find(|l| l.starts_with("whole query, median  "));
+    assert!(line.is_some_and(|l| l.trim_end().ends_with(" x")), "{text}");
+    let foreign = ["neon", "avx2"]
+        .into_iter()
+        .find(|name| !available.iter().any(|isa| isa.name() == *name));
+    let foreign = foreign.expect("no processor has both");
+    refused(
+        bench_tiny(dir.path(), &["--isa", foreign]),
+        &[foreign, "this processor has", "scalar"],
+    );
+    let output = bench_tiny(dir.path(), &["--isa", "avx3"]).output();
+    let output = output.expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("avx3") && text.contains("expected one of scalar, avx2"),
+        "{text}"
+    );
 }

@@ -52,7 +52,7 @@ pub fn bench_table(r: &BenchReport) -> String {
     out
 }
 
-/// Reports side by side: one column per engine, the ratio of the last column to the first.
+/// Reports side by side: one column per engine or instruction set, the ratio of the last column to the first.
 pub fn comparison_table(reports: &[BenchReport]) -> String {
     let mut out = String::new();
     let mut row = |name: &str, cells: Vec<String>| {
@@ -71,6 +71,7 @@ pub fn comparison_table(reports: &[BenchReport]) -> String {
         cells
     };
     row("engine", cells(&|r| r.engine.clone()));
+    row("instruction set", cells(&|r| r.isa.clone()));
     row("arithmetic", cells(&|r| r.arithmetic.clone()));
     row("start", times(&|r| r.start_ms));
     row("first query", times(&|r| r.first_ms));

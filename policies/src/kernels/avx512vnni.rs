@@ -6,7 +6,7 @@ use super::registers::{self, ByteDot, Registers, for_row_tiles};
 use std::arch::x86_64::*;
 
 /// Accumulators that the peak loops keep busy.
-const PEAK_REGISTERS: usize = 24;
+const PEAK_REGISTERS: usize = 12;
 
 /// 512-bit registers: one holds a group of outputs.
 struct Avx512;

@@ -133,20 +133,27 @@ impl Isa {
         }
     }
 
+    /// The instruction set of a name.
+    ///
+    /// # Errors
+    /// A sentence with the names that there are.
+    pub fn from_name(name: &str) -> Result<Self, String> {
+        let names = || ALL.map(Isa::name).join(", ");
+        let found = ALL.into_iter().find(|isa| isa.name() == name);
+        found.ok_or_else(|| format!("expected one of {}", names()))
+    }
+
     /// Refuses a `BITVLA_ISA` that is the name of no instruction set.
     ///
     /// # Errors
     /// A sentence with the names that there are.
     pub fn check_environment() -> Result<(), String> {
-        let all = ALL.map(Isa::name);
-        match std::env::var_os("BITVLA_ISA") {
-            Some(wanted) if !all.iter().any(|name| wanted == **name) => Err(format!(
-                "BITVLA_ISA={}: expected one of {}",
-                wanted.to_string_lossy(),
-                all.join(", ")
-            )),
-            _ => Ok(()),
-        }
+        let Some(wanted) = std::env::var_os("BITVLA_ISA") else {
+            return Ok(());
+        };
+        let wanted = wanted.to_string_lossy();
+        Isa::from_name(&wanted).map_err(|e| format!("BITVLA_ISA={wanted}: {e}"))?;
+        Ok(())
     }
 
     /// The instruction set in use: the one that `BITVLA_ISA` names, else the fastest. A name that this processor does not

@@ -88,10 +88,9 @@ mod tests {
             // Every accumulator's first lane takes four or eight products of two.
             let (sum, products) = int8_rounds(isa, 10);
             let of_lane = kernels(isa).lane_products;
-            let accumulators = if isa == Isa::Avx2 || isa == Isa::AvxVnni {
-                12
-            } else {
-                24
+            let accumulators = match isa {
+                Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => 12,
+                _ => 24,
             };
             assert_eq!(sum, 10 * accumulators * 2 * of_lane as i32, "{isa:?}");
             let (sum, lanes) = f32_rounds(isa, 10);
