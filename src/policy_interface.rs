@@ -59,11 +59,16 @@ pub(crate) fn client_interface(protocol: &PolicyProtocol) -> Interface {
     }
 }
 
-/// What a server of a policy sends and takes: the same, and the numbers that its clients go by.
-pub(crate) fn server_interface(protocol: &PolicyProtocol, policy: &str) -> Interface {
+/// What a server of a policy sends and takes: the same, the numbers that its clients go by, and which policy it is: its name and
+/// the sha256 of its checkpoint.
+pub(crate) fn server_interface(
+    protocol: &PolicyProtocol,
+    (policy, weights_sha256): (&str, &str),
+) -> Interface {
     let mut interface = client_interface(protocol);
     let facts = [
         ("policy", policy.to_owned()),
+        ("weights sha256", weights_sha256.to_owned()),
         (IMAGE_SIZE, protocol.camera_size.to_string()),
         (CHUNK_LENGTH, protocol.chunk_length.to_string()),
         (EXECUTED_STEPS, protocol.executed_steps.to_string()),

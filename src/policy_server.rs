@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct CheckpointServer {
     policy: Mutex<VlaPolicy>,
     protocol: PolicyProtocol,
-    /// Name that clients are told.
-    name: String,
+    /// Name, and sha256 of the checkpoint, that clients are told.
+    identity: (String, String),
     /// Threads of a query.
     threads: usize,
     noise: Option<ActionNoise>,
@@ -22,14 +22,14 @@ pub(crate) struct CheckpointServer {
 impl CheckpointServer {
     pub(crate) fn new(
         policy: VlaPolicy,
-        name: &str,
+        identity: (String, String),
         threads: usize,
         noise: Option<ActionNoise>,
     ) -> CheckpointServer {
         CheckpointServer {
             protocol: policy.protocol(),
             policy: Mutex::new(policy),
-            name: name.to_owned(),
+            identity,
             threads,
             noise,
         }
@@ -38,7 +38,7 @@ impl CheckpointServer {
 
 impl ServerPolicy for CheckpointServer {
     fn interface(&self) -> Interface {
-        server_interface(&self.protocol, &self.name)
+        server_interface(&self.protocol, (&self.identity.0, &self.identity.1))
     }
 
     fn session(&self) -> Result<Box<dyn PolicySession>, String> {

@@ -43,6 +43,18 @@ pub fn sha256_of_tree(root: &Path, skip: &dyn Fn(&Path) -> bool) -> Result<Strin
     Ok(to_hex(&all.finalize()))
 }
 
+/// sha256 of a packed checkpoint, or [`sha256_of_tree`] of the folder of one.
+///
+/// # Errors
+/// If something cannot be read.
+pub(crate) fn sha256_of_checkpoint(path: &Path) -> Result<String, EvalError> {
+    if path.is_file() {
+        sha256_of_file(path)
+    } else {
+        sha256_of_tree(path, &|_| false)
+    }
+}
+
 fn collect(
     root: &Path,
     under: &Path,

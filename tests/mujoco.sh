@@ -5,20 +5,21 @@
 #
 #   suites=spatial,object,goal,long   policies=ternary,full,int8,int4   episodes=5 (of each task)   tasks=0,1,2,3,4,5,6,7,8,9
 #   checkpoint=DIR (of all policies)   name=WORD (in place of the policy's name, for a checkpoint of one's own)   noise=SIGMA (of actions)
+#   rows=DIR (goes on from the MuJoCo rows of DIR: docs/mujoco holds those of the checkpoints that ship)
 #   offset=METRES (moves MuJoCo's initial states)   mujoco=VERSION (another one than 2.3.7, for example 3.17.0)
 #
 # With offset= or mujoco= only MuJoCo is played: how much an imperceptible difference, or a newer version of the same simulator, changes.
 # About 12 seconds an episode in MuJoCo on a quiet core. Needs Debian's libosmesa6 for its images.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1"; dir=$(cd "$1" && pwd); shift
 cd "$(dirname "$0")/.."
 suites=spatial,object,goal,long policies=ternary,full,int8,int4 episodes=5 tasks=0,1,2,3,4,5,6,7,8,9
-checkpoint='' name='' noise='' offset=0 mujoco=2.3.7
+checkpoint='' name='' noise='' rows='' offset=0 mujoco=2.3.7
 for option in "$@"; do
     case $option in
-        suites=*|policies=*|episodes=*|tasks=*|checkpoint=*|name=*|noise=*|offset=*|mujoco=*) printf -v "${option%%=*}" %s "${option#*=}" ;;
-        *) echo "found $option, expected one of suites= policies= episodes= tasks= checkpoint= name= noise= offset= mujoco=" >&2; exit 2 ;;
+        suites=*|policies=*|episodes=*|tasks=*|checkpoint=*|name=*|noise=*|rows=*|offset=*|mujoco=*) printf -v "${option%%=*}" %s "${option#*=}" ;;
+        *) echo "found $option, expected one of suites= policies= episodes= tasks= checkpoint= name= noise= rows= offset= mujoco=" >&2; exit 2 ;;
     esac
 done
 reference=${BITVLA_REFERENCE:-../shared/reference/libero/data}
@@ -43,6 +44,14 @@ program=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directo
 
 # Yardsticks come after the world whose scores are to be predicted.
 [ "$offset $mujoco" = "0 2.3.7" ] && there=mujoco || there=yardsticks
+if [ -n "$rows" ]; then
+    for kind in mujoco yardsticks; do
+        mkdir -p "$dir/$kind"
+        for table in "$rows/$kind"/*.csv; do
+            [ ! -e "$table" ] || cp -n "$table" "$dir/$kind/"
+        done
+    done
+fi
 server=
 trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true' EXIT
 for suite in ${suites//,/ }; do

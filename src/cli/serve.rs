@@ -9,6 +9,7 @@ use crate::agent::registry::{
 };
 use crate::asset_resolver::AssetResolver;
 use crate::policy_server::CheckpointServer;
+use crate::provenance::sha256_of_checkpoint;
 use bitvla_policies::Engine;
 use bitvla_remote::{Protocol, Server, ServerOptions, ServerPolicy};
 use clap::Args;
@@ -82,7 +83,8 @@ pub(super) fn serve(resolver: &AssetResolver, args: &ServeArgs) -> Result<ExitCo
     spec.suite = args.suite.as_deref().map(|name| resolver.suite_name(name));
     let policy = open_checkpoint(&spec, format)?;
     let name = spec.options.policy_name(args.policy.name());
-    let policy = CheckpointServer::new(policy, &name, args.threads, args.action_noise);
+    let identity = (name, sha256_of_checkpoint(&spec.checkpoint_path())?);
+    let policy = CheckpointServer::new(policy, identity, args.threads, args.action_noise);
     let api_key = std::env::var(API_KEY).ok().filter(|key| !key.is_empty());
     let keyed = api_key.is_some();
     let server = Server::bind(
