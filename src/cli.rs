@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod child_process;
 mod compare;
 mod diff;
 mod evaluate;

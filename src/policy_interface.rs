@@ -63,12 +63,13 @@ pub(crate) fn client_interface(protocol: &PolicyProtocol) -> Interface {
 /// the sha256 of its checkpoint.
 pub(crate) fn server_interface(
     protocol: &PolicyProtocol,
-    (policy, weights_sha256): (&str, &str),
+    policy: &str,
+    checkpoint_sha256: &str,
 ) -> Interface {
     let mut interface = client_interface(protocol);
     let facts = [
         ("policy", policy.to_owned()),
-        ("weights sha256", weights_sha256.to_owned()),
+        ("checkpoint sha256", checkpoint_sha256.to_owned()),
         (IMAGE_SIZE, protocol.camera_size.to_string()),
         (CHUNK_LENGTH, protocol.chunk_length.to_string()),
         (EXECUTED_STEPS, protocol.executed_steps.to_string()),

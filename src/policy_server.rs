@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct CheckpointServer {
     policy: Mutex<VlaPolicy>,
     protocol: PolicyProtocol,
-    /// Name, and sha256 of the checkpoint, that clients are told.
-    identity: (String, String),
+    /// What clients are told.
+    interface: Interface,
     /// Threads of a query.
     threads: usize,
     noise: Option<ActionNoise>,
@@ -22,14 +22,16 @@ pub(crate) struct CheckpointServer {
 impl CheckpointServer {
     pub(crate) fn new(
         policy: VlaPolicy,
-        identity: (String, String),
+        name: &str,
+        checkpoint_sha256: &str,
         threads: usize,
         noise: Option<ActionNoise>,
     ) -> CheckpointServer {
+        let protocol = policy.protocol();
         CheckpointServer {
-            protocol: policy.protocol(),
+            interface: server_interface(&protocol, name, checkpoint_sha256),
+            protocol,
             policy: Mutex::new(policy),
-            identity,
             threads,
             noise,
         }
@@ -38,7 +40,7 @@ impl CheckpointServer {
 
 impl ServerPolicy for CheckpointServer {
     fn interface(&self) -> Interface {
-        server_interface(&self.protocol, (&self.identity.0, &self.identity.1))
+        self.interface.clone()
     }
 
     fn session(&self) -> Result<Box<dyn PolicySession>, String> {

@@ -96,18 +96,25 @@ pub fn file_hashes(path: &Path) -> Result<BTreeMap<String, String>, EvalError> {
     Ok(hashes)
 }
 
+/// Path of the program that runs.
+///
+/// # Errors
+/// If the system does not say.
+pub(crate) fn this_program() -> Result<PathBuf, EvalError> {
+    std::env::current_exe().map_err(EvalError::io(Path::new("this program")))
+}
+
 /// The machine this runs on, and the program that runs.
 ///
 /// # Errors
 /// If the program's own file cannot be read.
 pub fn machine() -> Result<MachineInfo, EvalError> {
-    let binary = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
     Ok(MachineInfo {
         processor: system::processor(),
         features: system::processor_features(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        binary_sha256: sha256_of_file(&binary)?,
+        binary_sha256: sha256_of_file(&this_program()?)?,
     })
 }
 

@@ -5,7 +5,7 @@
 #
 #   suites=spatial,object,goal,long   policies=ternary,full,int8,int4   episodes=5 (of each task)   tasks=0,1,2,3,4,5,6,7,8,9
 #   checkpoint=DIR (of all policies)   name=WORD (in place of the policy's name, for a checkpoint of one's own)   noise=SIGMA (of actions)
-#   rows=DIR (goes on from the MuJoCo rows of DIR: docs/mujoco holds those of the checkpoints that ship)
+#   rows=DIR (goes on from DIR/mujoco/*.csv and DIR/yardsticks/*.csv, played elsewhere with the same checkpoints)
 #   offset=METRES (moves MuJoCo's initial states)   mujoco=VERSION (another one than 2.3.7, for example 3.17.0)
 #
 # With offset= or mujoco= only MuJoCo is played: how much an imperceptible difference, or a newer version of the same simulator, changes.

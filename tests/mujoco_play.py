@@ -13,7 +13,7 @@ The protocol is that of the published evaluation: ten settling steps with the gr
 holds after a step; observations are those of robosuite's own sampling instant within a control step. Resets are soft (fixtures go where the
 reference says), and cameras are drawn only for a query. --offset moves every free object and the seven arm joints by this much (m, rad)
 at the start, with signs drawn from task and state: how much an imperceptible difference changes. A file that holds rows is
-continued, if they are of the same weights. Columns: those of episodes.csv that matter, the world, seconds, and the sha256 of the
+continued, if they are of the same checkpoint. Columns: those of episodes.csv that matter, the world, seconds, and the sha256 of the
 checkpoint as the server tells it.
 """
 import argparse
@@ -31,7 +31,7 @@ os.environ["MUJOCO_GL"] = os.environ["PYOPENGL_PLATFORM"] = "osmesa"
 os.environ.setdefault("LP_NUM_THREADS", "1")
 CAMERAS = ("agentview", "robot0_eye_in_hand")
 HORIZON = {"spatial": 220, "object": 280, "goal": 300, "long": 520}
-FIELDS = ["world", "policy", "suite", "task", "init", "success", "steps", "queries", "seconds", "query_seconds", "weights_sha256"]
+FIELDS = ["world", "policy", "suite", "task", "init", "success", "steps", "queries", "seconds", "query_seconds", "checkpoint_sha256"]
 
 
 class PlayedTask(mujoco_contacts.Task):
@@ -150,13 +150,16 @@ def main():
     suite = "libero_" + {"long": "10"}.get(o.suite, o.suite)
     states = json.loads((o.reference / "init_states.json").read_text())["suites"][suite]
     world = f"mujoco {importlib.metadata.version('mujoco')}" + (f" moved by {o.offset:g}" if o.offset else "")
-    weights = facts["weights sha256"]
+    checkpoint = facts["checkpoint sha256"]
     held, begun = set(), o.out.is_file() and o.out.stat().st_size > 0
     if begun:
         with open(o.out, newline="") as file:
-            for row in csv.DictReader(file):
-                if row["policy"] == o.policy and row["suite"] == o.suite and row.get("weights_sha256") != weights:
-                    sys.exit(f"{o.out}: found rows of {o.policy} with weights {row.get('weights_sha256')}, the server's are {weights}: "
+            rows = csv.DictReader(file)
+            if rows.fieldnames != FIELDS:
+                sys.exit(f"{o.out}: found the columns {rows.fieldnames}, expected {FIELDS}")
+            for row in rows:
+                if (row["policy"], row["suite"]) == (o.policy, o.suite) and row["checkpoint_sha256"] != checkpoint:
+                    sys.exit(f"{o.out}: found rows of {o.policy} with checkpoint {row['checkpoint_sha256']}, the server's is {checkpoint}: "
                              "take the rows out, or another file")
                 held.add((row["world"], row["policy"], row["suite"], int(row["task"]), int(row["init"])))
     o.out.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +178,7 @@ def main():
                 success, steps, queries, waited = play(task, state, init, client, executed, HORIZON[o.suite], o.offset)
                 seconds = time.perf_counter() - began
                 table.writerow(dict(world=world, policy=o.policy, suite=o.suite, task=number, init=init, success=int(success), steps=steps,
-                                    queries=queries, seconds=f"{seconds:.2f}", query_seconds=f"{waited:.2f}", weights_sha256=weights))
+                                    queries=queries, seconds=f"{seconds:.2f}", query_seconds=f"{waited:.2f}", checkpoint_sha256=checkpoint))
                 file.flush()
                 print(f"{o.policy}, {o.suite} {number}, state {init}: {'success' if success else 'failure'} after {steps} steps, {seconds:.1f} s",
                       flush=True)

@@ -1,8 +1,10 @@
 //! `bitvla-eval bench`.
 
+use super::child_process::run_to_end;
 use super::jobs::start_loading_threads;
 use super::{BenchArgs, output};
 use crate::bench::prepare;
+use crate::provenance::this_program;
 use crate::{
     AssetResolver, BenchModel, BenchPlan, BenchReport, EvalError, PolicyOptions, PolicySpec, bench,
     bench_table, comparison_table,
@@ -11,9 +13,8 @@ use bitvla_policies::kernels::Isa;
 use bitvla_policies::weights::WeightEncoding;
 use bitvla_policies::{Engine, WeightFormat};
 use bitvla_reports::{StagedFile, read_json, write_json};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode};
 
 pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<ExitCode, EvalError> {
     let Some(format) = args.policy.weights() else {
@@ -46,7 +47,8 @@ pub(super) fn measure(resolver: &AssetResolver, args: &BenchArgs) -> Result<Exit
         if args.packed.is_none() && checkpoint.is_none() && small && engine == Engine::Native {
             let path = packed_synthetic(args, &plan)?;
             if let [_] = args.engine.as_slice() {
-                return run_in_new_process(args, &plan, &path);
+                let code = run_to_end(this_command()?.arg("--packed").arg(path))?;
+                return Ok(code.into());
             }
         }
         let report = bench(&plan, args.packed.as_deref(), &mut |what| {
@@ -122,8 +124,7 @@ fn packed_synthetic(args: &BenchArgs, plan: &BenchPlan) -> Result<PathBuf, EvalE
 
 /// Measures each instruction set in a process of its own, then prints them side by side.
 fn compare_instruction_sets(args: &BenchArgs, format: WeightFormat) -> Result<ExitCode, EvalError> {
-    let missing = |isa: &&Isa| !isa.supported();
-    if let Some(isa) = args.isa.iter().find(missing) {
+    if let Some(isa) = args.isa.iter().find(|isa| !isa.supported()) {
         let available: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
         return Err(EvalError::Input(format!(
             "--isa {}: this processor has {}",
@@ -131,19 +132,13 @@ fn compare_instruction_sets(args: &BenchArgs, format: WeightFormat) -> Result<Ex
             available.join(", ")
         )));
     }
-    let program = this_program()?;
     let mut reports: Vec<BenchReport> = Vec::new();
     for isa in &args.isa {
-        let path = report_path(args, format, Engine::Native, *isa);
-        let status = Command::new(&program)
-            .args(without_option(std::env::args_os().skip(1), "--isa"))
-            .env("BITVLA_ISA", isa.name())
-            .status()
-            .map_err(EvalError::io(&program))?;
-        if !status.success() {
-            return Ok(exit_code(status));
+        let code = run_to_end(this_command()?.env("BITVLA_ISA", isa.name()))?;
+        if code != 0 {
+            return Ok(code.into());
         }
-        reports.push(read_json(&path)?);
+        reports.push(read_json(&report_path(args, format, Engine::Native, *isa))?);
         output::print_line("");
     }
     if reports.len() > 1 {
@@ -152,62 +147,18 @@ fn compare_instruction_sets(args: &BenchArgs, format: WeightFormat) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// A command line without an option and its value.
-fn without_option(words: impl Iterator<Item = OsString>, option: &str) -> Vec<OsString> {
-    let joined = format!("{option}=");
-    let mut value_follows = false;
-    words
-        .filter(|word| {
-            let is_value = std::mem::replace(&mut value_follows, word == option);
-            !is_value && word != option && !word.to_string_lossy().starts_with(&joined)
-        })
-        .collect()
-}
-
-fn this_program() -> Result<PathBuf, EvalError> {
-    std::env::current_exe().map_err(EvalError::io(Path::new("this program")))
-}
-
-/// The code of a process that has ended; 1 if a signal ended it.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    ExitCode::from(code.unwrap_or(1))
-}
-
-/// The same command in a new process, on a packed file.
-fn run_in_new_process(
-    args: &BenchArgs,
-    plan: &BenchPlan,
-    packed: &Path,
-) -> Result<ExitCode, EvalError> {
-    let program = this_program()?;
-    let status = Command::new(&program)
-        .args([
-            "bench",
-            "--model",
-            args.model().name(),
-            "--policy",
-            plan.format.name(),
-        ])
-        .args([
-            "--dtype",
-            args.dtype(),
-            "--threads",
-            &plan.threads.to_string(),
-        ])
-        .args([
-            "--queries",
-            &plan.queries.to_string(),
-            "--seed",
-            &plan.seed.to_string(),
-        ])
-        .arg("--out")
-        .arg(&args.out)
-        .arg("--packed")
-        .arg(packed)
-        .status()
-        .map_err(EvalError::io(&program))?;
-    Ok(exit_code(status))
+/// The same command in a new process, with the instruction set that its environment names.
+fn this_command() -> Result<Command, EvalError> {
+    let mut command = Command::new(this_program()?);
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--isa" {
+            words.next();
+        } else if !word.to_string_lossy().starts_with("--isa=") {
+            command.arg(word);
+        }
+    }
+    Ok(command)
 }
 
 /// The file of a report: measurements that differ in the network, the engine, the threads or the instruction set have

@@ -83,8 +83,8 @@ pub(super) fn serve(resolver: &AssetResolver, args: &ServeArgs) -> Result<ExitCo
     spec.suite = args.suite.as_deref().map(|name| resolver.suite_name(name));
     let policy = open_checkpoint(&spec, format)?;
     let name = spec.options.policy_name(args.policy.name());
-    let identity = (name, sha256_of_checkpoint(&spec.checkpoint_path())?);
-    let policy = CheckpointServer::new(policy, identity, args.threads, args.action_noise);
+    let sha256 = sha256_of_checkpoint(&spec.checkpoint_path())?;
+    let policy = CheckpointServer::new(policy, &name, &sha256, args.threads, args.action_noise);
     let api_key = std::env::var(API_KEY).ok().filter(|key| !key.is_empty());
     let keyed = api_key.is_some();
     let server = Server::bind(

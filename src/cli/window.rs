@@ -1,6 +1,8 @@
 //! `--view`: hands over to the window, a program of its own beside this one.
 
 use super::RunArgs;
+use super::child_process::run_to_end;
+use crate::provenance::this_program;
 use crate::{AssetArgs, EvalError, SimulatedLatency};
 use std::ffi::OsString;
 use std::path::Path;
@@ -93,15 +95,13 @@ fn open(sources: &AssetArgs, mut words: Vec<OsString>) -> Result<ExitCode, EvalE
     if let Some(horizon) = sources.horizon {
         words.extend(["--horizon".into(), horizon.to_string().into()]);
     }
-    let here = std::env::current_exe().map_err(EvalError::io(Path::new("this program")))?;
-    let program = here.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
+    let program =
+        this_program()?.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
     if !program.is_file() {
         return Err(EvalError::Input(format!(
             "{} is not built: `cargo build --release -p bitvla-viewer` makes it, once, in about a quarter of an hour",
             program.display()
         )));
     }
-    let status = Command::new(&program).args(words).status();
-    let code = status.map_err(EvalError::io(&program))?.code();
-    Ok(code.map_or(ExitCode::FAILURE, |code| ExitCode::from(code as u8)))
+    Ok(run_to_end(Command::new(&program).args(words))?.into())
 }

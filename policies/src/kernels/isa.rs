@@ -138,9 +138,8 @@ impl Isa {
     /// # Errors
     /// A sentence with the names that there are.
     pub fn from_name(name: &str) -> Result<Self, String> {
-        let names = || ALL.map(Isa::name).join(", ");
         let found = ALL.into_iter().find(|isa| isa.name() == name);
-        found.ok_or_else(|| format!("expected one of {}", names()))
+        found.ok_or_else(|| format!("expected one of {}", ALL.map(Isa::name).join(", ")))
     }
 
     /// Refuses a `BITVLA_ISA` that is the name of no instruction set.

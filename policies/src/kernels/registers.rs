@@ -248,7 +248,7 @@ pub(super) unsafe fn f32_peak<V: Registers, const N: usize>(rounds: usize) -> f3
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = [V::splat_f32(0.0); N];
-        // Operands that the compiler knew would become additions of their product.
+        // Opaque, so that no product is known before the loop.
         let (w, x) = std::hint::black_box((0.5, 2.0));
         let (w, x) = (V::splat_f32(w), V::splat_f32(x));
         for _ in 0..rounds {
