@@ -123,7 +123,7 @@ fn actions_in_the_goal_suite_are_pinned() -> Result<(), TaskError> {
             (0, 0x646f_9b93_f3f1_93d8),
             (1, 0x992c_a159_1ff9_42e4),
             (2, 0x6fc4_f137_6919_a06f),
-            (3, 0x6297_45f9_6bd9_016d),
+            (3, 0xa3bf_80ac_36c9_93ed),
             (5, 0x8d31_b482_eda3_6321),
             (7, 0xd87e_16d2_9a99_7e77),
             (9, 0xb4d6_aa05_1acf_c2eb),
@@ -139,7 +139,7 @@ fn actions_in_the_long_suite_are_pinned() -> Result<(), TaskError> {
         &[
             (2, 0x5dc9_3fda_c9b0_9aa4),
             (3, 0xe9a6_a571_ac80_848c),
-            (4, 0xd92b_f447_3148_8fff),
+            (4, 0x2351_4d76_69ae_7cb9),
             (5, 0x7658_3c74_ca06_b2b8),
             (9, 0x147f_2635_b304_3ac4),
         ],

@@ -324,7 +324,8 @@ impl PipelineRun<'_> {
             TrainedWeights::Ternary => (QuantConfig::ALL, true),
             TrainedWeights::Full => (QuantConfig::NONE, false),
         };
-        let net = Net::new(self.net.clone(), quant);
+        let mut net = Net::new(self.net.clone(), quant);
+        net.projector_leak = p.recipe.optimisation.projector_leak;
         let start = match (&t.from, &t.from_suite) {
             (Some(stage), _) => self.params_of(stage, net.layout.total)?,
             (None, Some(suite)) => {

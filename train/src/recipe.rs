@@ -85,6 +85,11 @@ pub struct OptimisationSettings {
     /// Weight of the loss of telling the instruction from the action states ([`crate::net::instruction`]); 0 if absent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub instruction: f32,
+    /// Slope in the backward pass of the projectors' GELU where its input is below [`LEAK_BELOW`](crate::net::activation::LEAK_BELOW); 0, which is also
+    /// taken if absent, keeps the derivative. Without a slope most units of the connector end so far below zero that no image makes them act, and what a
+    /// later suite would need them for is not learned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub projector_leak: f32,
 }
 
 /// True for a number that a recipe does not state.
@@ -287,6 +292,11 @@ impl Recipe {
             optimisation.instruction >= 0.0 && optimisation.instruction.is_finite(),
             "instruction is {}, expected a weight of at least 0",
             optimisation.instruction
+        );
+        ensure!(
+            (0.0..=1.0).contains(&optimisation.projector_leak),
+            "projector_leak is {}, expected a slope from 0 to 1",
+            optimisation.projector_leak
         );
         let sizes = &self.network;
         ensure!(

@@ -100,13 +100,18 @@ pub fn losses_path(dir: &Path) -> PathBuf {
     dir.join("losses.csv")
 }
 
-/// Buffers of one microbatch.
+/// Result of one microbatch.
 #[derive(Default)]
 struct Microbatch {
-    activations: NetActivations,
     grad: Vec<f32>,
-    samples: Vec<TrainingSample>,
     losses: Losses,
+}
+
+/// Buffers of one thread, which microbatches use one after another: one set for each microbatch would be read from main memory, not from a cache.
+#[derive(Default)]
+struct Workspace {
+    activations: NetActivations,
+    samples: Vec<TrainingSample>,
 }
 
 /// Trains to the end of the schedule and returns the parameters (`Layout::total`); continues from the state in the folder if
@@ -146,6 +151,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
     let mut microbatches: Vec<Mutex<Microbatch>> = (0..config.optimisation.batch / MICROBATCH_SIZE)
         .map(|_| Mutex::new(Microbatch::default()))
         .collect();
+    let mut workspaces: Vec<Workspace> = (0..config.jobs).map(|_| Workspace::default()).collect();
     let mut sampler = BatchSampler::new(config.data.len(), config.optimisation.batch, config.seed);
     let (mut effective_weights, mut grad) = (Vec::new(), vec![0.0; n]);
     let mut progress = StageProgress::new(config.name, state.step, end);
@@ -169,6 +175,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
             step,
             auxiliary,
             &mut microbatches,
+            &mut workspaces,
         );
         let norm = reduce(&mut microbatches, &mut grad, config.jobs);
         let scale = clip_scale(norm, config.optimisation.gradient_norm);
@@ -235,15 +242,15 @@ fn forward_backward(
     (step, indices): (u64, &[usize]),
     auxiliary: AuxiliaryLosses<'_>,
     microbatches: &mut [Mutex<Microbatch>],
+    workspaces: &mut [Workspace],
 ) -> Losses {
     let batch = config.optimisation.batch;
-    for_each_parallel(microbatches, config.jobs, |i, microbatch| {
-        let Microbatch {
+    for_each_parallel(microbatches, workspaces, |i, microbatch, workspace| {
+        let Microbatch { grad, losses } = microbatch;
+        let Workspace {
             activations,
-            grad,
             samples,
-            losses,
-        } = microbatch;
+        } = workspace;
         let first = i * MICROBATCH_SIZE;
         let (data, indices) = (config.data, &indices[first..first + MICROBATCH_SIZE]);
         let place = step.wrapping_mul(batch as u64) + first as u64;
@@ -309,13 +316,14 @@ fn validate(config: &TrainConfig<'_>, params: &[f32]) -> Option<f64> {
     let groups: Vec<&[usize]> = frames.chunks(MICROBATCH_SIZE).collect();
     let mut microbatches: Vec<Mutex<(f64, usize)>> =
         groups.iter().map(|_| Mutex::default()).collect();
-    for_each_parallel(&microbatches, config.jobs, |i, sum| {
-        let mut activations = NetActivations::default();
-        let mut samples = Vec::new();
-        fill_samples(config, groups[i], config.validation, None, &mut samples);
-        let answers = config
-            .net
-            .predict(&effective_weights, &samples, &mut activations);
+    let mut workspaces: Vec<Workspace> = (0..config.jobs).map(|_| Workspace::default()).collect();
+    for_each_parallel(&microbatches, &mut workspaces, |i, sum, workspace| {
+        let Workspace {
+            activations,
+            samples,
+        } = workspace;
+        fill_samples(config, groups[i], config.validation, None, samples);
+        let answers = config.net.predict(&effective_weights, samples, activations);
         for (a, t) in answers.iter().zip(samples.iter().flat_map(|i| &i.target)) {
             sum.0 += f64::from((a - t).abs());
             sum.1 += 1;
@@ -330,23 +338,28 @@ fn validate(config: &TrainConfig<'_>, params: &[f32]) -> Option<f64> {
     (n > 0).then(|| sum / n as f64)
 }
 
-/// Calls `work` once per item from `jobs` threads.
-fn for_each_parallel<T: Send>(
+/// Calls `work` once per item, from a thread for each workspace.
+fn for_each_parallel<T: Send, W: Send>(
     items: &[Mutex<T>],
-    jobs: usize,
-    work: impl Fn(usize, &mut T) + Sync,
+    workspaces: &mut [W],
+    work: impl Fn(usize, &mut T, &mut W) + Sync,
 ) {
-    let next = AtomicUsize::new(0);
+    let (next, work) = (AtomicUsize::new(0), &work);
+    let next = &next;
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(items.len()) {
-            scope.spawn(|| {
+        for workspace in workspaces.iter_mut().take(items.len()) {
+            scope.spawn(move || {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(i) else {
                         break;
                     };
                     // Each item is taken once, so no panic can have poisoned it before.
-                    work(i, &mut item.lock().unwrap_or_else(PoisonError::into_inner));
+                    work(
+                        i,
+                        &mut item.lock().unwrap_or_else(PoisonError::into_inner),
+                        workspace,
+                    );
                 }
             });
         }
@@ -368,7 +381,7 @@ fn reduce(microbatches: &mut [Mutex<Microbatch>], grad: &mut [f32], jobs: usize)
         .chunks_mut(REDUCTION_CHUNK)
         .map(|chunk| Mutex::new((chunk, 0.0)))
         .collect();
-    for_each_parallel(&chunks, jobs, |i, (chunk, squares)| {
+    for_each_parallel(&chunks, &mut vec![(); jobs], |i, (chunk, squares), ()| {
         chunk.fill(0.0);
         for part in &parts {
             crate::net::linear::add(&part[i * REDUCTION_CHUNK..][..chunk.len()], chunk);
@@ -391,7 +404,7 @@ fn update(state: &mut TrainingState, grad: &[f32], lr: f64, decay: f64, scale: f
         .zip(grad.chunks(REDUCTION_CHUNK))
         .map(Mutex::new)
         .collect();
-    for_each_parallel(&chunks, jobs, |_, (((p, m), v), g)| {
+    for_each_parallel(&chunks, &mut vec![(); jobs], |_, (((p, m), v), g), ()| {
         step.apply(p, g, scale, m, v);
     });
 }

@@ -18,6 +18,10 @@ pub struct AttentionShape {
     pub causal: bool,
 }
 
+/// Probability below which one is zero: it adds nothing to a sum in f32, and its products with gradients would be subnormal numbers, each of
+/// which costs a processor a hundred cycles.
+const SMALLEST_PROBABILITY: f32 = 1e-12;
+
 multiversion! {
     /// Row-wise softmax of `scale * s` (n, n), over the first `row + 1` entries where causal.
     pub fn softmax(s: &mut [f32], n: usize, scale: f32, causal: bool) {
@@ -35,7 +39,10 @@ multiversion! {
             let max = rest.iter().chain(&top).fold(f32::MIN, |m, x| m.max(*x));
             map(row, |x| exp((x - max) * scale));
             let r = 1.0 / sum2(row, row, |a, _| a);
-            map(row, |x| x * r);
+            map(row, |x| {
+                let p = x * r;
+                if p < SMALLEST_PROBABILITY { 0.0 } else { p }
+            });
         }
     }
 }
@@ -200,6 +207,25 @@ impl Rope {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Guarantee: probabilities of a softmax sum to one, and none is a subnormal number.
+    use super::softmax;
+
+    #[test]
+    fn no_probability_is_subnormal() {
+        let n = 120;
+        let mut rows: Vec<f32> = (0..n * n).map(|i| -((i % n) as f32)).collect();
+        softmax(&mut rows, n, 1.0, false);
+        for row in rows.chunks_exact(n) {
+            let sum: f32 = row.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+            assert!(row.iter().all(|p| !p.is_subnormal()));
+            assert!(row[..20].iter().all(|p| *p > 0.0));
         }
     }
 }

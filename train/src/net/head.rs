@@ -36,10 +36,11 @@ impl ProjectorActivations {
         );
     }
 
-    /// Backward pass from `dy` (t, width); adds to `grad` and overwrites `dx` (t, n_in) where it is given.
+    /// Backward pass from `dy` (t, width), with slope `leak` below [`LEAK_BELOW`](super::activation::LEAK_BELOW); adds to `grad` and overwrites `dx`
+    /// (t, n_in) where it is given.
     pub fn backward(
         &mut self,
-        l: &[LinearParams; 2],
+        (l, leak): (&[LinearParams; 2], f32),
         effective_weights: &[f32],
         dy: &[f32],
         dx: Option<&mut [f32]>,
@@ -48,7 +49,7 @@ impl ProjectorActivations {
         let n = self.t * l[0].n_out;
         let d = sized(&mut self.d, n);
         l[1].backward(effective_weights, (&self.act[..n], dy), d, grad);
-        gelu_erf_back(&self.mid[..n], d);
+        gelu_erf_back(&self.mid[..n], leak, d);
         match dx {
             Some(dx) => l[0].backward(effective_weights, (&self.x, d), dx, grad),
             None => l[0].backward_params(&self.x, d, grad),

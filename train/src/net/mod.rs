@@ -110,6 +110,8 @@ pub struct Net {
     pub layout: Layout,
     /// Quantised parts.
     pub quant: QuantConfig,
+    /// Slope in the backward pass of the projectors ([`crate::recipe::OptimisationSettings::projector_leak`]); 0 in a new network.
+    pub projector_leak: f32,
 }
 
 impl Net {
@@ -119,6 +121,7 @@ impl Net {
             layout: Layout::new(&config),
             config,
             quant,
+            projector_leak: 0.0,
         }
     }
 
@@ -251,14 +254,18 @@ impl Net {
             .iter()
             .any(|p| matches!(p, TokenSource::Proprio(_)))
         {
-            activations
-                .proprio
-                .backward(&l.proprio, effective_weights, &dstate, None, grad);
+            activations.proprio.backward(
+                (&l.proprio, self.projector_leak),
+                effective_weights,
+                &dstate,
+                None,
+                grad,
+            );
         }
         let n = patches * c.vision_width;
         let dvision = sized(&mut activations.dvision, n);
         activations.connector.backward(
-            &l.connector,
+            (&l.connector, self.projector_leak),
             effective_weights,
             &dpatch,
             Some(dvision),

@@ -96,8 +96,8 @@ fn infer_holding(world: &World, skill: &mut PickPlace, hand: &HandState, held: &
         // Closed long enough, as far as it can be observed: the next action lifts.
         begin(skill, Phase::Grasp, GRASPED_STEPS, hand.eef);
     } else {
-        let (pregrasp, tilted) = skill.pregrasp();
-        let retracing = tilted && !held.carried_away && hand.eef.z < pregrasp.z - 0.01;
+        let retracing = !held.carried_away
+            && (skill.lifted_along_approach()).is_some_and(|lifted| hand.eef.z < lifted.z - 0.01);
         if object.z < wanted - CROSSING || retracing {
             begin(skill, Phase::Lift, 0, lifted_from);
         }

@@ -10,9 +10,12 @@
 //! antipodal grasp and placed at a height that is known from its shape ([`super::antipodal_grasp`]). The
 //! numbers in which the two differ are in [`Tuning`].
 
+mod advance;
+mod tuning;
+
 use super::antipodal_grasp::{AntipodalGrasp, GraspQuery};
 use super::funnel::Funnel;
-use super::grasp::{Grasp, left_behind};
+use super::grasp::Grasp;
 use super::hand_frame::{
     distance_from_line, eef_position, instance_origin, opening_yaw, robot_base, rotation_error,
     shoulder_to_wrist,
@@ -27,10 +30,11 @@ use super::servo::{
 use super::skill::{SkillState, StateMachine};
 use bitvla_sim::World;
 use nalgebra::{Point3, Rotation3, Vector3};
+use tuning::{ANTIPODAL, RIM, Tuning};
 
 /// Distance of the pregrasp pose behind the grasp point, m.
 pub(super) const PREGRASP_DISTANCE: f64 = 0.05;
-/// The same for a tilted hand, m: it approaches and leaves beside the obstacles that it avoids.
+/// The same for a tilted hand, m: it approaches beside the obstacles that it avoids.
 const TILTED_PREGRASP_DISTANCE: f64 = 0.14;
 /// z component of the approach above which the hand counts as tilted.
 const TILTED: f64 = -0.98;
@@ -48,10 +52,8 @@ const ROUGHLY_ARRIVED: f64 = 0.015;
 const FINGER_CLEARANCE: f64 = 0.005;
 /// Distance between fully opened fingers, m.
 pub(super) const FULL_OPENING: f64 = 0.08;
-/// Height above the grasp point at which the fingers may close, m.
-const LOW_ENOUGH: f64 = 0.003;
-/// Horizontal error at which the fingers may close on a rim, m.
-const NEAR_ENOUGH: f64 = 0.006;
+/// Part of the approach that a tilted hand retraces with its object before it lifts it straight up, m.
+const TILTED_LIFT: f64 = 0.07;
 /// Distance from the line of the approach, m, and orientation error, rad, from which a hand hovers at its full height.
 const OUTSIDE: (f64, f64) = (0.04, 0.6);
 /// Orientation error up to which a hand comes down to its grasp while it turns, rad: fingers that are about to be beside something have
@@ -63,8 +65,6 @@ const LOWEST_TRANSFER: f64 = 0.3;
 /// at full speed: a label that changes from "up" to "across" at one height, which images do not show, has no median but standing still.
 pub(super) const CROSSING: f64 = 0.06;
 const AT_HEIGHT: f64 = 0.01;
-/// Horizontal error at which a stalled transfer is good enough, m.
-const NEARLY_ARRIVED: f64 = 0.02;
 /// Distance between the places ahead at which the height of a transfer is evaluated, m.
 const LOOKAHEAD_STEP: f64 = 0.02;
 /// Height from which an object may be dropped at its target at no cost, m, and the cost in m of each metre more.
@@ -91,71 +91,6 @@ pub(super) enum Phase {
     /// Away from the object.
     Retreat,
 }
-
-/// Numbers in which the two families of grasps differ; steps are control steps.
-#[derive(Debug)]
-struct Tuning {
-    /// Steps after which an approach ends, and whether it ends in a new plan rather than in the descent.
-    approach_steps: usize,
-    replans_approach: bool,
-    /// Orientation error at which an approach and a transfer have arrived, rad.
-    approach_alignment: f64,
-    transfer_alignment: f64,
-    /// Horizontal error at which a transfer has arrived, m.
-    transfer_arrived: f64,
-    /// Steps that closing takes.
-    grasp_steps: usize,
-    /// Height of a transfer above the goal and above the obstacles below, m.
-    goal_margin: f64,
-    obstacle_margin: f64,
-    /// Number of places ahead at which the height of a transfer is evaluated, and the distance to the goal
-    /// below which it is not, m.
-    lookahead: i32,
-    lookahead_ends: f64,
-    /// Steps without motion after which a transfer that has nearly arrived ends.
-    transfer_stall: usize,
-    /// Steps after which lowering ends, and its largest vertical action component.
-    lower_steps: usize,
-    lower_speed: f64,
-    /// Displacement of the object in the hand that counts as dropped, m.
-    slip: f64,
-}
-
-/// A bowl held by its rim, let down until contact.
-static RIM: Tuning = Tuning {
-    approach_steps: 90,
-    replans_approach: false,
-    approach_alignment: 0.15,
-    transfer_alignment: f64::INFINITY,
-    transfer_arrived: 0.012,
-    grasp_steps: 13,
-    goal_margin: 0.045,
-    obstacle_margin: 0.03,
-    lookahead: 4,
-    lookahead_ends: 0.03,
-    transfer_stall: 3,
-    lower_steps: 25,
-    lower_speed: 0.5,
-    slip: 0.045,
-};
-
-/// Any other object, released at a known height.
-static ANTIPODAL: Tuning = Tuning {
-    approach_steps: 80,
-    replans_approach: true,
-    approach_alignment: 0.06,
-    transfer_alignment: 0.05,
-    transfer_arrived: ARRIVED,
-    grasp_steps: 12,
-    goal_margin: 0.03,
-    obstacle_margin: 0.025,
-    lookahead: 6,
-    lookahead_ends: 0.0,
-    transfer_stall: 5,
-    lower_steps: 40,
-    lower_speed: 0.4,
-    slip: 0.03,
-};
 
 /// Radius of the footprint assumed of a bowl, m.
 const BOWL_FOOTPRINT: f64 = 0.075;
@@ -302,8 +237,7 @@ impl PickPlace {
         self.target.object_goal(world, self.object, &self.obstacles)
     }
 
-    /// Pregrasp position of the hand, to which it also lifts first, world frame, m; and whether the hand is
-    /// tilted.
+    /// Pregrasp position of the hand, world frame, m; and whether the hand is tilted.
     pub(super) fn pregrasp(&self) -> (Point3<f64>, bool) {
         let approach = self.grasp.approach();
         let tilted = approach.z > TILTED;
@@ -313,6 +247,12 @@ impl PickPlace {
             PREGRASP_DISTANCE
         };
         (self.grasp_point - approach * distance, tilted)
+    }
+
+    /// Position of a tilted hand at which it has retraced enough of its approach to lift its object straight up, world frame, m.
+    pub(super) fn lifted_along_approach(&self) -> Option<Point3<f64>> {
+        let approach = self.grasp.approach();
+        (approach.z > TILTED).then(|| self.grasp_point - approach * TILTED_LIFT)
     }
 
     /// Opens the fingers and plans again; the grasp costs more from now on.
@@ -434,114 +374,12 @@ impl PickPlace {
             let z = eef.z - object.z + height;
             return Point3::new(self.grasp_point.x, self.grasp_point.y, z);
         }
-        let (pregrasp, tilted) = self.pregrasp();
-        if tilted && eef.z < pregrasp.z - 0.01 {
-            return eef + (pregrasp - eef).normalize() * 0.05;
+        if let Some(lifted) = self.lifted_along_approach()
+            && eef.z < lifted.z - 0.01
+        {
+            return eef + (lifted - eef).normalize() * 0.05;
         }
         Point3::new(eef.x, eef.y, eef.z + height - object.z)
-    }
-
-    /// Enters the next phase when the present one is complete.
-    fn advance(&mut self, world: &World, eef: Point3<f64>, goal: Point3<f64>) {
-        let object = instance_origin(world, self.object);
-        let n = self.state.steps;
-        match self.state.phase {
-            Phase::Approach => {
-                let (pregrasp, _) = self.pregrasp();
-                let distance = self.distance_across(eef);
-                let aligned = self.orientation_error(world) < self.tuning.approach_alignment;
-                let low = eef.z - pregrasp.z < 0.03;
-                let late = n > self.tuning.approach_steps;
-                let replans = self.tuning.replans_approach;
-                if (distance < self.approach_arrived && aligned && low) || (late && !replans) {
-                    self.grasp_point = self.grasp.point(object, self.grasp_point);
-                    self.state.enter(Phase::Descend, eef);
-                } else if replans && (late || self.state.stalled(12, 30)) {
-                    // An obstacle blocks the approach to this grasp.
-                    self.give_up_grasp(eef);
-                }
-            }
-            Phase::Descend => {
-                let off = eef - self.grasp_point;
-                let there = match self.grasp {
-                    // Wherever the wall is between the fingers.
-                    Grasp::Rim(_) => off.xy().norm() < NEAR_ENOUGH && off.z < LOW_ENOUGH,
-                    _ => off.norm() < 0.004,
-                };
-                if (there && n > 2) || self.state.stalled(4, 8) || n > 30 {
-                    // A hand that has arrived goes on to the exact point while the fingers close.
-                    if !there || matches!(self.grasp, Grasp::Rim(_)) {
-                        self.grasp_point = eef;
-                    }
-                    self.state.enter(Phase::Grasp, eef);
-                }
-            }
-            Phase::Grasp => {
-                if n > self.tuning.grasp_steps {
-                    self.held_offset = object - eef;
-                    let hand = world.eef_pose().rotation.to_rotation_matrix();
-                    let pose = world.instance_pose(self.object).rotation;
-                    self.held_orientation = pose.to_rotation_matrix().inverse() * hand;
-                    self.state.enter(Phase::Lift, eef);
-                }
-            }
-            Phase::Lift => {
-                let wanted = self.transfer_height(world, object, goal);
-                let rise = eef.z - self.grasp_point.z;
-                if left_behind(object.z, self.rest_z, rise) {
-                    self.give_up_grasp(eef);
-                } else if object.z > wanted - 0.012 || n > 40 {
-                    self.state.enter(Phase::Transfer, eef);
-                }
-            }
-            Phase::Transfer => {
-                let distance = (object.xy() - goal.xy()).norm();
-                let aligned = self.orientation_error(world) < self.tuning.transfer_alignment;
-                if self.dropped(object, eef) {
-                    self.give_up_grasp(eef);
-                } else if (distance < self.tuning.transfer_arrived && n > 3 && aligned)
-                    || (distance < NEARLY_ARRIVED
-                        && self.state.servo.stalled_steps >= self.tuning.transfer_stall)
-                {
-                    self.release_height = self.clear_release_height(world, eef, object, goal);
-                    self.state.enter(Phase::Lower, eef);
-                }
-            }
-            Phase::Lower => {
-                let low = self.target.has_resting_height()
-                    && object.z < goal.z + self.release_height + 0.002;
-                if self.dropped(object, eef) {
-                    self.give_up_grasp(eef);
-                } else if (low && (self.release_height > 0.0 || n > 8))
-                    || self.state.stalled(3, 5)
-                    || n > self.tuning.lower_steps
-                {
-                    self.grasp_point = eef;
-                    self.state.enter(Phase::Release, eef);
-                }
-            }
-            Phase::Release => {
-                if n > 7 {
-                    self.state.enter(Phase::Retreat, eef);
-                }
-            }
-            Phase::Retreat => {
-                if n > 10 {
-                    self.plan(world);
-                }
-            }
-        }
-    }
-
-    /// True if the object is no longer where it was in the hand. An object held by opposite faces turns with
-    /// the hand: only its distance counts.
-    fn dropped(&self, object: Point3<f64>, eef: Point3<f64>) -> bool {
-        let offset = object - eef;
-        let moved = match self.grasp {
-            Grasp::Rim(_) => (offset - self.held_offset).norm(),
-            _ => (offset.norm() - self.held_offset.norm()).abs(),
-        };
-        moved > self.tuning.slip
     }
 
     /// Least height above the goal at which the opening hand touches nothing, m; zero where the object is
