@@ -4,7 +4,7 @@
 //! have smaller ones). At times a disturbance is added to its actions for a few steps, from which it recovers.
 //!
 //! *Corrections* (data set aggregation, Ross et al. 2011): a policy acts. In two of three episodes the expert takes over at a random step and
-//! finishes.
+//! finishes, or, with `interventions`, takes turns with the policy.
 //!
 //! All observations have labels of one kind: the actions of an expert that is made anew from what the world shows, after which the world is restored. The expert that
 //! acts remembers how long it has waited and what it has planned; labels that depended on it would contradict those of corrections in states that look the
@@ -15,6 +15,7 @@ use crate::dataset::{
 };
 use crate::recipe::CollectionSettings;
 use crate::stage_progress::{StageProgress, WorkTime};
+use crate::stall::StallDetector;
 use anyhow::{Context, Result, ensure};
 use bitvla_eval::{
     ActionChunkExecutor, CameraImages, CameraRig, Decision, EpisodeStart, ErasedAgent, EvalError,
@@ -29,6 +30,10 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Least number of control steps that a policy acts before the expert intervenes, unless it stands still, and the number that it stays below.
+const POLICY_TURN: (usize, usize) = (16, 136);
+/// Largest number of chunks of actions that the expert acts before it hands back to the policy.
+const EXPERT_CHUNKS: usize = 6;
 /// Number of episodes of a shard.
 const EPISODES_PER_SHARD: usize = 50;
 /// First seed of training states.
@@ -377,19 +382,68 @@ impl<'a> EpisodeCollector<'a> {
         let horizon = self.suite.horizon;
         let shard = episode / EPISODES_PER_SHARD;
         let policy_only = (shard + self.task.id).is_multiple_of(3);
-        let takeover_step = if policy_only {
-            horizon
+        let of = (episode, seed);
+        let success = if policy_only {
+            self.policy_turn(agent, of, (horizon, false))?.1
+        } else if self.settings.interventions {
+            self.take_turns(agent, of)?;
+            false
         } else {
-            8 + self.uniform_below(horizon / 2)
+            let takeover_step = 8 + self.uniform_below(horizon / 2);
+            let success = self.policy_turn(agent, of, (takeover_step, false))?.1;
+            if !success {
+                let kept = self.frames.len();
+                if !self.run_expert(horizon, &[])? {
+                    self.frames.truncate(kept);
+                }
+            }
+            success
         };
+        Ok(EpisodeCounts {
+            episodes: 1,
+            counted: usize::from(policy_only),
+            successes: usize::from(policy_only && success),
+        })
+    }
+
+    /// Lets the policy act, and the expert for some chunks when the policy stands still or has acted for a while, in turns until
+    /// success: so the policy comes to every part of a task, and its frames are not all of one place where it stands.
+    fn take_turns(
+        &mut self,
+        agent: &mut dyn ErasedAgent,
+        of: (usize, u64),
+    ) -> Result<(), EvalError> {
+        let mut left = self.suite.horizon;
+        while left > 0 {
+            let turn = POLICY_TURN.0 + self.uniform_below(POLICY_TURN.1 - POLICY_TURN.0);
+            let (steps, success) = self.policy_turn(agent, of, (turn.min(left), true))?;
+            left -= steps;
+            let turn = (CHUNK * (1 + self.uniform_below(EXPERT_CHUNKS))).min(left);
+            if success || self.run_expert(turn, &[])? {
+                break;
+            }
+            left -= turn;
+        }
+        Ok(())
+    }
+
+    /// Runs the policy for up to `steps` control steps, until success and, if asked for, until the hand stands still; adds frames with their labels, with
+    /// interventions none while the hand stands still. Returns the number of steps and true if the goal was reached.
+    fn policy_turn(
+        &mut self,
+        agent: &mut dyn ErasedAgent,
+        (episode, seed): (usize, u64),
+        (steps, until_stalled): (usize, bool),
+    ) -> Result<(usize, bool), EvalError> {
         let start = EpisodeStart::new((self.suite, self.task), episode, seed, &self.world);
         let mut executor = ActionChunkExecutor::start(agent, &start)?;
         let mut cameras = None;
-        let mut success = false;
-        for step in 0..takeover_step {
+        let mut stall = StallDetector::default();
+        let mut stalled = false;
+        for step in 0..steps {
             let decision = executor.decide(agent, &mut cameras, &self.world, self.task);
             let Decision { action, query } = decision.map_err(EvalError::from)?;
-            if step % self.settings.policy_stride == 0 || query.is_some() {
+            if (step % self.settings.policy_stride == 0 || query.is_some()) && !stalled {
                 let images = match query {
                     Some(query) => query.images,
                     None => self.render()?,
@@ -400,20 +454,13 @@ impl<'a> EpisodeCollector<'a> {
             }
             self.step(&action)?;
             if self.goal.holds(&self.world) {
-                success = true;
-                break;
+                return Ok((step + 1, true));
+            }
+            stalled = self.settings.interventions && stall.observe(&self.world);
+            if stalled && until_stalled {
+                return Ok((step + 1, false));
             }
         }
-        if !success && !policy_only {
-            let kept = self.frames.len();
-            if !self.run_expert(horizon, &[])? {
-                self.frames.truncate(kept);
-            }
-        }
-        Ok(EpisodeCounts {
-            episodes: 1,
-            counted: usize::from(policy_only),
-            successes: usize::from(policy_only && success),
-        })
+        Ok((steps, false))
     }
 }

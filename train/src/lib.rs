@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod pretrained;
 pub mod recipe;
 pub mod stage_progress;
+mod stall;
 pub mod statistics;
 pub mod trainer;
 pub mod training_card;

@@ -68,6 +68,10 @@ pub struct CollectionSettings {
     pub policy_stride: usize,
     /// Fraction of the demonstrations without disturbances.
     pub undisturbed: f64,
+    /// In corrections the expert intervenes for a while whenever the policy stands still, and every now and then, instead of taking over once; false if
+    /// absent. For tasks of several parts: a policy that stands still in the first one never comes to the second.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub interventions: bool,
 }
 
 /// Settings of the optimiser and the losses.
