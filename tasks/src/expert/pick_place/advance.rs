@@ -6,8 +6,8 @@ use crate::expert::hand_frame::{horizontal, instance_origin};
 use bitvla_sim::World;
 use nalgebra::Point3;
 
-/// Distance of a thin wall from the middle between the fingers, along their opening, at which they may close on it, m: half of the opening
-/// less half of it.
+/// Distance of a thin wall from the middle between the fingers, along their opening, at which they may close on it, m: half of
+/// the way from there to an open finger.
 const WALL_BETWEEN: f64 = 0.02;
 /// Height above the grasp point at which the fingers may close, m.
 const LOW_ENOUGH: f64 = 0.003;

@@ -249,10 +249,12 @@ impl PickPlace {
         (self.grasp_point - approach * distance, tilted)
     }
 
-    /// Position of a tilted hand at which it has retraced enough of its approach to lift its object straight up, world frame, m.
-    pub(super) fn lifted_along_approach(&self) -> Option<Point3<f64>> {
+    /// Position to which a tilted hand at `eef` retraces its approach before it lifts its object straight up, world frame, m; `None` if it points down or is
+    /// there.
+    pub(super) fn retraces_to(&self, eef: Point3<f64>) -> Option<Point3<f64>> {
         let approach = self.grasp.approach();
-        (approach.z > TILTED).then(|| self.grasp_point - approach * TILTED_LIFT)
+        let end = self.grasp_point - approach * TILTED_LIFT;
+        (approach.z > TILTED && eef.z < end.z - 0.01).then_some(end)
     }
 
     /// Opens the fingers and plans again; the grasp costs more from now on.
@@ -374,10 +376,8 @@ impl PickPlace {
             let z = eef.z - object.z + height;
             return Point3::new(self.grasp_point.x, self.grasp_point.y, z);
         }
-        if let Some(lifted) = self.lifted_along_approach()
-            && eef.z < lifted.z - 0.01
-        {
-            return eef + (lifted - eef).normalize() * 0.05;
+        if let Some(end) = self.retraces_to(eef) {
+            return eef + (end - eef).normalize() * 0.05;
         }
         Point3::new(eef.x, eef.y, eef.z + height - object.z)
     }

@@ -96,8 +96,7 @@ fn infer_holding(world: &World, skill: &mut PickPlace, hand: &HandState, held: &
         // Closed long enough, as far as it can be observed: the next action lifts.
         begin(skill, Phase::Grasp, GRASPED_STEPS, hand.eef);
     } else {
-        let retracing = !held.carried_away
-            && (skill.lifted_along_approach()).is_some_and(|lifted| hand.eef.z < lifted.z - 0.01);
+        let retracing = !held.carried_away && skill.retraces_to(hand.eef).is_some();
         if object.z < wanted - CROSSING || retracing {
             begin(skill, Phase::Lift, 0, lifted_from);
         }
