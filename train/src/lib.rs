@@ -14,6 +14,7 @@ pub mod collect;
 pub mod dataset;
 pub mod install;
 pub mod loss_curves;
+pub mod muon;
 pub mod net;
 pub mod optim;
 pub mod pipeline;

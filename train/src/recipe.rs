@@ -94,6 +94,9 @@ pub struct OptimisationSettings {
     /// later suite would need them for is not learned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub projector_leak: f32,
+    /// Updates the matrices between hidden layers by Muon ([`crate::muon::MuonStep`]) and all else by AdamW; false if absent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub muon: bool,
 }
 
 /// True for a number that a recipe does not state.

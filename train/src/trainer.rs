@@ -1,10 +1,11 @@
-//! One training stage: batches in a seeded order, gradients over microbatches, AdamW, a state to resume from, losses.
+//! One training stage: batches in a seeded order, gradients over microbatches, AdamW and Muon, a state to resume from, losses.
 //!
 //! A batch is cut into microbatches of four samples. Threads take microbatches as they come; sums over microbatches and over
 //! parameters have a fixed order, so neither the number of threads nor an interruption changes a bit of the result.
 
 use crate::checkpoint::{TrainingState, read_state, write_state};
 use crate::dataset::FrameDataset;
+use crate::muon::MuonStep;
 use crate::net::instruction::{InstructionLoss, directions};
 use crate::net::{AuxiliaryLosses, Losses, Net, NetActivations, Teacher, TrainingSample};
 use crate::optim::{AdamW, LearningRateSchedule, clip_scale};
@@ -179,8 +180,7 @@ pub fn train(config: TrainConfig<'_>) -> Result<Vec<f32>> {
         );
         let norm = reduce(&mut microbatches, &mut grad, config.jobs);
         let scale = clip_scale(norm, config.optimisation.gradient_norm);
-        let decay = config.optimisation.weight_decay;
-        update(&mut state, &grad, lr, decay, scale, config.jobs);
+        update(&config, &mut state, &grad, lr, scale);
         state.step += 1;
         for (s, v) in sums
             .iter_mut()
@@ -392,21 +392,40 @@ fn reduce(microbatches: &mut [Mutex<Microbatch>], grad: &mut [f32], jobs: usize)
     squares.sqrt()
 }
 
-/// Updates all parameters with one AdamW step.
-fn update(state: &mut TrainingState, grad: &[f32], lr: f64, decay: f64, scale: f32, jobs: usize) {
-    let step = state.adam.begin(lr, decay);
+/// Updates all parameters with one step of AdamW, or of Muon where the recipe asks for it.
+fn update(config: &TrainConfig<'_>, state: &mut TrainingState, grad: &[f32], lr: f64, scale: f32) {
+    let OptimisationSettings {
+        weight_decay, muon, ..
+    } = *config.optimisation;
+    let adam = state.adam.begin(lr, weight_decay);
+    let matrices = MuonStep::new(lr, weight_decay);
     let AdamW { m, v, .. } = &mut state.adam;
-    let chunks: Vec<Mutex<_>> = state
-        .params
-        .chunks_mut(REDUCTION_CHUNK)
-        .zip(m.chunks_mut(REDUCTION_CHUNK))
-        .zip(v.chunks_mut(REDUCTION_CHUNK))
-        .zip(grad.chunks(REDUCTION_CHUNK))
-        .map(Mutex::new)
+    let (mut params, mut m, mut v) = (&mut state.params[..], &mut m[..], &mut v[..]);
+    let slots: Vec<Mutex<_>> = (config.net.layout.slots.iter())
+        .map(|slot| {
+            let n = slot.len();
+            let parts = [&mut params, &mut m, &mut v].map(|rest| take_first(rest, n));
+            Mutex::new((slot, parts))
+        })
         .collect();
-    for_each_parallel(&chunks, &mut vec![(); jobs], |_, (((p, m), v), g), ()| {
-        step.apply(p, g, scale, m, v);
-    });
+    for_each_parallel(
+        &slots,
+        &mut vec![(); config.jobs],
+        |_, (slot, [p, m, v]), ()| {
+            let g = &grad[slot.range()];
+            match slot.hidden_matrix().filter(|_| muon) {
+                Some(shape) => matrices.apply(shape, p, g, scale, m),
+                None => adam.apply(p, g, scale, m, v),
+            }
+        },
+    );
+}
+
+/// Takes the first `n` numbers off a slice.
+fn take_first<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    let (first, others) = std::mem::take(rest).split_at_mut(n);
+    *rest = others;
+    first
 }
 
 /// Frames of every step: a new seeded permutation for every epoch.

@@ -50,6 +50,7 @@ fn threads_and_interruptions_change_no_bit() -> Result<()> {
     let prompts = prompts(&suites, &config, dir.path())?;
     let optimisation = OptimisationSettings {
         batch: 2 * MICROBATCH_SIZE,
+        muon: true,
         ..recipe.optimisation
     };
     let augmentation = ImageAugmentation {

@@ -5,14 +5,19 @@ use super::canvas::{
 };
 use crate::format::format_trimmed;
 
-pub(super) const SIZE: (usize, usize) = (980, 470);
+pub(super) const SIZE: (usize, usize) = (980, 484);
 
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 950.0;
-const TOP: f64 = 112.0;
-const BOTTOM: f64 = 420.0;
+const TOP: f64 = 126.0;
+const BOTTOM: f64 = 434.0;
 /// Points of a stage are averaged to about this many.
 const POINTS: usize = 90;
+
+/// Rows of stage names above the plot, their height, and the width of a character.
+const LABEL_ROWS: usize = 3;
+const LABEL_HEIGHT: f64 = 14.0;
+const CHARACTER_WIDTH: f64 = 6.8;
 
 /// A point of a loss curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,14 +86,23 @@ pub(super) fn draw(c: &mut dyn Canvas, title: &str, stages: &[LossCurve]) -> Dra
     )?;
 
     let mut start = 0.0;
+    let mut labels_end = [0.0; LABEL_ROWS];
     for stage in stages {
         let color = PALETTE[usize::from(stage.ternary)];
-        c.line((x(start), TOP - 26.0), (x(start), BOTTOM), 1.0, AXIS_COLOR)?;
-        c.text(
-            (x(start) + 6.0, TOP - 18.0),
-            TextFormat::new(12.0, Align::Left, color),
-            &stage.name,
+        // The name goes into the first row in which the names before have left room.
+        let label = x(start) + 6.0;
+        let free = labels_end.iter().position(|end| *end < label);
+        let row = free.unwrap_or(LABEL_ROWS - 1);
+        labels_end[row] = label + CHARACTER_WIDTH * (stage.name.chars().count() + 1) as f64;
+        let height = TOP - 18.0 - LABEL_HEIGHT * row as f64;
+        c.line(
+            (x(start), height - 8.0),
+            (x(start), BOTTOM),
+            1.0,
+            AXIS_COLOR,
         )?;
+        let format = TextFormat::new(12.0, Align::Left, color);
+        c.text((label, height), format, &stage.name)?;
         let group = stage.points.len().div_ceil(POINTS).max(1);
         let line: Vec<(f64, f64)> = stage
             .points

@@ -52,6 +52,8 @@ const HAND_TURN_COST: f64 = 0.04;
 const TILTS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
 /// Distances behind the grasp point on the way to it at which the clearance is checked, m.
 const WITHDRAWALS: [f64; 6] = [0.0, 0.03, 0.06, 0.10, 0.15, 0.20];
+/// More than the rounding of any distance here, m.
+const ROUNDING: f64 = 1e-9;
 /// Cost from which a grasp is not worth trying, m.
 const COST_LIMIT: f64 = 1.0;
 
@@ -107,6 +109,33 @@ impl Primitive {
             } => q.z.abs() <= half_height && q.x * q.x + q.y * q.y <= radius * radius,
             PrimitiveShape::Sphere { radius } => q.coords.norm_squared() <= radius * radius,
         }
+    }
+
+    /// Where a line enters and leaves the box around the shape: distances from `line` along the unit vector `u`, m; `None` if it
+    /// passes by. Every point of the line that [`Primitive::contains`] is between them, also with rounding.
+    fn crossing(&self, line: Point3<f64>, u: Vector3<f64>) -> Option<(f64, f64)> {
+        let half = match self.shape {
+            PrimitiveShape::Box { half } => half,
+            PrimitiveShape::Cylinder {
+                radius,
+                half_height,
+            } => Vector3::new(radius, radius, half_height),
+            PrimitiveShape::Sphere { radius } => Vector3::repeat(radius),
+        };
+        let start = self.pose.inverse_transform_point(&line);
+        let along = self.pose.inverse_transform_vector(&u);
+        let (mut from, mut to) = (f64::NEG_INFINITY, f64::INFINITY);
+        for i in 0..3 {
+            let room = half[i] + ROUNDING;
+            if along[i].abs() > ROUNDING {
+                let ends = [-room, room].map(|side| (side - start[i]) / along[i]);
+                from = from.max(ends[0].min(ends[1]));
+                to = to.min(ends[0].max(ends[1]));
+            } else if start[i].abs() > room + ROUNDING {
+                return None;
+            }
+        }
+        (from <= to).then_some((from, to))
     }
 }
 
@@ -278,12 +307,23 @@ fn intersections(
     span: f64,
 ) -> Vec<(f64, f64)> {
     let n = libm::ceil((span + 0.01) / LINE_STEP) as i32;
+    // Each piece with the first and the last step that may be inside it.
+    let steps = |s: f64| libm::floor(s / LINE_STEP).clamp(-f64::from(n) - 1.0, f64::from(n)) as i32;
+    let crossed: Vec<(i32, i32, &Primitive)> = (pieces.iter())
+        .filter_map(|piece| {
+            let (from, to) = piece.crossing(line, u)?;
+            Some((steps(from), steps(to) + 1, piece))
+        })
+        .collect();
+    let first = crossed.iter().map(|c| c.0).min().unwrap_or(n).max(-n);
+    let last = crossed.iter().map(|c| c.1 + 1).max().unwrap_or(-n).min(n);
     let mut out = Vec::new();
     let mut entered: Option<f64> = None;
-    for i in -n..=n {
+    for i in first..=last {
         let s = LINE_STEP * f64::from(i);
         let p = line + u * s;
-        let inside = pieces.iter().any(|piece| piece.contains(p));
+        let inside = (crossed.iter())
+            .any(|(from, to, piece)| (*from..=*to).contains(&i) && piece.contains(p));
         match (inside, entered) {
             (true, None) => entered = Some(s),
             (false, Some(from)) => {

@@ -19,6 +19,8 @@ const HAND_REACH: f64 = 0.27;
 /// Greatest height from which a descent is checked, and the height returned if it is blocked, m.
 const DESCENT_START: f64 = 0.24;
 const NO_DESCENT: f64 = 0.3;
+/// More than the rounding of any distance here, m.
+const ROUNDING: f64 = 1e-9;
 /// Spacing of the points on the top of a box, m.
 const TOP_SPACING: f64 = 0.025;
 /// Free height kept above the obstacles that the open fingers pass over, m.
@@ -55,7 +57,7 @@ const fn samples<const N: usize>(parts: &[GripperPart]) -> [[f64; 3]; N] {
         let across = [v[0], 0.0, v[1]];
         let up = [w[0], 0.5 * (w[0] + w[1]), w[1]];
         let mut k = 0;
-        while k < 9 * n {
+        while k < sample_count(&parts[part]) {
             let along = u[0] + (u[1] - u[0]) * (k / 9) as f64 / (n - 1) as f64;
             out[next] = [along, across[k / 3 % 3], up[k % 3]];
             next += 1;
@@ -66,6 +68,29 @@ const fn samples<const N: usize>(parts: &[GripperPart]) -> [[f64; 3]; N] {
     // A table with rows left over would add samples at the grasp point.
     assert!(next == N);
     out
+}
+
+/// Number of samples of a part of the hand.
+const fn sample_count(part: &GripperPart) -> usize {
+    9 * part.3
+}
+
+/// The parts of the hand with their samples.
+fn hand_parts() -> impl Iterator<Item = (&'static GripperPart, &'static [[f64; 3]])> {
+    let mut rest = &GRIPPER_SAMPLES[..];
+    let gripper = GRIPPER.iter().map(move |part| {
+        let (samples, others) = rest.split_at(sample_count(part));
+        rest = others;
+        (part, samples)
+    });
+    gripper.chain(std::iter::once((&WRIST, &WRIST_SAMPLES[..])))
+}
+
+/// Centre of a part, in the frame of its samples, and distance of its corners from there, m.
+fn bounding_sphere((u, v, w, _): &GripperPart) -> ([f64; 3], f64) {
+    let middle = [u, v, w].map(|[low, high]| 0.5 * (low + high));
+    let half = Vector3::from([u, v, w].map(|[low, high]| 0.5 * (high - low)));
+    (middle, half.norm())
 }
 
 /// A box with the axis-aligned box around it, which is asked first.
@@ -84,11 +109,17 @@ impl NearBox<'_> {
         }
     }
 
+    /// True only if the box is farther from a point than `reach`, m.
+    fn is_beyond(&self, p: Point3<f64>, reach: f64) -> bool {
+        let outside = (p.coords - self.centre).abs() - self.half_extent;
+        let outside = outside.map(|v| v.max(0.0));
+        outside.norm() > reach + ROUNDING
+    }
+
     /// The smaller of a distance and that of a point to the box, m.
     fn nearer(&self, p: Point3<f64>, distance: f64) -> f64 {
         let outside = (p.coords - self.centre).abs() - self.half_extent;
-        // Larger than any rounding of the two.
-        if outside.max() > distance + 1e-9 {
+        if outside.max() > distance + ROUNDING {
             return distance;
         }
         distance.min(self.obstacle.distance(p))
@@ -197,23 +228,33 @@ impl Obstacles {
     ) -> f64 {
         let at = grasp_point + offset;
         let near = self.near(at, HAND_REACH);
+        let mut close = Vec::with_capacity(near.len());
         let mut least = MAX_CLEARANCE;
         let mut inside = 0usize;
-        for [a, b, c] in GRIPPER_SAMPLES.iter().chain(&WRIST_SAMPLES) {
+        for (part, samples) in hand_parts() {
             // The z axis of the hand points down the fingers.
-            let p = at + orientation * Vector3::new(*a, *b, -c);
-            let mut free = MAX_CLEARANCE;
-            for obstacle in &near {
-                free = obstacle.nearer(p, free);
-            }
-            if free >= least && free >= 0.0 {
-                continue;
-            }
-            least = least.min(free);
-            inside += usize::from(free < 0.0);
-            let bound = least - PENETRATION_COST * inside as f64;
-            if enough(bound) {
-                return bound;
+            let to_world = |[a, b, c]: [f64; 3]| at + orientation * Vector3::new(a, b, -c);
+            let (middle, radius) = bounding_sphere(part);
+            let middle = to_world(middle);
+            close.clear();
+            // Only what may be nearer than all before counts, and whatever the hand is inside of.
+            let reach = radius + least.max(0.0);
+            close.extend(near.iter().filter(|b| !b.is_beyond(middle, reach)));
+            for sample in samples {
+                let p = to_world(*sample);
+                let mut free = least.max(0.0);
+                for obstacle in &close {
+                    free = obstacle.nearer(p, free);
+                }
+                if free >= least && free >= 0.0 {
+                    continue;
+                }
+                least = least.min(free);
+                inside += usize::from(free < 0.0);
+                let bound = least - PENETRATION_COST * inside as f64;
+                if enough(bound) {
+                    return bound;
+                }
             }
         }
         least - PENETRATION_COST * inside as f64

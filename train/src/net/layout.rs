@@ -4,6 +4,9 @@
 
 use super::config::{NetConfig, QuantConfig};
 
+/// Smallest width of a hidden layer; proprioception and actions are narrower.
+const MIN_HIDDEN: usize = 16;
+
 /// File of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckpointFile {
@@ -56,6 +59,21 @@ impl ParamSlot {
     /// Returns its range in the flat buffer.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len()
+    }
+
+    /// Returns the shape of a matrix between two hidden layers, (outputs, inputs): linear maps except those of pixels,
+    /// proprioception and actions.
+    pub fn hidden_matrix(&self) -> Option<(usize, usize)> {
+        let linear = match self.kind {
+            TensorKind::Dense | TensorKind::VisionLinear | TensorKind::LanguageLinear => true,
+            TensorKind::Embedding | TensorKind::Norm | TensorKind::Bias => false,
+        };
+        match self.shape[..] {
+            [outputs, inputs] if linear && outputs.min(inputs) >= MIN_HIDDEN => {
+                Some((outputs, inputs))
+            }
+            _ => None,
+        }
     }
 
     /// Returns true if it has no element.
