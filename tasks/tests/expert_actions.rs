@@ -110,7 +110,7 @@ fn actions_in_the_spatial_suite_are_pinned() -> Result<(), TaskError> {
 fn actions_in_the_object_suite_are_pinned() -> Result<(), TaskError> {
     check(
         "object",
-        &[(0, 0x44cf_395c_e8ef_438c), (7, 0xe90f_741e_006c_05fe)],
+        &[(0, 0x8bc6_49f5_451c_d6b3), (7, 0xd1b3_f1a9_5bdd_e945)],
     )
 }
 
@@ -122,11 +122,11 @@ fn actions_in_the_goal_suite_are_pinned() -> Result<(), TaskError> {
         &[
             (0, 0x646f_9b93_f3f1_93d8),
             (1, 0x992c_a159_1ff9_42e4),
-            (2, 0x6fc4_f137_6919_a06f),
+            (2, 0x8f0d_5b27_e23c_9e7c),
             (3, 0xa3bf_80ac_36c9_93ed),
             (5, 0x8d31_b482_eda3_6321),
             (7, 0xd87e_16d2_9a99_7e77),
-            (9, 0xb4d6_aa05_1acf_c2eb),
+            (9, 0xf3b6_7925_cde4_750b),
         ],
     )
 }
@@ -138,10 +138,10 @@ fn actions_in_the_long_suite_are_pinned() -> Result<(), TaskError> {
         "long",
         &[
             (2, 0x5dc9_3fda_c9b0_9aa4),
-            (3, 0xe9a6_a571_ac80_848c),
+            (3, 0xc2c3_31c7_7f3d_fdeb),
             (4, 0x2351_4d76_69ae_7cb9),
-            (5, 0x7658_3c74_ca06_b2b8),
-            (9, 0x147f_2635_b304_3ac4),
+            (5, 0xec45_7558_6502_18d7),
+            (9, 0x2ece_53b4_b625_a7bf),
         ],
     )
 }

@@ -14,15 +14,21 @@ use nalgebra::{Point3, Rotation3, Vector3};
 
 /// Angle by which the hand points down, rad.
 const PITCH: f64 = 0.45;
-/// Angle by which it is turned away from the direction of the drawer, rad.
-const YAW: f64 = 0.35;
+/// Angle by which a hand that opens a drawer is turned away from the direction of the drawer, rad. One that closes it points straight at it: it
+/// does not touch what stands beside.
+const OPENING_YAW: f64 = 0.35;
 /// Distance of the pregrasp pose in front of the handle, and its height above it, m.
 pub(super) const PREGRASP_DISTANCE: f64 = 0.09;
 const PREGRASP_HEIGHT: f64 = 0.01;
-/// Errors with which the hand advances along the line to the handle, and with which it stays at the pregrasp pose.
-const FUNNEL: Funnel = Funnel {
+/// Errors with which the hand advances along the line to the handle, and with which it stays at the pregrasp pose: to grasp it, and to push
+/// the front of the drawer somewhere near it.
+const GRASPING: Funnel = Funnel {
     arrived: (0.016, 0.12),
     outside: (0.06, 0.5),
+};
+const PUSHING: Funnel = Funnel {
+    arrived: (0.055, 0.45),
+    outside: (0.12, 0.9),
 };
 /// Distance before the middle of the bar at which the fingers begin to close, m: the hand goes on meanwhile.
 const AT_BAR: f64 = 0.012;
@@ -146,7 +152,8 @@ impl MoveDrawer {
         // Away from the robot along the front.
         let along = Vector3::z().cross(&out);
         let away = if along.x < 0.0 { -along } else { along };
-        let level = -out * libm::cos(YAW) + away * libm::sin(YAW);
+        let yaw = if self.opens() { OPENING_YAW } else { 0.0 };
+        let level = -out * libm::cos(yaw) + away * libm::sin(yaw);
         self.approach = level * libm::cos(PITCH) - Vector3::z() * libm::sin(PITCH);
         // Fingers above and below the bar to pull it; side by side to push, because there may be little height.
         let opening = if self.opens() {
@@ -218,7 +225,8 @@ impl MoveDrawer {
     /// Share of the distance of the pregrasp pose at which the hand stays from the handle, 0 to 1.
     pub(super) fn misalignment(&self, world: &World, eef: Point3<f64>, handle: Point3<f64>) -> f64 {
         let across = distance_from_line(eef, handle, self.approach);
-        FUNNEL.share(across, rotation_error(world, &self.orientation).norm())
+        let funnel = if self.opens() { GRASPING } else { PUSHING };
+        funnel.share(across, rotation_error(world, &self.orientation).norm())
     }
 
     /// Target position of the hand in the current phase, world frame, m.
@@ -228,10 +236,7 @@ impl MoveDrawer {
         let start = self.state.start;
         match self.state.phase {
             Phase::Rise => Point3::new(start.x, start.y, start.z.max(pregrasp.z + 0.10)),
-            Phase::Align if self.opens() => {
-                handle + (pregrasp - handle) * self.misalignment(world, eef, handle)
-            }
-            Phase::Align => pregrasp,
+            Phase::Align => handle + (pregrasp - handle) * self.misalignment(world, eef, handle),
             Phase::Advance | Phase::Grasp if self.opens() => handle,
             Phase::Advance => handle - self.approach * 0.01,
             Phase::Grasp | Phase::Release => start,

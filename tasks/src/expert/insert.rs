@@ -1,8 +1,12 @@
 //! Puts an object into a container that opens to the side (a microwave): the hand approaches level, grasps the
 //! object by the part that sticks out towards it (a handle), lifts it over the sill, moves it in and releases it.
 
+use super::funnel::Funnel;
 use super::grasp::left_behind;
-use super::hand_frame::{eef_position, instance_origin, orientation, robot_base, rotation_error};
+use super::hand_frame::{
+    EMPTY, distance_from_line, eef_position, finger_distance, instance_origin, orientation,
+    robot_base, rotation_error,
+};
 use super::obstacles::Obstacles;
 use super::servo::{
     GRIPPER_CLOSE, GRIPPER_OPEN, POSTURE_ROTATION, action, braked_translation, limited_rotation,
@@ -29,6 +33,24 @@ const CARRY_SPEED: f64 = 0.6;
 /// Largest translation component on the way to the grasp point: a faster hand swings out away from the base, where
 /// the arm is nearly stretched.
 const ADVANCE_SPEED: f64 = 0.4;
+/// Errors of a hand that comes to the grasp point, and of an object that goes into the container.
+const APPROACHING: Funnel = Funnel {
+    arrived: (0.012, 0.1),
+    outside: (0.05, 0.5),
+};
+const ENTERING: Funnel = Funnel {
+    arrived: (0.010, 0.08),
+    outside: (0.030, 0.3),
+};
+/// Height below that over the sill at which an object goes in at full speed, and that from which it does not, m.
+const OVER_SILL: (f64, f64) = (0.006, 0.02);
+/// Distance from the grasp point at which the fingers close, while the hand goes on to it, m.
+const NEAR_ENOUGH: f64 = 0.010;
+/// Distance between fingers that hold something, m, and distance of the grasp point from the box around what they hold, m.
+const HELD_OPENING: f64 = 0.06;
+const AROUND: f64 = 0.012;
+/// Distance that is left at which an object is far enough in, m.
+const FAR_ENOUGH: f64 = 0.06;
 /// Distance of the hand from the grasp point at which the object counts as lost, m.
 const LOST: f64 = 0.04;
 /// Step of a search through the collision shapes, m, and its most steps.
@@ -166,6 +188,15 @@ impl Insert {
         Point3::from(pose.translation.vector) + pose.rotation * self.grasp
     }
 
+    /// True if the fingers hold the object on its way in.
+    pub(super) fn is_under_way(&self, world: &World) -> bool {
+        let eef = eef_position(world);
+        let (low, high) = Obstacles::only(world, self.object).bounding_box();
+        let about = (0..3).all(|i| eef[i] > low[i] - AROUND && eef[i] < high[i] + AROUND);
+        let held = (EMPTY..HELD_OPENING).contains(&finger_distance(world));
+        about && held && self.distance_left(world) > FAR_ENOUGH
+    }
+
     /// Distance that the object still has to go in, m.
     pub(super) fn distance_left(&self, world: &World) -> f64 {
         let own = Obstacles::only(world, self.object);
@@ -202,13 +233,12 @@ impl Insert {
                 }
             }
             Phase::Align => {
-                let pregrasp = grasp_point - self.approach * PREGRASP_DISTANCE;
-                if ((eef - pregrasp).norm() < 0.010 && error < 0.06) || n > 80 {
+                if self.misalignment(world, eef) == 0.0 || n > 80 {
                     self.state.enter(Phase::Advance, eef);
                 }
             }
             Phase::Advance => {
-                let there = (grasp_point - eef).norm() < 0.005;
+                let there = (grasp_point - eef).norm() < NEAR_ENOUGH;
                 if there || self.state.stalled(4, 8) || n > 40 {
                     self.state.enter(Phase::Grasp, eef);
                 }
@@ -227,10 +257,9 @@ impl Insert {
                 }
             }
             Phase::Transfer => {
-                let off = (self.sill - object).dot(&self.across()).abs();
                 if lost {
                     self.state.enter(Phase::Release, eef);
-                } else if (off < 0.008 && error < 0.06) || n > 50 {
+                } else if self.obstruction(world, object) == 0.0 || n > 50 {
                     self.state.enter(Phase::Insert, eef);
                 }
             }
@@ -260,6 +289,22 @@ impl Insert {
         }
     }
 
+    /// Share of the distance of the pregrasp pose at which the hand stays from the grasp point, 0 to 1.
+    pub(super) fn misalignment(&self, world: &World, eef: Point3<f64>) -> f64 {
+        let across = distance_from_line(eef, self.grasp_point(world), self.approach);
+        let angle = rotation_error(world, &self.orientation()).norm();
+        APPROACHING.share(across, angle)
+    }
+
+    /// Share of its way in that a held object does not go, because it is beside the opening, below the sill or turned, 0 to 1.
+    pub(super) fn obstruction(&self, world: &World, object: Point3<f64>) -> f64 {
+        let off = (self.sill - object).dot(&self.across()).abs();
+        let angle = rotation_error(world, &self.orientation()).norm();
+        let lack = self.carry_height() - object.z;
+        let below = ((lack - OVER_SILL.0) / (OVER_SILL.1 - OVER_SILL.0)).clamp(0.0, 1.0);
+        ENTERING.share(off, angle).max(below)
+    }
+
     /// Target position of the hand in the current phase, world frame, m.
     fn waypoint(&self, world: &World, eef: Point3<f64>, object: Point3<f64>) -> Point3<f64> {
         let grasp_point = self.grasp_point(world);
@@ -274,16 +319,19 @@ impl Insert {
                 0.5 * pregrasp.y,
                 pregrasp.z + 0.14,
             ),
-            Phase::Align => pregrasp,
-            Phase::Advance => grasp_point,
-            Phase::Grasp | Phase::Release => start,
+            Phase::Align => grasp_point + (pregrasp - grasp_point) * self.misalignment(world, eef),
+            Phase::Advance | Phase::Grasp => grasp_point,
+            Phase::Release => start,
             Phase::Lift => Point3::new(start.x, start.y, eef.z + height - object.z),
-            Phase::Transfer => eef + across * off + Vector3::z() * (height - object.z),
-            Phase::Insert => {
-                let left = self.distance_left(world);
+            Phase::Transfer | Phase::Insert => {
+                let left = self.distance_left(world).min(0.03);
+                let free = match self.state.phase {
+                    Phase::Insert => 1.0,
+                    _ => 1.0 - self.obstruction(world, object),
+                };
                 eef + across * off
                     + Vector3::z() * (height - object.z)
-                    + self.inward * left.min(0.03)
+                    + self.inward * (left * free)
             }
             Phase::Lower => eef - Vector3::z() * 0.015,
             Phase::Retreat => {

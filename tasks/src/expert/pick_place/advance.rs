@@ -6,12 +6,12 @@ use crate::expert::hand_frame::{horizontal, instance_origin};
 use bitvla_sim::World;
 use nalgebra::Point3;
 
-/// Distance of a thin wall from the middle between the fingers, along their opening, at which they may close on it, m: half of
-/// the way from there to an open finger.
-const WALL_BETWEEN: f64 = 0.02;
+/// Distance of a piece from the middle between the fingers, along their opening, at which they may close on it where they have
+/// the room, m: half of the way from there to an open finger.
+const MOST_BETWEEN: f64 = 0.02;
 /// Height above the grasp point at which the fingers may close, m.
 const LOW_ENOUGH: f64 = 0.003;
-/// Horizontal error at which the fingers may close on a rim, and error across their opening at which they may close on another thin wall, m.
+/// Horizontal error at which the fingers may close on a rim, and error across their opening at which they may close on anything else, m.
 const NEAR_ENOUGH: f64 = 0.006;
 /// Horizontal error at which a stalled transfer is good enough, m.
 const NEARLY_ARRIVED: f64 = 0.02;
@@ -42,10 +42,11 @@ impl PickPlace {
                 let there = match self.grasp {
                     // Wherever the wall is between the fingers.
                     Grasp::Rim(_) => off.xy().norm() < NEAR_ENOUGH && off.z < LOW_ENOUGH,
-                    Grasp::Antipodal(grasp) if grasp.is_thin() => {
+                    Grasp::Antipodal(grasp) => {
                         let opening = horizontal(grasp.yaw);
                         let along = off.dot(&opening);
-                        along.abs() < WALL_BETWEEN && (off - opening * along).norm() < NEAR_ENOUGH
+                        let between = MOST_BETWEEN.min(self.room_beside_grasp());
+                        along.abs() < between && (off - opening * along).norm() < NEAR_ENOUGH
                     }
                     _ => off.norm() < 0.004,
                 };

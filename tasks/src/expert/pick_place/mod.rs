@@ -50,6 +50,8 @@ const ARRIVED: f64 = 0.006;
 const ROUGHLY_ARRIVED: f64 = 0.015;
 /// Distance of either finger from the piece that an open hand keeps, m.
 const FINGER_CLEARANCE: f64 = 0.005;
+/// Largest component of the rotation while an object that is turned is carried, rad: it would slip.
+const CARRIED_ROTATION: f64 = 0.2;
 /// Distance between fully opened fingers, m.
 pub(super) const FULL_OPENING: f64 = 0.08;
 /// Part of the approach that a tilted hand retraces with its object before it lifts it straight up, m.
@@ -477,6 +479,9 @@ impl StateMachine for PickPlace {
         {
             a = braked_translation(a, (waypoint - eef).norm());
             rotation = limited_rotation(rotation, POSTURE_ROTATION);
+        }
+        if self.state.phase == Phase::Transfer && self.target.orientation().is_some() {
+            rotation = limited_rotation(rotation, CARRIED_ROTATION);
         }
         let gripper = match self.state.phase {
             Phase::Grasp | Phase::Lift | Phase::Transfer | Phase::Lower => GRIPPER_CLOSE,

@@ -14,7 +14,7 @@ const NEARLY_ARRIVED: f64 = 0.07;
 /// Steps in the advance that are assumed of a hand that is under way.
 const ADVANCED_STEPS: usize = 8;
 /// Distance before the handle from which closed fingers push the drawer, and distance aside, m.
-const PUSHING: (f64, f64) = (0.022, 0.04);
+const PUSHING: (f64, f64) = (0.022, 0.055);
 /// Height over the pregrasp pose that a hand needs at a horizontal distance beyond the first number, m, the slope of the
 /// increase and its largest value.
 const CLEARANCE: (f64, f64, f64) = (0.04, 0.25, 0.07);

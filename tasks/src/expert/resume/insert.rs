@@ -7,16 +7,14 @@ use nalgebra::{Point3, Vector3};
 
 /// Steps in the grasp phase after which the next action lifts.
 const GRASPED_STEPS: usize = 12;
-/// Height below that of the carried object from which it is lifted first, m.
-const LIFTING: f64 = 0.012;
-/// Distance from the middle of the opening, m, and angle from the wanted orientation, rad, from which the object goes in.
-const BEFORE_OPENING: (f64, f64) = (0.014, 0.1);
+/// Height below that of the carried object from which it is lifted straight up first, m.
+const LIFTING: f64 = 0.03;
 /// Distance that is left from which the object is inside the opening, m.
 const INSIDE: f64 = 0.06;
 /// Angle from the posture within which the hand goes to the pregrasp pose, rad.
 const IN_POSTURE: f64 = 0.25;
-/// Distance from the line to the grasp point within which the hand advances, m, and angle, rad.
-const ADVANCING: (f64, f64) = (0.014, 0.1);
+/// Distance behind the grasp point up to which the hand is on its way there, m.
+const BEYOND: f64 = 0.014;
 
 /// Puts a skill into the phase that the world is in. `rest` is the resting position of the origin of the object (world
 /// frame, m), if that is known.
@@ -57,13 +55,10 @@ fn infer_holding(world: &World, skill: &mut Insert, hand: &HandState, held: &Hel
         return;
     }
     begin(skill, Phase::Transfer, 0, hand.eef);
-    let angle = angle_to(world, &skill.orientation());
-    let off = (skill.sill - object).dot(&skill.across()).abs();
-    let before_opening = off < BEFORE_OPENING.0 && angle < BEFORE_OPENING.1;
     if left < 0.004 {
         begin(skill, Phase::Lower, 2, hand.eef);
         skill.state.servo.stalled_steps = stalled_steps(world);
-    } else if inside || (before_opening && object.z > skill.carry_height() - LIFTING) {
+    } else if inside || skill.obstruction(world, object) == 0.0 {
         begin(skill, Phase::Insert, 0, hand.eef);
     } else if object.z < skill.carry_height() - LIFTING {
         begin(skill, Phase::Lift, 0, start);
@@ -73,17 +68,12 @@ fn infer_holding(world: &World, skill: &mut Insert, hand: &HandState, held: &Hel
 /// The fingers are open, or nothing is near them.
 fn infer_reaching(world: &World, skill: &mut Insert, hand: &HandState) {
     let grasp_point = skill.grasp_point(world);
-    let (along, across) = hand.along_line(grasp_point, skill.approach);
-    let angle = angle_to(world, &skill.orientation());
+    let (along, _) = hand.along_line(grasp_point, skill.approach);
     let open = hand.opening > OPEN_FROM;
-    if open
-        && across < ADVANCING.0
-        && angle < ADVANCING.1
-        && along > -ADVANCING.0
-        && along < PREGRASP_DISTANCE
-    {
+    let on_line = along > -BEYOND && along < PREGRASP_DISTANCE;
+    if open && on_line && skill.misalignment(world, hand.eef) == 0.0 {
         begin(skill, Phase::Advance, 0, hand.eef);
-    } else if angle < IN_POSTURE {
+    } else if angle_to(world, &skill.orientation()) < IN_POSTURE {
         begin(skill, Phase::Align, 0, hand.eef);
     }
 }

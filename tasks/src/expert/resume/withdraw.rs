@@ -31,6 +31,8 @@ impl Withdraw {
     /// True if the hand is around something that the subgoal does not concern.
     pub(super) fn is_needed(world: &World, subgoal: &Subgoal) -> bool {
         let hand = HandState::observe(world);
+        // What it holds for the subgoal is no handle, also where the hand touches furniture.
+        let holds_own = hand.grips() && hand.is_about(world, subgoal.instance(), AROUND);
         let instances = world.scene().instances.iter().enumerate();
         instances
             .filter(|(i, _)| *i != subgoal.instance())
@@ -38,7 +40,7 @@ impl Withdraw {
                 let touched = world.in_contact(Owner::Robot, Owner::Instance(i));
                 if instance.fixed {
                     // A handle between the fingers.
-                    touched && hand.opening < OPEN_FROM && hand.grips()
+                    touched && hand.opening < OPEN_FROM && hand.grips() && !holds_own
                 } else {
                     hand.is_about(world, i, 0.0)
                         || (touched && hand.opening < FULLY_OPEN && hand.is_about(world, i, AROUND))
