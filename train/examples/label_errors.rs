@@ -4,16 +4,14 @@
 //! trained on tell how far what is learned carries.
 
 use anyhow::Result;
-use bitvla_policies::normalise::Statistics;
-use bitvla_policies::preprocess::normalise;
 use bitvla_tasks::{Assets, Suite};
 use bitvla_train::checkpoint::{net_config, prompts, read_state};
 use bitvla_train::dataset::{CHUNK, FrameDataset};
 use bitvla_train::net::{Net, NetActivations, QuantConfig, TrainingSample};
 use bitvla_train::pipeline::PipelineConfig;
 use bitvla_train::recipe::{Recipe, TrainedWeights};
-use bitvla_train::statistics::{normalised_target, statistics};
-use bitvla_train::trainer::{MICROBATCH_SIZE, state_path};
+use bitvla_train::statistics::statistics;
+use bitvla_train::trainer::{MICROBATCH_SIZE, fill_sample, state_path};
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -77,20 +75,6 @@ fn speed(chunk: &[f32]) -> f64 {
     chunk.chunks_exact(7).map(norm).sum::<f64>() / CHUNK as f64
 }
 
-fn sample(frames: &FrameDataset, i: usize, s: &Statistics, prompts: &[Vec<u32>]) -> TrainingSample {
-    let (meta, images) = (frames.meta(i), frames.images(i));
-    let proprio = s.proprio.normalise(&meta.proprio);
-    TrainingSample {
-        task: meta.task,
-        images: (images.chunks_exact(images.len() / 2))
-            .flat_map(normalise)
-            .collect(),
-        prompt: prompts[meta.task].clone(),
-        proprio: proprio.into_iter().map(|v| v as f32).collect(),
-        target: normalised_target(s, &meta.actions),
-    }
-}
-
 fn main() -> Result<()> {
     let args = Args::parse();
     let recipe = match &args.recipe {
@@ -124,6 +108,7 @@ fn main() -> Result<()> {
     let demonstrations = FrameDataset::read(&run.data_dir("demonstrations"))?;
     let statistics = statistics(demonstrations.metas())?;
     let mut activations = NetActivations::default();
+    let mut samples = Vec::new();
     println!(
         "data set            task  frames  position  rotation  gripper  moving  less than half"
     );
@@ -132,10 +117,11 @@ fn main() -> Result<()> {
         let mut tasks: Vec<TaskErrors> = prompts.iter().map(|_| TaskErrors::default()).collect();
         let chosen: Vec<usize> = (0..frames.len()).step_by(args.every.max(1)).collect();
         for group in chosen.chunks(MICROBATCH_SIZE) {
-            let samples = group
-                .iter()
-                .map(|i| sample(&frames, *i, &statistics, &prompts));
-            let samples: Vec<TrainingSample> = samples.collect();
+            samples.resize_with(group.len(), TrainingSample::default);
+            for (sample, &i) in samples.iter_mut().zip(group) {
+                let (meta, images) = (frames.meta(i), frames.images(i));
+                fill_sample(sample, meta, images, &statistics, &prompts);
+            }
             let answers = net.predict(&weights, &samples, &mut activations);
             for (sample, answer) in samples.iter().zip(answers.chunks_exact(7 * CHUNK)) {
                 tasks[sample.task].add(answer, &sample.target);

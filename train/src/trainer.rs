@@ -4,7 +4,7 @@
 //! parameters have a fixed order, so neither the number of threads nor an interruption changes a bit of the result.
 
 use crate::checkpoint::{TrainingState, read_state, write_state};
-use crate::dataset::FrameDataset;
+use crate::dataset::{FrameDataset, FrameMeta};
 use crate::muon::MuonStep;
 use crate::net::instruction::{InstructionLoss, directions};
 use crate::net::{AuxiliaryLosses, Losses, Net, NetActivations, Teacher, TrainingSample};
@@ -287,22 +287,33 @@ fn fill_samples(
 ) {
     samples.resize_with(indices.len(), TrainingSample::default);
     for (n, (sample, &i)) in samples.iter_mut().zip(indices).enumerate() {
-        let meta = frames.meta(i);
         let mut images = Cow::Borrowed(frames.images(i));
         if let Some(place) = place.filter(|_| !config.augmentation.is_none()) {
             let seed = (config.seed << 40).wrapping_add(place + n as u64);
             config.augmentation.apply(images.to_mut(), seed);
         }
-        sample.task = meta.task;
-        sample.images.clear();
-        for image in images.chunks_exact(images.len() / 2) {
-            sample.images.extend(normalise(image));
-        }
-        sample.prompt.clone_from(&config.prompts[meta.task]);
-        let state = config.statistics.proprio.normalise(&meta.proprio);
-        sample.proprio = state.into_iter().map(|v| v as f32).collect();
-        sample.target = normalised_target(config.statistics, &meta.actions);
+        let meta = frames.meta(i);
+        fill_sample(sample, meta, &images, config.statistics, config.prompts);
     }
+}
+
+/// Makes the normalised sample of a frame and its images, as in [`FrameDataset::images`]; `prompts` are token ids by task.
+pub fn fill_sample(
+    sample: &mut TrainingSample,
+    meta: &FrameMeta,
+    images: &[u8],
+    statistics: &Statistics,
+    prompts: &[Vec<u32>],
+) {
+    sample.task = meta.task;
+    sample.images.clear();
+    for image in images.chunks_exact(images.len() / 2) {
+        sample.images.extend(normalise(image));
+    }
+    sample.prompt.clone_from(&prompts[meta.task]);
+    let state = statistics.proprio.normalise(&meta.proprio);
+    sample.proprio = state.into_iter().map(|v| v as f32).collect();
+    sample.target = normalised_target(statistics, &meta.actions);
 }
 
 /// Returns the mean absolute error over the validation frames; `None` for no frames.

@@ -5,7 +5,7 @@
 
 use super::collision_boxes::shape_bounds;
 use super::hand_frame::{horizontal, robot_base, shoulder_to_wrist, symmetric_orientation};
-use super::obstacles::Obstacles;
+use super::obstacles::{Obstacles, ROUNDING};
 use super::rim_grasp::Rim;
 use bitvla_sim::{ShapeDesc, World, isometry};
 use nalgebra::{Isometry3, Point3, Rotation3, Translation3, Vector3};
@@ -52,8 +52,6 @@ const HAND_TURN_COST: f64 = 0.04;
 const TILTS: [f64; 5] = [0.0, 0.35, 0.7, -0.35, -0.7];
 /// Distances behind the grasp point on the way to it at which the clearance is checked, m.
 const WITHDRAWALS: [f64; 6] = [0.0, 0.03, 0.06, 0.10, 0.15, 0.20];
-/// More than the rounding of any distance here, m.
-const ROUNDING: f64 = 1e-9;
 /// Cost from which a grasp is not worth trying, m.
 const COST_LIMIT: f64 = 1.0;
 

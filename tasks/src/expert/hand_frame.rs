@@ -23,6 +23,10 @@ pub(super) fn eef_position(world: &World) -> Point3<f64> {
 
 /// Distance between the fingers up to which there is nothing between them, m.
 pub(super) const EMPTY: f64 = 0.0024;
+/// Distance between the fingers above which they count as open, m.
+pub(super) const OPEN_FROM: f64 = 0.06;
+/// Distance of the grasp point from the box around an object within which the fingers are about it, m.
+pub(super) const AROUND: f64 = 0.012;
 
 /// Distance between the fingers, m.
 pub(super) fn finger_distance(world: &World) -> f64 {

@@ -4,8 +4,8 @@
 use super::funnel::Funnel;
 use super::grasp::left_behind;
 use super::hand_frame::{
-    EMPTY, distance_from_line, eef_position, finger_distance, instance_origin, orientation,
-    robot_base, rotation_error,
+    AROUND, EMPTY, OPEN_FROM, distance_from_line, eef_position, finger_distance, instance_origin,
+    orientation, robot_base, rotation_error,
 };
 use super::obstacles::Obstacles;
 use super::servo::{
@@ -46,11 +46,8 @@ const ENTERING: Funnel = Funnel {
 const OVER_SILL: (f64, f64) = (0.006, 0.02);
 /// Distance from the grasp point at which the fingers close, while the hand goes on to it, m.
 const NEAR_ENOUGH: f64 = 0.010;
-/// Distance between fingers that hold something, m, and distance of the grasp point from the box around what they hold, m.
-const HELD_OPENING: f64 = 0.06;
-const AROUND: f64 = 0.012;
-/// Distance that is left at which an object is far enough in, m.
-const FAR_ENOUGH: f64 = 0.06;
+/// Distance that is left from which the object is inside the opening, m.
+pub(super) const IN_OPENING: f64 = 0.06;
 /// Distance of the hand from the grasp point at which the object counts as lost, m.
 const LOST: f64 = 0.04;
 /// Step of a search through the collision shapes, m, and its most steps.
@@ -190,11 +187,9 @@ impl Insert {
 
     /// True if the fingers hold the object on its way in.
     pub(super) fn is_under_way(&self, world: &World) -> bool {
-        let eef = eef_position(world);
-        let (low, high) = Obstacles::only(world, self.object).bounding_box();
-        let about = (0..3).all(|i| eef[i] > low[i] - AROUND && eef[i] < high[i] + AROUND);
-        let held = (EMPTY..HELD_OPENING).contains(&finger_distance(world));
-        about && held && self.distance_left(world) > FAR_ENOUGH
+        (EMPTY..OPEN_FROM).contains(&finger_distance(world))
+            && Obstacles::only(world, self.object).is_about(eef_position(world), AROUND)
+            && self.distance_left(world) > IN_OPENING
     }
 
     /// Distance that the object still has to go in, m.

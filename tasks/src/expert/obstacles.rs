@@ -20,7 +20,7 @@ const HAND_REACH: f64 = 0.27;
 const DESCENT_START: f64 = 0.24;
 const NO_DESCENT: f64 = 0.3;
 /// More than the rounding of any distance here, m.
-const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-9;
 /// Spacing of the points on the top of a box, m.
 const TOP_SPACING: f64 = 0.025;
 /// Free height kept above the obstacles that the open fingers pass over, m.
@@ -339,6 +339,12 @@ impl Obstacles {
             high = high.sup(&(obstacle.pose.translation.vector + e));
         }
         (low.into(), high.into())
+    }
+
+    /// True if a point is inside the axis-aligned box around all obstacles, or less than `margin` (m) outside.
+    pub(super) fn is_about(&self, p: Point3<f64>, margin: f64) -> bool {
+        let (low, high) = self.bounding_box();
+        (0..3).all(|k| p[k] > low[k] - margin && p[k] < high[k] + margin)
     }
 
     /// True if a point is inside one of the boxes.

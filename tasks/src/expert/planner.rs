@@ -3,6 +3,7 @@
 use super::articulation::Articulation;
 use super::collision_boxes::root_bounds;
 use super::drawer::{MoveDrawer, is_held};
+use super::hand_frame::{OPEN_FROM, finger_distance};
 use super::insert::Insert;
 use super::obstacles::Obstacles;
 use super::place_target::{PlaceTarget, aligned};
@@ -69,14 +70,10 @@ pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, Ta
     let mut steps = Vec::new();
     for wanted in predicates {
         let holds = predicate_holds(world, problem, wanted)?;
-        if holds && wanted.predicate != Predicate::In {
+        if holds && !is_being_inserted(world, problem, wanted) {
             continue;
         }
-        let subgoals = subgoals(world, problem, wanted);
-        if holds && !subgoals.as_ref().is_ok_and(|s| is_being_inserted(world, s)) {
-            continue;
-        }
-        let mut subgoals = subgoals?.into_iter().peekable();
+        let mut subgoals = subgoals(world, problem, wanted)?.into_iter().peekable();
         while let Some(subgoal) = subgoals.next() {
             // All but the last only prepare.
             let predicate = subgoals.peek().is_none().then(|| wanted.clone());
@@ -87,15 +84,20 @@ pub(super) fn plan(world: &World, problem: &Problem) -> Result<Vec<PlanStep>, Ta
 }
 
 /// True if the object of an insertion is still between the fingers and not far enough in: let go of at the edge it would fall out.
-fn is_being_inserted(world: &World, subgoals: &[Subgoal]) -> bool {
-    match subgoals {
-        [
-            Subgoal::Insert {
-                object,
-                container,
-                site,
-            },
-        ] => Insert::new(world, *object, *container, site).is_under_way(world),
+fn is_being_inserted(world: &World, problem: &Problem, wanted: &PredicateInstance) -> bool {
+    if wanted.predicate != Predicate::In || finger_distance(world) >= OPEN_FROM {
+        return false;
+    }
+    match subgoals(world, problem, wanted).as_deref() {
+        Ok(
+            [
+                Subgoal::Insert {
+                    object,
+                    container,
+                    site,
+                },
+            ],
+        ) => Insert::new(world, *object, *container, site).is_under_way(world),
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Inference of the phase of a skill that puts an object into a container that opens to the side.
 
 use super::{Fingers, HandState, Held, OPEN_FROM, angle_to, stalled_steps};
-use crate::expert::insert::{Insert, PREGRASP_DISTANCE, Phase};
+use crate::expert::insert::{IN_OPENING, Insert, PREGRASP_DISTANCE, Phase};
 use bitvla_sim::World;
 use nalgebra::{Point3, Vector3};
 
@@ -9,8 +9,6 @@ use nalgebra::{Point3, Vector3};
 const GRASPED_STEPS: usize = 12;
 /// Height below that of the carried object from which it is lifted straight up first, m.
 const LIFTING: f64 = 0.03;
-/// Distance that is left from which the object is inside the opening, m.
-const INSIDE: f64 = 0.06;
 /// Angle from the posture within which the hand goes to the pregrasp pose, rad.
 const IN_POSTURE: f64 = 0.25;
 /// Distance behind the grasp point up to which the hand is on its way there, m.
@@ -45,7 +43,7 @@ fn infer_holding(world: &World, skill: &mut Insert, hand: &HandState, held: &Hel
     let pose = world.instance_pose(skill.object);
     skill.grasp = pose.inverse_transform_point(&hand.eef).coords;
     let left = skill.distance_left(world);
-    let inside = left < INSIDE;
+    let inside = left < IN_OPENING;
     let standing = held.standing && !inside;
     let rise = if standing { 0.0 } else { held.rise };
     skill.rest_z = object.z - rise;

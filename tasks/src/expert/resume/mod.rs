@@ -16,7 +16,9 @@ mod withdraw;
 use super::controller::Expert;
 use super::door::CloseDoor;
 use super::drawer::MoveDrawer;
-use super::hand_frame::{EMPTY, eef_position, finger_distance, instance_origin, rotation_error};
+use super::hand_frame::{
+    AROUND, EMPTY, OPEN_FROM, eef_position, finger_distance, instance_origin, rotation_error,
+};
 use super::insert::Insert;
 use super::knob::TurnKnob;
 use super::obstacles::Obstacles;
@@ -34,8 +36,6 @@ use withdraw::Withdraw;
 
 /// Distance between the fingers from which they are fully open, m: friction holds them back a little.
 const FULLY_OPEN: f64 = 0.077;
-/// Distance between the fingers above which they count as open, m.
-const OPEN_FROM: f64 = 0.06;
 /// Distance between fingers that hold a rim, m: least and most.
 const RIM_OPENING: [f64; 2] = [EMPTY, 0.016];
 /// Largest distance between fingers that hold a rim askew, across a part of its curve, m: such a grasp is not planned, and carries a bowl all the
@@ -62,8 +62,6 @@ const ASSUMED_RISE: f64 = 0.05;
 const CARRIED_AWAY: f64 = 0.03;
 /// Distance from hand to origin of the object within which the fingers hold it, m.
 const HELD_DISTANCE: f64 = 0.09;
-/// Distance of the grasp point from the box around an object within which the fingers are about it, m.
-const AROUND: f64 = 0.012;
 /// The same within which they have just let go of it, m.
 const NEAR_OBJECT: f64 = 0.03;
 /// Joint speed below which the arm counts as standing still, rad/s.
@@ -164,8 +162,7 @@ impl HandState {
 
     /// True if the grasp point is inside the axis-aligned box around an instance, or less than `margin` (m) outside.
     fn is_about(&self, world: &World, instance: usize, margin: f64) -> bool {
-        let (low, high) = Obstacles::only(world, instance).bounding_box();
-        (0..3).all(|k| self.eef[k] > low[k] - margin && self.eef[k] < high[k] + margin)
+        Obstacles::only(world, instance).is_about(self.eef, margin)
     }
 
     /// True if the hand has arrived at a line that leads along `approach` to `to`: at most `width` beside it and `distance` before its
